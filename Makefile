@@ -1,0 +1,146 @@
+# Makefile - builds, tests and installs Weir (GNU make). There is no configure step: sources
+# are found by wildcard and everything made lies under build/.
+#   make [V=1] [CC=clang] [SAN=address,undefined | SAN=thread] [TLS=openssl | BORINGSSL=DIR]
+#   make quick | test | tidy | box | fuzz [SECONDS=10] | bench | run [LISTEN= ADMIN=] | rfc
+#   make install [PREFIX=/usr/local] [DESTDIR=]
+# One rule: what a folder needs is said in style.md section 1; here every source is alike.
+
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)  # a -j on the command line wins
+endif
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),,@printf '  %-6s %s\n' $(1) $(2);)
+comma := ,
+
+SECONDS ?= 10
+PREFIX ?= /usr/local
+B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(filter openssl,$(TLS)),/openssl)
+ifdef FUZZ  # set by the target fuzz: the same objects, instrumented for libFuzzer
+B := build/fuzz
+override SAN := address,undefined
+endif
+
+# --- flags and libraries
+CPPFLAGS := -std=c11 -D_GNU_SOURCE -I. -I$(B)/gen
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
+        -Wmissing-prototypes -Wvla -Werror
+OPT ?= $(if $(FUZZ),-O1,-O2) -g
+CFLAGS := $(OPT) $(WARN) -pthread -fPIE -fno-strict-aliasing -fno-omit-frame-pointer \
+          -fstack-protector-strong
+LDFLAGS := -pthread -pie -Wl,-z,relro,-z,now
+LDLIBS := -luring -llmdb -lyaml
+ifdef SAN
+CFLAGS += -fsanitize=$(SAN) $(if $(findstring undefined,$(SAN)),-fno-sanitize-recover=undefined)
+CFLAGS += $(if $(FUZZ),-fsanitize=fuzzer-no-link)
+LDFLAGS += -fsanitize=$(SAN)
+else
+LDLIBS += -ljemalloc  # never with a sanitizer, which brings an allocator of its own
+endif
+ifeq ($(TLS),openssl)
+LDLIBS += -lssl -lcrypto
+else ifdef BORINGSSL
+CPPFLAGS += -isystem $(BORINGSSL)/include
+LDLIBS += $(BORINGSSL)/build/libssl.a $(BORINGSSL)/build/libcrypto.a -lstdc++
+else
+ANDROID := /usr/lib/$(shell $(CC) -print-multiarch 2>/dev/null || gcc -print-multiarch)/android
+CPPFLAGS += -isystem /usr/include/android
+LDLIBS += -L$(ANDROID) -Wl,-rpath,$(ANDROID) -lssl -lcrypto
+endif
+LDLIBS += -lm
+compile = $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -MT $@
+
+# --- what there is
+SRC := $(filter-out engine/main.c engine/heap_trap.c, \
+       $(wildcard net/*.c net/dialect/*.c route/*.c store/*.c engine/*.c engine/admin/*.c))
+GEN := $(if $(wildcard tools/embed.c),$(if $(wildcard route/*.tsv),$(B)/gen/builtin_tsv.c)) \
+       $(if $(wildcard tools/embed.c),$(if $(wildcard tools/console/index.html),$(B)/gen/page.c))
+LIB := $(B)/libweir.a
+OBJ := $(SRC:%.c=$(B)/%.o) $(strip $(GEN:%.c=%.o))
+BIN := $(if $(wildcard engine/main.c),$(B)/weir) \
+       $(if $(wildcard tools/weir-mock.c),$(B)/weir-mock) \
+       $(if $(wildcard tools/weirctl.c),$(B)/weirctl)
+SEALED := $(if $(SAN),,$(if $(wildcard engine/main.c),$(if $(wildcard engine/heap_trap.c),$(B)/weir-sealed)))
+UNIT := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+ifdef SAN  # the trap replaces malloc, and so do sanitizers
+UNIT := $(filter-out %/test_heap_trap,$(UNIT))
+endif
+UNIT_SHARED := $(patsubst %.c,$(B)/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/bin/%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCH := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
+
+.PHONY: all unit quick test tidy run bench fuzz fuzzers box sim rfc install clean
+all: $(BIN) $(SEALED)
+unit: $(UNIT)
+
+# --- how it is made
+$(B)/%.o: %.c | $(GEN)
+	$(call say,CC,$<) mkdir -p $(@D) && $(compile) -c -o $@ $<
+$(B)/gen/%.o: $(B)/gen/%.c
+	$(call say,CC,$<) $(compile) -c -o $@ $<
+$(LIB): $(OBJ)
+	$(call say,AR,$@) mkdir -p $(@D) && rm -f $@ && ar rcs $@ $^
+$(B)/weir: $(B)/engine/main.o $(LIB)
+$(B)/weir-sealed: $(B)/engine/main.o $(B)/engine/heap_trap.o $(LIB)
+$(B)/weir-mock: $(B)/tools/weir-mock.o $(LIB)
+$(B)/weirctl: $(B)/tools/weirctl.o $(LIB)
+$(B)/weir $(B)/weir-sealed $(B)/weir-mock $(B)/weirctl:
+	$(call say,LD,$@) $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(B)/unit/%: tests/unit/%.c $(UNIT_SHARED) $(LIB)
+	$(call say,TEST,$@) mkdir -p $(@D) && $(compile) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+$(B)/bench/%: bench/%.c $(LIB)
+	$(call say,LD,$@) mkdir -p $(@D) && $(compile) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(B)/bin/fuzz_%: tests/fuzz/fuzz_%.c $(LIB)
+	$(call say,FUZZ,$@) mkdir -p $(@D) && $(compile) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+
+# A text becomes an array with its name; several arrays share a file.
+embed = printf '/* made by tools/embed.c */\n' >$@.tmp && $(foreach pair,$(1), \
+        $< $(word 1,$(subst :, ,$(pair))) $(word 2,$(subst :, ,$(pair))) >>$@.tmp &&) mv $@.tmp $@
+$(B)/embed: tools/embed.c
+	$(call say,CC,$<) mkdir -p $(@D) && $(compile) $(LDFLAGS) -o $@ $<
+TSV := $(foreach name,providers catalog,$(patsubst %,builtin_$(name)_tsv:%,$(wildcard route/$(name).tsv)))
+$(B)/gen/builtin_tsv.c: $(B)/embed $(wildcard route/*.tsv)
+	$(call say,EMBED,$@) mkdir -p $(@D) && $(call embed,$(TSV))
+$(B)/gen/page.c: $(B)/embed tools/console/index.html
+	$(call say,EMBED,$@) mkdir -p $(@D) && $(call embed,console_html:tools/console/index.html)
+
+# --- what it is for
+quick: unit
+	$(Q)tests/run --build $(B) unit
+test:
+	$(Q)tools/setup build && tools/setup test
+	$(Q)$(MAKE) all unit
+	$(Q)$(MAKE) FUZZ=1 CC=clang fuzzers
+	$(Q)tests/run --build $(B) --seconds 2 unit fuzz box
+tidy:
+	$(Q)tests/tidy.py --self-test && tests/tidy.py
+run:
+	$(Q)tools/setup build && $(MAKE) all && LISTEN='$(LISTEN)' ADMIN='$(ADMIN)' tools/run
+bench: all $(BENCH)
+	$(Q)set -e; for b in $(filter $(B)/bench/bench_%,$(BENCH)); do $$b; done
+fuzzers: $(FUZZERS)
+fuzz:
+	$(Q)$(MAKE) FUZZ=1 CC=clang fuzzers && tests/run --seconds $(SECONDS) fuzz
+box: all
+	$(Q)tools/setup test && tests/run --build $(B) box
+sim:
+	$(Q)echo 'make sim: not in this release' >&2; exit 1
+rfc:
+	$(Q)tests/tidy.py --rfc
+install: all
+	$(Q)install -d $(DESTDIR)$(PREFIX)/bin
+	$(Q)$(if $(strip $(BIN)),install $(BIN) $(DESTDIR)$(PREFIX)/bin)
+	$(Q)set -e; for s in 1 5 8; do for m in tools/man/*.$$s; do [ ! -e $$m ] || \
+	  install -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$$s/$${m##*/}; done; done
+	$(Q)for u in tools/*.service; do [ ! -e $$u ] || \
+	  install -D -m 644 $$u $(DESTDIR)$(PREFIX)/lib/systemd/system/$${u##*/}; done
+clean:
+	$(Q)rm -rf build
+
+.SECONDARY:
+-include $(shell find $(B) -type f -name '*.d' 2>/dev/null)
