@@ -40,7 +40,8 @@ CFLAGS += -fsanitize=$(SAN) $(if $(findstring undefined,$(SAN)),-fno-sanitize-re
 CFLAGS += $(if $(FUZZ),-fsanitize=fuzzer-no-link)
 LDFLAGS += -fsanitize=$(SAN)
 else
-LDLIBS += -ljemalloc  # never with a sanitizer, which brings an allocator of its own
+# Never with a sanitizer, which brings an allocator of its own. Nobody calls it by name.
+LDLIBS += -Wl,--push-state,--no-as-needed -ljemalloc -Wl,--pop-state
 endif
 ifeq ($(TLS),openssl)
 LDLIBS += -lssl -lcrypto
@@ -75,8 +76,8 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/bin/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
 
 .PHONY: all unit quick test tidy run bench fuzz fuzzers box sim rfc install clean
-all: $(BIN) $(SEALED)
-unit: $(UNIT)
+all: $(BIN) $(SEALED) ; @:
+unit: $(UNIT) ; @:
 
 # --- how it is made
 $(B)/%.o: %.c | $(GEN)
@@ -123,7 +124,7 @@ run:
 	$(Q)tools/setup build && $(MAKE) all && LISTEN='$(LISTEN)' ADMIN='$(ADMIN)' tools/run
 bench: all $(BENCH)
 	$(Q)set -e; for b in $(filter $(B)/bench/bench_%,$(BENCH)); do $$b; done
-fuzzers: $(FUZZERS)
+fuzzers: $(FUZZERS) ; @:
 fuzz:
 	$(Q)$(MAKE) FUZZ=1 CC=clang fuzzers && tests/run --seconds $(SECONDS) fuzz
 box: all
