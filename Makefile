@@ -36,7 +36,7 @@ CFLAGS := $(OPT) $(WARN) -pthread -fPIE -fno-strict-aliasing -fno-omit-frame-poi
 LDFLAGS := -pthread -pie -Wl,-z,relro,-z,now
 LDLIBS := -luring -llmdb -lyaml
 ifdef SAN
-CFLAGS += -fsanitize=$(SAN) $(if $(findstring undefined,$(SAN)),-fno-sanitize-recover=undefined)
+CFLAGS += -fsanitize=$(SAN) -fno-sanitize-recover=all
 CFLAGS += $(if $(FUZZ),-fsanitize=fuzzer-no-link)
 LDFLAGS += -fsanitize=$(SAN)
 else
@@ -59,19 +59,21 @@ compile = $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -MT $@
 # --- what there is
 SRC := $(filter-out engine/main.c engine/heap_trap.c, \
        $(wildcard net/*.c net/dialect/*.c route/*.c store/*.c engine/*.c engine/admin/*.c))
-GEN := $(if $(wildcard tools/embed.c),$(if $(wildcard route/*.tsv),$(B)/gen/builtin_tsv.c)) \
-       $(if $(wildcard tools/embed.c),$(if $(wildcard tools/console/index.html),$(B)/gen/page.c))
+EMBED := $(wildcard tools/embed.c)
+GEN := $(if $(EMBED),$(if $(wildcard route/*.tsv),$(B)/gen/builtin_tsv.c) \
+       $(if $(wildcard tools/console/index.html),$(B)/gen/page.c))
 LIB := $(B)/libweir.a
 OBJ := $(SRC:%.c=$(B)/%.o) $(strip $(GEN:%.c=%.o))
 BIN := $(if $(wildcard engine/main.c),$(B)/weir) \
        $(if $(wildcard tools/weir-mock.c),$(B)/weir-mock) \
        $(if $(wildcard tools/weirctl.c),$(B)/weirctl)
-SEALED := $(if $(SAN),,$(if $(wildcard engine/main.c),$(if $(wildcard engine/heap_trap.c),$(B)/weir-sealed)))
+TRAP := $(and $(wildcard engine/main.c),$(wildcard engine/heap_trap.c))
+SEALED := $(if $(SAN),,$(TRAP:%=$(B)/weir-sealed))
 UNIT := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 ifdef SAN  # the trap replaces malloc, and so do sanitizers
 UNIT := $(filter-out %/test_heap_trap,$(UNIT))
 endif
-UNIT_SHARED := $(patsubst %.c,$(B)/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+UNIT_HELP := $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/bin/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
 
@@ -92,23 +94,24 @@ $(B)/weir-mock: $(B)/tools/weir-mock.o $(LIB)
 $(B)/weirctl: $(B)/tools/weirctl.o $(LIB)
 $(B)/weir $(B)/weir-sealed $(B)/weir-mock $(B)/weirctl:
 	$(call say,LD,$@) $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-$(B)/unit/%: tests/unit/%.c $(UNIT_SHARED) $(LIB)
+$(B)/unit/%: tests/unit/%.c $(UNIT_HELP:%.c=$(B)/%.o) $(LIB)
 	$(call say,TEST,$@) mkdir -p $(@D) && $(compile) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 $(B)/bench/%: bench/%.c $(LIB)
 	$(call say,LD,$@) mkdir -p $(@D) && $(compile) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(B)/bin/fuzz_%: tests/fuzz/fuzz_%.c $(LIB)
-	$(call say,FUZZ,$@) mkdir -p $(@D) && $(compile) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+	$(call say,FUZZ,$@) mkdir -p $(@D) && \
+	$(compile) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
 # A text becomes an array with its name; several arrays share a file.
-embed = printf '/* made by tools/embed.c */\n' >$@.tmp && $(foreach pair,$(1), \
-        $< $(word 1,$(subst :, ,$(pair))) $(word 2,$(subst :, ,$(pair))) >>$@.tmp &&) mv $@.tmp $@
+embed = printf '/* made by tools/embed.c */\n' >$@.tmp && \
+        $(foreach pair,$(1),$< $(subst :, ,$(pair)) >>$@.tmp &&) mv $@.tmp $@
 $(B)/embed: tools/embed.c
 	$(call say,CC,$<) mkdir -p $(@D) && $(compile) $(LDFLAGS) -o $@ $<
-TSV := $(foreach name,providers catalog,$(patsubst %,builtin_$(name)_tsv:%,$(wildcard route/$(name).tsv)))
+TSV := $(foreach f,$(wildcard route/*.tsv),builtin_$(basename $(notdir $f))_tsv:$f)
 $(B)/gen/builtin_tsv.c: $(B)/embed $(wildcard route/*.tsv)
 	$(call say,EMBED,$@) mkdir -p $(@D) && $(call embed,$(TSV))
 $(B)/gen/page.c: $(B)/embed tools/console/index.html
-	$(call say,EMBED,$@) mkdir -p $(@D) && $(call embed,console_html:tools/console/index.html)
+	$(call say,EMBED,$@) mkdir -p $(@D) && $(call embed,console_html:$(lastword $^))
 
 # --- what it is for
 quick: unit
