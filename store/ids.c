@@ -58,6 +58,12 @@ enum unit_kind store_id_kind(store_id id)
     return (enum unit_kind)(top - 1);
 }
 
+bool store_id_is_valid(store_id id)
+{
+    uint64_t top = id >> KIND_SHIFT;
+    return top >= 1 && top <= UNIT_KINDS && id << (64 - KIND_SHIFT) != 0;
+}
+
 store_id store_id_make(enum unit_kind kind, uint64_t serial)
 {
     assert(kind < UNIT_KINDS);
@@ -103,9 +109,7 @@ store_id store_id_parse(const char *text, size_t len)
         uint64_t value;
         if (!digits_value(text + prefix_len, &value)) return 0;
         store_id id = unmix(value);
-        bool same_kind = id >> KIND_SHIFT == kind + 1u;
-        bool has_serial = (id & (((uint64_t)1 << KIND_SHIFT) - 1)) != 0;
-        return same_kind && has_serial ? id : 0;
+        return store_id_is_valid(id) && store_id_kind(id) == kind ? id : 0;
     }
     return 0;
 }

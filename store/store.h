@@ -41,6 +41,8 @@ typedef uint64_t store_id;
 
 /* Kind of a valid id (not 0; from this file's functions or from the store). */
 enum unit_kind store_id_kind(store_id id);
+/* True when id has the form of one; it need not exist. Any number may be asked. */
+bool store_id_is_valid(store_id id);
 /* The id of a kind's serial; serial: 1 .. 2^56 - 1. */
 store_id store_id_make(enum unit_kind kind, uint64_t serial);
 /* Id as text: prefix (org_ dep_ team_ mem_ key_) and 13 base32 digits that look random but
