@@ -1,0 +1,94 @@
+/* catalog.h - the immutable table of providers, models and aliases that requests are planned
+ * from. Built on the heap by the main thread (engine/tables.c) from the compiled-in lists and
+ * the configuration, published to the cores, never changed afterwards. */
+#ifndef ROUTE_CATALOG_H
+#define ROUTE_CATALOG_H
+
+#include "route/price.h"
+
+enum {
+    CATALOG_PROVIDERS_MAX = 128, CATALOG_KEYS_MAX = 16, CATALOG_HEADERS_MAX = 16,
+    CATALOG_NAME_MAX = 96,       /* bytes of "provider/model" */
+};
+
+enum dialect {
+    DIALECT_OPENAI, DIALECT_RESPONSES, DIALECT_ANTHROPIC, DIALECT_GEMINI, DIALECT_OTHER
+};
+
+enum model_ability {             /* bits */
+    ABILITY_TOOLS = 1, ABILITY_VISION = 2, ABILITY_JSON_SCHEMA = 4, ABILITY_REASONING = 8,
+};
+
+struct catalog_provider {        /* texts are NUL-ended and live as long as the catalogue */
+    const char *name;
+    const char *url;             /* as configured */
+    const char *host;            /* without brackets */
+    const char *base_path;       /* "" or "/v1" */
+    const char *also;            /* comma list of other names it is known by; NULL or "" none */
+    const char *auth;            /* "bearer", "x-api-key", "x-goog-api-key", "api-key",
+                                    "none" */
+    const char *region;          /* "" none */
+    const char *key[CATALOG_KEYS_MAX];         /* secrets */
+    const char *header_name[CATALOG_HEADERS_MAX];
+    const char *header_value[CATALOG_HEADERS_MAX];
+    uint64_t connect_ns, first_byte_ns, stall_ns, total_ns;   /* first_byte, stall: 0 = unset */
+    uint32_t weight;
+    uint16_t port;
+    uint8_t dialect;             /* enum dialect */
+    uint8_t key_count, header_count;
+    bool tls, host_is_ip, zero_retention;
+};
+
+struct catalog_model {
+    const char *id;              /* "provider/model" */
+    const char *bare;            /* behind the first '/' of id; points into id */
+    const char *upstream;        /* what the provider calls it */
+    struct price_list price;
+    uint32_t context, max_output;   /* tokens; 0 unknown */
+    uint16_t provider;           /* index */
+    uint8_t abilities;           /* enum model_ability bits */
+    bool configured;             /* named by the configuration, not only built in */
+};
+
+struct catalog_alias {
+    const char *pattern;         /* "fast", "gpt-4o*" */
+    const char *const *target;   /* target_count names, in order */
+    uint16_t target_count;
+    bool is_list;                /* written as a list: an order to fall over in */
+};
+
+struct catalog {
+    struct catalog_provider *provider;
+    struct catalog_model *model;       /* sorted by id (byte order) */
+    struct catalog_alias *alias;
+    uint32_t *by_bare;                 /* indexes of model, sorted by (bare, configured ones
+                                          first in their order, then built-in ones in their
+                                          providers' order) */
+    uint32_t provider_count, model_count, alias_count;
+};
+
+/* Sort models by id, set each one's bare, build by_bare. Called once by the builder, with
+ * models in the order of the configuration, every id holding a '/' and none twice. by_bare is
+ * malloc's and freed by the catalogue's owner. False when out of memory: nothing changed. */
+MUST_USE bool catalog_index(struct catalog *c);
+/* Index of the model with exactly this id, or -1. */
+int32_t catalog_find(const struct catalog *c, struct bytes id);
+/* First place in by_bare whose bare name is this, and how many follow it; false where none. */
+bool catalog_bare(const struct catalog *c, struct bytes bare, uint32_t *first, uint32_t *count);
+/* Index of the provider with exactly this name, or -1. */
+int32_t catalog_provider_find(const struct catalog *c, struct bytes name);
+/* The alias whose pattern matches (exact ones first, then globs in order), or -1. */
+int32_t catalog_alias_find(const struct catalog *c, struct bytes name);
+/* The alias whose pattern is exactly this name, or -1. */
+int32_t catalog_alias_exact(const struct catalog *c, struct bytes name);
+/* The known model or alias name nearest to a wrong one: the same model under another prefix, or
+ * within a small edit distance; NULL where none is near. Borrows. For error texts only: it
+ * looks at every name (about a millisecond for a thousand models). */
+const char *catalog_nearest(const struct catalog *c, struct bytes name);
+/* Glob match: '*' any run, '?' one byte. No recursion, no backtracking beyond the last '*': at
+ * most pattern.len * text.len steps. */
+bool glob_match(struct bytes pattern, struct bytes text);
+/* True when a comma list holds name (ASCII case and blanks around items ignored). */
+bool comma_list_has(struct bytes list, struct bytes name);
+
+#endif
