@@ -1,5 +1,5 @@
-/* test_builtin.c - the compiled-in lists: every row reads, and facts that can be checked against
- * something published are right. */
+/* test_builtin.c - the compiled-in lists: every row reads, and facts that can be checked
+ * against something published are right. */
 #include "route/builtin.h"
 
 #include <setjmp.h>

@@ -16,7 +16,8 @@ static char *wall;               /* the first byte that must not be read */
 static int setup(void **state)
 {
     (void)state;
-    char *map = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *map = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                     0);
     if (map == MAP_FAILED || mprotect(map + PAGE, PAGE, PROT_NONE) != 0) return -1;
     wall = map + PAGE;
     return 0;
@@ -227,7 +228,8 @@ static void test_glob_agrees_with_the_definition(void **state)
             struct bytes text = word("ab", t, text_text);
             bool want = slow_match(pattern, text);
             if (glob_match(pattern, text) != want) {
-                fail_msg("'%.*s' '%.*s'", (int)pattern.len, pattern.ptr, (int)text.len, text.ptr);
+                fail_msg("'%.*s' '%.*s'", (int)pattern.len, pattern.ptr, (int)text.len,
+                         text.ptr);
             }
         }
     }
@@ -252,7 +254,8 @@ static void test_comma_list(void **state)
 {
     (void)state;
     static const struct { const char *list, *name; bool has; } cases[] = {
-        {"a,bc", "a", true}, {"a,bc", "BC", true}, {"a, bc ,d", "bc", true}, {"a,bc", "b", false},
+        {"a,bc", "a", true}, {"a,bc", "BC", true}, {"a, bc ,d", "bc", true},
+        {"a,bc", "b", false},
         {"a,bc", "a,bc", false}, {"", "", false}, {"a,,b", "", false}, {",", "", false},
         {"a,", "a", true}, {",a", "a", true}, {"abc", "ab", false},
     };
@@ -306,10 +309,11 @@ static void test_nearest_at_its_limit(void **state)
         for (size_t edits = 0; edits <= 5; edits++) {
             memset(name, 'm', len);
             for (size_t i = 0; i < edits; i++) name[i * 7] = 'x';
-            assert_int_equal(catalog_nearest(&c, (struct bytes){name, len}) != NULL, edits <= 4);
+            const char *near = catalog_nearest(&c, (struct bytes){name, len});
+            assert_int_equal(near != NULL, edits <= 4);
             memset(name, 'm', len);
-            assert_int_equal(catalog_nearest(&c, (struct bytes){name, len - edits}) != NULL,
-                             edits <= 4);
+            near = catalog_nearest(&c, (struct bytes){name, len - edits});
+            assert_int_equal(near != NULL, edits <= 4);
         }
         free(c.by_bare);
     }

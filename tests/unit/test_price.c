@@ -1,5 +1,5 @@
-/* test_price.c - exact prices: what is parsed, what is filled in, which price holds, and the one
- * rounding. Texts end at an unreadable page, so that a byte read too far is a crash. */
+/* test_price.c - exact prices: what is parsed, what is filled in, which price holds, and the
+ * one rounding. Texts end at an unreadable page, so that a byte read too far is a crash. */
 #include "route/price.h"
 
 #include <setjmp.h>
@@ -15,7 +15,8 @@ static char *wall;               /* the first byte that must not be read */
 static int setup(void **state)
 {
     (void)state;
-    char *map = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *map = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                     0);
     if (map == MAP_FAILED || mprotect(map + PAGE, PAGE, PROT_NONE) != 0) return -1;
     wall = map + PAGE;
     return 0;
@@ -208,7 +209,8 @@ static void test_cost(void **state)
     } cases[] = {
         {0, 0, 0, 9, 9, 0},
         {100000, 300000, 0, 1000, 2000, 700000},           /* $0.0007 */
-        {1, 0, 0, 499, 0, 0}, {1, 0, 0, 500, 0, 1}, {1, 0, 0, 1499, 0, 1}, {1, 0, 0, 1500, 0, 2},
+        {1, 0, 0, 499, 0, 0}, {1, 0, 0, 500, 0, 1}, {1, 0, 0, 1499, 0, 1},
+        {1, 0, 0, 1500, 0, 2},
         {1, 1, 0, 250, 250, 1},                            /* rounded once, not per kind */
         {1, 1, 250, 125, 125, 1}, {0, 0, 499, 1, 1, 0}, {0, 0, 500, 0, 0, 1},
         {5000000, 25000000, 0, 250000000, 750000000, 20000000000000},   /* $20,000 */
