@@ -1,0 +1,52 @@
+/* openai_part.h - what the files of the OpenAI dialect share among themselves. */
+#ifndef NET_DIALECT_OPENAI_PART_H
+#define NET_DIALECT_OPENAI_PART_H
+
+#include "net/dialect/openai.h"
+
+enum openai_count {             /* index of openai_fold.count: the numbers of a usage object */
+    OPENAI_COUNT_PROMPT,
+    OPENAI_COUNT_COMPLETION,
+    OPENAI_COUNT_TOTAL,
+    OPENAI_COUNT_CACHED,        /* prompt_tokens_details.cached_tokens */
+    OPENAI_COUNT_CACHED_ROOT,   /* usage.cached_tokens: Moonshot, Together */
+    OPENAI_COUNT_CACHE_HIT,     /* prompt_cache_hit_tokens: DeepSeek */
+    OPENAI_COUNT_CACHE_WRITE,   /* prompt_tokens_details.cache_write_tokens: OpenRouter */
+    OPENAI_COUNT_AUDIO_IN,
+    OPENAI_COUNT_AUDIO_OUT,
+    OPENAI_COUNT_REASONING,
+    OPENAI_COUNT_REASONING_ROOT,   /* usage.reasoning_tokens: Perplexity */
+    OPENAI_COUNTS,
+};
+
+/* Begin a usage object: an earlier one in the same answer counts no more. */
+void openai_fold_begin(struct openai_fold *f);
+/* Take the value of one of its members. t is borrowed. */
+void openai_fold_take(struct openai_fold *f, enum openai_count which,
+                      const struct json_token *t);
+/* The disjoint kinds of what was folded. out is overwritten. */
+void openai_fold_settle(const struct openai_fold *f, struct openai_usage *out);
+
+/* A token came: what is behind it starts afresh. */
+void openai_head_reset(struct openai_head *h);
+/* The piece ended. tail borrows: its bytes behind the last token. */
+void openai_head_watch(struct openai_head *h, struct bytes tail);
+/* Before a token is used: a string that began in an earlier piece may end in this one.
+ * piece borrows; fed is the offset of its first byte. */
+void openai_head_complete(struct openai_head *h, const struct json_token *t,
+                          struct bytes piece, uint64_t fed);
+/* The first bytes (at most OPENAI_HEAD) of a string or number token, as written. Borrows
+ * from the token or from h. The same whichever way the input was cut. */
+struct bytes openai_head_text(const struct openai_head *h, const struct json_token *t);
+/* The longest start of text (a string as written) of at most max bytes that cuts no
+ * escape, surrogate pair or UTF-8 sequence. */
+struct bytes openai_text_start(struct bytes text, size_t max);
+
+/* Begin the walk over an answer or event. */
+void openai_reply_begin(struct openai_reply *w);
+/* Walk over one piece. NET_MORE or NET_BAD (not JSON). */
+MUST_USE enum net_rc openai_reply_feed(struct openai_reply *w, struct json *j, struct bytes in);
+/* The input ended. NET_DONE or NET_BAD; the error is decided. */
+MUST_USE enum net_rc openai_reply_end(struct openai_reply *w, struct json *j);
+
+#endif

@@ -1,0 +1,602 @@
+/* openai_request.c - reads what Weir acts on in an OpenAI-style request body.
+ * Model: one walk over the scanner's tokens. A table says which keys are read in which
+ * object, what their value must be, and where it leads:
+ *   ROOT -> STREAM_OPTIONS | PROVIDER -> MAX_PRICE | USAGE     objects with keys of the table
+ *        -> NAMES (lists of names) | TOOLS (elements counted) | TEXTS (strings counted)
+ * Everything else is skipped, its grammar checked all the same.
+ * Rule: what is read here the upstream must not read otherwise. So of the table's keys no
+ * object may have two, nor one that is spelt so that parsers may differ about it. */
+#include "net/dialect/openai_part.h"
+
+#include <stdio.h>
+
+enum place { ROOT, STREAM_OPTIONS, PROVIDER, MAX_PRICE, USAGE, NAMES, TOOLS, TEXTS };
+
+enum want { WANT_ANY, WANT_BOOL, WANT_NAME, WANT_WORD, WANT_COUNT, WANT_PRICE, WANT_OBJECT,
+            WANT_ARRAY, WANT_LIST };
+
+enum what { DO_MODEL, DO_MODELS, DO_ORDER, DO_ONLY, DO_IGNORE, DO_STREAM, DO_OPTIONS,
+            DO_INCLUDE_USAGE, DO_MAX_TOKENS, DO_MAX_COMPLETION, DO_N, DO_PROVIDER,
+            DO_FALLBACKS, DO_SORT, DO_COLLECTION, DO_ZDR, DO_MAX_PRICE, DO_PRICE_PROMPT,
+            DO_PRICE_COMPLETION, DO_USAGE, DO_INCLUDE, DO_TEXTS, DO_TOOLS };
+
+#define TYPE(t) (1u << JSON_##t)
+
+/* What a value may be, and how an error calls it. null stands for absence where the
+ * OpenAI reference calls a parameter nullable or optional. */
+static const struct { uint32_t types; const char *text; } wants[] = {
+    [WANT_ANY] = {UINT32_MAX, ""},
+    [WANT_BOOL] = {TYPE(TRUE) | TYPE(FALSE) | TYPE(NULL), "true or false"},
+    [WANT_NAME] = {TYPE(STRING), "a string"},
+    [WANT_WORD] = {TYPE(STRING) | TYPE(NULL), "a string"},
+    [WANT_COUNT] = {TYPE(NUMBER) | TYPE(NULL), "an integer"},
+    [WANT_PRICE] = {TYPE(NUMBER) | TYPE(STRING) | TYPE(NULL), "a number"},
+    [WANT_OBJECT] = {TYPE(OBJECT) | TYPE(NULL), "an object"},
+    [WANT_ARRAY] = {TYPE(ARRAY) | TYPE(NULL), "an array"},
+    [WANT_LIST] = {TYPE(ARRAY), "an array"},
+};
+
+enum { CHAT = 1 << OPENAI_CHAT, COMPLETIONS = 1 << OPENAI_COMPLETIONS,
+       EMBEDDINGS = 1 << OPENAI_EMBEDDINGS, MODERATIONS = 1 << OPENAI_MODERATIONS,
+       WRITING = CHAT | COMPLETIONS, TAKING_INPUT = EMBEDDINGS | MODERATIONS,
+       ALL = WRITING | TAKING_INPUT };
+
+struct openai_field {
+    struct bytes name;
+    uint8_t in;     /* enum place: the object that has it */
+    uint8_t apis;   /* a bit per api that reads it */
+    uint8_t want;
+    uint8_t what;
+    uint8_t to;     /* enum place of the container it opens */
+};
+
+#define NAME(text) {text, sizeof text - 1}  /* a constant, which BYTES is not */
+
+static const struct openai_field fields[] = {
+    {NAME("model"),                 ROOT, ALL, WANT_NAME, DO_MODEL, 0},
+    {NAME("stream"),                ROOT, WRITING, WANT_BOOL, DO_STREAM, 0},
+    {NAME("messages"),              ROOT, CHAT, WANT_LIST, DO_TEXTS, TEXTS},
+    {NAME("max_tokens"),            ROOT, WRITING, WANT_COUNT, DO_MAX_TOKENS, 0},
+    {NAME("max_completion_tokens"), ROOT, WRITING, WANT_COUNT, DO_MAX_COMPLETION, 0},
+    {NAME("stream_options"),        ROOT, WRITING, WANT_OBJECT, DO_OPTIONS, STREAM_OPTIONS},
+    {NAME("n"),                     ROOT, WRITING, WANT_COUNT, DO_N, 0},
+    {NAME("tools"),                 ROOT, CHAT, WANT_ARRAY, DO_TOOLS, TOOLS},
+    {NAME("functions"),             ROOT, CHAT, WANT_ARRAY, DO_TOOLS, TOOLS},
+    {NAME("prompt"),                ROOT, COMPLETIONS, WANT_ANY, DO_TEXTS, TEXTS},
+    {NAME("input"),                 ROOT, TAKING_INPUT, WANT_ANY, DO_TEXTS, TEXTS},
+    {NAME("models"),                ROOT, ALL, WANT_ARRAY, DO_MODELS, NAMES},
+    {NAME("provider"),              ROOT, ALL, WANT_OBJECT, DO_PROVIDER, PROVIDER},
+    {NAME("usage"),                 ROOT, ALL, WANT_ANY, DO_USAGE, USAGE},
+    {NAME("include_usage"), STREAM_OPTIONS, WRITING, WANT_BOOL, DO_INCLUDE_USAGE, 0},
+    {NAME("order"),             PROVIDER, ALL, WANT_ARRAY, DO_ORDER, NAMES},
+    {NAME("only"),              PROVIDER, ALL, WANT_ARRAY, DO_ONLY, NAMES},
+    {NAME("ignore"),            PROVIDER, ALL, WANT_ARRAY, DO_IGNORE, NAMES},
+    {NAME("allow_fallbacks"),   PROVIDER, ALL, WANT_BOOL, DO_FALLBACKS, 0},
+    {NAME("sort"),              PROVIDER, ALL, WANT_WORD, DO_SORT, 0},
+    {NAME("data_collection"),   PROVIDER, ALL, WANT_WORD, DO_COLLECTION, 0},
+    {NAME("zdr"),               PROVIDER, ALL, WANT_BOOL, DO_ZDR, 0},
+    {NAME("max_price"),         PROVIDER, ALL, WANT_OBJECT, DO_MAX_PRICE, MAX_PRICE},
+    {NAME("prompt"),            MAX_PRICE, ALL, WANT_PRICE, DO_PRICE_PROMPT, 0},
+    {NAME("completion"),        MAX_PRICE, ALL, WANT_PRICE, DO_PRICE_COMPLETION, 0},
+    {NAME("include"),           USAGE, ALL, WANT_BOOL, DO_INCLUDE, 0},
+};
+enum { ROW_MODEL = 0, ROW_INCLUDE = COUNT(fields) - 1 };
+static_assert(COUNT(fields) <= 64, "a bit each in openai_reader.seen");
+
+static const char *const parents[] = {
+    [ROOT] = "", [STREAM_OPTIONS] = "/stream_options", [PROVIDER] = "/provider",
+    [MAX_PRICE] = "/provider/max_price", [USAGE] = "/usage",
+};
+
+static const char *type_text(uint8_t type)
+{
+    static const char *const texts[] = {
+        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array", [JSON_STRING] = "a string",
+        [JSON_NUMBER] = "a number", [JSON_TRUE] = "true", [JSON_FALSE] = "false",
+        [JSON_NULL] = "null",
+    };
+    assert(type < COUNT(texts));
+    return texts[type] ? texts[type] : "nothing";
+}
+
+/* Refuse, pointing at a member; in a list at the element being read. */
+static bool refuse(struct openai_reader *r, const struct openai_field *f, bool element)
+{
+    assert(!r->bad);
+    r->bad = true;
+    r->code = "invalid_request_error";
+    int len = snprintf(r->pointer, sizeof r->pointer, "%s/%s", parents[f->in], f->name.ptr);
+    assert(len > 0 && (size_t)len < sizeof r->pointer);
+    size_t at = (size_t)len;
+    if (element) (void)snprintf(r->pointer + at, sizeof r->pointer - at, "/%u", r->element);
+    return false;
+}
+
+/* The value at the pointer is not as it must be: must continues "'/model' ". */
+static bool refuse_value(struct openai_reader *r, const struct openai_field *f, bool element,
+                         const char *must)
+{
+    (void)refuse(r, f, element);
+    int len = snprintf(r->error, sizeof r->error, "'%s' %s", r->pointer, must);
+    assert(len > 0 && (size_t)len < sizeof r->error);
+    return false;
+}
+
+static bool refuse_type(struct openai_reader *r, const struct openai_field *f, bool element,
+                        const char *must, const struct json_token *t)
+{
+    char text[80];
+    (void)snprintf(text, sizeof text, "must be %s, got %s", must, type_text(t->type));
+    return refuse_value(r, f, element, text);
+}
+
+static bool refuse_key(struct openai_reader *r, const struct openai_field *f, const char *why)
+{
+    (void)refuse(r, f, false);
+    (void)snprintf(r->error, sizeof r->error, "the member '%s' %s", f->name.ptr, why);
+    return false;
+}
+
+static bool refuse_root(struct openai_reader *r, const char *why, const char *what)
+{
+    assert(!r->bad);
+    r->bad = true;
+    r->code = "invalid_request_error";
+    (void)snprintf(r->error, sizeof r->error, "%s%s", why, what);
+    return false;
+}
+
+/* True when a parser that ignores case takes key for name (ASCII, lower case). Go's
+ * encoding/json also folds U+017F to s and U+212A to k. */
+static bool is_folded(struct bytes key, struct bytes name)
+{
+    while (name.len > 0 && key.len > 0) {
+        char c = byte_lower(*key.ptr);
+        size_t n = 1;
+        if (key.len >= 2 && memcmp(key.ptr, "\xC5\xBF", 2) == 0) c = 's', n = 2;
+        if (key.len >= 3 && memcmp(key.ptr, "\xE2\x84\xAA", 3) == 0) c = 'k', n = 3;
+        if (c != *name.ptr) return false;
+        bytes_cut(&key, n);
+        bytes_cut(&name, 1);
+    }
+    return key.len == 0 && name.len == 0;
+}
+
+/* A key of an object that is read: finds its row, or skips the value. */
+static bool take_key(struct openai_reader *r, const struct json_token *t)
+{
+    enum { KEY_MAX = 192 };  /* bytes: the longest name, all of it escaped, and more */
+    char room[KEY_MAX];
+    struct bytes key = t->text;
+    uint8_t place = r->at[r->level - 1].place;
+    r->field = NULL;
+    if (key.ptr && key.len <= KEY_MAX && t->escaped) {
+        key = (struct bytes){room, json_unescape(t->text, room)};
+    }
+    for (size_t i = 0; key.ptr && i < COUNT(fields); i++) {
+        const struct openai_field *f = &fields[i];
+        if (f->in != place || !(f->apis & (1u << r->api))) continue;
+        bool same = bytes_eq(key, f->name);
+        if (!same && (key.len < f->name.len || !is_folded(key, f->name))) continue;
+        if (!same) return refuse_key(r, f, "is written with other letters");
+        if (t->escaped) return refuse_key(r, f, "is written with escapes");
+        if (r->seen & (1ull << i)) return refuse_key(r, f, "appears twice");
+        r->seen |= 1ull << i;
+        r->field = f;
+        break;
+    }
+    if (!r->field) json_skip(&r->json);
+    return true;
+}
+
+/* Note a root member's extents: removing one needs its neighbours'. */
+static void root_key(struct openai_reader *r, const struct json_token *t)
+{
+    assert(r->level == 1);
+    if (r->previous) r->previous->after = t->start;
+    r->previous = NULL;
+    r->member = (struct openai_member){.key = {t->start, t->end}, .before = r->member_end,
+                                       .index = r->req.member_count++};
+    r->kept = NULL;
+}
+
+static void root_value_start(struct openai_reader *r, const struct json_token *t)
+{
+    if (!r->field) return;
+    switch (r->field->what) {
+    case DO_MODEL: r->kept = &r->req.model_at; break;
+    case DO_MODELS: r->kept = &r->req.models_at; break;
+    case DO_PROVIDER: r->kept = &r->req.provider_at; break;
+    case DO_OPTIONS: r->kept = &r->req.stream_options_at; break;
+    case DO_USAGE: r->kept = &r->req.usage_at; break;
+    default: break;
+    }
+    r->member.value.start = t->start;
+}
+
+static void root_value_end(struct openai_reader *r, const struct json_token *t)
+{
+    assert(r->previous == NULL);
+    r->member_end = t->end;
+    r->member.value.end = t->end;
+    if (!r->kept) return;
+    *r->kept = r->member;
+    r->previous = r->kept;
+}
+
+/* Read a name or word: resolved into out, which holds OPENAI_NAME_MAX. False: refused.
+ * A text over JSON_TEXT_MAX as written is refused even where it was gathered: the way the
+ * body was cut must not decide. */
+static bool take_text(struct openai_reader *r, const struct json_token *t, bool element,
+                      char *out, size_t *len)
+{
+    char room[JSON_TEXT_MAX];
+    const struct openai_field *f = element ? r->at[r->level - 1].field : r->field;
+    assert(t->type == JSON_STRING);
+    if (t->nul) return refuse_value(r, f, element, "holds a NUL");
+    if (t->surrogate) return refuse_value(r, f, element, "holds an unpaired surrogate");
+    if (t->end - t->start == 2) return refuse_value(r, f, element, "is empty");
+    bool fits = t->end - t->start - 2 <= JSON_TEXT_MAX;
+    if (fits) *len = json_unescape(t->text, room);
+    if (!fits || *len > OPENAI_NAME_MAX) {
+        return refuse_value(r, f, element, "is too long (256 bytes at most)");
+    }
+    memcpy(out, room, *len);
+    return true;
+}
+
+static bool take_name(struct openai_reader *r, const struct json_token *t, bool element,
+                      struct bytes *out)
+{
+    const struct openai_field *f = element ? r->at[r->level - 1].field : r->field;
+    char name[OPENAI_NAME_MAX];
+    size_t len;
+    if (!take_text(r, t, element, name, &len)) return false;
+    if (len > OPENAI_POOL - r->req.pool_len) {
+        return refuse_value(r, f, element, "is one too many (names hold 4096 bytes in all)");
+    }
+    char *at = r->req.pool + r->req.pool_len;
+    memcpy(at, name, len);
+    r->req.pool_len += len;
+    *out = (struct bytes){at, len};
+    return true;
+}
+
+static bool take_count(struct openai_reader *r, const struct json_token *t, int64_t *out)
+{
+    if (t->type == JSON_NULL) return true;
+    if (!t->text.ptr || !json_integer(t->text, out)) {
+        return refuse_value(r, r->field, false, "must be an integer");
+    }
+    if (*out < 1) return refuse_value(r, r->field, false, "must be at least 1");
+    return true;
+}
+
+/* Dollars per million tokens as pico-dollars per token (a millionth of a dollar's
+ * millionth, so times 10^6), rounded down, at least 1 and saturating: prices are whole, so
+ * a limit in between means the lower one. text is a JSON number's. False: it is not. */
+static bool price_of(struct bytes text, int64_t *out)
+{
+    uint64_t digits = 0;
+    int64_t scale = 6, power = 0;
+    size_t i = 0, whole = 0, seen = 0;
+    for (bool point = false; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (c == '.' && !point && whole > 0) { point = true; continue; }
+        if (c < '0' || c > '9') break;
+        seen++;
+        whole += !point;
+        if (digits < UINT64_MAX / 100) {
+            digits = digits * 10 + (uint64_t)(c - '0');
+            scale -= point;
+        } else {
+            scale += !point;
+        }
+    }
+    if (seen == 0 || text.ptr[i - 1] == '.') return false;
+    struct bytes rest = {text.ptr + i, text.len - i};
+    if (rest.len > 0) {
+        if (byte_lower(*bytes_cut(&rest, 1).ptr) != 'e') return false;
+        bool minus = rest.len > 0 && *rest.ptr == '-';
+        if (rest.len > 0 && (minus || *rest.ptr == '+')) bytes_cut(&rest, 1);
+        uint64_t value;
+        if (!bytes_u64(rest, &value) || value > 1000) return false;
+        power = minus ? -(int64_t)value : (int64_t)value;
+    }
+    for (scale += power; scale < 0 && digits > 0; scale++) digits /= 10;
+    for (; scale > 0 && digits > 0 && digits <= INT64_MAX; scale--) {
+        digits = digits > INT64_MAX / 10 ? UINT64_MAX : digits * 10;
+    }
+    *out = digits == 0 ? 1 : digits > INT64_MAX ? INT64_MAX : (int64_t)digits;
+    return true;
+}
+
+static bool take_price(struct openai_reader *r, const struct json_token *t, int64_t *out)
+{
+    if (t->type == JSON_NULL) return true;
+    bool fits = t->end - t->start <= JSON_TEXT_MAX;
+    if (!fits || t->escaped || !price_of(t->text, out)) {
+        return refuse_value(r, r->field, false,
+                            "must be dollars per million tokens, 0 or more");
+    }
+    return true;
+}
+
+static const struct { const char *word; char letter; } sorts[] = {
+    {"price", 'p'}, {"throughput", 't'}, {"latency", 'l'},
+};
+
+/* provider.sort and provider.data_collection: a word out of a list. */
+static bool take_word(struct openai_reader *r, const struct json_token *t)
+{
+    char room[OPENAI_NAME_MAX];
+    struct bytes word = {room, 0};
+    if (t->type == JSON_NULL) return true;
+    if (!take_text(r, t, false, room, &word.len)) return false;
+    if (r->field->what == DO_COLLECTION) {
+        if (bytes_eq(word, BYTES("deny"))) r->req.zdr = true;
+        else if (!bytes_eq(word, BYTES("allow"))) {
+            return refuse_value(r, r->field, false, "must be allow or deny");
+        }
+        return true;
+    }
+    assert(r->field->what == DO_SORT);
+    for (size_t i = 0; i < COUNT(sorts); i++) {
+        if (!bytes_eq(word, bytes_of(sorts[i].word))) continue;
+        r->req.sort = sorts[i].letter;
+        return true;
+    }
+    return refuse_value(r, r->field, false, "must be price, throughput or latency");
+}
+
+static bool take_scalar(struct openai_reader *r, const struct json_token *t)
+{
+    struct openai_request *q = &r->req;
+    bool yes = t->type == JSON_TRUE;
+    switch (r->field->what) {
+    case DO_MODEL: return take_name(r, t, false, &q->model);
+    case DO_STREAM: q->stream = yes; break;
+    case DO_INCLUDE: q->usage_include = yes; break;
+    case DO_FALLBACKS: q->allow_fallbacks = t->type != JSON_FALSE; break;
+    case DO_ZDR: q->zdr = q->zdr || yes; break;
+    case DO_INCLUDE_USAGE:
+        q->include_usage = yes;
+        q->include_usage_at = (struct openai_span){t->start, t->end};
+        break;
+    case DO_MAX_TOKENS: return take_count(r, t, &q->max_tokens);
+    case DO_MAX_COMPLETION: return take_count(r, t, &r->max_completion_tokens);
+    case DO_N: return take_count(r, t, &q->n);
+    case DO_PRICE_PROMPT: return take_price(r, t, &q->max_prompt);
+    case DO_PRICE_COMPLETION: return take_price(r, t, &q->max_completion);
+    case DO_SORT: case DO_COLLECTION: return take_word(r, t);
+    case DO_USAGE: r->kept = NULL; break;  /* not OpenRouter's: the provider's business */
+    case DO_OPTIONS: q->stream_options_null = true; break;
+    case DO_TEXTS:
+        if (t->type == JSON_STRING) q->prompt_bytes += t->end - t->start - 2;
+        q->message_count += t->type == JSON_STRING;
+        break;
+    default: assert(t->type == JSON_NULL); break;
+    }
+    return true;
+}
+
+/* A container that is read opens. */
+static void descend(struct openai_reader *r, const struct json_token *t)
+{
+    struct openai_request *q = &r->req;
+    const struct openai_field *f = r->field;
+    if (f && f->what == DO_USAGE && t->type == JSON_ARRAY) {  /* not OpenRouter's form */
+        r->kept = NULL;
+        json_skip(&r->json);
+        return;
+    }
+    assert(r->level < OPENAI_LEVELS);
+    r->at[r->level].field = f;
+    r->at[r->level].depth = t->depth;
+    r->at[r->level].place = f ? f->to : ROOT;
+    r->at[r->level++].list = t->type == JSON_ARRAY;
+    r->element = 0;
+    if (!f) return;
+    switch (f->what) {
+    case DO_MODELS: r->names = &q->models; break;
+    case DO_ORDER: r->names = &q->order; break;
+    case DO_ONLY: r->names = &q->only; break;
+    case DO_IGNORE: r->names = &q->ignore; break;
+    case DO_OPTIONS: q->stream_options_empty = true; break;  /* until a key comes */
+    default: break;
+    }
+}
+
+/* The innermost container that is read closes. */
+static void ascend(struct openai_reader *r, const struct json_token *t)
+{
+    assert(r->level > 0);
+    const struct openai_field *f = r->at[--r->level].field;
+    if (!f) return;
+    if (f->what == DO_USAGE && !(r->seen & (1ull << ROW_INCLUDE))) {
+        r->kept = NULL;  /* not OpenRouter's form: the provider's business */
+    }
+    if (f->what == DO_TOOLS) r->req.tool_bytes += t->end - r->member.value.start;
+    if (f->what == DO_TEXTS && r->req.message_count == 0 && r->token_ids) {
+        r->req.message_count = 1;
+    }
+    if (t->depth == 1) root_value_end(r, t);
+}
+
+/* A value of a key that is read. */
+static bool take_value(struct openai_reader *r, const struct json_token *t)
+{
+    bool root = t->depth == 1;
+    bool opens = t->type == JSON_OBJECT || t->type == JSON_ARRAY;
+    if (root && t->type != JSON_SKIPPED) root_value_start(r, t);
+    if (t->type == JSON_SKIPPED) {
+        if (root) root_value_end(r, t);
+        return true;
+    }
+    assert(r->field != NULL);
+    uint8_t want = r->field->want;
+    if (!(wants[want].types & (1u << t->type))) {
+        return refuse_type(r, r->field, false, wants[want].text, t);
+    }
+    if (opens) {
+        descend(r, t);
+        return true;
+    }
+    if (!take_scalar(r, t)) return false;
+    if (root) root_value_end(r, t);
+    return true;
+}
+
+static bool take_element_name(struct openai_reader *r, const struct json_token *t)
+{
+    const struct openai_field *list = r->at[r->level - 1].field;
+    if (t->type != JSON_STRING) return refuse_type(r, list, true, "a string", t);
+    if (r->names->count == OPENAI_NAMES_MAX) {
+        return refuse_value(r, list, true, "is one too many (8 at most)");
+    }
+    if (!take_name(r, t, true, &r->names->at[r->names->count])) return false;
+    r->names->count++;
+    r->element++;
+    return true;
+}
+
+static bool take_element_tool(struct openai_reader *r, const struct json_token *t)
+{
+    if (t->type == JSON_SKIPPED) return true;
+    if (t->type == JSON_OBJECT || t->type == JSON_ARRAY) json_skip(&r->json);
+    r->req.tool_count++;
+    return true;
+}
+
+/* Bytes of images, audio and files say nothing about the count of tokens. */
+static bool is_binary_key(struct bytes key)
+{
+    return bytes_eq(key, BYTES("data")) || bytes_eq(key, BYTES("file_data")) ||
+           bytes_eq(key, BYTES("b64_json"));
+}
+
+static void take_text_token(struct openai_reader *r, const struct json_token *t)
+{
+    struct openai_request *q = &r->req;
+    uint16_t depth = r->at[r->level - 1].depth;
+    bool ends = t->type == JSON_OBJECT_END || t->type == JSON_ARRAY_END;
+    if (t->type == JSON_KEY) {
+        r->binary = is_binary_key(t->text);
+        return;
+    }
+    if (t->type == JSON_STRING && !r->binary) {
+        struct bytes start = openai_head_text(&r->head, t);
+        bool url = start.len >= 5 && memcmp(start.ptr, "data:", 5) == 0;
+        if (!url) q->prompt_bytes += t->end - t->start - 2;
+    }
+    bool id = t->type == JSON_NUMBER && r->at[r->level - 1].field->want == WANT_ANY;
+    if (id) {  /* an array of token ids stands for a text */
+        q->prompt_bytes += OPENAI_TOKEN_BYTES;
+        r->token_ids = true;
+    }
+    if (t->depth == depth + 1 && !ends && !id && r->at[r->level - 1].list) q->message_count++;
+    r->binary = false;
+}
+
+/* One token. False: refused. */
+static bool take(struct openai_reader *r, const struct json_token *t)
+{
+    if (r->level == 0) {
+        if (t->type != JSON_OBJECT) {
+            return refuse_root(r, "the body must be a JSON object, got ", type_text(t->type));
+        }
+        r->req.object_start = t->start;
+        descend(r, t);
+        return true;
+    }
+    bool ends = t->type == JSON_OBJECT_END || t->type == JSON_ARRAY_END;
+    if (ends && t->depth == r->at[r->level - 1].depth) {
+        ascend(r, t);
+        return true;
+    }
+    switch (r->at[r->level - 1].place) {
+    case NAMES: return take_element_name(r, t);
+    case TOOLS: return take_element_tool(r, t);
+    case TEXTS: take_text_token(r, t); return true;
+    default: break;
+    }
+    if (t->type != JSON_KEY) return take_value(r, t);
+    if (r->level == 1) root_key(r, t);
+    if (r->at[r->level - 1].place == STREAM_OPTIONS) r->req.stream_options_empty = false;
+    return take_key(r, t);
+}
+
+static enum net_rc refuse_json(struct openai_reader *r)
+{
+    r->bad = true;
+    r->code = "invalid_json";
+    (void)snprintf(r->error, sizeof r->error, "invalid JSON at byte %llu: %s",
+                   (unsigned long long)json_at(&r->json), json_why(&r->json));
+    return NET_BAD;
+}
+
+void openai_request_begin(struct openai_reader *r, enum openai_api api)
+{
+    assert(api <= OPENAI_MODERATIONS);
+    memset(r, 0, sizeof *r);
+    r->api = api;
+    r->code = "";
+    r->req.max_tokens = -1;
+    r->req.n = -1;
+    r->req.allow_fallbacks = true;
+    r->max_completion_tokens = -1;
+    json_init(&r->json, OPENAI_REQUEST_DEPTH_MAX);
+}
+
+enum net_rc openai_request_feed(struct openai_reader *r, struct bytes in)
+{
+    assert(r->code != NULL);
+    if (r->bad) return NET_BAD;
+    struct bytes tail = in;
+    struct json_token t;
+    enum net_rc rc;
+    while ((rc = json_next(&r->json, &in, &t)) == NET_OK) {
+        openai_head_complete(&r->head, &t, tail, r->fed);
+        if (!take(r, &t)) return NET_BAD;
+        openai_head_reset(&r->head);
+        r->token_end = t.end;
+    }
+    if (rc == NET_BAD) return refuse_json(r);
+    assert(in.len == 0);
+    r->req.body_bytes += tail.len;
+    if (r->token_end > r->fed) bytes_cut(&tail, (size_t)(r->token_end - r->fed));
+    openai_head_watch(&r->head, tail);
+    r->fed = r->req.body_bytes;
+    return NET_MORE;
+}
+
+enum net_rc openai_request_end(struct openai_reader *r)
+{
+    static const char fallback[] = "omni-moderation-latest";
+    struct openai_request *q = &r->req;
+    struct json_token t;
+    if (r->bad) return NET_BAD;
+    enum net_rc rc = json_finish(&r->json, &t);
+    if (rc == NET_OK) {  /* a number at the root */
+        (void)refuse_root(r, "the body must be a JSON object, got ", type_text(t.type));
+        return NET_BAD;
+    }
+    if (rc != NET_DONE) return refuse_json(r);
+    assert(r->level == 0);
+    q->root_empty = q->member_count == 0;
+    if (r->max_completion_tokens >= 0) q->max_tokens = r->max_completion_tokens;
+    if (q->model.len > 0) return NET_DONE;
+    if (r->api != OPENAI_MODERATIONS) {
+        (void)refuse(r, &fields[ROW_MODEL], false);
+        (void)snprintf(r->error, sizeof r->error, "the member 'model' is missing");
+        return NET_BAD;
+    }
+    if (OPENAI_POOL - q->pool_len < sizeof fallback - 1) {
+        (void)refuse_root(r, "the names are longer than 4096 bytes in all", "");
+        return NET_BAD;
+    }
+    q->model = (struct bytes){q->pool + q->pool_len, sizeof fallback - 1};
+    memcpy(q->pool + q->pool_len, fallback, sizeof fallback - 1);
+    q->pool_len += sizeof fallback - 1;
+    return NET_DONE;
+}
