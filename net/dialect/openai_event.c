@@ -1,0 +1,39 @@
+/* openai_event.c - one event of a stream: what it means for commitment, metering, the end. */
+#include "net/dialect/openai_part.h"
+
+static enum openai_event_kind kind_of(const struct openai_reply *w)
+{
+    if (w->error) return OPENAI_EVENT_ERROR;
+    if (w->finish) return OPENAI_EVENT_FINISH;
+    if (w->content) return OPENAI_EVENT_CONTENT;
+    /* Azure's first chunk has no choices either, and no usage: it is META. */
+    return w->choice_count == 0 && w->usage_object ? OPENAI_EVENT_USAGE : OPENAI_EVENT_META;
+}
+
+void openai_event_read(struct bytes data, enum openai_api api, struct openai_event *ev)
+{
+    struct json j;
+    struct openai_reply w;
+    assert(api <= OPENAI_MODERATIONS);
+    memset(ev, 0, offsetof(struct openai_event, error_text));
+    ev->error_text[0] = '\0';
+    ev->error_status = 0;
+    ev->kind = OPENAI_EVENT_DONE;
+    if (bytes_eq(bytes_trim(data), BYTES("[DONE]"))) return;
+    ev->kind = OPENAI_EVENT_BAD;
+    json_init(&j, JSON_DEPTH_MAX);
+    openai_reply_begin(&w);
+    if (openai_reply_feed(&w, &j, data) != NET_MORE) return;
+    if (openai_reply_end(&w, &j) != NET_DONE) return;
+    ev->kind = kind_of(&w);
+    ev->has_content = w.content;
+    ev->has_finish = w.finish;
+    if (w.usage.seen) openai_fold_settle(&w.usage, &ev->usage);
+    if (!ev->usage.present && w.groq.seen) openai_fold_settle(&w.groq, &ev->usage);
+    ev->usage_at = w.usage_at;
+    ev->usage_first = w.usage_at.key.end > 0 && w.usage_at.before == 0;
+    ev->text_bytes = w.text_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)w.text_bytes;
+    if (!w.error) return;
+    ev->error_status = w.error_status;
+    memcpy(ev->error_text, w.error_text, strlen(w.error_text) + 1);
+}

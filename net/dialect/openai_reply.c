@@ -1,0 +1,390 @@
+/* openai_reply.c - the walk over an answer, whole or one event of a stream. Both have the
+ * same shape but for `delta` and `message`, so one table serves:
+ *   LIST -> ROOT -> CHOICES -> CHOICE -> SAID (delta, message) -> PARTS | CALLS | AUDIO
+ *                -> USAGE -> IN_DETAILS | OUT_DETAILS         -> LOT (anything counts)
+ *                -> GROQ -> USAGE      -> ERROR
+ * The place of a container is kept by its depth. What the table does not name is skipped.
+ * Rule: a provider may send anything. What is odd is passed over; what is not JSON is the
+ * only failure. Repeated keys: the last one counts, as most clients have it. */
+#include "net/dialect/openai_part.h"
+
+#include <stdio.h>
+
+enum place { NOWHERE, LIST, ROOT, CHOICES, CHOICE, SAID, PARTS, CALLS, AUDIO, LOT, USAGE,
+             IN_DETAILS, OUT_DETAILS, GROQ, ERROR, PLACES };
+
+enum side { DELTA, MESSAGE, TEXT };
+
+/* What to do with a value; further data is in the row. */
+enum what { DO_NOTHING, DO_COUNT, DO_TEXT, DO_REASONING, DO_LEGACY_TEXT, DO_FINISH, DO_USAGE,
+            DO_SIDE, DO_CALL, DO_ERROR, DO_ERROR_TEXT, DO_ERROR_STATUS, DO_OBJECT_NAME,
+            DO_ROOT_TEXT, DO_ROOT_STATUS };
+
+struct openai_part {
+    struct bytes name;
+    uint8_t what;
+    uint8_t data;    /* DO_COUNT: which count; DO_SIDE: which side */
+    uint8_t object;  /* place of the object that the value may be; NOWHERE: skipped */
+    uint8_t array;   /* place of the array that it may be */
+};
+
+#define NAME(text) {text, sizeof text - 1}
+
+static const struct openai_part root_parts[] = {
+    {NAME("choices"),    DO_NOTHING, 0, NOWHERE, CHOICES},
+    {NAME("usage"),      DO_USAGE, 0, USAGE, NOWHERE},
+    {NAME("object"),     DO_OBJECT_NAME, 0, NOWHERE, NOWHERE},
+    {NAME("error"),      DO_ERROR, 0, ERROR, NOWHERE},
+    {NAME("x_groq"),     DO_NOTHING, 0, GROQ, NOWHERE},
+    {NAME("message"),    DO_ROOT_TEXT, 0, NOWHERE, NOWHERE},
+    {NAME("code"),       DO_ROOT_STATUS, 0, NOWHERE, NOWHERE},
+    {NAME("statusCode"), DO_ROOT_STATUS, 1, NOWHERE, NOWHERE},
+};
+static const struct openai_part choice_parts[] = {
+    {NAME("delta"),         DO_SIDE, DELTA, SAID, NOWHERE},
+    {NAME("finish_reason"), DO_FINISH, 0, NOWHERE, NOWHERE},
+    {NAME("message"),       DO_SIDE, MESSAGE, SAID, NOWHERE},
+    {NAME("text"),          DO_LEGACY_TEXT, 0, NOWHERE, NOWHERE},
+    {NAME("error"),         DO_ERROR, 0, ERROR, NOWHERE},
+};
+static const struct openai_part said_parts[] = {
+    {NAME("content"),           DO_TEXT, 0, PARTS, PARTS},
+    {NAME("reasoning_content"), DO_REASONING, 0, PARTS, PARTS},
+    {NAME("reasoning"),         DO_REASONING, 0, PARTS, PARTS},
+    {NAME("refusal"),           DO_TEXT, 0, NOWHERE, NOWHERE},
+    {NAME("tool_calls"),        DO_NOTHING, 0, CALLS, CALLS},
+    {NAME("function_call"),     DO_NOTHING, 0, CALLS, CALLS},
+    {NAME("audio"),             DO_NOTHING, 0, AUDIO, LOT},
+    {NAME("reasoning_details"), DO_NOTHING, 0, LOT, LOT},
+    {NAME("images"),            DO_NOTHING, 0, LOT, LOT},
+    {NAME("annotations"),       DO_NOTHING, 0, LOT, LOT},
+};
+static const struct openai_part audio_parts[] = {
+    {NAME("transcript"), DO_TEXT, 0, NOWHERE, NOWHERE},
+};
+static const struct openai_part usage_parts[] = {
+    {NAME("prompt_tokens"),             DO_COUNT, OPENAI_COUNT_PROMPT, 0, 0},
+    {NAME("completion_tokens"),         DO_COUNT, OPENAI_COUNT_COMPLETION, 0, 0},
+    {NAME("total_tokens"),              DO_COUNT, OPENAI_COUNT_TOTAL, 0, 0},
+    {NAME("prompt_tokens_details"),     DO_NOTHING, 0, IN_DETAILS, NOWHERE},
+    {NAME("completion_tokens_details"), DO_NOTHING, 0, OUT_DETAILS, NOWHERE},
+    {NAME("prompt_cache_hit_tokens"),   DO_COUNT, OPENAI_COUNT_CACHE_HIT, 0, 0},
+    {NAME("cached_tokens"),             DO_COUNT, OPENAI_COUNT_CACHED_ROOT, 0, 0},
+    {NAME("reasoning_tokens"),          DO_COUNT, OPENAI_COUNT_REASONING_ROOT, 0, 0},
+    {NAME("prompt_token_details"),      DO_NOTHING, 0, IN_DETAILS, NOWHERE},  /* Writer */
+    {NAME("completion_token_details"),  DO_NOTHING, 0, OUT_DETAILS, NOWHERE},
+    {NAME("input_tokens"),              DO_COUNT, OPENAI_COUNT_PROMPT, 0, 0},  /* images */
+    {NAME("output_tokens"),             DO_COUNT, OPENAI_COUNT_COMPLETION, 0, 0},
+    {NAME("input_tokens_details"),      DO_NOTHING, 0, IN_DETAILS, NOWHERE},
+    {NAME("output_tokens_details"),     DO_NOTHING, 0, OUT_DETAILS, NOWHERE},
+    {NAME("input_token_details"),       DO_NOTHING, 0, IN_DETAILS, NOWHERE},  /* audio */
+};
+static const struct openai_part in_parts[] = {
+    {NAME("cached_tokens"),      DO_COUNT, OPENAI_COUNT_CACHED, 0, 0},
+    {NAME("audio_tokens"),       DO_COUNT, OPENAI_COUNT_AUDIO_IN, 0, 0},
+    {NAME("cache_write_tokens"), DO_COUNT, OPENAI_COUNT_CACHE_WRITE, 0, 0},
+};
+static const struct openai_part out_parts[] = {
+    {NAME("reasoning_tokens"), DO_COUNT, OPENAI_COUNT_REASONING, 0, 0},
+    {NAME("audio_tokens"),     DO_COUNT, OPENAI_COUNT_AUDIO_OUT, 0, 0},
+};
+static const struct openai_part groq_parts[] = {
+    {NAME("usage"), DO_USAGE, 0, USAGE, NOWHERE},
+    {NAME("error"), DO_ERROR, 0, ERROR, NOWHERE},
+};
+static const struct openai_part error_parts[] = {
+    {NAME("message"), DO_ERROR_TEXT, 0, NOWHERE, NOWHERE},
+    {NAME("code"),    DO_ERROR_STATUS, 0, NOWHERE, NOWHERE},
+    {NAME("status"),  DO_ERROR_STATUS, 0, NOWHERE, NOWHERE},
+};
+
+#define PARTS_OF(list) {list, COUNT(list)}
+static const struct { const struct openai_part *at; size_t count; } tables[PLACES] = {
+    [ROOT] = PARTS_OF(root_parts),      [CHOICE] = PARTS_OF(choice_parts),
+    [SAID] = PARTS_OF(said_parts),      [AUDIO] = PARTS_OF(audio_parts),
+    [USAGE] = PARTS_OF(usage_parts),    [IN_DETAILS] = PARTS_OF(in_parts),
+    [OUT_DETAILS] = PARTS_OF(out_parts), [GROQ] = PARTS_OF(groq_parts),
+    [ERROR] = PARTS_OF(error_parts),
+};
+
+/* Rows that stand for values without a key of the tables. */
+static const struct openai_part top_part = {{0}, DO_NOTHING, 0, ROOT, LIST};
+static const struct openai_part listed_part = {{0}, DO_NOTHING, 0, ROOT, NOWHERE};
+static const struct openai_part choices_part = {{0}, DO_NOTHING, 0, CHOICE, NOWHERE};
+static const struct openai_part text_part = {{0}, DO_TEXT, 0, PARTS, PARTS};
+static const struct openai_part mark_part = {{0}, DO_TEXT, 1, PARTS, PARTS};
+static const struct openai_part inside_part = {{0}, DO_NOTHING, 0, PARTS, PARTS};
+static const struct openai_part call_part = {{0}, DO_NOTHING, 0, CALLS, CALLS};
+static const struct openai_part argument_part = {{0}, DO_TEXT, 0, CALLS, CALLS};
+static const struct openai_part skip_part = {{0}, DO_NOTHING, 0, NOWHERE, NOWHERE};
+
+static bool is_text_key(struct bytes key)
+{
+    return bytes_eq(key, BYTES("text")) || bytes_eq(key, BYTES("thinking")) ||
+           bytes_eq(key, BYTES("refusal"));
+}
+
+/* The row for a key; NULL where nobody wants the value. */
+static const struct openai_part *find(enum place place, struct bytes key)
+{
+    if (!key.ptr) return NULL;
+    if (place == PARTS) {  /* Mistral: [{"type": "thinking", "thinking": [{...}]}] */
+        if (bytes_eq(key, BYTES("type"))) return &inside_part;
+        return is_text_key(key) ? &text_part : &mark_part;
+    }
+    if (place == CALLS) {
+        bool counts = bytes_eq(key, BYTES("arguments")) || bytes_eq(key, BYTES("input"));
+        return counts ? &argument_part : &call_part;
+    }
+    for (size_t i = 0; i < tables[place].count; i++) {
+        const struct openai_part *p = &tables[place].at[i];
+        if (bytes_eq(p->name, key)) return p;
+    }
+    return NULL;
+}
+
+/* The row for an element of an array. */
+static const struct openai_part *element_part(enum place place)
+{
+    switch (place) {
+    case LIST: return &listed_part;  /* Google wraps errors in an array */
+    case CHOICES: return &choices_part;
+    case PARTS: return &text_part;
+    case CALLS: return &call_part;
+    default: return &skip_part;
+    }
+}
+
+static void add_text(struct openai_side *s, const struct json_token *t)
+{
+    uint64_t len = t->end - t->start - 2;
+    s->bytes += len;
+    if (len > 0) s->content = true;
+}
+
+/* Several names for the same reasoning (reasoning, reasoning_content) count once. */
+static void add_reasoning(struct openai_side *s, const struct json_token *t)
+{
+    uint64_t len = t->end - t->start - 2;
+    if (len > s->reasoning) {
+        s->bytes += len - s->reasoning;
+        s->reasoning = len;
+        s->content = true;
+    }
+}
+
+/* Keep the message of an error; the first one counts. */
+static void keep_text(struct openai_reply *w, const struct json_token *t)
+{
+    if (w->error_text[0]) return;
+    struct bytes text = openai_head_text(&w->head, t);
+    text = openai_text_start(text, sizeof w->error_text - 1);
+    size_t len = json_unescape(text, w->error_text);
+    assert(len < sizeof w->error_text);
+    w->error_text[len] = '\0';
+}
+
+/* An HTTP status, as a number or in digits (Azure: "code": "429"); else 0. */
+static int32_t status_of(const struct json_token *t)
+{
+    uint64_t value;
+    if (t->type != JSON_NUMBER && t->type != JSON_STRING) return 0;
+    if (!t->text.ptr || !bytes_u64(t->text, &value)) return 0;
+    return value >= 400 && value <= 599 ? (int32_t)value : 0;
+}
+
+/* A choice ended. Writer sends delta and message, Together delta and text, Perplexity a
+ * delta and the message so far: of several forms the first in this order counts. */
+static void choice_end(struct openai_reply *w)
+{
+    for (size_t i = 0; i < COUNT(w->side); i++) {
+        if (!w->side[i].seen) continue;
+        w->text_bytes += w->side[i].bytes;
+        if (w->side[i].content) w->content = true;
+        return;
+    }
+}
+
+static void take_string(struct openai_reply *w, const struct openai_part *p,
+                        const struct json_token *t)
+{
+    bool empty = t->end - t->start == 2;
+    switch (p->what) {
+    case DO_TEXT:
+        if (p->data == 0) add_text(&w->side[w->which], t);
+        else if (!empty) w->side[w->which].content = true;
+        break;
+    case DO_REASONING: add_reasoning(&w->side[w->which], t); break;
+    case DO_LEGACY_TEXT:
+        w->side[TEXT].seen = true;
+        add_text(&w->side[TEXT], t);
+        break;
+    case DO_FINISH:  /* some send "" in every chunk */
+        if (!empty) w->finish = true;
+        if (bytes_eq(t->text, BYTES("length"))) w->finish_length = true;
+        break;
+    case DO_ERROR:
+        if (empty) break;  /* as OpenAI's Python client has it */
+        w->error = true;
+        w->error_text[0] = '\0';
+        keep_text(w, t);
+        w->error_said = true;
+        break;
+    case DO_ERROR_TEXT:
+        if (!w->error_said) w->error_text[0] = '\0';
+        keep_text(w, t);
+        w->error_said = true;
+        break;
+    case DO_ROOT_TEXT: if (!w->error_said) keep_text(w, t); break;
+    case DO_OBJECT_NAME: if (bytes_eq(t->text, BYTES("error"))) w->error_root = true; break;
+    case DO_ERROR_STATUS: if (w->error_status == 0) w->error_status = status_of(t); break;
+    case DO_ROOT_STATUS: if (w->root_status == 0) w->root_status = status_of(t); break;
+    default: break;
+    }
+}
+
+static void take_scalar(struct openai_reply *w, const struct openai_part *p,
+                        const struct json_token *t)
+{
+    if (p->what == DO_COUNT) {
+        openai_fold_take(w->fold, p->data, t);
+    } else if (t->type == JSON_STRING) {
+        take_string(w, p, t);
+    } else if (t->type == JSON_NUMBER && p->what == DO_ERROR_STATUS) {
+        if (w->error_status == 0) w->error_status = status_of(t);
+    } else if (t->type == JSON_NUMBER && p->what == DO_ROOT_STATUS) {
+        if (w->root_status == 0) w->root_status = status_of(t);
+        if (p->data == 1 && w->root_status > 0 && w->choice_count == 0) w->error_root = true;
+    } else if (t->type == JSON_TRUE && p->what == DO_ERROR) {
+        w->error = true;
+    }
+}
+
+/* A container opens as the value of p; in is the place around it. */
+static void descend(struct openai_reply *w, struct json *j, const struct openai_part *p,
+                    enum place in, const struct json_token *t)
+{
+    uint8_t to = t->type == JSON_OBJECT ? p->object : p->array;
+    if (t->depth >= OPENAI_REPLY_DEPTH) to = NOWHERE;
+    if (to == NOWHERE) {
+        json_skip(j);
+        if (p == &mark_part || in == CALLS) w->side[w->which].content = true;
+        return;
+    }
+    w->place[t->depth] = to;
+    switch (p->what) {
+    case DO_USAGE:
+        w->fold = in == GROQ ? &w->groq : &w->usage;
+        openai_fold_begin(w->fold);
+        if (in == ROOT) w->usage_object = true;
+        break;
+    case DO_SIDE:
+        w->which = p->data;
+        w->side[w->which] = (struct openai_side){.seen = true};
+        break;
+    case DO_ERROR: w->error = true; break;
+    default: break;
+    }
+    if (to != CHOICE) return;
+    w->choice_count++;
+    memset(w->side, 0, sizeof w->side);
+}
+
+/* The root's members: where the usage is and what stands around it. */
+static void root_key(struct openai_reply *w, const struct json_token *t)
+{
+    if (w->usage_last) w->usage_at.after = t->start;
+    w->usage_last = w->field && w->field->what == DO_USAGE;
+    if (w->usage_last) {
+        w->usage_at = (struct openai_member){.key = {t->start, t->end},
+                                             .before = w->member_end,
+                                             .index = w->member_count};
+    }
+    w->member_count++;
+}
+
+static void root_value(struct openai_reply *w, const struct json_token *t)
+{
+    bool opens = t->type == JSON_OBJECT || t->type == JSON_ARRAY;
+    bool ends = t->type == JSON_OBJECT_END || t->type == JSON_ARRAY_END;
+    if (w->usage_last && !ends && w->usage_at.value.start == 0) {
+        w->usage_at.value.start = t->start;
+    }
+    if (opens) return;
+    w->member_end = t->end;
+    if (w->usage_last) w->usage_at.value.end = t->end;
+}
+
+static void take(struct openai_reply *w, struct json *j, const struct json_token *t)
+{
+    enum place in = t->depth == 0 ? NOWHERE : w->place[t->depth - 1];
+    bool root = t->depth == 1 && in == ROOT;
+    assert(t->depth <= OPENAI_REPLY_DEPTH);  /* deeper containers are skipped */
+    switch (t->type) {
+    case JSON_KEY:
+        w->field = find(in, t->text);
+        if (root) root_key(w, t);
+        if (in == CALLS || in == AUDIO || in == LOT) w->side[w->which].content = true;
+        if (!w->field) json_skip(j);
+        return;
+    case JSON_OBJECT_END:
+        if (w->place[t->depth] == CHOICE) choice_end(w);
+        break;
+    case JSON_SKIPPED: case JSON_ARRAY_END: break;
+    default: {
+        const struct openai_part *p = t->depth == 0 ? &top_part
+                                    : w->field ? w->field : element_part(in);
+        w->field = NULL;
+        if (in == LOT || in == CALLS) w->side[w->which].content = true;
+        if (t->type == JSON_OBJECT || t->type == JSON_ARRAY) descend(w, j, p, in, t);
+        else take_scalar(w, p, t);
+    }
+    }
+    if (root) root_value(w, t);
+}
+
+void openai_reply_begin(struct openai_reply *w)
+{
+    memset(w, 0, offsetof(struct openai_reply, error_text));
+    w->error_text[0] = '\0';
+    w->head.len = 0;
+    w->head.state = 0;
+}
+
+enum net_rc openai_reply_feed(struct openai_reply *w, struct json *j, struct bytes in)
+{
+    struct bytes tail = in;
+    struct json_token t;
+    enum net_rc rc;
+    while ((rc = json_next(j, &in, &t)) == NET_OK) {
+        openai_head_complete(&w->head, &t, tail, w->fed);
+        take(w, j, &t);
+        openai_head_reset(&w->head);
+        w->token_end = t.end;
+    }
+    if (rc == NET_BAD) return NET_BAD;
+    assert(in.len == 0);
+    size_t len = tail.len;
+    if (w->token_end > w->fed) bytes_cut(&tail, (size_t)(w->token_end - w->fed));
+    openai_head_watch(&w->head, tail);
+    w->fed += len;
+    return NET_MORE;
+}
+
+enum net_rc openai_reply_end(struct openai_reply *w, struct json *j)
+{
+    struct json_token t;
+    enum net_rc rc = json_finish(j, &t);
+    if (rc == NET_OK) rc = json_finish(j, &t);  /* a number: no answer, but JSON */
+    if (rc != NET_DONE) return NET_BAD;
+    if (w->error_root && !w->error) {
+        w->error = true;
+        w->error_status = w->root_status;
+    }
+    if (!w->error) {
+        w->error_text[0] = '\0';
+        w->error_status = 0;
+    }
+    assert(w->error || w->error_status == 0);
+    return NET_DONE;
+}
