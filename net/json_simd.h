@@ -1,0 +1,128 @@
+/* json_simd.h - inside of the JSON scanner: what json.c, the block scanners (json_scan.h,
+ * compiled once per instruction set) and the lexers tell each other. Not for callers.
+ *
+ * Rule: every function here takes the bytes of one piece and leaves struct json at a byte
+ * boundary; nothing refers to a piece by pointer once it returned. */
+#ifndef NET_JSON_SIMD_H
+#define NET_JSON_SIMD_H
+
+#include "net/json.h"
+
+enum { BLOCK = 64 };             /* bytes that one mask describes */
+
+enum json_state {                /* what may come next (RFC 8259 section 2) */
+    STATE_VALUE,                 /* a value */
+    STATE_FIRST_VALUE,           /* a value, or "]" */
+    STATE_FIRST_KEY,             /* a key, or "}" */
+    STATE_KEY,                   /* a key */
+    STATE_COLON,                 /* ":" */
+    STATE_AFTER,                 /* "," or the end of the container */
+    STATE_DONE,                  /* blanks */
+    STATE_BAD,                   /* nothing: refused */
+};
+
+enum json_partial { PARTIAL_NONE, PARTIAL_STRING, PARTIAL_WORD };
+
+enum json_step { STEP_TOKEN, STEP_ON, STEP_MORE, STEP_BAD };
+
+enum run_end {                   /* how a string or a word ended */
+    RUN_OPEN,                    /* the piece ended first; *used is all of it */
+    RUN_CLOSED,                  /* *used is the closing quote, or behind the word */
+    RUN_BAD,                     /* *used is the bad byte, j->error says why */
+};
+
+/* One instruction set. Chosen per document: three pointers are the price of having no
+ * -march flag; each call covers a whole block, string or container. */
+struct json_simd {
+    const char *name;
+    /* Describe the block at p (n >= 1 bytes follow it) in j: tokens, span, fault. */
+    void (*index)(struct json *j, const char *p, size_t n);
+    /* Go on in the string whose contents continue at p. */
+    enum run_end (*string)(struct json *j, const char *p, size_t n, size_t *used);
+    /* Check the rest of the skipped container, in blocks. STEP_ON: it ended, or a token
+     * was cut (j->partial); STEP_MORE: in is used up; STEP_BAD. */
+    enum json_step (*skip)(struct json *j, struct bytes *in);
+};
+
+extern const struct json_simd json_scalar;
+#if defined(__x86_64__)
+extern const struct json_simd json_sse2;
+extern const struct json_simd json_avx2;
+extern const struct json_simd json_avx512;
+#endif
+
+/* The implementation that json_init gives to a document. */
+const struct json_simd *json_simd_chosen(void);
+
+/* One byte at `at` of an escape sequence that a cut goes through. False: not allowed here. */
+bool json_escape_byte(struct json_string *s, char c, uint64_t at);
+
+/* The escape \uXXXX that began at offset `at` stands for code: note halves of pairs, NUL. */
+void json_unicode(struct json_string *s, uint16_t code, uint64_t at);
+
+/* Value of a hex digit, or -1. */
+int json_hex(char c);
+
+/* Begin a word at its first byte c: false where none starts with it. */
+bool json_word_begin(struct json_word *w, char c);
+
+/* Go on in j->word with the bytes at p. */
+enum run_end json_word_run(struct json *j, const char *p, size_t n, size_t *used);
+
+/* True when the word, should nothing follow, is complete. */
+bool json_word_whole(const struct json_word *w);
+
+/* True for bytes that a word is made of: neither blank nor quote nor structural. */
+bool json_word_byte(char c);
+
+/* Refuse the byte at offset `at`. */
+static inline enum json_step json_refuse(struct json *j, enum json_error why, uint64_t at)
+{
+    assert(why != JSON_FINE);
+    assert(j->state != STATE_BAD);
+    j->state = STATE_BAD;
+    j->error = (uint8_t)why;
+    j->at = at;
+    j->tokens = 0;
+    return STEP_BAD;
+}
+
+/* Consume n bytes of the piece. */
+static inline void json_eat(struct json *j, struct bytes *in, size_t n)
+{
+    bytes_cut(in, n);
+    j->offset += n;
+}
+
+/* Enter a container; false when it is one too many. */
+static inline bool json_push(struct json *j, bool object)
+{
+    if (j->depth == j->depth_max) return false;
+    if (j->depth > 0 && j->depth % 64 == 0) j->outer[j->depth / 64 - 1] = j->kinds;
+    j->kinds = j->kinds << 1 | (object ? 1 : 0);
+    j->depth++;
+    return true;
+}
+
+/* Leave the innermost container. */
+static inline void json_pop(struct json *j)
+{
+    assert(j->depth > 0);
+    j->depth--;
+    j->kinds >>= 1;
+    if (j->depth > 0 && j->depth % 64 == 0) j->kinds = j->outer[j->depth / 64 - 1];
+}
+
+/* True when the innermost container is an object; there must be one. */
+static inline bool json_in_object(const struct json *j)
+{
+    return j->kinds & 1;
+}
+
+/* True while a container is being passed over. */
+static inline bool json_skipping(const struct json *j)
+{
+    return j->skip && j->depth > j->skip_depth;
+}
+
+#endif

@@ -1,0 +1,86 @@
+/* json_text.c - what a token's text means: strings with their escapes resolved (RFC 8259
+ * section 7), numbers as integers (section 6). The text passed the scanner, but nothing
+ * here depends on that to stay within its memory. */
+#include "net/json_simd.h"
+
+/* The escape \uXXXX at a.ptr; -1 where it is not one. */
+static int32_t code_at(struct bytes a)
+{
+    if (a.len < 6 || a.ptr[0] != '\\' || a.ptr[1] != 'u') return -1;
+    int32_t code = 0;
+    for (size_t i = 2; i < 6; i++) {
+        int digit = json_hex(a.ptr[i]);
+        if (digit < 0) return -1;
+        code = code * 16 + digit;
+    }
+    return code;
+}
+
+/* Write code in UTF-8 (RFC 3629 section 3); gives its length, 1..4. */
+static size_t utf8_put(int32_t code, char *out)
+{
+    assert(code >= 0 && code <= 0x10FFFF);
+    if (code < 0x80) {
+        out[0] = (char)code;
+        return 1;
+    }
+    size_t n = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (size_t i = n - 1; i > 0; i--) {
+        out[i] = (char)(0x80 | (code & 0x3F));
+        code >>= 6;
+    }
+    static const uint8_t lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
+    out[0] = (char)(lead[n] | code);
+    return n;
+}
+
+/* Resolve the escape that *in begins with into out; gives the bytes written. */
+static size_t escape_put(struct bytes *in, char *out)
+{
+    static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
+    assert(in->len > 0 && in->ptr[0] == '\\');
+    int32_t code = code_at(*in);
+    if (code < 0) {
+        const char *name = in->len > 1 ? memchr(names, in->ptr[1], sizeof names - 1) : NULL;
+        out[0] = name ? values[name - names] : '\\';
+        bytes_cut(in, name ? 2 : 1);
+        return 1;
+    }
+    bytes_cut(in, 6);
+    if ((code & 0xF800) == 0xD800) {
+        int32_t low = code_at(*in);
+        if (code < 0xDC00 && low >= 0xDC00 && low <= 0xDFFF) {
+            bytes_cut(in, 6);
+            code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+        } else {
+            code = 0xFFFD;
+        }
+    }
+    return utf8_put(code, out);
+}
+
+size_t json_unescape(struct bytes text, char *out)
+{
+    size_t room = text.len, n = 0;
+    while (text.len > 0) {
+        struct bytes plain = bytes_cut(&text, bytes_find(text, '\\'));
+        if (plain.len) memcpy(out + n, plain.ptr, plain.len);
+        n += plain.len;
+        if (text.len > 0) n += escape_put(&text, out + n);
+    }
+    assert(n <= room);
+    return n;
+}
+
+bool json_integer(struct bytes text, int64_t *out)
+{
+    assert(out);
+    bool minus = text.len > 0 && text.ptr[0] == '-';
+    if (minus) bytes_cut(&text, 1);
+    uint64_t value;
+    /* 2^53 has 16 digits; the scanner lets no leading zeros pass. */
+    if (text.len > 16 || !bytes_u64(text, &value)) return false;
+    if (value > UINT64_C(1) << 53) return false;
+    *out = minus ? -(int64_t)value : (int64_t)value;
+    return true;
+}
