@@ -292,7 +292,66 @@ static void test_nearest(void **state)
     free(w.c.by_bare);
 }
 
-/* The band gives what the whole matrix would: one known name, all edits of it up to five. */
+/* Edit distance by its definition, the whole matrix. */
+static unsigned whole_distance(struct bytes a, struct bytes b)
+{
+    unsigned d[24][24];
+    assert_true(a.len < COUNT(d) && b.len < COUNT(d[0]));
+    for (unsigned i = 0; i <= a.len; i++) {
+        for (unsigned j = 0; j <= b.len; j++) {
+            if (i == 0 || j == 0) {
+                d[i][j] = i + j;
+                continue;
+            }
+            unsigned best = d[i - 1][j - 1] + (a.ptr[i - 1] != b.ptr[j - 1]);
+            if (d[i - 1][j] + 1 < best) best = d[i - 1][j] + 1;
+            if (d[i][j - 1] + 1 < best) best = d[i][j - 1] + 1;
+            d[i][j] = best;
+        }
+    }
+    return d[a.len][b.len];
+}
+
+/* A random text of min to max letters out of two. */
+static struct bytes babble(unsigned *random, unsigned min, unsigned max, char *out)
+{
+    *random = *random * 1103515245 + 12345;
+    unsigned len = min + (*random >> 16) % (max - min + 1);
+    for (unsigned i = 0; i < len; i++) {
+        *random = *random * 1103515245 + 12345;
+        out[i] = *random >> 20 & 1 ? 'a' : 'b';
+    }
+    return (struct bytes){out, len};
+}
+
+/* The band gives what the whole matrix would. */
+static void test_nearest_agrees_with_the_definition(void **state)
+{
+    (void)state;
+    struct catalog_provider provider = {.name = "p"};
+    unsigned random = 1, near_count = 0;
+    for (unsigned round = 0; round < 20000; round++) {
+        char id[32] = "p/", text[32];
+        struct bytes bare = babble(&random, 1, 18, id + 2);
+        struct bytes name = babble(&random, 1, 18, text);
+        struct catalog_model model = {.id = id};
+        struct catalog c = {.provider = &provider, .model = &model, .provider_count = 1,
+                            .model_count = 1};
+        assert_true(catalog_index(&c));
+        unsigned limit = name.len > 1 ? 1 + (unsigned)name.len / 4 : 0;
+        if (limit > 4) limit = 4;
+        bool want = whole_distance(name, bare) <= limit
+                    || whole_distance(name, (struct bytes){id, bare.len + 2}) <= limit;
+        if ((catalog_nearest(&c, name) != NULL) != want) {
+            fail_msg("'%.*s' '%s'", (int)name.len, name.ptr, id);
+        }
+        near_count += want;
+        free(c.by_bare);
+    }
+    assert_true(near_count > 1000 && near_count < 19000);
+}
+
+/* The longest names, up to one edit too many. */
 static void test_nearest_at_its_limit(void **state)
 {
     (void)state;
@@ -331,7 +390,9 @@ int main(void)
         cmocka_unit_test(test_index_of_shuffled_models), cmocka_unit_test(test_provider_find),
         cmocka_unit_test(test_aliases), cmocka_unit_test(test_glob_agrees_with_the_definition),
         cmocka_unit_test(test_glob_at_the_edges), cmocka_unit_test(test_comma_list),
-        cmocka_unit_test(test_nearest), cmocka_unit_test(test_nearest_at_its_limit),
+        cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_nearest_agrees_with_the_definition),
+        cmocka_unit_test(test_nearest_at_its_limit),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -56,7 +56,7 @@ static int build(void **state)
         {.id = "anthropic/claude", .provider = 1, .price = costs(5, 25)},
         {.id = "anthropic/shared", .provider = 1, .price = costs(4, 20)},
         {.id = "router/anthropic/claude-x", .provider = 2, .price = costs(6, 60)},
-        {.id = "router/shared", .provider = 2},   /* nobody knows its price */
+        {.id = "router/shared", .provider = 2, .price = {.count = 1}},   /* price not known */
         {.id = "google/gemini", .provider = 3, .price = costs(2, 20)},
         {.id = "google/gpt:floor", .provider = 3},
         {.id = "router/openrouter/auto", .provider = 2},
