@@ -8,6 +8,7 @@
  * nor keeps a pointer into the map. */
 #include "store/keys.h"
 
+#include "store/org.h"
 #include "store/rows.h"
 
 #include <openssl/sha.h>

@@ -5,7 +5,7 @@
 #ifndef STORE_KEYS_H
 #define STORE_KEYS_H
 
-#include "store/org.h"
+#include "store/db.h"
 
 enum { KEYS_HINT_MAX = 12 };              /* bytes of a hint, with the end */
 

@@ -56,4 +56,13 @@ struct unit_path {
     store_id unit[UNIT_KINDS];  /* indexed by enum unit_kind */
 };
 
+/* Policy blob: entries 'a' (allow) or 'd' (deny), then the glob, then NUL, one after another.
+ * An absent kind sets no limit at this level; 'A' alone marks "allow list present though
+ * empty" (nothing is allowed). Globs: '*' any run, '?' any byte; matched against
+ * "provider/model", a glob without '/' also against the part behind the first '/'. */
+struct policy {
+    uint16_t len;                 /* bytes used */
+    char blob[STORE_POLICY_MAX];
+};
+
 #endif

@@ -59,8 +59,10 @@ static void test_id_texts_are_fixed_for_ever(void **state)
         uint64_t serial;
         const char *text;
     } cases[] = {
-        {UNIT_ORGANIZATION, 1, "org_fp6shhqd296tz"}, {UNIT_ORGANIZATION, 2, "org_ccpm3ff0hkmy8"},
-        {UNIT_TEAM, 1, "team_776arxm34wdz7"}, {UNIT_KEY, 123456789, "key_eypevfz9gq8n0"},
+        {UNIT_ORGANIZATION, 1, "org_fp6shhqd296tz"},
+        {UNIT_ORGANIZATION, 2, "org_ccpm3ff0hkmy8"},
+        {UNIT_TEAM, 1, "team_776arxm34wdz7"},
+        {UNIT_KEY, 123456789, "key_eypevfz9gq8n0"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         char text[STORE_ID_TEXT_MAX];
