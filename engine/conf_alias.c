@@ -40,7 +40,7 @@ static bool is_model(const struct catalog *c, struct bytes name)
 static const char *target(struct conf_reader *r, struct conf_node *n)
 {
     const struct catalog *c = &r->conf->catalog;
-    char shown[CONF_QUOTE_MAX], hint[CONF_QUOTE_MAX], name[CONF_QUOTE_MAX];
+    char shown[CONF_QUOTE_MAX], hint[CONF_QUOTE_MAX];
     if (n->bad) return NULL;
     bool fine = n->kind == CONF_SCALAR && !conf_is_typed(n) && conf_is_visible(n->text);
     if (!fine || conf_is_null(n)) {
@@ -54,8 +54,8 @@ static const char *target(struct conf_reader *r, struct conf_node *n)
         bool strange = provider.len < n->text.len && catalog_provider_find(c, provider) < 0;
         conf_hint(catalog_nearest(c, n->text), hint);
         if (strange) {
-            conf_error(r, n->at, "no model is called %s: the provider %s is not configured%s",
-                       conf_quote(n, shown), conf_quote_text(provider, name), hint);
+            conf_error(r, n->at, "no model is called %s: its provider is not configured%s",
+                       conf_quote(n, shown), hint);
         } else {
             conf_error(r, n->at, "no model is called %s%s", conf_quote(n, shown), hint);
         }

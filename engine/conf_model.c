@@ -98,7 +98,7 @@ static int32_t provider_of(struct conf_reader *r, const struct conf_node *id)
     struct bytes name = {id->text.ptr, bytes_find(id->text, '/')};
     int32_t found = catalog_provider_find(c, name);
     if (found >= 0 || conf_is_bad_entry(r, name)) return found;
-    char shown[CONF_QUOTE_MAX], whole[CONF_QUOTE_MAX], hint[CONF_QUOTE_MAX];
+    char whole[CONF_QUOTE_MAX], hint[CONF_QUOTE_MAX];
     const char *near = NULL;
     unsigned best = conf_distance_max(name) + 1;
     for (uint32_t i = 0; i < c->provider_count; i++) {
@@ -107,8 +107,8 @@ static int32_t provider_of(struct conf_reader *r, const struct conf_node *id)
         best = d;
         near = c->provider[i].name;
     }
-    conf_error(r, id->at, "the model %s needs the provider %s, which is not configured%s",
-               conf_quote(id, whole), conf_quote_text(name, shown), conf_hint(near, hint));
+    conf_error(r, id->at, "the provider of the model %s is not configured%s",
+               conf_quote(id, whole), conf_hint(near, hint));
     return -1;
 }
 

@@ -222,17 +222,19 @@ static const char *known_nearest(struct conf_reader *r, struct bytes name)
 static void complete(struct conf_reader *r, struct conf_node *item, struct catalog_provider *p,
                      const struct builtin_provider *known)
 {
-    struct conf_mark at = conf_child(item, "name")->at;
-    char hint[CONF_QUOTE_MAX], name[VARIABLE_MAX];
+    const struct conf_node *name_node = conf_child(item, "name");
+    struct conf_mark at = name_node->at;
+    char hint[CONF_QUOTE_MAX], shown[CONF_QUOTE_MAX], name[VARIABLE_MAX];
+    conf_quote(name_node, shown);
     if (known && !conf_child(item, "dialect") && p->dialect != DIALECT_OPENAI) {
-        conf_error(r, at, "the dialect '%.*s' of the provider '%s' is not in this release",
-                   (int)known->dialect.len, known->dialect.ptr, p->name);
+        conf_error(r, at, "the dialect '%.*s' of the provider %s is not in this release",
+                   (int)known->dialect.len, known->dialect.ptr, shown);
         return;
     }
     if (!p->url) {
         if (conf_child(item, "url")) return;   /* reported */
         const char *near = known ? NULL : known_nearest(r, bytes_of(p->name));
-        conf_error(r, at, "the provider '%s' %s%s", p->name, known ? "needs a url of yours" :
+        conf_error(r, at, "the provider %s %s%s", shown, known ? "needs a url of yours" :
                    "is not one of the known ones, so it needs a url", conf_hint(near, hint));
         return;
     }
@@ -251,7 +253,7 @@ static void complete(struct conf_reader *r, struct conf_node *item, struct catal
         struct bytes list = known->key_env;
         struct bytes first = bytes_cut(&list, bytes_find(list, ','));
         if (!first.len) return;
-        conf_warning(r, at, "the provider '%s' has no key: set %.*s, or keys", p->name,
+        conf_warning(r, at, "the provider %s has no key: set %.*s, or keys", shown,
                      (int)first.len, first.ptr);
     }
 }

@@ -248,7 +248,8 @@ static void read_listens(struct conf_reader *r, const struct conf_setting *s,
         for (uint8_t i = 0; i < c->listen_count && !any_port; i++) {
             if (!bytes_eq(text, bytes_of(c->listen[i].address))) continue;
             char shown[CONF_QUOTE_MAX];
-            conf_error(r, item->at, "listen has %s twice", conf_quote_text(text, shown));
+            conf_error(r, item->at, "listen has this address twice: %s",
+                       conf_quote(item, shown));
             break;
         }
         c->listen_count++;
