@@ -1,0 +1,562 @@
+/* fold.c - from journals to the ledger of record.
+ *
+ *   peek rings -> [ rows, index entries, feedback, hours, marks ] -> commit -> move tails
+ *
+ * All in brackets is one transaction. A mark, "fold:<generation>" in DB_META, holds the highest
+ * sequence of a file that is in the store. A crash before the commit leaves nothing, one
+ * after it a tail that lags behind the mark, and the mark is what counts. Generations are
+ * random per file, so that a new file never meets an old one's mark.
+ *
+ * Recovery does the same with the files of earlier runs, then books what their running tables
+ * still hold, sets DONE in the mark in that transaction, and only then removes a file. A mark is
+ * forgotten after its file is gone for good (the directory is synced), never before.
+ * The rule: each step can be repeated from its beginning and then changes nothing. */
+#include "store/fold.h"
+
+#include "store/ledger.h"
+#include "store/tally.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    RECOVER_MAX = 4096,     /* records, or running entries, a transaction of recovery takes */
+    MARK_NAME_MAX = 32,
+    NAME_MAX_BYTES = 32,    /* "core-4294967295", with room */
+};
+
+static const char mark_prefix[] = "fold:";
+static const uint64_t mark_done = (uint64_t)1 << 63;     /* the running table is booked too */
+static const uint64_t mark_damaged = (uint64_t)1 << 62;  /* something in the file was unsound */
+#define MARK_SEQ (((uint64_t)1 << 62) - 1)
+
+/* ---- one transaction */
+
+struct share {              /* of one journal in a group */
+    struct record *record;  /* in the group's memory */
+    size_t count;
+    uint64_t tail;          /* sequence before the first */
+    uint64_t mark;          /* as read, and mark_damaged */
+};
+
+struct group {
+    struct db *db;
+    MDB_txn *txn;
+    struct journal *const *journals;
+    struct share *share;
+    size_t journal_count;
+    struct record *records;
+    size_t count;
+    bool recovering;        /* the files are old: what is unsound in them is left out */
+    struct tallies hours;
+};
+
+static void mark_name(char out[MARK_NAME_MAX], const struct journal *j)
+{
+    snprintf(out, MARK_NAME_MAX, "%s%016" PRIx64, mark_prefix, journal_generation(j));
+}
+
+static enum store_rc mark_get(struct db *db, MDB_txn *txn, const struct journal *j,
+                              uint64_t *mark)
+{
+    char name[MARK_NAME_MAX];
+    mark_name(name, j);
+    return db_meta_get(db, txn, name, mark);
+}
+
+static enum store_rc mark_put(struct db *db, MDB_txn *txn, const struct journal *j,
+                              uint64_t mark)
+{
+    char name[MARK_NAME_MAX];
+    mark_name(name, j);
+    return db_meta_put(db, txn, name, mark);
+}
+
+static enum store_rc no_memory(struct db *db, const char *doing)
+{
+    return db_rc(db, ENOMEM, doing);
+}
+
+/* Put a record's row; count it in its hour if the row is new. */
+static enum store_rc book(struct group *g, const struct record *r, bool *fresh)
+{
+    enum store_rc rc = ledger_put(g->db, g->txn, r, fresh);
+    if (rc != STORE_OK || !*fresh) return rc;
+    uint8_t key[LEDGER_HOUR_KEY_MAX];
+    struct tally *t = tallies_at(&g->hours, key, ledger_hour_key(key, r), NULL);
+    if (!t || !tally_record(t, r)) return no_memory(g->db, "add up an hour");
+    return STORE_OK;
+}
+
+/* Add the group's sums to those in the store: one read and one write per distinct key, in
+ * the order of the keys, so that a page is touched once. */
+static enum store_rc hours_put(struct group *g)
+{
+    uint8_t written[TALLY_BYTES_MAX];
+    tallies_sort(&g->hours);
+    for (size_t i = 0; i < g->hours.count; i++) {
+        struct tallies_entry *e = &g->hours.entry[i];
+        uint8_t name[LEDGER_HOUR_KEY_MAX];
+        memcpy(name, e->key, e->key_len);
+        MDB_val key = {e->key_len, name}, data;
+        int code = mdb_get(g->txn, g->db->dbi[DB_HOURS], &key, &data);
+        if (code != 0 && code != MDB_NOTFOUND) return db_rc(g->db, code, "read an hour");
+        if (code == 0) {
+            enum store_rc rc = tally_read(&e->tally, data.mv_data, data.mv_size);
+            if (rc == STORE_FULL) return no_memory(g->db, "add up an hour");
+            if (rc != STORE_OK) return db_damaged(g->db, "an hour's sums");
+        }
+        data = (MDB_val){tally_write(&e->tally, written), written};
+        code = mdb_put(g->txn, g->db->dbi[DB_HOURS], &key, &data, 0);
+        if (code != 0) return db_rc(g->db, code, "write an hour");
+    }
+    return STORE_OK;
+}
+
+/* Find the exchange that an outcome is about: in the store (this group's rows are there by
+ * now), or among records that this group left in a ring. Else it is of a row that expired. */
+static enum store_rc feedback_put(struct group *g, const struct record *r)
+{
+    store_id key = r->path[UNIT_KEY];
+    size_t len = strnlen(r->request_id, RECORD_REQUEST_ID_MAX);
+    const void *row;
+    uint64_t exchange_id;
+    enum store_rc rc = ledger_find(g->db, g->txn, key, r->request_id, len, &row);
+    if (rc == STORE_OK) {
+        memcpy(&exchange_id, (const char *)row + offsetof(struct record, exchange_id),
+               sizeof(exchange_id));
+        return ledger_put_feedback(g->db, g->txn, exchange_id, r);
+    }
+    if (rc != STORE_NOT_FOUND) return rc;
+    for (size_t i = 0; i < g->journal_count; i++) {
+        if (!journal_find(g->journals[i], key, r->request_id, len, &exchange_id)) continue;
+        return ledger_put_feedback(g->db, g->txn, exchange_id, r);
+    }
+    return STORE_OK;
+}
+
+/* Rows of one journal. Outcomes wait for the rows of all. What is unsound in an old file is
+ * left out and remembered; in a mapping of our own, nothing is, or we are wrong. */
+static enum store_rc share_put(struct group *g, struct share *s)
+{
+    uint64_t folded = s->mark & MARK_SEQ;
+    for (size_t i = 0; i < s->count; i++) {
+        struct record *r = &s->record[i];
+        uint64_t seq = s->tail + 1 + i;
+        bool fresh, sound = r->seq == seq && record_is_sound(r);
+        assert(sound || g->recovering);
+        if (!sound) s->mark |= mark_damaged;
+        if (!sound || seq <= folded) {
+            r->kind = RECORD_NONE;
+        } else if (r->kind != RECORD_FEEDBACK) {
+            enum store_rc rc = book(g, r, &fresh);
+            if (rc != STORE_OK) return rc;
+        }
+    }
+    return STORE_OK;
+}
+
+/* Everything of a group, inside its transaction. */
+static enum store_rc group_put(struct group *g)
+{
+    enum store_rc rc = STORE_OK;
+    for (size_t i = 0; rc == STORE_OK && i < g->journal_count; i++) {
+        struct share *s = &g->share[i];
+        if (s->count == 0) continue;
+        rc = mark_get(g->db, g->txn, g->journals[i], &s->mark);
+        if (rc == STORE_OK) rc = share_put(g, s);
+    }
+    for (size_t i = 0; rc == STORE_OK && i < g->count; i++) {
+        if (g->records[i].kind == RECORD_FEEDBACK) rc = feedback_put(g, &g->records[i]);
+    }
+    if (rc == STORE_OK) rc = hours_put(g);
+    for (size_t i = 0; rc == STORE_OK && i < g->journal_count; i++) {
+        struct share *s = &g->share[i];
+        uint64_t last = s->tail + s->count;
+        if (s->count == 0 || last <= (s->mark & MARK_SEQ)) continue;
+        rc = mark_put(g->db, g->txn, g->journals[i], (s->mark & ~MARK_SEQ) | last);
+    }
+    return rc;
+}
+
+/* Copy what is due: a fair part of max for each journal, what one leaves to those behind it. */
+static enum store_rc group_take(struct group *g, size_t max)
+{
+    uint64_t lag = 0;
+    for (size_t i = 0; i < g->journal_count; i++) lag += journal_lag(g->journals[i]);
+    if (lag < max) max = (size_t)lag;
+    if (max == 0) return STORE_OK;
+    g->records = malloc(max * sizeof(*g->records));
+    g->share = calloc(g->journal_count, sizeof(*g->share));
+    if (!g->records || !g->share) return no_memory(g->db, "take records");
+    for (size_t i = 0; i < g->journal_count; i++) {
+        struct share *s = &g->share[i];
+        size_t others = g->journal_count - i;
+        size_t part = (max - g->count + others - 1) / others;
+        s->record = g->records + g->count;
+        s->tail = journal_tail(g->journals[i]);
+        s->count = journal_peek(g->journals[i], s->record, part);
+        g->count += s->count;
+    }
+    assert(g->count <= max);
+    return STORE_OK;
+}
+
+static void group_fini(struct group *g)
+{
+    tallies_fini(&g->hours);
+    free(g->records);
+    free(g->share);
+}
+
+/* Take up to max records, commit them, move the tails. On STORE_OK, g->records are those
+ * committed; those of kind RECORD_NONE were there before or unsound. group_fini in any case. */
+static enum store_rc group_fold(struct group *g, size_t max)
+{
+    assert(max > 0);
+    enum store_rc rc = group_take(g, max);
+    if (rc != STORE_OK || g->count == 0) return rc;
+    rc = db_begin(g->db, true, &g->txn);
+    if (rc != STORE_OK) return rc;
+    rc = group_put(g);
+    if (rc == STORE_OK) rc = db_commit(g->db, g->txn);
+    else db_abort(g->txn);
+    g->txn = NULL;
+    if (rc != STORE_OK) return rc;
+    for (size_t i = 0; i < g->journal_count; i++) {
+        struct share *s = &g->share[i];
+        if (s->count > 0) journal_folded(g->journals[i], s->tail + s->count);
+    }
+    return STORE_OK;
+}
+
+enum store_rc fold_step(struct db *db, struct journal *const *journals, size_t count,
+                        size_t max, void (*visit)(const struct record *r, void *arg),
+                        void *arg, uint64_t *folded)
+{
+    assert(db && folded);
+    assert(journals || count == 0);
+    *folded = 0;
+    if (count == 0 || max == 0) return STORE_OK;
+    struct group g = {.db = db, .journals = journals, .journal_count = count};
+    enum store_rc rc = group_fold(&g, max);
+    if (rc == STORE_OK) {
+        *folded = g.count;
+        for (size_t i = 0; visit && i < g.count; i++) {
+            if (g.records[i].kind != RECORD_NONE) visit(&g.records[i], arg);
+        }
+    }
+    group_fini(&g);
+    return rc;
+}
+
+/* ---- recovery */
+
+struct old {                    /* files that earlier runs left */
+    struct db *db;
+    struct journal **journal;
+    char (*name)[NAME_MAX_BYTES];
+    size_t count, max;
+    size_t refused;             /* files that are none of ours; db->why tells of the first */
+    uint64_t interrupted;
+    uint16_t close_interrupted;
+};
+
+/* "core-" and a number: else the file is none that we wrote. */
+static bool is_journal_name(const char *name)
+{
+    if (strncmp(name, "core-", 5) != 0) return false;
+    size_t digits = strspn(name + 5, "0123456789");
+    return digits > 0 && digits <= 10 && name[5 + digits] == '\0';
+}
+
+/* A file that was being made when its maker died. It never had its name, so no record. */
+static bool is_unborn_name(const char *name)
+{
+    size_t len = strlen(name);
+    if (len <= 4 || len >= NAME_MAX_BYTES || strcmp(name + len - 4, ".new") != 0) return false;
+    char head[NAME_MAX_BYTES];
+    snprintf(head, sizeof(head), "%.*s", (int)(len - 4), name);
+    return is_journal_name(head);
+}
+
+static enum store_rc old_add(struct old *o, const char *dir, const char *name)
+{
+    if (o->count == o->max) {
+        size_t max = o->max ? o->max * 2 : 16;
+        struct journal **journal = realloc(o->journal, max * sizeof(*journal));
+        if (journal) o->journal = journal;
+        void *names = realloc(o->name, max * sizeof(*o->name));
+        if (names) o->name = names;
+        if (!journal || !names) return no_memory(o->db, "recover a journal");
+        o->max = max;
+    }
+    char path[DB_DIR_MAX + 64], why[JOURNAL_WHY_MAX];
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    enum store_rc rc = journal_adopt(path, &o->journal[o->count], why);
+    if (rc == STORE_OK) {
+        snprintf(o->name[o->count++], NAME_MAX_BYTES, "%s", name);
+    } else if (rc == STORE_REFUSED || rc == STORE_NOT_FOUND) {
+        if (o->refused++ == 0) snprintf(o->db->why, sizeof(o->db->why), "%s", why);
+        rc = STORE_OK;
+    } else {
+        snprintf(o->db->why, sizeof(o->db->why), "%s", why);
+    }
+    return rc;
+}
+
+static enum store_rc old_open(struct old *o, const char *path, DIR *dir)
+{
+    const struct dirent *entry;
+    while (errno = 0, (entry = readdir(dir)) != NULL) {
+        if (is_unborn_name(entry->d_name)) {
+            if (unlinkat(dirfd(dir), entry->d_name, 0) < 0 && errno != ENOENT) {
+                return db_rc(o->db, errno, "remove an unfinished journal");
+            }
+        } else if (is_journal_name(entry->d_name)) {
+            enum store_rc rc = old_add(o, path, entry->d_name);
+            if (rc != STORE_OK) return rc;
+        }
+    }
+    return errno ? db_rc(o->db, errno, "list the journals") : STORE_OK;
+}
+
+/* Let the tails stand where the store says, which may be ahead of what the files say. */
+static enum store_rc old_rewind(struct old *o)
+{
+    MDB_txn *txn;
+    enum store_rc rc = db_begin(o->db, false, &txn);
+    if (rc != STORE_OK) return rc;
+    for (size_t i = 0; rc == STORE_OK && i < o->count; i++) {
+        uint64_t mark;
+        rc = mark_get(o->db, txn, o->journal[i], &mark);
+        if (rc == STORE_OK) journal_rewind(o->journal[i], mark & MARK_SEQ);
+    }
+    db_abort(txn);
+    return rc;
+}
+
+static enum store_rc old_fold(struct old *o, uint64_t *recovered)
+{
+    for (;;) {
+        struct group g = {.db = o->db, .journals = o->journal, .journal_count = o->count,
+                          .recovering = true};
+        enum store_rc rc = group_fold(&g, RECOVER_MAX);
+        size_t taken = g.count;
+        for (size_t i = 0; rc == STORE_OK && i < taken; i++) {
+            *recovered += g.records[i].kind != RECORD_NONE;
+        }
+        group_fini(&g);
+        if (rc != STORE_OK || taken == 0) return rc;
+    }
+}
+
+/* Book a running exchange as it was last seen, unless its end is in the store: a process may
+ * die between the end's record and the clearing of the entry. */
+static enum store_rc interrupt(struct old *o, struct group *g, struct record *r, bool *fresh)
+{
+    *fresh = false;
+    enum store_rc rc = ledger_has_end(g->db, g->txn, r->admitted_unix_ns, r->exchange_id);
+    if (rc != STORE_NOT_FOUND) return rc;
+    r->kind = RECORD_REQUEST;
+    r->flags |= RECORD_INTERRUPTED | RECORD_ESTIMATED;
+    r->status = 499;
+    r->close = o->close_interrupted;
+    r->seq = 0;  /* of no ring */
+    record_seal(r);
+    return book(g, r, fresh);
+}
+
+/* Entries first..end-1 of a running table, in the group's transaction. */
+static enum store_rc interrupt_some(struct old *o, struct group *g, const struct journal *j,
+                                    uint32_t first, uint32_t end, uint64_t *mark)
+{
+    for (uint32_t slot = first; slot < end; slot++) {
+        struct record r;
+        enum journal_slot found = journal_running(j, slot, &r);
+        /* A torn entry is what a machine restart may leave, and nothing can be booked of it. */
+        if (found == SLOT_DAMAGED) *mark |= mark_damaged;
+        if (found != SLOT_RUNNING) continue;
+        bool fresh;
+        enum store_rc rc = interrupt(o, g, &r, &fresh);
+        if (rc != STORE_OK) return rc;
+        o->interrupted += fresh;
+    }
+    enum store_rc rc = hours_put(g);
+    if (end == journal_running_max(j)) *mark |= mark_done;
+    return rc == STORE_OK ? mark_put(g->db, g->txn, j, *mark) : rc;
+}
+
+/* The running table of one journal, whose ring is folded. */
+static enum store_rc old_interrupt(struct old *o, const struct journal *j)
+{
+    enum store_rc rc = STORE_OK;
+    uint32_t end, max = journal_running_max(j);
+    for (uint32_t first = 0; rc == STORE_OK && first < max; first = end) {
+        end = max - first < RECOVER_MAX ? max : first + RECOVER_MAX;
+        struct group g = {.db = o->db};
+        uint64_t mark, before = o->interrupted;
+        rc = db_begin(o->db, true, &g.txn);
+        if (rc != STORE_OK) return rc;
+        rc = mark_get(o->db, g.txn, j, &mark);
+        bool done = rc == STORE_OK && (mark & mark_done);
+        if (rc == STORE_OK && !done) rc = interrupt_some(o, &g, j, first, end, &mark);
+        if (rc == STORE_OK && !done) rc = db_commit(o->db, g.txn);
+        else db_abort(g.txn);
+        if (rc != STORE_OK) o->interrupted = before;
+        group_fini(&g);
+        if (done) break;
+    }
+    return rc;
+}
+
+/* Remove the files; one in which something was unsound is kept under a name that nobody
+ * reads, as evidence, and db->why tells of it. Then make that last. */
+static enum store_rc old_remove(struct old *o, int dir_fd)
+{
+    MDB_txn *txn;
+    enum store_rc rc = db_begin(o->db, false, &txn);
+    if (rc != STORE_OK) return rc;
+    for (size_t i = 0; rc == STORE_OK && i < o->count; i++) {
+        uint64_t mark;
+        rc = mark_get(o->db, txn, o->journal[i], &mark);
+        if (rc != STORE_OK) break;
+        assert(mark & mark_done);
+        int failed;
+        if ((mark & mark_damaged) && journal_same_boot(o->journal[i])) {
+            char kept[NAME_MAX_BYTES + 32];
+            snprintf(kept, sizeof(kept), "%s.damaged-%016" PRIx64, o->name[i],
+                     journal_generation(o->journal[i]));
+            failed = renameat(dir_fd, o->name[i], dir_fd, kept);
+            if (o->refused == 0) {
+                snprintf(o->db->why, sizeof(o->db->why),
+                         "journal/%s: some records are damaged and were left out; the file is "
+                         "kept as journal/%s", o->name[i], kept);
+            }
+        } else {
+            failed = unlinkat(dir_fd, o->name[i], 0);
+        }
+        if (failed < 0 && errno != ENOENT) rc = db_rc(o->db, errno, "remove a journal");
+    }
+    db_abort(txn);
+    if (rc == STORE_OK && fsync(dir_fd) < 0) rc = db_rc(o->db, errno, "sync the journals");
+    return rc;
+}
+
+/* Forget the marks of files that are gone for good: all, for recovery leaves none. */
+static enum store_rc marks_delete(struct db *db)
+{
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+    enum store_rc rc = db_begin(db, true, &txn);
+    if (rc != STORE_OK) return rc;
+    int code = mdb_cursor_open(txn, db->dbi[DB_META], &cursor);
+    size_t len = sizeof(mark_prefix) - 1, deleted = 0;
+    while (code == 0) {
+        char from[sizeof(mark_prefix)];
+        memcpy(from, mark_prefix, sizeof(from));
+        MDB_val key = {len, from}, data;
+        code = mdb_cursor_get(cursor, &key, &data, MDB_SET_RANGE);
+        if (code != 0 || key.mv_size < len || memcmp(key.mv_data, mark_prefix, len) != 0) break;
+        code = mdb_cursor_del(cursor, 0);
+        deleted++;
+    }
+    if (code != 0 && code != MDB_NOTFOUND) {
+        db_abort(txn);
+        return db_rc(db, code, "forget folded journals");
+    }
+    mdb_cursor_close(cursor);
+    if (deleted > 0) return db_commit(db, txn);
+    db_abort(txn);
+    return STORE_OK;
+}
+
+static enum store_rc old_recover(struct old *o, const char *path, DIR *dir,
+                                 uint64_t *recovered)
+{
+    enum store_rc rc = old_open(o, path, dir);
+    if (rc == STORE_OK) rc = old_rewind(o);
+    if (rc == STORE_OK && o->count > 0) rc = old_fold(o, recovered);
+    for (size_t i = 0; rc == STORE_OK && i < o->count; i++) {
+        rc = old_interrupt(o, o->journal[i]);
+    }
+    if (rc == STORE_OK) rc = old_remove(o, dirfd(dir));
+    if (rc == STORE_OK && o->refused > 0) return STORE_FAIL;
+    if (rc == STORE_OK) rc = marks_delete(o->db);
+    return rc;
+}
+
+enum store_rc fold_recover(struct db *db, uint16_t close_interrupted, uint64_t *recovered,
+                           uint64_t *interrupted)
+{
+    assert(db && recovered && interrupted);
+    assert(close_interrupted != RECORD_CLOSE_DONE);
+    *recovered = 0;
+    *interrupted = 0;
+    db->why[0] = '\0';
+    char path[DB_DIR_MAX + 16];
+    snprintf(path, sizeof(path), "%s/journal", db->dir);
+    DIR *dir = opendir(path);
+    if (!dir && errno == ENOENT) return STORE_OK;
+    if (!dir) return db_rc(db, errno, "open the journals");
+    struct old o = {.db = db, .close_interrupted = close_interrupted};
+    enum store_rc rc = old_recover(&o, path, dir, recovered);
+    *interrupted = o.interrupted;
+    for (size_t i = 0; i < o.count; i++) journal_drop(o.journal[i]);
+    free(o.journal);
+    free(o.name);
+    closedir(dir);
+    return rc;
+}
+
+/* ---- retention */
+
+static enum store_rc hours_expire(struct db *db, MDB_txn *txn, uint64_t before_unix_ns,
+                                  size_t max, uint64_t *deleted)
+{
+    MDB_cursor *cursor;
+    int code = mdb_cursor_open(txn, db->dbi[DB_HOURS], &cursor);
+    for (size_t n = 0; code == 0 && n < max; n++) {
+        MDB_val key, data;
+        struct ledger_hour hour;
+        code = mdb_cursor_get(cursor, &key, &data, MDB_FIRST);
+        if (code != 0) break;
+        if (!ledger_hour_parse(key.mv_data, key.mv_size, &hour)) {
+            return db_damaged(db, "the key of an hour");
+        }
+        if ((hour.hour + 1) * LEDGER_HOUR_NS > before_unix_ns) break;
+        code = mdb_cursor_del(cursor, 0);
+        *deleted += code == 0;
+    }
+    return code == MDB_NOTFOUND ? STORE_OK : db_rc(db, code, "delete old hours");
+}
+
+enum store_rc fold_expire(struct db *db, uint64_t rows_before_unix_ns,
+                          uint64_t hours_before_unix_ns, size_t max, uint64_t *deleted)
+{
+    assert(db && deleted);
+    *deleted = 0;
+    MDB_txn *txn;
+    enum store_rc rc = db_begin(db, true, &txn);
+    if (rc != STORE_OK) return rc;
+    uint64_t count = 0;
+    for (size_t n = 0; rc == STORE_OK && n < max; n++) {
+        rc = ledger_expire(db, txn, rows_before_unix_ns);
+        count += rc == STORE_OK;
+    }
+    if (rc == STORE_NOT_FOUND) rc = STORE_OK;
+    if (rc == STORE_OK) rc = hours_expire(db, txn, hours_before_unix_ns, max, &count);
+    if (rc != STORE_OK || count == 0) {
+        db_abort(txn);
+        return rc;
+    }
+    rc = db_commit(db, txn);
+    if (rc == STORE_OK) *deleted = count;
+    return rc;
+}

@@ -1,0 +1,31 @@
+/* fold.h - from journals to the ledger of record: recovery at start and the store thread's
+ * group commits. One transaction takes the records, the hourly aggregates they raise and the
+ * highest sequence folded per journal, so that a crash between any two steps neither loses
+ * nor repeats one. */
+#ifndef STORE_FOLD_H
+#define STORE_FOLD_H
+
+#include "store/db.h"
+#include "store/journal.h"
+
+/* Fold what earlier runs left in DATA/journal/ (all files, also of cores that no longer exist),
+ * book running entries without a record as interrupted with close_interrupted and status 499, remove
+ * the files. recovered, interrupted: out, counts. After a machine restart only contiguous
+ * checksummed records count. */
+MUST_USE enum store_rc fold_recover(struct db *db, uint16_t close_interrupted,
+                                    uint64_t *recovered, uint64_t *interrupted);
+
+/* One group commit over all journals: up to max records in one write transaction, then the
+ * tails move. visit (may be NULL) sees each folded record after the commit. *folded out.
+ * STORE_OK also when there was nothing. */
+MUST_USE enum store_rc fold_step(struct db *db, struct journal *const *journals, size_t count,
+                                 size_t max, void (*visit)(const struct record *r, void *arg),
+                                 void *arg, uint64_t *folded);
+
+/* Delete request rows admitted before rows_before_unix_ns and aggregates of hours before
+ * hours_before_unix_ns, at most max of each; *deleted out. Write transaction of its own. */
+MUST_USE enum store_rc fold_expire(struct db *db, uint64_t rows_before_unix_ns,
+                                   uint64_t hours_before_unix_ns, size_t max,
+                                   uint64_t *deleted);
+
+#endif
