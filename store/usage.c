@@ -1,0 +1,482 @@
+/* usage.c - questions to the ledger.
+ *
+ *   from       first whole hour            last whole hour       to
+ *    |-- rows --|---- aggregates of DB_HOURS ----|------- rows ---|
+ *
+ * A source row (a record, or an hour's tally) is added to the group it belongs to, or to one
+ * group per tag. A group's key is its columns as bytes, so that sorting the keys sorts the
+ * answer. Everything is read in one transaction, so that an hour folded meanwhile is either in
+ * both tables or in neither.
+ * The rule: rows and aggregates are two writings of the same sums; which is read is a question
+ * of cost alone. */
+#include "store/usage.h"
+
+#include "store/ledger.h"
+#include "store/tally.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    NS_PER_S = 1000000000,
+    PIECES_MAX = (RECORD_TAGS_MAX + 1) / 2,   /* "a,b,c": tags of one byte */
+    /* A group's key: path, model, NUL, tag, NUL, time. */
+    GROUP_KEY_MAX = 8 * UNIT_KINDS + RECORD_MODEL_MAX + 1 + RECORD_TAGS_MAX + 1 + 8,
+};
+#define DAY_NS (24 * LEDGER_HOUR_NS)
+static_assert(GROUP_KEY_MAX <= 512, "a map of tallies takes it");
+
+struct query {
+    struct db *db;
+    MDB_txn *txn;
+    const struct usage_ask *ask;
+    struct tallies groups;
+};
+
+struct text {
+    const char *at;
+    size_t len;
+};
+
+/* What a row adds to its groups: a record, or the bytes of a tally. */
+struct source {
+    const store_id *path;
+    struct text model, tags;
+    uint64_t hour_ns;              /* start of its hour */
+    const struct record *record;   /* or NULL */
+    MDB_val written;
+};
+
+static bool is_below(const store_id path[UNIT_KINDS], store_id unit)
+{
+    if (unit == 0) return true;
+    enum unit_kind kind = store_id_kind(unit);
+    return kind < UNIT_KINDS && path[kind] == unit;
+}
+
+/* ---- groups */
+
+/* Start of the month of a time, UTC. */
+static uint64_t month_ns(uint64_t unix_ns)
+{
+    time_t seconds = (time_t)(unix_ns / NS_PER_S);
+    struct tm tm;
+    if (!gmtime_r(&seconds, &tm)) return unix_ns / DAY_NS * DAY_NS;  /* 64 bits of ns: never */
+    uint64_t day = unix_ns / DAY_NS - ((uint64_t)tm.tm_mday - 1);
+    return day * DAY_NS;
+}
+
+/* The narrowest time column asked for. */
+static uint64_t group_time(unsigned group_by, uint64_t hour_ns)
+{
+    if (group_by & GROUP_HOUR) return hour_ns;
+    if (group_by & GROUP_DAY) return hour_ns / DAY_NS * DAY_NS;
+    if (group_by & GROUP_MONTH) return month_ns(hour_ns);
+    return 0;
+}
+
+static struct text group_model(unsigned group_by, struct text model)
+{
+    if (group_by & GROUP_MODEL) return model;
+    if (!(group_by & GROUP_PROVIDER)) return (struct text){"", 0};
+    const char *slash = memchr(model.at, '/', model.len);
+    return slash ? (struct text){model.at, (size_t)(slash - model.at)} : model;
+}
+
+static size_t group_key(uint8_t out[GROUP_KEY_MAX], unsigned group_by, const struct source *s,
+                        struct text tag)
+{
+    for (int k = 0; k < UNIT_KINDS; k++) {
+        static_assert(GROUP_KEY == GROUP_ORGANIZATION << UNIT_KEY, "bits follow the levels");
+        bool asked = group_by & ((unsigned)GROUP_ORGANIZATION << k);
+        db_be64(out + 8 * k, asked ? s->path[k] : 0);
+    }
+    uint8_t *at = out + 8 * UNIT_KINDS;
+    struct text model = group_model(group_by, s->model);
+    memcpy(at, model.at, model.len);
+    at += model.len;
+    *at++ = '\0';
+    memcpy(at, tag.at, tag.len);
+    at += tag.len;
+    *at++ = '\0';
+    db_be64(at, group_time(group_by, s->hour_ns));
+    return (size_t)(at + 8 - out);
+}
+
+/* The key of a group, taken apart again. */
+static void row_of_key(struct usage_row *row, const uint8_t *key)
+{
+    for (int k = 0; k < UNIT_KINDS; k++) row->path[k] = db_from_be64(key + 8 * k);
+    const char *model = (const char *)key + 8 * UNIT_KINDS;
+    size_t model_len = strnlen(model, RECORD_MODEL_MAX);
+    memcpy(row->model, model, model_len);
+    const char *tag = model + model_len + 1;
+    size_t tag_len = strnlen(tag, RECORD_TAGS_MAX);
+    memcpy(row->tag, tag, tag_len);
+    row->time_unix_ns = db_from_be64(tag + tag_len + 1);
+}
+
+static enum store_rc group_add(struct query *q, const struct source *s, struct text tag)
+{
+    uint8_t key[GROUP_KEY_MAX];
+    size_t len = group_key(key, q->ask->group_by, s, tag);
+    struct tally *t = tallies_at(&q->groups, key, len, NULL);
+    enum store_rc rc = STORE_FULL;
+    if (t && !s->record) rc = tally_read(t, s->written.mv_data, s->written.mv_size);
+    else if (t && tally_record(t, s->record)) rc = STORE_OK;
+    if (rc == STORE_FULL) return db_rc(q->db, ENOMEM, "add up usage");
+    return rc == STORE_OK ? STORE_OK : db_damaged(q->db, "an hour's sums");
+}
+
+static bool is_same(struct text a, struct text b)
+{
+    return a.len == b.len && memcmp(a.at, b.at, a.len) == 0;
+}
+
+/* Cut tags at commas: pieces that are neither empty nor there already. Gives their number. */
+static size_t tags_cut(struct text tags, struct text piece[PIECES_MAX])
+{
+    size_t count = 0;
+    while (tags.len > 0) {
+        const char *comma = memchr(tags.at, ',', tags.len);
+        struct text p = {tags.at, comma ? (size_t)(comma - tags.at) : tags.len};
+        size_t step = comma ? p.len + 1 : p.len;
+        tags = (struct text){tags.at + step, tags.len - step};
+        while (p.len > 0 && *p.at == ' ') p = (struct text){p.at + 1, p.len - 1};
+        while (p.len > 0 && p.at[p.len - 1] == ' ') p.len--;
+        bool fresh = p.len > 0;
+        for (size_t i = 0; fresh && i < count; i++) fresh = !is_same(p, piece[i]);
+        if (!fresh) continue;
+        assert(count < PIECES_MAX);
+        piece[count++] = p;
+    }
+    return count;
+}
+
+static enum store_rc source_add(struct query *q, const struct source *s)
+{
+    struct text none = {"", 0}, piece[PIECES_MAX];
+    size_t count = 0;
+    if (q->ask->group_by & GROUP_TAG) count = tags_cut(s->tags, piece);
+    if (count == 0) return group_add(q, s, none);
+    enum store_rc rc = STORE_OK;
+    for (size_t i = 0; rc == STORE_OK && i < count; i++) rc = group_add(q, s, piece[i]);
+    return rc;
+}
+
+/* ---- sources */
+
+static enum store_rc record_read(struct db *db, MDB_val key, MDB_val data, struct record *r)
+{
+    if (key.mv_size != LEDGER_ROW_KEY || data.mv_size != sizeof(*r)) {
+        return db_damaged(db, "a request row");
+    }
+    memcpy(r, data.mv_data, sizeof(*r));
+    bool known = (r->kind == RECORD_ATTEMPT || r->kind == RECORD_REQUEST) &&
+                 r->admitted_unix_ns == db_from_be64(key.mv_data);
+    return known ? STORE_OK : db_damaged(db, "a request row");
+}
+
+/* Rows admitted at or after from_ns and before to_ns. */
+static enum store_rc rows_add(struct query *q, uint64_t from_ns, uint64_t to_ns)
+{
+    if (from_ns >= to_ns) return STORE_OK;
+    MDB_cursor *cursor;
+    int code = mdb_cursor_open(q->txn, q->db->dbi[DB_REQUESTS], &cursor);
+    if (code != 0) return db_rc(q->db, code, "open the request rows");
+    uint8_t from[LEDGER_ROW_KEY];
+    ledger_row_key(from, from_ns, 0, 0);
+    MDB_val key = {sizeof(from), from}, data;
+    enum store_rc rc = STORE_OK;
+    MDB_cursor_op op = MDB_SET_RANGE;
+    for (; rc == STORE_OK; op = MDB_NEXT) {
+        code = mdb_cursor_get(cursor, &key, &data, op);
+        if (code != 0) break;
+        struct record r;
+        rc = record_read(q->db, key, data, &r);
+        if (rc == STORE_OK && r.admitted_unix_ns >= to_ns) break;
+        if (rc != STORE_OK || !is_below(r.path, q->ask->unit)) continue;
+        struct source s = {.path = r.path, .record = &r,
+                           .hour_ns = r.admitted_unix_ns / LEDGER_HOUR_NS * LEDGER_HOUR_NS,
+                           .model = {r.model, strnlen(r.model, RECORD_MODEL_MAX)},
+                           .tags = {r.tags, strnlen(r.tags, RECORD_TAGS_MAX)}};
+        rc = source_add(q, &s);
+    }
+    mdb_cursor_close(cursor);
+    if (rc == STORE_OK && code != 0 && code != MDB_NOTFOUND) {
+        return db_rc(q->db, code, "read request rows");
+    }
+    return rc;
+}
+
+/* A walk over the hours' tallies of a unit. */
+struct walk {
+    struct db *db;
+    MDB_cursor *cursor;
+    store_id unit;
+    uint64_t end;                  /* hours before this one */
+    struct ledger_hour at;         /* where it stands */
+    MDB_val written;
+    bool moved;                    /* the cursor stands on `at` */
+};
+
+static int walk_seek(struct walk *w, uint64_t hour, store_id organization, MDB_val *key)
+{
+    struct record from = {.admitted_unix_ns = hour * LEDGER_HOUR_NS};
+    from.path[UNIT_ORGANIZATION] = organization;
+    uint8_t bytes[LEDGER_HOUR_KEY_MAX];
+    *key = (MDB_val){ledger_hour_key(bytes, &from), bytes};
+    return mdb_cursor_get(w->cursor, key, &w->written, MDB_SET_RANGE);
+}
+
+/* The next tally of the unit from the walk's place on; the first call starts at `hour`.
+ * STORE_NOT_FOUND at the end. Within an hour organisations lie together, so that one of them
+ * is found by seeking; a unit below is looked for among all. */
+static enum store_rc walk_next(struct walk *w, uint64_t hour)
+{
+    bool seek = w->unit != 0 && store_id_kind(w->unit) == UNIT_ORGANIZATION;
+    MDB_val key = {0, NULL};
+    int code = w->moved ? mdb_cursor_get(w->cursor, &key, &w->written, MDB_NEXT)
+                        : walk_seek(w, hour, seek ? w->unit : 0, &key);
+    w->moved = true;
+    while (code == 0) {
+        if (!ledger_hour_parse(key.mv_data, key.mv_size, &w->at)) {
+            return db_damaged(w->db, "the key of an hour");
+        }
+        if (w->at.hour >= w->end) return STORE_NOT_FOUND;
+        if (is_below(w->at.path, w->unit)) return STORE_OK;
+        if (!seek) code = mdb_cursor_get(w->cursor, &key, &w->written, MDB_NEXT);
+        else if (w->at.path[UNIT_ORGANIZATION] < w->unit) {
+            code = walk_seek(w, w->at.hour, w->unit, &key);
+        } else code = walk_seek(w, w->at.hour + 1, w->unit, &key);
+    }
+    return db_rc(w->db, code, "read the hours");
+}
+
+/* Hours from `hour` on and before `end`. */
+static enum store_rc hours_add(struct query *q, uint64_t hour, uint64_t end)
+{
+    if (hour >= end) return STORE_OK;
+    struct walk w = {.db = q->db, .unit = q->ask->unit, .end = end};
+    int code = mdb_cursor_open(q->txn, q->db->dbi[DB_HOURS], &w.cursor);
+    if (code != 0) return db_rc(q->db, code, "open the hours");
+    enum store_rc rc;
+    while ((rc = walk_next(&w, hour)) == STORE_OK) {
+        struct source s = {.path = w.at.path, .hour_ns = w.at.hour * LEDGER_HOUR_NS,
+                           .model = {w.at.model, w.at.model_len},
+                           .tags = {w.at.tags, w.at.tags_len}, .written = w.written};
+        rc = source_add(q, &s);
+        if (rc != STORE_OK) break;
+    }
+    mdb_cursor_close(w.cursor);
+    return rc == STORE_NOT_FOUND ? STORE_OK : rc;
+}
+
+static enum store_rc sources_add(struct query *q)
+{
+    uint64_t from = q->ask->from_unix_ns;
+    uint64_t to = q->ask->to_unix_ns ? q->ask->to_unix_ns : UINT64_MAX;
+    uint64_t hour = from / LEDGER_HOUR_NS + (from % LEDGER_HOUR_NS != 0);
+    uint64_t end = to / LEDGER_HOUR_NS;
+    if (q->ask->to_unix_ns == 0) end = UINT32_MAX;   /* the running hour too: it has a tally */
+    if (hour >= end) return rows_add(q, from, to);   /* no whole hour */
+    enum store_rc rc = rows_add(q, from, hour * LEDGER_HOUR_NS);
+    if (rc == STORE_OK) rc = hours_add(q, hour, end);
+    if (rc == STORE_OK && q->ask->to_unix_ns) rc = rows_add(q, end * LEDGER_HOUR_NS, to);
+    return rc;
+}
+
+static void row_of_tally(struct usage_row *row, const struct tally *t)
+{
+    row->requests = t->requests;
+    row->errors = t->errors;
+    row->fallbacks = t->fallbacks;
+    memcpy(row->tokens, t->tokens, sizeof(row->tokens));
+    row->cost_nusd = t->cost_nusd;
+    row->ttft_us_sum = t->ttft_us_sum;
+    row->ttft_count = t->ttft_count;
+    row->ttft_p50_us = tally_percentile(t, 50);
+    row->ttft_p95_us = tally_percentile(t, 95);
+    row->output_us_sum = t->output_us_sum;
+}
+
+enum store_rc usage_query(struct db *db, MDB_txn *txn, const struct usage_ask *ask,
+                          bool (*visit)(const struct usage_row *row, void *arg), void *arg)
+{
+    assert(db && txn);
+    assert(ask && visit);
+    struct query q = {.db = db, .txn = txn, .ask = ask};
+    enum store_rc rc = sources_add(&q);
+    if (rc == STORE_OK && ask->group_by == 0 && q.groups.count == 0) {
+        struct usage_row nothing = {.requests = 0};
+        (void)visit(&nothing, arg);
+    }
+    if (rc == STORE_OK) tallies_sort(&q.groups);
+    for (size_t i = 0; rc == STORE_OK && i < q.groups.count; i++) {
+        struct usage_row row = {.requests = 0};
+        row_of_key(&row, q.groups.entry[i].key);
+        row_of_tally(&row, &q.groups.entry[i].tally);
+        if (!visit(&row, arg)) break;
+    }
+    tallies_fini(&q.groups);
+    return rc;
+}
+
+/* ---- request rows */
+
+struct page {
+    struct db *db;
+    MDB_cursor *cursor;            /* over DB_REQUESTS, from the newest down */
+    struct walk walk;              /* to ask what an hour holds of the unit */
+    const struct usage_ask *ask;
+    uint64_t hour;                 /* known to hold something of the unit ... */
+    bool hour_known;               /* ... if this is so */
+};
+
+/* Move to the last row before (admitted, exchange). */
+static int seek_before(MDB_cursor *cursor, uint64_t admitted, uint64_t exchange, MDB_val *key,
+                       MDB_val *data)
+{
+    uint8_t bytes[LEDGER_ROW_KEY];
+    ledger_row_key(bytes, admitted, exchange, 0);
+    *key = (MDB_val){sizeof(bytes), bytes};
+    int code = mdb_cursor_get(cursor, key, data, MDB_SET_RANGE);
+    if (code == MDB_NOTFOUND) return mdb_cursor_get(cursor, key, data, MDB_LAST);
+    return code ? code : mdb_cursor_get(cursor, key, data, MDB_PREV);
+}
+
+/* May a row of that time be of the unit? Asked of the hour's tallies, once an hour; an hour
+ * that has none (they expired before the rows) may. */
+static enum store_rc hour_may_hold(struct page *p, uint64_t admitted, bool *may)
+{
+    uint64_t hour = admitted / LEDGER_HOUR_NS;
+    *may = true;
+    if (p->ask->unit == 0 || (p->hour_known && p->hour == hour)) return STORE_OK;
+    p->walk.unit = p->ask->unit;
+    p->walk.end = hour + 1;
+    p->walk.moved = false;
+    enum store_rc rc = walk_next(&p->walk, hour);
+    if (rc == STORE_NOT_FOUND) {
+        p->walk.unit = 0;
+        p->walk.moved = false;
+        rc = walk_next(&p->walk, hour);
+        *may = rc == STORE_NOT_FOUND;
+    }
+    p->hour = hour;
+    p->hour_known = *may;
+    return rc == STORE_NOT_FOUND ? STORE_OK : rc;
+}
+
+static uint32_t tokens_sum(uint32_t a, uint32_t b)
+{
+    return a > UINT32_MAX - b ? UINT32_MAX : a + b;
+}
+
+/* Add a billed attempt to the request it belongs to. */
+static void attempt_add(struct record *end, const struct record *attempt)
+{
+    assert(attempt->exchange_id == end->exchange_id);
+    for (int k = 0; k < TOKEN_KINDS; k++) {
+        end->tokens[k] = tokens_sum(end->tokens[k], attempt->tokens[k]);
+    }
+    end->reasoning_tokens = tokens_sum(end->reasoning_tokens, attempt->reasoning_tokens);
+    int64_t sum;
+    if (!__builtin_add_overflow(end->cost_nusd, attempt->cost_nusd, &sum)) end->cost_nusd = sum;
+    end->flags |= attempt->flags & (RECORD_ESTIMATED | RECORD_FREE_PRICE);
+}
+
+/* Rows downwards from where the cursor stands. An exchange's end comes first, then its
+ * attempts; attempts without an end are of an exchange that still runs. */
+static enum store_rc page_walk(struct page *p, int code, MDB_val *key, MDB_val *data,
+                               bool (*visit)(const struct request_row *, void *), void *arg)
+{
+    struct request_row row;
+    bool open = false;             /* row waits for its attempts */
+    enum store_rc rc = STORE_OK;
+    while (rc == STORE_OK && code == 0) {
+        struct record r;
+        bool may;
+        rc = record_read(p->db, *key, *data, &r);
+        if (rc != STORE_OK || r.admitted_unix_ns < p->ask->from_unix_ns) break;
+        if (open && r.exchange_id == row.after && r.kind == RECORD_ATTEMPT) {
+            attempt_add(&row.end, &r);
+            code = mdb_cursor_get(p->cursor, key, data, MDB_PREV);
+            continue;
+        }
+        if (open && !visit(&row, arg)) return STORE_OK;
+        open = false;
+        rc = hour_may_hold(p, r.admitted_unix_ns, &may);
+        if (rc != STORE_OK) break;
+        if (!may) {
+            uint64_t hour_ns = r.admitted_unix_ns / LEDGER_HOUR_NS * LEDGER_HOUR_NS;
+            code = seek_before(p->cursor, hour_ns, 0, key, data);
+            continue;
+        }
+        if (r.kind == RECORD_REQUEST && is_below(r.path, p->ask->unit)) {
+            row = (struct request_row){.end = r, .after = r.exchange_id};
+            open = true;
+        }
+        code = mdb_cursor_get(p->cursor, key, data, MDB_PREV);
+    }
+    if (rc == STORE_OK && code != 0 && code != MDB_NOTFOUND) {
+        return db_rc(p->db, code, "read request rows");
+    }
+    if (rc == STORE_OK && open) (void)visit(&row, arg);
+    return rc;
+}
+
+enum store_rc usage_requests(struct db *db, MDB_txn *txn, const struct usage_ask *ask,
+                             uint64_t after,
+                             bool (*visit)(const struct request_row *row, void *arg), void *arg)
+{
+    assert(db && txn);
+    assert(ask && visit);
+    uint64_t to = ask->to_unix_ns ? ask->to_unix_ns : UINT64_MAX, exchange = 0;
+    if (after != 0) {
+        uint64_t admitted;
+        enum store_rc rc = ledger_find_exchange(db, txn, after, &admitted);
+        if (rc != STORE_OK) return rc;
+        if (admitted < to) {
+            to = admitted;
+            exchange = after;
+        }
+    }
+    struct page p = {.db = db, .ask = ask, .walk = {.db = db}};
+    int code = mdb_cursor_open(txn, db->dbi[DB_REQUESTS], &p.cursor);
+    if (code != 0) return db_rc(db, code, "open the request rows");
+    code = mdb_cursor_open(txn, db->dbi[DB_HOURS], &p.walk.cursor);
+    if (code != 0) {
+        mdb_cursor_close(p.cursor);
+        return db_rc(db, code, "open the hours");
+    }
+    MDB_val key, data;
+    code = seek_before(p.cursor, to, exchange, &key, &data);
+    enum store_rc rc = page_walk(&p, code, &key, &data, visit, arg);
+    mdb_cursor_close(p.walk.cursor);
+    mdb_cursor_close(p.cursor);
+    return rc;
+}
+
+enum store_rc usage_find(struct db *db, MDB_txn *txn, store_id key, const char *request_id,
+                         size_t len)
+{
+    const void *row;
+    return ledger_find(db, txn, key, request_id, len, &row);
+}
+
+enum store_rc usage_feedback(struct db *db, MDB_txn *txn, uint64_t exchange_id, uint16_t *score)
+{
+    assert(score);
+    uint8_t exchange[8];
+    db_be64(exchange, exchange_id);
+    MDB_val key = {sizeof(exchange), exchange}, data;
+    int code = mdb_get(txn, db->dbi[DB_FEEDBACK], &key, &data);
+    if (code != 0) return db_rc(db, code, "read feedback");
+    struct feedback given;
+    if (data.mv_size != sizeof(given)) return db_damaged(db, "feedback");
+    memcpy(&given, data.mv_data, sizeof(given));
+    *score = given.score;
+    return STORE_OK;
+}

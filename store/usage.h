@@ -1,0 +1,68 @@
+/* usage.h - questions to the ledger: request rows and grouped usage. Read transactions only;
+ * run on a worker thread, never on a core. */
+#ifndef STORE_USAGE_H
+#define STORE_USAGE_H
+
+#include "store/db.h"
+#include "store/journal.h"
+
+enum usage_group {           /* bits of usage_ask.group_by; the order columns appear in */
+    GROUP_ORGANIZATION = 1, GROUP_DEPARTMENT = 2, GROUP_TEAM = 4, GROUP_MEMBER = 8,
+    GROUP_KEY = 16, GROUP_MODEL = 32, GROUP_PROVIDER = 64, GROUP_TAG = 128, GROUP_HOUR = 256,
+    GROUP_DAY = 512, GROUP_MONTH = 1024
+};
+
+struct usage_ask {
+    store_id unit;           /* rows whose path holds it; 0: all */
+    uint64_t from_unix_ns;   /* admitted at or after; 0: the beginning */
+    uint64_t to_unix_ns;     /* admitted before; 0: now and later */
+    unsigned group_by;       /* enum usage_group bits; 0: one row of everything */
+};
+
+struct usage_row {
+    store_id path[UNIT_KINDS];       /* grouped columns only, else 0 */
+    char model[RECORD_MODEL_MAX];    /* "provider/model", or the provider alone */
+    char tag[RECORD_TAGS_MAX];       /* one "a=b"; a request with two tags counts under each */
+    uint64_t time_unix_ns;           /* start of hour, day or month */
+    uint64_t requests, errors, fallbacks;   /* errors: status >= 400 or not a good end */
+    uint64_t tokens[TOKEN_KINDS];
+    int64_t cost_nusd;
+    uint64_t ttft_us_sum, ttft_count;
+    uint32_t ttft_p50_us, ttft_p95_us;      /* within 5 % (log-linear histogram) */
+    uint64_t output_us_sum;                 /* time after the first token, for tokens_per_s */
+};
+
+/* Group and visit rows in ascending order of their group columns. visit answers false to
+ * stop. Whole hours come from aggregates, the edges of from and to from request rows. With
+ * group_by 0 there is one row, also of nothing. A piece of tags is what lies between commas,
+ * blanks around it cut; a request without any counts under "". */
+MUST_USE enum store_rc usage_query(struct db *db, MDB_txn *txn, const struct usage_ask *ask,
+                                   bool (*visit)(const struct usage_row *row, void *arg),
+                                   void *arg);
+
+/* One request: its RECORD_REQUEST with the billed attempts before it added in (cost, tokens,
+ * and whether any part was estimated or had no price). */
+struct request_row {
+    struct record end;
+    uint64_t after;          /* page mark, the exchange id: give it back as `after` */
+};
+
+/* Visit request rows, newest first, of ask's unit and time, starting behind `after` (the
+ * exchange id of a row seen; 0: from the newest). group_by is not looked at. A page costs what
+ * it shows: `after` is found by an index, and hours without anything of the unit are skipped.
+ * STORE_NOT_FOUND: no row has that mark (any more). */
+MUST_USE enum store_rc usage_requests(struct db *db, MDB_txn *txn, const struct usage_ask *ask,
+                                      uint64_t after,
+                                      bool (*visit)(const struct request_row *row, void *arg),
+                                      void *arg);
+
+/* Is there a request row of this key with this request id? Does not allocate: cores call it.
+ * STORE_OK or STORE_NOT_FOUND. */
+MUST_USE enum store_rc usage_find(struct db *db, MDB_txn *txn, store_id key,
+                                  const char *request_id, size_t len);
+
+/* The outcome told of an exchange, 0..10000. STORE_OK and *score, or STORE_NOT_FOUND. */
+MUST_USE enum store_rc usage_feedback(struct db *db, MDB_txn *txn, uint64_t exchange_id,
+                                      uint16_t *score);
+
+#endif
