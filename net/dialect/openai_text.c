@@ -62,8 +62,9 @@ static size_t unit_len(struct bytes text)
     unsigned char c = (unsigned char)text.ptr[0];
     if (c == '\\') {
         if (text.len < 2 || text.ptr[1] != 'u') return 2;
-        bool pair = text.len >= 12 && is_escaped(text.ptr, "89abAB") &&
-                    is_escaped(text.ptr + 6, "cdefCDEF");
+        if (text.len < 6 || !is_escaped(text.ptr, "89abAB")) return 6;
+        /* a pair, or maybe a pair cut short */
+        bool pair = text.len < 12 || is_escaped(text.ptr + 6, "cdefCDEF");
         return pair ? 12 : 6;
     }
     return c < 0x80 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
