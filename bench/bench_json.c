@@ -1,0 +1,104 @@
+/* bench_json.c - speed of the JSON scanner: chat-like bodies with and without escapes, from
+ * which the root members model and stream are pulled and the rest is skipped, as a request
+ * is read; also the whole walk. GB/s and ns a document, best of several rounds. */
+#include "net/json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { ROUNDS = 9, BODY_MAX = 1 << 20 };
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* A chat request of about want bytes: messages of prose, of growing length. */
+static size_t body(char *out, size_t want, bool escapes)
+{
+    static const char prose[] =
+        "The harbour was quiet that morning, and the ferry had left without them again; ";
+    size_t message_max = want <= 2048 ? 220 : want <= 65536 ? 1500 : 12000;
+    size_t len = (size_t)sprintf(out, "{\"model\":\"gpt-4o-mini\",\"temperature\":0.7,"
+                                      "\"messages\":[{\"role\":\"system\",\"content\":"
+                                      "\"You are a helpful assistant.\"}");
+    for (unsigned i = 0; len + message_max < want; i++) {
+        len += (size_t)sprintf(out + len, ",{\"role\":\"%s\",\"content\":\"",
+                               i % 2 ? "assistant" : "user");
+        for (size_t end = len + message_max - 100; len < end;) {
+            len += (size_t)sprintf(out + len, "%.*s%s", 73, prose, escapes ? "\\n" : " ");
+        }
+        len += (size_t)sprintf(out + len, "\"}");
+    }
+    len += (size_t)sprintf(out + len, "],\"max_tokens\":512,\"stream\":true,\"user\":\"u-1\"}");
+    return len;
+}
+
+/* Pull model and stream; everything else is skipped, and checked. */
+static unsigned pull(struct bytes in)
+{
+    struct json j;
+    struct json_token t;
+    unsigned found = 0;
+    json_init(&j, JSON_DEPTH_MAX);
+    while (json_next(&j, &in, &t) == NET_OK) {
+        if (t.type == JSON_KEY) {
+            if (bytes_eq(t.text, BYTES("model")) || bytes_eq(t.text, BYTES("stream"))) found++;
+            else json_skip(&j);
+        }
+    }
+    if (json_finish(&j, &t) != NET_DONE || found != 2) abort();
+    return found;
+}
+
+static unsigned walk(struct bytes in)
+{
+    struct json j;
+    struct json_token t;
+    unsigned tokens = 0;
+    json_init(&j, JSON_DEPTH_MAX);
+    while (json_next(&j, &in, &t) == NET_OK) tokens++;
+    if (json_finish(&j, &t) != NET_DONE) abort();
+    return tokens;
+}
+
+/* Best time of one run, in seconds. */
+static double best(unsigned (*run)(struct bytes in), struct bytes doc)
+{
+    unsigned times = (unsigned)(20000000 / (doc.len + 200)) + 1;
+    volatile unsigned sink = 0;
+    double least = 1e9;
+    for (int round = 0; round < ROUNDS; round++) {
+        double start = now();
+        for (unsigned i = 0; i < times; i++) sink = sink + run(doc);
+        double took = (now() - start) / times;
+        if (took < least) least = took;
+    }
+    return least;
+}
+
+int main(void)
+{
+    static const char *const simds[] = {"scalar", "sse2", "avx2", "avx512"};
+    static const size_t sizes[] = {1024, 32768, BODY_MAX - 16384};
+    char *text = malloc(BODY_MAX);
+    if (!text) return 1;
+    printf("%-7s %8s %-5s %10s %10s %10s\n", "simd", "bytes", "", "pull GB/s", "pull ns",
+           "walk GB/s");
+    for (size_t s = 0; s < COUNT(simds); s++) {
+        if (!json_simd_use(simds[s])) continue;
+        for (size_t i = 0; i < 2 * COUNT(sizes); i++) {
+            bool escapes = i % 2;
+            struct bytes doc = {text, body(text, sizes[i / 2], escapes)};
+            double pulled = best(pull, doc), walked = best(walk, doc);
+            printf("%-7s %8zu %-5s %10.2f %10.0f %10.2f\n", simds[s], doc.len,
+                   escapes ? "esc" : "plain", (double)doc.len / pulled * 1e-9, pulled * 1e9,
+                   (double)doc.len / walked * 1e-9);
+        }
+    }
+    free(text);
+    return 0;
+}
