@@ -71,7 +71,7 @@ TRAP := $(and $(wildcard engine/main.c),$(wildcard engine/heap_trap.c))
 SEALED := $(if $(SAN),,$(TRAP:%=$(B)/weir-sealed))
 UNIT := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 ifdef SAN  # the trap replaces malloc, and so do sanitizers
-UNIT := $(filter-out %/test_heap_trap,$(UNIT))
+UNIT := $(filter-out %_sealed,$(UNIT))
 endif
 UNIT_HELP := $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/bin/%,$(wildcard tests/fuzz/fuzz_*.c))

@@ -1,6 +1,7 @@
 /* test_tls.c - net/tls.c against a server of the same library, over memory. Certificates are
  * made here, so that every fault of one can be had. Input, plain and out end at unreadable
- * pages. */
+ * pages. Each call is made under the seal of engine/heap.h, which does something in
+ * test_tls_sealed.c only: there the same tests prove that TLS needs no malloc. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,6 +21,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "engine/heap.h"
 #include "net/tls.h"
 
 enum { DAY = 86400, WIRE_MAX = 1 << 18, PAGE = 4096 };
@@ -173,8 +175,10 @@ static void feed(struct talk *k, struct peer *p, const char *bytes, size_t len)
     struct bytes in = {at, len};
     for (;;) {
         size_t plain_len, out_len;
+        heap_seal();
         k->rc = tls_pull(k->tls, &in, world.plain, PLAIN_ROOM, &plain_len, world.out,
                          TLS_RECORD_MAX, &out_len);
+        heap_unseal();
         assert_true(plain_len <= PLAIN_ROOM && out_len <= TLS_RECORD_MAX);
         assert_true(k->got_len + plain_len <= sizeof k->got);
         memcpy(k->got + k->got_len, world.plain, plain_len);
@@ -194,7 +198,9 @@ static struct talk *talk_open(struct peer *p, const char *host, bool is_ip, uint
 {
     struct talk *k = calloc(1, sizeof *k);
     assert_non_null(k);
+    heap_seal();
     k->tls = tls_client(world.client, host, is_ip, key);
+    heap_unseal();
     assert_non_null(k->tls);
     assert_false(tls_ready(k->tls));
     feed(k, p, NULL, 0);
@@ -204,7 +210,9 @@ static struct talk *talk_open(struct peer *p, const char *host, bool is_ip, uint
 
 static void talk_close(struct talk *k)
 {
+    heap_seal();
     tls_close(k->tls);
+    heap_unseal();
     free(k);
 }
 
@@ -234,7 +242,9 @@ static void send_all(struct talk *k, struct peer *p, const char *bytes, size_t l
 {
     struct bytes plain = {bytes, len};
     while (plain.len) {
+        heap_seal();
         size_t n = tls_seal(k->tls, &plain, world.out, TLS_RECORD_MAX);
+        heap_unseal();
         assert_true(n > 0);
         assert_int_equal(BIO_write(p->rx, world.out, (int)n), n);
     }
@@ -478,7 +488,9 @@ static void test_close_notify(void **state)
         assert_int_equal(k->rc, NET_DONE);
         assert_string_equal(tls_why(k->tls), "");
         send_all(k, &p, "ok", 2);  /* the other direction is open still */
+        heap_seal();
         size_t n = tls_goodbye(k->tls, bye, sizeof bye);
+        heap_unseal();
         assert_true(n > 0 && n <= sizeof bye);
         assert_int_equal(tls_goodbye(k->tls, world.out, TLS_RECORD_MAX), 0);
         BIO_write(p.rx, bye, (int)n);
@@ -695,6 +707,9 @@ static int make_world(void **state)
 {
     (void)state;
     const char *why = NULL;
+#ifdef TEST_SEALED
+    assert_true(heap_boot(16 << 20));
+#endif
     world.ca = identity_make(NULL, "root", NULL, -DAY, DAY);
     world.stranger = identity_make(NULL, "stranger", NULL, -DAY, DAY);
     world.forger = identity_make(NULL, "root", NULL, -DAY, DAY);
@@ -719,6 +734,9 @@ static int end_world(void **state)
     identity_free(&world.ca);
     identity_free(&world.stranger);
     identity_free(&world.forger);
+#ifdef TEST_SEALED
+    print_message("heap: %zu bytes of the pool in use at the end\n", heap_used());
+#endif
     return unlink(world.ca_path);
 }
 
