@@ -1,0 +1,103 @@
+/* fuzz_openai_event.c - properties of the event and answer readers, which see the same
+ * document. The first byte is the size of the answer's pieces.
+ *   - both agree on what is JSON, on usage, text, errors; pieces give what the whole gives;
+ *   - cutting the usage member out leaves JSON without usage that says the same otherwise;
+ *   - kinds are consistent, counts are within their limits. */
+#include "net/dialect/openai.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool truth)
+{
+    if (!truth) abort();
+}
+
+static enum net_rc read_pieces(struct openai_answer_reader *r, struct bytes in, size_t step)
+{
+    openai_answer_begin(r);
+    while (in.len > 0) {
+        size_t n = step < in.len ? step : in.len;
+        char *piece = malloc(n);  /* so that a sanitizer sees its ends */
+        must(piece != NULL);
+        memcpy(piece, in.ptr, n);
+        bytes_cut(&in, n);
+        enum net_rc rc = openai_answer_feed(r, (struct bytes){piece, n});
+        free(piece);
+        if (rc == NET_BAD) return rc;
+    }
+    return openai_answer_end(r);
+}
+
+static void same_usage(const struct openai_usage *a, const struct openai_usage *b)
+{
+    must(a->present == b->present && a->absurd == b->absurd);
+    must(a->input == b->input && a->cached == b->cached && a->output == b->output);
+    must(a->audio_input == b->audio_input && a->audio_output == b->audio_output);
+    must(a->reasoning == b->reasoning && a->cache_write == b->cache_write);
+    const uint64_t max = UINT64_C(1) << 31;
+    must((uint64_t)a->input + a->cached + a->audio_input + a->cache_write <= max);
+    must((uint64_t)a->output + a->audio_output <= max);
+    must(a->reasoning <= (uint64_t)a->output + a->audio_output);
+}
+
+static void check_cut(struct bytes in, const struct openai_event *ev)
+{
+    struct openai_event less;
+    struct openai_span cut = openai_member_cut(&ev->usage_at);
+    must(cut.start < cut.end && cut.end <= in.len);
+    size_t len = in.len - (size_t)(cut.end - cut.start);
+    char *out = malloc(len + 1);
+    must(out != NULL);
+    memcpy(out, in.ptr, (size_t)cut.start);
+    memcpy(out + cut.start, in.ptr + cut.end, in.len - (size_t)cut.end);
+    openai_event_read((struct bytes){out, len}, OPENAI_CHAT, &less);
+    free(out);
+    must(less.kind != OPENAI_EVENT_BAD);
+    if (less.usage_at.key.end > 0) return;  /* there were two of them */
+    must(less.has_content == ev->has_content && less.has_finish == ev->has_finish);
+    must(less.text_bytes == ev->text_bytes && less.error_status == ev->error_status);
+    must(less.kind == ev->kind || ev->kind == OPENAI_EVENT_USAGE);
+}
+
+static void check_kind(const struct openai_event *ev)
+{
+    must(ev->error_status == 0 || (ev->error_status >= 400 && ev->error_status <= 599));
+    must(memchr(ev->error_text, '\0', sizeof ev->error_text) != NULL);
+    if (ev->kind == OPENAI_EVENT_CONTENT) must(ev->has_content && !ev->has_finish);
+    if (ev->kind == OPENAI_EVENT_FINISH) must(ev->has_finish);
+    if (ev->kind == OPENAI_EVENT_META) must(!ev->has_content && !ev->has_finish);
+    if (ev->text_bytes > 0) must(ev->has_content);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct openai_answer_reader whole, cut;
+    struct openai_event ev;
+    if (size == 0) return 0;
+    struct bytes in = {(const char *)data + 1, size - 1};
+    char *copy = malloc(size);
+    must(copy != NULL);
+    memcpy(copy, in.ptr, in.len);
+    openai_event_read((struct bytes){copy, in.len}, OPENAI_CHAT, &ev);
+    free(copy);
+    if (ev.kind == OPENAI_EVENT_DONE) return 0;
+    enum net_rc rc = read_pieces(&whole, in, size);
+    must(read_pieces(&cut, in, (size_t)data[0] + 1) == rc);
+    must((rc == NET_DONE) == (ev.kind != OPENAI_EVENT_BAD));
+    if (rc != NET_DONE) return 0;
+    check_kind(&ev);
+    const struct openai_answer *a = &whole.ans, *b = &cut.ans;
+    same_usage(&a->usage, &b->usage);
+    same_usage(&a->usage, &ev.usage);
+    must(a->text_bytes == b->text_bytes && a->text_bytes == ev.text_bytes);
+    must(a->error == b->error && a->error == (ev.kind == OPENAI_EVENT_ERROR));
+    must(a->error_status == b->error_status && a->error_status == ev.error_status);
+    must(strcmp(a->error_text, b->error_text) == 0);
+    must(strcmp(a->error_text, ev.error_text) == 0);
+    must(a->choice_count == b->choice_count && a->finish_length == b->finish_length);
+    must(a->usage_at.start == b->usage_at.start && a->usage_at.end == b->usage_at.end);
+    if (ev.usage_at.key.end > 0) check_cut(in, &ev);
+    return 0;
+}

@@ -1,0 +1,148 @@
+/* fuzz_openai_request.c - properties of the request reader. The first byte chooses the API
+ * and the size of the pieces.
+ *   - pieces give what the whole gives, error text included;
+ *   - what is accepted holds one member of each key that is read, as a plain scan sees it;
+ *   - the edits ascend, and the edited body is accepted, asks for what was wanted, has none
+ *     of the members that go, and counts the same text. */
+#include "net/dialect/openai.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool truth)
+{
+    if (!truth) abort();
+}
+
+static enum net_rc read_pieces(struct openai_reader *r, enum openai_api api, struct bytes in,
+                               size_t step)
+{
+    openai_request_begin(r, api);
+    while (in.len > 0) {
+        size_t n = step < in.len ? step : in.len;
+        char *piece = malloc(n);  /* so that a sanitizer sees its ends */
+        must(piece != NULL);
+        memcpy(piece, in.ptr, n);
+        bytes_cut(&in, n);
+        enum net_rc rc = openai_request_feed(r, (struct bytes){piece, n});
+        free(piece);
+        if (rc == NET_BAD) break;
+        must(rc == NET_MORE);
+    }
+    return openai_request_end(r);
+}
+
+static void same_names(const struct openai_names *a, const struct openai_names *b)
+{
+    must(a->count == b->count);
+    for (size_t i = 0; i < a->count; i++) must(bytes_eq(a->at[i], b->at[i]));
+}
+
+static void same_member(const struct openai_member *a, const struct openai_member *b)
+{
+    must(a->key.start == b->key.start && a->key.end == b->key.end);
+    must(a->value.start == b->value.start && a->value.end == b->value.end);
+    must(a->before == b->before && a->after == b->after && a->index == b->index);
+}
+
+static void same(const struct openai_request *a, const struct openai_request *b)
+{
+    must(bytes_eq(a->model, b->model));
+    same_names(&a->models, &b->models);
+    same_names(&a->order, &b->order);
+    same_names(&a->only, &b->only);
+    same_names(&a->ignore, &b->ignore);
+    same_member(&a->model_at, &b->model_at);
+    same_member(&a->models_at, &b->models_at);
+    same_member(&a->provider_at, &b->provider_at);
+    same_member(&a->usage_at, &b->usage_at);
+    same_member(&a->stream_options_at, &b->stream_options_at);
+    must(a->include_usage_at.end == b->include_usage_at.end);
+    must(a->object_start == b->object_start && a->body_bytes == b->body_bytes);
+    must(a->max_tokens == b->max_tokens && a->n == b->n);
+    must(a->max_prompt == b->max_prompt && a->max_completion == b->max_completion);
+    must(a->message_count == b->message_count && a->tool_count == b->tool_count);
+    must(a->prompt_bytes == b->prompt_bytes && a->tool_bytes == b->tool_bytes);
+    must(a->sort == b->sort && a->stream == b->stream && a->zdr == b->zdr);
+    must(a->include_usage == b->include_usage && a->usage_include == b->usage_include);
+    must(a->allow_fallbacks == b->allow_fallbacks && a->root_empty == b->root_empty);
+}
+
+/* Members of the root whose key, escapes resolved, is name. */
+static size_t count_key(struct bytes in, const char *name)
+{
+    struct json j;
+    struct json_token t;
+    char key[JSON_TEXT_MAX];
+    size_t count = 0;
+    json_init(&j, OPENAI_REQUEST_DEPTH_MAX);
+    while (json_next(&j, &in, &t) == NET_OK) {
+        if (t.type != JSON_KEY || t.depth != 1 || t.text.len > sizeof key) continue;
+        size_t len = json_unescape(t.text, key);
+        count += bytes_eq((struct bytes){key, len}, bytes_of(name));
+    }
+    return count;
+}
+
+static void check_edits(const struct openai_reader *r, struct bytes body)
+{
+    static struct openai_reader again;
+    const struct openai_request *q = &r->req;
+    struct openai_edit edits[OPENAI_EDITS_MAX];
+    struct bytes model = BYTES("other\"\\/model");
+    char scratch[6 * 32 + 64];
+    size_t n = openai_request_edits(q, model, true, edits, scratch, sizeof scratch);
+    must(n <= OPENAI_EDITS_MAX);
+    char *out = malloc(body.len + 512);
+    must(out != NULL);
+    size_t len = 0, at = 0;
+    for (size_t i = 0; i < n; i++) {
+        must(edits[i].at >= at && edits[i].at + edits[i].del <= body.len);
+        memcpy(out + len, body.ptr + at, (size_t)edits[i].at - at);
+        len += (size_t)edits[i].at - at;
+        if (edits[i].put.len > 0) memcpy(out + len, edits[i].put.ptr, edits[i].put.len);
+        len += edits[i].put.len;
+        at = (size_t)(edits[i].at + edits[i].del);
+    }
+    memcpy(out + len, body.ptr + at, body.len - at);
+    len += body.len - at;
+    must(read_pieces(&again, r->api, (struct bytes){out, len}, len) == NET_DONE);
+    free(out);
+    must(bytes_eq(again.req.model, model));
+    must(again.req.include_usage == (q->stream || q->include_usage));
+    must(again.req.stream == q->stream && again.req.max_tokens == q->max_tokens);
+    must(again.req.prompt_bytes == q->prompt_bytes && again.req.tool_bytes == q->tool_bytes);
+    must(again.req.models_at.key.end + again.req.provider_at.key.end == 0);
+    must(again.req.usage_at.key.end == 0);
+    uint32_t gone = (q->models_at.key.end > 0) + (q->provider_at.key.end > 0) +
+                    (q->usage_at.key.end > 0);
+    uint32_t added = (q->model_at.key.end == 0) +
+                     (q->stream && q->stream_options_at.key.end == 0);
+    must(again.req.member_count == q->member_count - gone + added);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct openai_reader whole, cut;
+    if (size == 0) return 0;
+    enum openai_api api = data[0] & 3;
+    size_t step = (size_t)(data[0] >> 2) + 1;
+    struct bytes in = {(const char *)data + 1, size - 1};
+    enum net_rc rc = read_pieces(&whole, api, in, size);
+    must(read_pieces(&cut, api, in, step) == rc);
+    must(rc == NET_DONE || rc == NET_BAD);
+    if (rc == NET_BAD) {
+        must(strcmp(whole.error, cut.error) == 0 && whole.error[0] != '\0');
+        must(strcmp(whole.pointer, cut.pointer) == 0 && whole.code == cut.code);
+        return 0;
+    }
+    same(&whole.req, &cut.req);
+    must(count_key(in, "model") <= 1 && count_key(in, "provider") <= 1);
+    must(count_key(in, "models") <= 1 && count_key(in, "usage") <= 1);
+    if (api <= OPENAI_COMPLETIONS) {
+        must(count_key(in, "stream") <= 1 && count_key(in, "max_tokens") <= 1);
+    }
+    check_edits(&whole, in);
+    return 0;
+}
