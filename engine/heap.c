@@ -1,11 +1,12 @@
 /* heap.c - a bounded pool in size classes, for the TLS library (see heap.h).
- * Model: one mapping, carved from its start by an atomic counter, never uncarved. A block
- * keeps its class for life and is always in one of three places:
+ * Model: one mapping, carved from its start by an atomic counter, never uncarved. A block is
+ * always in one of three places, and keeps its class until, once all is carved up, it is cut
+ * into smaller ones for good:
  *   in use <-> free list of a thread <-> shared stack of its class
  * A thread's lists are touched by that thread alone; the shared stacks are lock-free (Treiber),
  * their heads tagged with a count against ABA. Links lie in blocks' heads, which no user of a
  * block writes, and blocks are never unmapped: reading the link of a block that someone else
- * has just taken is harmless, the tag then differs.
+ * has just taken or cut is harmless, the tag then differs.
  * Rule: 16 bytes of head before every block, also before those from malloc (used until
  * heap_boot); what is given back is wiped first.
  * The state of this file is at file scope, the one exemption: hooks come without a context. */
@@ -139,6 +140,27 @@ static struct block *list_pop(struct lists *l, uint32_t class)
     return b;
 }
 
+static void free_push(struct block *b)
+{
+    assert(b->state == IS_FREE);
+    if (mine && mine->bytes[b->class] < KEEP_BYTES) list_push(mine, b);
+    else stack_push(b);
+}
+
+/* Make count blocks of class from units at; gives the first, the others are free. */
+static struct block *cut(uint32_t at, uint32_t class, uint32_t count)
+{
+    assert(count > 0);
+    uint32_t each = class_bytes(class) / UNIT;
+    for (uint32_t i = count; i-- > 0;) {
+        struct block *b = block_at(at + i * each);
+        b->class = class;
+        b->state = IS_FREE;
+        if (i > 0) free_push(b);
+    }
+    return block_at(at);
+}
+
 /* Carve new blocks of class: one, or for a thread with lists a few, of which it keeps the rest.
  * NULL when the mapping is used up. */
 static struct block *carve(uint32_t class)
@@ -153,14 +175,7 @@ static struct block *carve(uint32_t class)
     } while (!atomic_compare_exchange_weak_explicit(&pool.carved, &at, at + count * each,
                                                     memory_order_relaxed,
                                                     memory_order_relaxed));
-    for (uint32_t i = count; i-- > 0;) {
-        struct block *b = block_at(at + i * each);
-        b->class = class;
-        b->state = IS_FREE;
-        if (i == 0) return b;
-        list_push(mine, b);
-    }
-    return NULL;
+    return cut(at, class, count);
 }
 
 static struct block *find_free(uint32_t class)
@@ -173,9 +188,12 @@ static struct block *block_take(uint32_t class)
 {
     struct block *b = find_free(class);
     if (!b) b = carve(class);
-    /* The mapping is carved up: a larger block that lies idle will do. */
-    for (uint32_t c = class + 1; !b && c < CLASSES && c <= class + LARGER; c++) {
+    /* The mapping is carved up: a larger block that lies idle will do, whole if it is not
+     * much too large, else cut up. */
+    for (uint32_t c = class + 1; !b && c < CLASSES; c++) {
         b = find_free(c);
+        if (!b || c <= class + LARGER) continue;
+        b = cut(unit_of(b), class, class_bytes(c) / class_bytes(class));
     }
     return b;
 }
@@ -190,8 +208,7 @@ static void block_give(struct block *b)
     assert(b->state == IN_USE);
     count_used(-(int64_t)class_bytes(b->class));
     b->state = IS_FREE;
-    if (mine && mine->bytes[b->class] < KEEP_BYTES) list_push(mine, b);
-    else stack_push(b);
+    free_push(b);
 }
 
 /* --- boot and threads */
