@@ -115,10 +115,12 @@ static void check_edits(const struct openai_reader *r, struct bytes body)
     must(again.req.prompt_bytes == q->prompt_bytes && again.req.tool_bytes == q->tool_bytes);
     must(again.req.models_at.key.end + again.req.provider_at.key.end == 0);
     must(again.req.usage_at.key.end == 0);
-    uint32_t gone = (q->models_at.key.end > 0) + (q->provider_at.key.end > 0) +
-                    (q->usage_at.key.end > 0);
-    uint32_t added = (q->model_at.key.end == 0) +
-                     (q->stream && q->stream_options_at.key.end == 0);
+    uint32_t gone = 0, added = 0;
+    if (q->models_at.key.end > 0) gone++;
+    if (q->provider_at.key.end > 0) gone++;
+    if (q->usage_at.key.end > 0) gone++;
+    if (q->model_at.key.end == 0) added++;
+    if (q->stream && q->stream_options_at.key.end == 0) added++;
     must(again.req.member_count == q->member_count - gone + added);
 }
 
