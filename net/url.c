@@ -141,7 +141,7 @@ enum net_rc url_parse(struct bytes text, struct url *out, const char **why)
 {
     assert(out && why);
     struct url url = {0};
-    const char *wrong = base_wrong(text, &url);
+    const char *wrong = text.len == 0 ? "the address is empty" : base_wrong(text, &url);
     if (wrong) {
         *why = wrong;
         return NET_BAD;
@@ -179,7 +179,7 @@ enum net_rc url_listen(struct bytes text, struct url *out, const char **why)
 {
     assert(out && why);
     struct url url = {0};
-    const char *wrong = listen_wrong(text, &url);
+    const char *wrong = text.len == 0 ? "the address is empty" : listen_wrong(text, &url);
     if (wrong) {
         *why = wrong;
         return NET_BAD;
