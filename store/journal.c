@@ -11,7 +11,7 @@
  * The rule: bytes first, then the one word that makes them true.
  *
  * kill -9 asks for no more than program order, which the compiler keeps at a release store and
- * at the signal fences below. A machine restart keeps no order at all: then crc and seq decide. */
+ * at the signal fences below. A machine restart keeps no order at all: crc and seq decide. */
 #include "store/journal.h"
 
 #include "store/crc.h"
@@ -38,6 +38,7 @@ enum {
     SPARE_SHARE = 16,   /* ... but at most this share of the ring */
 };
 
+#define SEQ_MAX (((uint64_t)1 << 61) - 1)  /* a million records a second for 73,000 years */
 static const char magic[8] = {'w', 'e', 'i', 'r', 'j', 'r', 'n', 'l'};
 
 struct ring_ends {
@@ -181,8 +182,8 @@ static void unmap(struct journal *j)
 {
     assert(j->ends);
     munmap(j->ends, j->bytes);
-    free(j->free_slot);
-    free(j);
+    free(j->free_slot);  /* off core: closing or recovering */
+    free(j);             /* off core */
 }
 
 /* Fill a new file's header and the core's free list. */
@@ -499,12 +500,14 @@ static const char *header_fault(const struct journal_header *h, off_t bytes)
     return NULL;
 }
 
-/* In one run of the machine the ends are what the process left; there is no other truth. */
+/* In one run of the machine the ends are what the process left; there is no other truth. After
+ * a restart they may be of different moments, but no ring ever gets as far as SEQ_MAX. */
 static bool ends_are_valid(const struct journal *j)
 {
     uint64_t head = atomic_load_explicit(&j->ends->head, memory_order_relaxed);
     uint64_t tail = atomic_load_explicit(&j->ends->tail, memory_order_relaxed);
-    return head >= tail && head - tail <= j->ring_max;
+    if (head > SEQ_MAX || tail > SEQ_MAX) return false;
+    return !j->same_boot || (head >= tail && head - tail <= j->ring_max);
 }
 
 enum store_rc journal_adopt(const char *path, struct journal **out, char *why)
@@ -529,7 +532,7 @@ enum store_rc journal_adopt(const char *path, struct journal **out, char *why)
         char now[40];
         boot_id_read(now);
         (*out)->same_boot = now[0] && strcmp(now, h.boot_id) == 0;
-        if ((*out)->same_boot && !ends_are_valid(*out)) {
+        if (!ends_are_valid(*out)) {
             fault = "the ends of its ring are damaged";
             unmap(*out);
             *out = NULL;
@@ -544,6 +547,7 @@ enum store_rc journal_adopt(const char *path, struct journal **out, char *why)
 void journal_rewind(struct journal *j, uint64_t folded)
 {
     assert(!j->free_slot);  /* of an earlier run: nobody appends */
+    assert(folded <= SEQ_MAX);
     uint64_t head = atomic_load_explicit(&j->ends->head, memory_order_relaxed);
     uint64_t tail = atomic_load_explicit(&j->ends->tail, memory_order_relaxed);
     if (tail < folded) tail = folded;

@@ -37,7 +37,9 @@ enum record_kind {
 };
 
 enum record_flag {
-    RECORD_STREAM = 1, RECORD_ESTIMATED = 2, RECORD_FREE_PRICE = 4 /* unknown price, booked 0 */,
+    RECORD_STREAM = 1,
+    RECORD_ESTIMATED = 2,
+    RECORD_FREE_PRICE = 4,      /* unknown price, booked 0 */
     RECORD_INTERRUPTED = 8,
 };
 
@@ -71,8 +73,8 @@ struct record {                          /* 512 bytes, little-endian, as mapped 
 static_assert(sizeof(struct record) == RECORD_BYTES, "record layout");
 
 /* What a file begins with. It is written once, before the file gets its name, and says whether
- * the rest can be believed: after kill -9 all of it (the page cache outlives the process), after
- * a restart of the machine only what a checksum vouches for. */
+ * the rest can be believed: after kill -9 all of it (the page cache outlives the process),
+ * after a restart of the machine only what a checksum vouches for. */
 struct journal_header {
     char magic[8];               /* "weirjrnl" */
     uint32_t crc;                /* CRC-32C of all that follows */
@@ -90,8 +92,9 @@ struct journal;      /* one core's mapping; private */
  * been recovered before (fold.h): one that still holds something is not replaced but refused.
  * why: room for 256 bytes, a sentence on failure.
  * STORE_OK and gives *out; STORE_FULL; STORE_FAIL. */
-MUST_USE enum store_rc journal_open(const char *data_dir, unsigned core_idx, uint32_t running_max,
-                                    uint32_t ring_max, struct journal **out, char *why);
+MUST_USE enum store_rc journal_open(const char *data_dir, unsigned core_idx,
+                                    uint32_t running_max, uint32_t ring_max,
+                                    struct journal **out, char *why);
 /* Flush to disk and unmap. takes j. */
 void journal_close(struct journal *j);
 
@@ -129,8 +132,8 @@ uint64_t journal_lag(const struct journal *j);
 /* Any thread. Which file this is: header's generation. */
 uint64_t journal_generation(const struct journal *j);
 
-/* Recovery. Map a file that an earlier run left, found at path. It can be peeked and folded, not
- * appended to. why as above. STORE_OK and gives *out; STORE_NOT_FOUND: no such file;
+/* Recovery. Map a file that an earlier run left, found at path. It can be peeked and folded,
+ * not appended to. why as above. STORE_OK and gives *out; STORE_NOT_FOUND: no such file;
  * STORE_REFUSED: not a journal of this version, or damaged; STORE_FAIL. */
 MUST_USE enum store_rc journal_adopt(const char *path, struct journal **out, char *why);
 /* Recovery. Let the tail stand behind seq `folded` or where it stood, whichever is later. After

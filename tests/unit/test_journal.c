@@ -1,6 +1,6 @@
 /* test_journal.c - the journal's promise, seen from outside: what was acknowledged is in the
- * file in order, once, and whole; what was not is not half there. The checksum's two ways agree;
- * files that are not ours are refused and stay as they are. */
+ * file in order, once, and whole; what was not is not half there. The checksum's two ways
+ * agree; files that are not ours are refused and stay as they are. */
 #include "store/crc.h"
 #include "store/journal.h"
 
