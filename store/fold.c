@@ -8,8 +8,8 @@
  * random per file, so that a new file never meets an old one's mark.
  *
  * Recovery does the same with the files of earlier runs, then books what their running tables
- * still hold, sets DONE in the mark in that transaction, and only then removes a file. A mark is
- * forgotten after its file is gone for good (the directory is synced), never before.
+ * still hold, sets DONE in the mark in that transaction, and only then removes a file. A mark
+ * is forgotten after its file is gone for good (the directory is synced), never before.
  * The rule: each step can be repeated from its beginning and then changes nothing. */
 #include "store/fold.h"
 

@@ -9,9 +9,13 @@
 #include "store/journal.h"
 
 /* Fold what earlier runs left in DATA/journal/ (all files, also of cores that no longer exist),
- * book running entries without a record as interrupted with close_interrupted and status 499, remove
- * the files. recovered, interrupted: out, counts. After a machine restart only contiguous
- * checksummed records count. */
+ * book running entries without a record as interrupted with close_interrupted and status 499,
+ * remove the files. recovered, interrupted: out, counts of this call. After a machine restart
+ * only contiguous checksummed records count. Before any journal_open; may be repeated.
+ * STORE_OK: also when a record was damaged though the machine ran on; the others count, the
+ * file is kept beside as core-N.damaged-..., and db->why, else "", says so.
+ * STORE_FULL, STORE_FAIL: db->why; nothing that is not booked was removed. So too when a file
+ * is no journal of this version: the others are recovered, that one is left in place. */
 MUST_USE enum store_rc fold_recover(struct db *db, uint16_t close_interrupted,
                                     uint64_t *recovered, uint64_t *interrupted);
 

@@ -1,7 +1,7 @@
 /* tally.c - counters and a sparse log-linear histogram, and a map of them.
  * A bin of the histogram is a 16th of an octave: below 16 us exact, above at most 1/16 wide, so
- * that its middle is within 1/32 (3.2 %) of everything in it. Written, a tally is a version byte
- * and LEB128 numbers, bins as (distance to the bin before, count): some 30 bytes for one
+ * that its middle is within 1/32 (3.2 %) of everything in it. Written, a tally is a version
+ * byte and LEB128 numbers, bins as (distance to the bin before, count): some 30 bytes for one
  * request, because with a tag per user most tallies hold one.
  * The rule: adding is all there is. Whatever the order, the sums are the same. */
 #include "store/tally.h"
@@ -76,7 +76,7 @@ uint32_t tally_percentile(const struct tally *t, unsigned percent)
     assert(percent >= 1);
     assert(percent <= 100);
     if (t->ttft_count == 0) return 0;
-    /* The least time that so many are not above (nearest rank), in parts that do not overflow. */
+    /* Nearest rank: the least time that so many are not above. In parts: no overflow. */
     uint64_t rank = t->ttft_count / 100 * percent + (t->ttft_count % 100 * percent + 99) / 100;
     uint64_t seen = 0;
     for (uint32_t i = 0; i < t->bin_count; i++) {

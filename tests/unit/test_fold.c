@@ -639,7 +639,7 @@ static void check_ledger(struct data_dir *d, const struct told *told)
     struct usage_row row = sum(d, false);
     assert_int_equal(row.requests, rows);
     assert_int_equal(row.cost_nusd, cost);
-    print_message("%llu acknowledged, %llu rows; %llu recoveries had records, %llu were killed\n",
+    print_message("%llu acknowledged, %llu rows; %llu recoveries of some, %llu killed\n",
                   (unsigned long long)acked, (unsigned long long)rows,
                   (unsigned long long)told->recovered,
                   (unsigned long long)told->killed_recovering);

@@ -33,7 +33,8 @@ static struct record draw_record(uint64_t *seed, uint64_t exchange)
     struct record r;
     memset(&r, 0, sizeof(r));
     r.exchange_id = exchange;
-    r.admitted_unix_ns = epoch + draw(seed, HOURS) * hour_ns + draw(seed, 3600000) * UINT64_C(1000000);
+    r.admitted_unix_ns = epoch + draw(seed, HOURS) * hour_ns;
+    r.admitted_unix_ns += draw(seed, 3600000) * UINT64_C(1000000);
     if (draw(seed, 20) == 0) r.admitted_unix_ns = r.admitted_unix_ns / hour_ns * hour_ns;
     uint32_t org = 1 + draw(seed, 2);
     r.path[UNIT_ORGANIZATION] = id_of(UNIT_ORGANIZATION, org);
@@ -263,7 +264,9 @@ static void ask_both(struct data_dir *d, const struct world *w, struct oracle *o
 {
     guess_all(o, w);
     MDB_txn *txn = data_dir_begin(d, false);
-    if (o->count == 0 && o->ask.group_by == 0) o->guess[o->count++] = (struct guess){.ttft = NULL};
+    if (o->count == 0 && o->ask.group_by == 0) {
+        o->guess[o->count++] = (struct guess){.ttft = NULL};
+    }
     assert_int_equal(usage_query(d->db, txn, &o->ask, compare, o), STORE_OK);
     db_abort(txn);
     assert_int_equal(o->next, o->count);
@@ -286,7 +289,8 @@ static void test_every_grouping_agrees_with_the_oracle(void **state)
         {epoch + 5 * h + 1, epoch + 9 * h - 1},               /* edges on both sides */
         {epoch + 7 * h + h / 3, epoch + 7 * h + h / 2},       /* inside one hour */
         {epoch + 7 * h + h / 3, epoch + 8 * h + h / 2},       /* no whole hour */
-        {epoch + 40 * h + 12345, 0}, {0, epoch + 49 * h + 54321}, {epoch + 9 * h, epoch + 5 * h},
+        {epoch + 40 * h + 12345, 0}, {0, epoch + 49 * h + 54321},
+        {epoch + 9 * h, epoch + 5 * h},
     };
     for (size_t g = 0; g < COUNT(groups); g++) {
         for (size_t t = 0; t < COUNT(times); t++) {
@@ -297,7 +301,8 @@ static void test_every_grouping_agrees_with_the_oracle(void **state)
     }
     const store_id units[] = {id_of(UNIT_ORGANIZATION, 1), id_of(UNIT_ORGANIZATION, 2),
                               id_of(UNIT_ORGANIZATION, 9), id_of(UNIT_DEPARTMENT, 2),
-                              id_of(UNIT_TEAM, 1), id_of(UNIT_MEMBER, 11), id_of(UNIT_KEY, 203)};
+                              id_of(UNIT_TEAM, 1), id_of(UNIT_MEMBER, 11),
+                              id_of(UNIT_KEY, 203)};
     for (size_t u = 0; u < COUNT(units); u++) {
         for (size_t t = 0; t < COUNT(times); t++) {
             o->ask = (struct usage_ask){.unit = units[u], .from_unix_ns = times[t][0],
@@ -448,7 +453,8 @@ static void test_requests_are_found_by_their_id(void **state)
         size_t len = strlen(r->request_id);
         store_id key = r->path[UNIT_KEY];
         assert_int_equal(usage_find(d->db, txn, key, r->request_id, len), STORE_OK);
-        assert_int_equal(usage_find(d->db, txn, key + 1000, r->request_id, len), STORE_NOT_FOUND);
+        store_id other = key + 1000;
+        assert_int_equal(usage_find(d->db, txn, other, r->request_id, len), STORE_NOT_FOUND);
         assert_int_equal(usage_find(d->db, txn, key, "absent", 6), STORE_NOT_FOUND);
     }
     assert_int_equal(usage_find(d->db, txn, 0, "req-1", 5), STORE_NOT_FOUND);
