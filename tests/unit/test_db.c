@@ -168,6 +168,20 @@ static void file_put(const struct data_dir *d, const char *name, const char *tex
     assert_int_equal(fclose(f), 0);
 }
 
+/* DATA/lock holds our pid and nothing else. */
+static void check_lock_is_signed(const struct data_dir *d)
+{
+    char path[600], text[64] = "", pid[32];
+    snprintf(path, sizeof(path), "%s/lock", d->path);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    size_t len = fread(text, 1, sizeof(text) - 1, f);
+    fclose(f);
+    snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+    assert_int_equal(len, strlen(pid));
+    assert_string_equal(text, pid);
+}
+
 static void test_open_makes_a_private_directory(void **state)
 {
     struct data_dir *d = *state;
@@ -182,14 +196,11 @@ static void test_open_makes_a_private_directory(void **state)
     assert_string_equal(db->dir, d->path);
     assert_int_equal(db->boot, 1);
     assert_int_equal(atomic_load(&db->generation), 1);
-    char path[600], text[32] = "", pid[32];
-    snprintf(path, sizeof(path), "%s/lock", d->path);
-    FILE *f = fopen(path, "r");
-    assert_non_null(f);
-    assert_non_null(fgets(text, sizeof(text), f));
-    fclose(f);
-    snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-    assert_string_equal(text, pid);
+    check_lock_is_signed(d);
+    data_dir_close(d);
+    file_put(d, "/lock", "a long text that someone killed has left\n");
+    data_dir_open(d);
+    check_lock_is_signed(d);
 }
 
 static void test_open_with_the_default_map(void **state)

@@ -577,6 +577,7 @@ static void test_one_level_allows(void **state)
         {BLOB("a/gpt-4o\0"), "openai/gpt-4o", false},
         {BLOB("aclaude\0"), "openrouter/anthropic/claude", false},  /* first slash only */
         {BLOB("aanthropic*\0"), "openrouter/anthropic/claude", true},
+        {BLOB("aanthropic/*\0"), "openrouter/anthropic/claude", false},  /* has a slash */
         {BLOB("a*a*b*\0"), "xx/yaybz", true},
         {BLOB("a*a*b\0"), "xx/yaybz", false},
         {BLOB("a*ab*abc\0"), "p/ababab_abc", true},
