@@ -28,13 +28,25 @@ void openai_fold_take(struct openai_fold *f, enum openai_count which,
 void openai_fold_settle(const struct openai_fold *f, struct openai_usage *out);
 
 /* A token came: what is behind it starts afresh. */
-void openai_head_reset(struct openai_head *h);
+static inline void openai_head_reset(struct openai_head *h)
+{
+    h->state = 0;
+    h->len = 0;
+}
+
 /* The piece ended. tail borrows: its bytes behind the last token. */
 void openai_head_watch(struct openai_head *h, struct bytes tail);
-/* Before a token is used: a string that began in an earlier piece may end in this one.
+/* A string whose text the scanner gave up ends in this piece: take its last bytes too.
  * piece borrows; fed is the offset of its first byte. */
-void openai_head_complete(struct openai_head *h, const struct json_token *t,
-                          struct bytes piece, uint64_t fed);
+void openai_head_end(struct openai_head *h, const struct json_token *t, struct bytes piece,
+                     uint64_t fed);
+/* The same, if t is one: to be called before a token is used. */
+static inline void openai_head_complete(struct openai_head *h, const struct json_token *t,
+                                        struct bytes piece, uint64_t fed)
+{
+    if (t->type == JSON_STRING && !t->text.ptr) openai_head_end(h, t, piece, fed);
+}
+
 /* The first bytes (at most OPENAI_HEAD) of a string or number token, as written. Borrows
  * from the token or from h. The same whichever way the input was cut. */
 struct bytes openai_head_text(const struct openai_head *h, const struct json_token *t);

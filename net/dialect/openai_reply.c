@@ -127,7 +127,7 @@ static bool is_text_key(struct bytes key)
 /* The row for a key; NULL where nobody wants the value. */
 static const struct openai_part *find(enum place place, struct bytes key)
 {
-    if (!key.ptr) return NULL;
+    if (!key.ptr || key.len == 0) return NULL;
     if (place == PARTS) {  /* Mistral: [{"type": "thinking", "thinking": [{...}]}] */
         if (bytes_eq(key, BYTES("type"))) return &inside_part;
         return is_text_key(key) ? &text_part : &mark_part;
@@ -138,7 +138,8 @@ static const struct openai_part *find(enum place place, struct bytes key)
     }
     for (size_t i = 0; i < tables[place].count; i++) {
         const struct openai_part *p = &tables[place].at[i];
-        if (bytes_eq(p->name, key)) return p;
+        if (p->name.len != key.len || p->name.ptr[0] != key.ptr[0]) continue;
+        if (memcmp(p->name.ptr, key.ptr, key.len) == 0) return p;
     }
     return NULL;
 }

@@ -253,7 +253,7 @@ static bool take_name(struct openai_reader *r, const struct json_token *t, bool 
     size_t len;
     if (!take_text(r, t, element, name, &len)) return false;
     if (len > OPENAI_POOL - r->req.pool_len) {
-        return refuse_value(r, f, element, "is one too many (names hold 4096 bytes in all)");
+        return refuse_value(r, f, element, "is one too many (together the names are too long)");
     }
     char *at = r->req.pool + r->req.pool_len;
     memcpy(at, name, len);
@@ -592,7 +592,7 @@ enum net_rc openai_request_end(struct openai_reader *r)
         return NET_BAD;
     }
     if (OPENAI_POOL - q->pool_len < sizeof fallback - 1) {
-        (void)refuse_root(r, "the names are longer than 4096 bytes in all", "");
+        (void)refuse_root(r, "the names are too long together", "");
         return NET_BAD;
     }
     q->model = (struct bytes){q->pool + q->pool_len, sizeof fallback - 1};

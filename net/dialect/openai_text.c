@@ -6,14 +6,7 @@
  * Each token leads back to BETWEEN. */
 #include "net/dialect/openai_part.h"
 
-enum { BETWEEN, INSIDE, OTHER };
-
-void openai_head_reset(struct openai_head *h)
-{
-    assert(h->state <= OTHER);
-    h->state = BETWEEN;
-    h->len = 0;
-}
+enum { BETWEEN, INSIDE, OTHER };  /* 0 is what openai_head_reset leads to */
 
 void openai_head_watch(struct openai_head *h, struct bytes tail)
 {
@@ -31,10 +24,9 @@ void openai_head_watch(struct openai_head *h, struct bytes tail)
     assert(h->len <= sizeof h->at);
 }
 
-void openai_head_complete(struct openai_head *h, const struct json_token *t,
-                          struct bytes piece, uint64_t fed)
+void openai_head_end(struct openai_head *h, const struct json_token *t, struct bytes piece,
+                     uint64_t fed)
 {
-    if (t->type != JSON_STRING || t->text.ptr) return;
     assert(t->start < fed);  /* only a cut makes the scanner give up the text */
     assert(t->end > fed);
     openai_head_watch(h, (struct bytes){piece.ptr, (size_t)(t->end - 1 - fed)});

@@ -442,29 +442,36 @@ static void test_names_have_limits(void **state)
     }
 }
 
-/* 16 names of 256 bytes fill the pool. */
+/* Whole names fill the pool: the model, 8 models, then provider.only. */
 static void test_all_names_together_have_a_limit(void **state)
 {
     (void)state;
+    enum { FIT = OPENAI_POOL / OPENAI_NAME_MAX };
+    static_assert(FIT > 1 && FIT < 1 + 2 * OPENAI_NAMES_MAX, "so that two lists do");
     static struct openai_reader r;
     static char body[16384];
-    char name[OPENAI_NAME_MAX + 1];
+    char name[OPENAI_NAME_MAX + 1], last[64];
     memset(name, 'n', OPENAI_NAME_MAX);
     name[OPENAI_NAME_MAX] = '\0';
     for (size_t more = 0; more < 2; more++) {
         size_t at = (size_t)snprintf(body, sizeof body, "{\"model\":\"%s\",\"models\":[", name);
-        for (size_t i = 0; i < 8; i++) {
-            at += (size_t)snprintf(body + at, sizeof body - at, "%s\"%s\"", i ? "," : "", name);
+        size_t count = 1, list = 0;
+        for (; count < FIT + more; count++, list++) {
+            const char *before = list ? "," : "";
+            if (list == OPENAI_NAMES_MAX) {
+                before = "],\"provider\":{\"only\":[";
+                list = 0;
+            }
+            at += (size_t)snprintf(body + at, sizeof body - at, "%s\"%s\"", before, name);
         }
-        at += (size_t)snprintf(body + at, sizeof body - at, "],\"provider\":{\"only\":[");
-        for (size_t i = 0; i < 7 + more; i++) {
-            at += (size_t)snprintf(body + at, sizeof body - at, "%s\"%s\"", i ? "," : "", name);
-        }
-        (void)snprintf(body + at, sizeof body - at, "]}}");
+        bool only = strstr(body, "only") != NULL;
+        (void)snprintf(last, sizeof last, "%s/%zu", only ? "/provider/only" : "/models",
+                       list - 1);
+        (void)snprintf(body + at, sizeof body - at, only ? "]}}" : "]}");
         enum net_rc rc = read_cut(&r, OPENAI_CHAT, bytes_of(body), 0, 1000);
         assert_int_equal(rc, more ? NET_BAD : NET_DONE);
     }
-    assert_string_equal(r.pointer, "/provider/only/7");
+    assert_string_equal(r.pointer, last);
 }
 
 /* Dollars per million tokens to pico-dollars per token; 0 leaves only what is free. */
