@@ -3,7 +3,6 @@
 #   make [V=1] [CC=clang] [SAN=address,undefined | SAN=thread] [TLS=openssl | BORINGSSL=DIR]
 #   make quick | test | tidy | box | fuzz [SECONDS=10] | bench | run [LISTEN= ADMIN=] | rfc
 #   make install [PREFIX=/usr/local] [DESTDIR=]
-# One rule: what a folder needs is said in style.md section 1; here every source is alike.
 
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc)  # a -j on the command line wins
@@ -36,10 +35,10 @@ CFLAGS := $(OPT) $(WARN) -pthread -fPIE -fno-strict-aliasing -fno-omit-frame-poi
 LDFLAGS := -pthread -pie -Wl,-z,relro,-z,now
 LDLIBS := -luring -llmdb -lyaml
 ifdef SAN
-CFLAGS += -fsanitize=$(SAN) -fno-sanitize-recover=all
-CFLAGS += $(if $(FUZZ),-fsanitize=fuzzer-no-link)
+CFLAGS += -fsanitize=$(SAN)$(if $(FUZZ),$(comma)fuzzer-no-link) -fno-sanitize-recover=all
 LDFLAGS += -fsanitize=$(SAN)
 else
+CFLAGS += -D_FORTIFY_SOURCE=2
 # Never with a sanitizer, which brings an allocator of its own. Nobody calls it by name.
 LDLIBS += -Wl,--push-state,--no-as-needed -ljemalloc -Wl,--pop-state
 endif
@@ -69,10 +68,9 @@ BIN := $(if $(wildcard engine/main.c),$(B)/weir) \
        $(if $(wildcard tools/weirctl.c),$(B)/weirctl)
 TRAP := $(and $(wildcard engine/main.c),$(wildcard engine/heap_trap.c))
 SEALED := $(if $(SAN),,$(TRAP:%=$(B)/weir-sealed))
+# The trap replaces malloc, and so do sanitizers.
 UNIT := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
-ifdef SAN  # the trap replaces malloc, and so do sanitizers
-UNIT := $(filter-out %_sealed,$(UNIT))
-endif
+UNIT := $(filter-out $(if $(SAN),%_sealed),$(UNIT))
 UNIT_HELP := $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/bin/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
@@ -124,12 +122,15 @@ test:
 tidy:
 	$(Q)tests/tidy.py --self-test && tests/tidy.py
 run:
-	$(Q)tools/setup build && $(MAKE) all && LISTEN='$(LISTEN)' ADMIN='$(ADMIN)' tools/run
+	$(Q)tools/setup build
+	$(Q)$(MAKE) all
+	$(Q)LISTEN='$(LISTEN)' ADMIN='$(ADMIN)' exec tools/run
 bench: all $(BENCH)
 	$(Q)set -e; for b in $(filter $(B)/bench/bench_%,$(BENCH)); do $$b; done
 fuzzers: $(FUZZERS) ; @:
 fuzz:
-	$(Q)$(MAKE) FUZZ=1 CC=clang fuzzers && tests/run --seconds $(SECONDS) fuzz
+	$(Q)$(MAKE) FUZZ=1 CC=clang fuzzers
+	$(Q)tests/run --seconds $(SECONDS) fuzz
 box: all
 	$(Q)tools/setup test && tests/run --build $(B) box
 sim:
@@ -138,7 +139,7 @@ rfc:
 	$(Q)tests/tidy.py --rfc
 install: all
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin
-	$(Q)$(if $(strip $(BIN)),install $(BIN) $(DESTDIR)$(PREFIX)/bin)
+	$(Q)install $(BIN) $(DESTDIR)$(PREFIX)/bin
 	$(Q)set -e; for s in 1 5 8; do for m in tools/man/*.$$s; do [ ! -e $$m ] || \
 	  install -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$$s/$${m##*/}; done; done
 	$(Q)for u in tools/*.service; do [ ! -e $$u ] || \
@@ -146,5 +147,4 @@ install: all
 clean:
 	$(Q)rm -rf build
 
-.SECONDARY:
 -include $(shell find $(B) -type f -name '*.d' 2>/dev/null)
