@@ -3,6 +3,7 @@
  * is read; also the whole walk. GB/s and ns a document, best of several rounds. */
 #include "net/json.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -16,24 +17,36 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+/* Append formatted text at out + len; gives the new length. */
+__attribute__((format(printf, 3, 4)))
+static size_t add(char *out, size_t len, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(out + len, BODY_MAX - len, format, args);
+    va_end(args);
+    assert(n >= 0 && (size_t)n < BODY_MAX - len);
+    return len + (size_t)n;
+}
+
 /* A chat request of about want bytes: messages of prose, of growing length. */
 static size_t body(char *out, size_t want, bool escapes)
 {
     static const char prose[] =
         "The harbour was quiet that morning, and the ferry had left without them again; ";
     size_t message_max = want <= 2048 ? 220 : want <= 65536 ? 1500 : 12000;
-    size_t len = (size_t)sprintf(out, "{\"model\":\"gpt-4o-mini\",\"temperature\":0.7,"
+    size_t len = add(out, 0, "{\"model\":\"gpt-4o-mini\",\"temperature\":0.7,"
                                       "\"messages\":[{\"role\":\"system\",\"content\":"
                                       "\"You are a helpful assistant.\"}");
     for (unsigned i = 0; len + message_max < want; i++) {
-        len += (size_t)sprintf(out + len, ",{\"role\":\"%s\",\"content\":\"",
+        len = add(out, len, ",{\"role\":\"%s\",\"content\":\"",
                                i % 2 ? "assistant" : "user");
         for (size_t end = len + message_max - 100; len < end;) {
-            len += (size_t)sprintf(out + len, "%.*s%s", 73, prose, escapes ? "\\n" : " ");
+            len = add(out, len, "%.*s%s", 73, prose, escapes ? "\\n" : " ");
         }
-        len += (size_t)sprintf(out + len, "\"}");
+        len = add(out, len, "\"}");
     }
-    len += (size_t)sprintf(out + len, "],\"max_tokens\":512,\"stream\":true,\"user\":\"u-1\"}");
+    len = add(out, len, "],\"max_tokens\":512,\"stream\":true,\"user\":\"u-1\"}");
     return len;
 }
 

@@ -1,7 +1,7 @@
 /* json.h - a resumable JSON scanner (RFC 8259): one pass, in place, no tree, no copies.
  * The document arrives in pieces cut anywhere; tokens carry offsets from its first byte.
  * Structure is found 64 bytes at a time from bit masks (AVX-512, AVX2, SSE2 or scalar,
- * chosen at run time); escapes are resolved only on demand. The whole grammar is checked, skipped
+ * chosen at run time); escapes are resolved on demand. The whole grammar is checked, skipped
  * values included: what this accepts every other strict parser frames alike.
  * Refused: invalid UTF-8, raw control bytes, bad escapes, depth over the limit, trailing
  * bytes, a BOM. Flagged, not refused, so that the reader decides by what it reads:
@@ -141,7 +141,7 @@ size_t json_unescape(struct bytes text, char *out);
  * parsers may differ there, RFC 8259 section 6). "-0" is 0. */
 MUST_USE bool json_integer(struct bytes text, int64_t *out);
 
-/* Name of the implementation in use ("avx512", "avx2", "sse2", "scalar"), for `weir version`. */
+/* Name of the implementation in use ("avx512", "avx2", "sse2", "scalar"). Static text. */
 const char *json_simd(void);
 
 /* Use the named implementation for documents begun from now on (tests); false, and nothing

@@ -135,6 +135,7 @@ static inline unsigned first_fault(uint64_t escape, uint64_t control, uint64_t u
     return at;
 }
 
+/* The len bytes at p, padded with zeros. */
 static inline struct vec vec_of(const char *p, unsigned len)
 {
     return len == BLOCK ? vec_load(p) : vec_load_part(p, len);
@@ -199,6 +200,31 @@ static inline unsigned string_block(struct json *j, const struct vec *v, const c
     return stop;
 }
 
+/* The common case of a string, a whole block at a time: no byte outside printable ASCII, no
+ * \u, no escape across the block's end. Gives how many of the n bytes are done: up to the
+ * closing quote (*closed), or to the first block that needs string_block(). */
+static inline size_t string_run(struct json *j, const char *p, size_t n, bool *closed)
+{
+    size_t i = 0;
+    for (; n - i >= BLOCK; i += BLOCK) {
+        struct vec v = vec_load(p + i);
+        if (vec_quiet(&v)) continue;
+        if (vec_low(&v)) break;
+        uint64_t quote = vec_eq(&v, '"'), backslash = vec_eq(&v, '\\');
+        bool pending;
+        uint64_t escaped = escaped_by(backslash, BLOCK, &pending);
+        quote &= ~escaped;
+        uint64_t inside = quote ? quote ^ (quote - 1) : ~UINT64_C(0);
+        uint64_t odd = escaped & ~(vec_escape_names(&v) & ~vec_eq(&v, 'u'));
+        if ((odd & inside) || (pending && !quote)) break;
+        if (backslash & inside) j->string.escaped = true;
+        if (!quote) continue;
+        *closed = true;
+        return i + lowest(quote);
+    }
+    return i;
+}
+
 /* Go on in a string: struct json_simd. */
 static enum run_end string_scan(struct json *j, const char *p, size_t n, size_t *used)
 {
@@ -214,45 +240,42 @@ static enum run_end string_scan(struct json *j, const char *p, size_t n, size_t 
             i++;
             continue;
         }
-        unsigned len = n - i < BLOCK ? (unsigned)(n - i) : BLOCK;
-        struct vec v = vec_of(p + i, len);
-        if (!s->utf8_due) {
-            while (len == BLOCK && vec_quiet(&v)) {
-                i += BLOCK;
-                if (i == n) break;
-                len = n - i < BLOCK ? (unsigned)(n - i) : BLOCK;
-                v = vec_of(p + i, len);
-            }
+        bool closed = false;
+        if (!s->utf8_due) i += string_run(j, p + i, n - i, &closed);
+        if (!closed) {
             if (i == n) break;
+            unsigned len = n - i < BLOCK ? (unsigned)(n - i) : BLOCK;
+            struct vec v = vec_of(p + i, len);
+            unsigned fault;
+            unsigned stop = string_block(j, &v, p + i, len, j->offset + i, &closed, &fault);
+            if (fault < BLOCK) {
+                *used = i + fault;
+                return RUN_BAD;
+            }
+            i += stop;
+            /* An escape the block cuts starts the next one, if that is sure to hold it. */
+            if (!closed && stop < len && n - i < ESCAPE_MAX) {
+                bool begun = json_escape_byte(s, p[i], j->offset + i);
+                assert(begun);
+                i++;
+            }
         }
-        bool closed;
-        unsigned fault;
-        unsigned stop = string_block(j, &v, p + i, len, j->offset + i, &closed, &fault);
-        if (fault < BLOCK) {
-            *used = i + fault;
-            return RUN_BAD;
-        }
-        i += stop;
         if (closed) {
             assert(s->utf8_due == 0);
             if (s->half) s->surrogate = true;
             *used = i;
             return RUN_CLOSED;
         }
-        /* An escape the block cuts starts the next one, if that is sure to hold it. */
-        if (stop < len && n - i < ESCAPE_MAX) {
-            bool begun = json_escape_byte(s, p[i], j->offset + i);
-            assert(begun);
-            i++;
-        }
     }
     *used = n;
     return RUN_OPEN;
 }
 
-/* Check the closed strings of a block. */
-static inline void string_faults(struct masks *m, const struct vec *v, const char *p,
-                                 uint64_t escaped, uint64_t low)
+/* Check the closed strings of a block. Out of line: most blocks have nothing to check, and
+ * inlined it would push the masks of all others out of registers. */
+__attribute__((noinline)) static
+void string_faults(struct masks *m, const struct vec *v, const char *p, uint64_t escaped,
+                   uint64_t low)
 {
     uint64_t inside = m->str & ~m->opening;
     uint64_t bad_escape = 0, bad_utf8 = 0, high = low & inside ? vec_high(v) : 0;
@@ -276,7 +299,8 @@ static inline void string_faults(struct masks *m, const struct vec *v, const cha
 }
 
 /* Describe the block at p, which begins outside a string. n >= 1 bytes follow p. */
-static inline void masks_of(struct masks *m, const char *p, size_t n)
+__attribute__((always_inline)) static inline
+void masks_of(struct masks *m, const char *p, size_t n)
 {
     unsigned len = n < BLOCK ? (unsigned)n : BLOCK;
     struct vec v = vec_of(p, len);

@@ -58,7 +58,8 @@ static void log_token(struct scan *s, const struct json_token *t)
     if (has_text) {
         size_t quote = t->type == JSON_NUMBER ? 0 : 1;
         assert_int_equal(t->text.len, t->end - t->start - 2 * quote);
-        if (t->text.ptr) assert_memory_equal(t->text.ptr, s->doc + t->start + quote, t->text.len);
+        const char *want = s->doc + t->start + quote;
+        if (t->text.ptr) assert_memory_equal(t->text.ptr, want, t->text.len);
         else assert_true(t->text.len > JSON_TEXT_MAX);
     } else {
         assert_null(t->text.ptr);
@@ -204,11 +205,29 @@ static bool skip_inner(const struct json_token *t)
     return skip_all(t) && t->depth > 0;
 }
 
-/* What each document is refused for, and where: walking and skipping alike. */
+struct refusal { struct bytes doc; enum json_error error; uint64_t at; };
+
+/* Each of n documents is refused as it says: walking, and skipping this and that. */
+static void faults_hold(const struct refusal *cases, size_t n)
+{
+    struct log *log = log_new();
+    for (size_t i = 0; i < n; i++) {
+        static bool (*const skips[])(const struct json_token *t) =
+            {NULL, skip_all, skip_values, skip_inner};
+        for (size_t k = 0; k < COUNT(skips); k++) {
+            scan_all(log, cases[i].doc, JSON_DEPTH_MAX, skips[k]);
+            assert_int_equal(log->error, cases[i].error);
+            assert_int_equal(log->at, cases[i].at);
+        }
+    }
+    free(log);
+}
+
+/* What each document is refused for, and where. */
 static void test_faults(void **state)
 {
     (void)state;
-    const struct { struct bytes doc; enum json_error error; uint64_t at; } cases[] = {
+    const struct refusal cases[] = {
         {BYTES(""), JSON_CUT_SHORT, 0},
         {BYTES("  "), JSON_CUT_SHORT, 2},
         {BYTES("["), JSON_CUT_SHORT, 1},
@@ -245,6 +264,14 @@ static void test_faults(void **state)
         {BYTES("[-]"), JSON_BAD_NUMBER, 2},
         {BYTES("[1e+]"), JSON_BAD_NUMBER, 4},
         {BYTES("[1x]"), JSON_BAD_NUMBER, 2},
+    };
+    faults_hold(cases, COUNT(cases));
+}
+
+static void test_faults_in_strings(void **state)
+{
+    (void)state;
+    const struct refusal cases[] = {
         {BYTES("[\"\t\"]"), JSON_BAD_CONTROL, 2},
         {BYTES("[\"\\x\"]"), JSON_BAD_ESCAPE, 3},
         {BYTES("[\"\\u00g0\"]"), JSON_BAD_ESCAPE, 6},
@@ -259,6 +286,14 @@ static void test_faults(void **state)
         {BYTES("[\"\xE4\xBD\"]"), JSON_BAD_UTF8, 4},
         {BYTES("[\"\xE4\xBD\\n\"]"), JSON_BAD_UTF8, 4},
         {BYTES("[\"\xC3\\n\xA9\"]"), JSON_BAD_UTF8, 3},
+    };
+    faults_hold(cases, COUNT(cases));
+}
+
+static void test_trailing_bytes(void **state)
+{
+    (void)state;
+    const struct refusal cases[] = {
         {BYTES("{} x"), JSON_TRAILING, 3},
         {BYTES("[]]"), JSON_TRAILING, 2},
         {BYTES("1 2"), JSON_TRAILING, 2},
@@ -266,17 +301,7 @@ static void test_faults(void **state)
         {BYTES("truex"), JSON_TRAILING, 4},
         {BYTES("[]\0"), JSON_TRAILING, 2},
     };
-    struct log *log = log_new();
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        static bool (*const skips[])(const struct json_token *t) =
-            {NULL, skip_all, skip_values, skip_inner};
-        for (size_t k = 0; k < COUNT(skips); k++) {
-            scan_all(log, cases[i].doc, JSON_DEPTH_MAX, skips[k]);
-            assert_int_equal(log->error, cases[i].error);
-            assert_int_equal(log->at, cases[i].at);
-        }
-    }
-    free(log);
+    faults_hold(cases, COUNT(cases));
 }
 
 /* The same fault, pushed across block ends by blanks and by a long string before it. */
@@ -602,6 +627,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_faults_in_strings),
+        cmocka_unit_test(test_trailing_bytes),
         cmocka_unit_test(test_faults_at_every_place_in_a_block),
         cmocka_unit_test(test_skip),
         cmocka_unit_test(test_skip_of_the_whole_document),

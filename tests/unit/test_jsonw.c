@@ -57,8 +57,10 @@ static void document(struct jsonw *w)
 }
 
 static const char document_text[] =
-    "{\"text\":\"a\\\"b\\\\c\\n\",\"list\":[-1,18446744073709551615,true,false,null,null,{},[]],"
-    "\"k\\\"ey\":1.5,\"money\":\"-0.000000025\",\"raw\":{\"x\": 1},\"bytes\":\"\xEF\xBF\xBDz\"}";
+    "{\"text\":\"a\\\"b\\\\c\\n\",\"list\":[-1,"
+    "18446744073709551615,true,false,null,null,{},[]],"
+    "\"k\\\"ey\":1.5,\"money\":\"-0.000000025\",\"raw\":{\"x\": 1},"
+    "\"bytes\":\"\xEF\xBF\xBDz\"}";
 
 static void test_document(void **state)
 {
