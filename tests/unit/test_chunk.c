@@ -69,79 +69,80 @@ static void decode_bytewise(struct bytes wire)
     if (got.rc == NET_DONE) got.left = wire.len - at + got.left;
 }
 
+static const struct {
+    const char *wire, *body;
+    enum net_rc rc;
+    size_t left;
+} splits[] = {
+    {"5\r\nhello\r\n0\r\n\r\n", "hello", NET_DONE, 0},
+    {"5\r\nhello\r\n6\r\n world\r\n000\r\n\r\nGET", "hello world", NET_DONE, 3},
+    {"a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n", "01234567890123456789", NET_DONE, 0},
+    {"00000001\r\nx\r\n0\r\n\r\n", "x", NET_DONE, 0},
+    {"3\r\nab", "ab", NET_MORE, 0},
+    {"0\r\n", "", NET_MORE, 0},
+    {"2\r\n\r\n\r\n0\r\n\r\n", "\r\n", NET_DONE, 0},
+    /* bare LF, bare CR, what stands where CRLF is due */
+    {"5\nhello\r\n", "", NET_BAD, 0},
+    {"5\r\nhello\n0\r\n\r\n", "hello", NET_BAD, 0},
+    {"5\r\nhelloX\r\n0\r\n\r\n", "hello", NET_BAD, 0},
+    {"5\r\nhello0\r\n\r\n", "hello", NET_BAD, 0},
+    {"5\r\rhello", "", NET_BAD, 0},
+    {"5\rhello", "", NET_BAD, 0},
+    {"0\r\n\n", "", NET_BAD, 0},
+    {"0\r\n\rX", "", NET_BAD, 0},
+    {"0\n\r\n", "", NET_BAD, 0},
+    /* sizes */
+    {"123456789\r\n", "", NET_BAD, 0},  /* 9 digits */
+    {"000000000\r\n", "", NET_BAD, 0},
+    {"\r\n0\r\n\r\n", "", NET_BAD, 0},
+    {"0x5\r\nhello\r\n", "", NET_BAD, 0},
+    {"-1\r\n", "", NET_BAD, 0},
+    {"+1\r\n", "", NET_BAD, 0},
+    {"5 \r\nhello\r\n", "", NET_BAD, 0},
+    {" 5\r\nhello\r\n", "", NET_BAD, 0},
+    {"5\t;a\r\nhello\r\n", "", NET_BAD, 0},
+    {"g\r\n", "", NET_BAD, 0},
+    /* section 7.1.1: extensions */
+    {"1;a\r\nx\r\n0;b=c\r\n\r\n", "x", NET_DONE, 0},
+    {"1;a=b;c=\"d;\\\"\\\\ e\xff\";f\r\nx\r\n0\r\n\r\n", "x", NET_DONE, 0},
+    {"1;a=\"\"\r\nx\r\n0\r\n\r\n", "x", NET_DONE, 0},
+    {"1;\r\nx\r\n", "", NET_BAD, 0},
+    {"1;;a\r\nx\r\n", "", NET_BAD, 0},
+    {"1;=b\r\nx\r\n", "", NET_BAD, 0},
+    {"1;a=\r\nx\r\n", "", NET_BAD, 0},
+    {"1; a\r\nx\r\n", "", NET_BAD, 0},
+    {"1;a =b\r\nx\r\n", "", NET_BAD, 0},
+    {"1;a= b\r\nx\r\n", "", NET_BAD, 0},
+    {"1;a=\"b\"c\r\nx\r\n", "", NET_BAD, 0},
+    {"1;a=\"b\r\nx\r\n", "", NET_BAD, 0},
+    {"1;a=\"b\\\r\nx\r\n", "", NET_BAD, 0},
+    {"1;a\nb\r\nx\r\n", "", NET_BAD, 0},
+    {"1;a\r;b\r\nx\r\n", "", NET_BAD, 0},
+    {";a\r\n", "", NET_BAD, 0},
+    /* section 7.1.2: trailers are checked like fields, and dropped */
+    {"0\r\nA: b\r\nC:\r\n\r\n", "", NET_DONE, 0},
+    {"0\r\nA: b\xff\t\r\n\r\nX", "", NET_DONE, 1},
+    {"0\r\nA : b\r\n\r\n", "", NET_BAD, 0},
+    {"0\r\n A: b\r\n\r\n", "", NET_BAD, 0},
+    {"0\r\nA: b\r\n c\r\n\r\n", "", NET_BAD, 0},
+    {"0\r\nA\r\n\r\n", "", NET_BAD, 0},
+    {"0\r\n: b\r\n\r\n", "", NET_BAD, 0},
+    {"0\r\nA: b\n\r\n", "", NET_BAD, 0},
+    {"0\r\nA: b\x01\r\n\r\n", "", NET_BAD, 0},
+    {"0\r\nA: b\rC\r\n\r\n", "", NET_BAD, 0},
+};
+
 static void test_every_split_gives_the_same_result(void **state)
 {
-    static const struct {
-        const char *wire, *body;
-        enum net_rc rc;
-        size_t left;
-    } rows[] = {
-        {"5\r\nhello\r\n0\r\n\r\n", "hello", NET_DONE, 0},
-        {"5\r\nhello\r\n6\r\n world\r\n000\r\n\r\nGET", "hello world", NET_DONE, 3},
-        {"a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n", "01234567890123456789", NET_DONE, 0},
-        {"00000001\r\nx\r\n0\r\n\r\n", "x", NET_DONE, 0},
-        {"3\r\nab", "ab", NET_MORE, 0},
-        {"0\r\n", "", NET_MORE, 0},
-        {"2\r\n\r\n\r\n0\r\n\r\n", "\r\n", NET_DONE, 0},
-        /* bare LF, bare CR, what stands where CRLF is due */
-        {"5\nhello\r\n", "", NET_BAD, 0},
-        {"5\r\nhello\n0\r\n\r\n", "hello", NET_BAD, 0},
-        {"5\r\nhelloX\r\n0\r\n\r\n", "hello", NET_BAD, 0},
-        {"5\r\nhello0\r\n\r\n", "hello", NET_BAD, 0},
-        {"5\r\rhello", "", NET_BAD, 0},
-        {"5\rhello", "", NET_BAD, 0},
-        {"0\r\n\n", "", NET_BAD, 0},
-        {"0\r\n\rX", "", NET_BAD, 0},
-        {"0\n\r\n", "", NET_BAD, 0},
-        /* sizes */
-        {"123456789\r\n", "", NET_BAD, 0},  /* 9 digits */
-        {"000000000\r\n", "", NET_BAD, 0},
-        {"\r\n0\r\n\r\n", "", NET_BAD, 0},
-        {"0x5\r\nhello\r\n", "", NET_BAD, 0},
-        {"-1\r\n", "", NET_BAD, 0},
-        {"+1\r\n", "", NET_BAD, 0},
-        {"5 \r\nhello\r\n", "", NET_BAD, 0},
-        {" 5\r\nhello\r\n", "", NET_BAD, 0},
-        {"5\t;a\r\nhello\r\n", "", NET_BAD, 0},
-        {"g\r\n", "", NET_BAD, 0},
-        /* section 7.1.1: extensions */
-        {"1;a\r\nx\r\n0;b=c\r\n\r\n", "x", NET_DONE, 0},
-        {"1;a=b;c=\"d;\\\"\\\\ e\xff\";f\r\nx\r\n0\r\n\r\n", "x", NET_DONE, 0},
-        {"1;a=\"\"\r\nx\r\n0\r\n\r\n", "x", NET_DONE, 0},
-        {"1;\r\nx\r\n", "", NET_BAD, 0},
-        {"1;;a\r\nx\r\n", "", NET_BAD, 0},
-        {"1;=b\r\nx\r\n", "", NET_BAD, 0},
-        {"1;a=\r\nx\r\n", "", NET_BAD, 0},
-        {"1; a\r\nx\r\n", "", NET_BAD, 0},
-        {"1;a =b\r\nx\r\n", "", NET_BAD, 0},
-        {"1;a= b\r\nx\r\n", "", NET_BAD, 0},
-        {"1;a=\"b\"c\r\nx\r\n", "", NET_BAD, 0},
-        {"1;a=\"b\r\nx\r\n", "", NET_BAD, 0},
-        {"1;a=\"b\\\r\nx\r\n", "", NET_BAD, 0},
-        {"1;a\nb\r\nx\r\n", "", NET_BAD, 0},
-        {"1;a\r;b\r\nx\r\n", "", NET_BAD, 0},
-        {";a\r\n", "", NET_BAD, 0},
-        /* section 7.1.2: trailers are checked like fields, and dropped */
-        {"0\r\nA: b\r\nC:\r\n\r\n", "", NET_DONE, 0},
-        {"0\r\nA: b\xff\t\r\n\r\nX", "", NET_DONE, 1},
-        {"0\r\nA : b\r\n\r\n", "", NET_BAD, 0},
-        {"0\r\n A: b\r\n\r\n", "", NET_BAD, 0},
-        {"0\r\nA: b\r\n c\r\n\r\n", "", NET_BAD, 0},
-        {"0\r\nA\r\n\r\n", "", NET_BAD, 0},
-        {"0\r\n: b\r\n\r\n", "", NET_BAD, 0},
-        {"0\r\nA: b\n\r\n", "", NET_BAD, 0},
-        {"0\r\nA: b\x01\r\n\r\n", "", NET_BAD, 0},
-        {"0\r\nA: b\rC\r\n\r\n", "", NET_BAD, 0},
-    };
     (void)state;
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        const struct bytes wire = bytes_of(rows[i].wire), body = bytes_of(rows[i].body);
+    for (size_t i = 0; i < COUNT(splits); i++) {
+        const struct bytes wire = bytes_of(splits[i].wire), body = bytes_of(splits[i].body);
         for (size_t cut = 0; cut <= wire.len + 1; cut++) {
             if (cut <= wire.len) decode_cut(wire, cut);
             else decode_bytewise(wire);
-            const bool good = got.rc == rows[i].rc &&
+            const bool good = got.rc == splits[i].rc &&
                               bytes_eq((struct bytes){got.body, got.len}, body) &&
-                              (got.rc != NET_DONE || got.left == rows[i].left);
+                              (got.rc != NET_DONE || got.left == splits[i].left);
             if (!good) wall_row(wire);
             if (!good) fail_msg("cut at %zu: rc %d, %zu bytes", cut, (int)got.rc, got.len);
         }

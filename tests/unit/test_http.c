@@ -77,129 +77,130 @@ static enum http_error request_error(const char *wire, struct http_head *head)
     return head->error;
 }
 
+static const struct {
+    const char *wire;
+    enum http_error error;
+} requests[] = {
+    {"GET / HTTP/1.1\r\nHost: h\r\n\r\n", HTTP_FINE},
+    {"GET / HTTP/1.0\r\n\r\n", HTTP_FINE},
+    /* RFC 9112 section 3: the request line, single blanks only */
+    {"GET  / HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_LINE},
+    {"GET /  HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_LINE},
+    {"GET / HTTP/1.1 \r\n" HOST "\r\n", HTTP_BAD_LINE},
+    {"GET\t/ HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_METHOD},
+    {" GET / HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_METHOD},
+    {"G@T / HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_METHOD},
+    {"\x16\x03\x01\x02\r\n\r\n", HTTP_BAD_METHOD},
+    {"GET\r\n\r\n", HTTP_BAD_LINE},
+    {"GET /\r\n\r\n", HTTP_BAD_LINE}, /* HTTP/0.9 */
+    {"GET / \r\n" HOST "\r\n", HTTP_BAD_LINE},
+    {"\r\n\r\n", HTTP_BAD_LINE},
+    {"GET / http/1.1\r\n" HOST "\r\n", HTTP_BAD_LINE},
+    {"GET / HTTP/1.1\n" HOST "\r\n", HTTP_BAD_LINE},
+    {"GET / HTTP/1.1\rHost: h\r\n\r\n", HTTP_BAD_LINE},
+    {"GET / HTTP/1.01\r\n" HOST "\r\n", HTTP_BAD_LINE},
+    {"GET / HTTP/01.1\r\n" HOST "\r\n", HTTP_BAD_LINE},
+    {"GET / HTTP/1.x\r\n" HOST "\r\n", HTTP_BAD_LINE},
+    {"GET / XTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_LINE},
+    {"GET / HTTP/1.2\r\n" HOST "\r\n", HTTP_BAD_VERSION},
+    {"GET / HTTP/0.9\r\n" HOST "\r\n", HTTP_BAD_VERSION},
+    {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", HTTP_BAD_VERSION},
+    {"GET / HTTP/9.9\r\n" HOST "\r\n", HTTP_BAD_VERSION},
+    /* RFC 9112 section 3.2: targets */
+    {"GET x HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
+    {"GET /a#b HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
+    {"GET /a\tb HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
+    {"GET /\xc3\xa4 HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
+    {"GET /a b HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_LINE},
+    {"GET * HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
+    {"OPTIONS * HTTP/1.1\r\n" HOST "\r\n", HTTP_FINE},
+    {"OPTIONS *x HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
+    {"CONNECT h:443 HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
+    {"GET ftp://h/ HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
+    {"GET http:/h/ HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
+    {"GET http:///x HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
+    {"GET http://a:b@h/ HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
+    {"GET http://h:99999/ HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
+    {"GET http://h/ HTTP/1.1\r\n\r\n", HTTP_BAD_HOST},
+    /* RFC 9112 section 5: field lines */
+    {"GET / HTTP/1.1\r\n Host: h\r\n\r\n", HTTP_BAD_FIELD},
+    {"GET / HTTP/1.1\r\nHost : h\r\n\r\n", HTTP_BAD_FIELD},
+    {"GET / HTTP/1.1\r\nHost\t: h\r\n\r\n", HTTP_BAD_FIELD},
+    {"GET / HTTP/1.1\r\n" HOST "A: b\r\n c\r\n\r\n", HTTP_BAD_FIELD}, /* folded */
+    {"GET / HTTP/1.1\r\n" HOST "A: b\r\n\tc\r\n\r\n", HTTP_BAD_FIELD},
+    {"GET / HTTP/1.1\r\n" HOST "A: b\r\n \r\n\r\n", HTTP_BAD_FIELD},
+    {"GET / HTTP/1.1\r\n" HOST ": b\r\n\r\n", HTTP_BAD_FIELD},
+    {"GET / HTTP/1.1\r\n" HOST "A\r\n\r\n", HTTP_BAD_FIELD},
+    {"GET / HTTP/1.1\r\n" HOST "A b: c\r\n\r\n", HTTP_BAD_FIELD},
+    {"GET / HTTP/1.1\r\n" HOST "A: b\nC: d\r\n\r\n", HTTP_BAD_FIELD},
+    {"GET / HTTP/1.1\r\n" HOST "A: b\rC: d\r\n\r\n", HTTP_BAD_FIELD},
+    {"GET / HTTP/1.1\r\n" HOST "A: b\r\r\n\r\n", HTTP_BAD_FIELD},
+    {"GET / HTTP/1.1\r\n" HOST "\n", HTTP_BAD_FIELD},
+    {"GET / HTTP/1.1\r\n" HOST "\rX", HTTP_BAD_FIELD},
+    {"GET / HTTP/1.1\r\n" HOST "A:\r\nB: \t \r\n\r\n", HTTP_FINE},
+    /* RFC 9112 section 3.2: one Host, well-formed */
+    {"GET / HTTP/1.1\r\n\r\n", HTTP_BAD_HOST},
+    {"GET / HTTP/1.1\r\nHost:\r\n\r\n", HTTP_BAD_HOST},
+    {"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", HTTP_BAD_HOST},
+    {"GET / HTTP/1.0\r\nHost: a\r\nhOST: a\r\n\r\n", HTTP_BAD_HOST},
+    {"GET / HTTP/1.0\r\nHost: a b\r\n\r\n", HTTP_BAD_HOST},
+    {"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", HTTP_BAD_HOST},
+    {"GET / HTTP/1.1\r\nHost: a,b\r\n\r\n", HTTP_BAD_HOST},
+    {"GET / HTTP/1.1\r\nHost: u@h\r\n\r\n", HTTP_BAD_HOST},
+    {"GET / HTTP/1.1\r\nHost: h/\r\n\r\n", HTTP_BAD_HOST},
+    {"GET / HTTP/1.1\r\nHost: h:\r\n\r\n", HTTP_FINE},
+    {"GET / HTTP/1.1\r\nHost: h:65535\r\n\r\n", HTTP_FINE},
+    {"GET / HTTP/1.1\r\nHost: h:65536\r\n\r\n", HTTP_BAD_HOST},
+    {"GET / HTTP/1.1\r\nHost: h:8x\r\n\r\n", HTTP_BAD_HOST},
+    {"GET / HTTP/1.1\r\nHost: h:000080\r\n\r\n", HTTP_BAD_HOST},
+    {"GET / HTTP/1.1\r\nHost: :80\r\n\r\n", HTTP_BAD_HOST},
+    {"GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", HTTP_FINE},
+    {"GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", HTTP_BAD_HOST},
+    {"GET / HTTP/1.1\r\nHost: []\r\n\r\n", HTTP_BAD_HOST},
+    {"GET / HTTP/1.1\r\nHost: [::1]x\r\n\r\n", HTTP_BAD_HOST},
+    {"GET / HTTP/1.1\r\nHost: [::g]\r\n\r\n", HTTP_BAD_HOST},
+    {"GET / HTTP/1.1\r\nHost: \xc3\xa4\r\n\r\n", HTTP_BAD_HOST},
+    /* RFC 9112 section 6: one framing */
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", HTTP_FINE},
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length: +1\r\n\r\n", HTTP_BAD_LENGTH},
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length: -1\r\n\r\n", HTTP_BAD_LENGTH},
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 0x1\r\n\r\n", HTTP_BAD_LENGTH},
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 1 2\r\n\r\n", HTTP_BAD_LENGTH},
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 1,1\r\n\r\n", HTTP_BAD_LENGTH},
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length:\r\n\r\n", HTTP_BAD_LENGTH},
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 9223372036854775807\r\n\r\n", HTTP_FINE},
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 9223372036854775808\r\n\r\n",
+     HTTP_BAD_LENGTH},
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 1\r\nContent-Length: 1\r\n\r\n",
+     HTTP_BAD_LENGTH},
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+     HTTP_TWO_FRAMINGS},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding:\r\nContent-Length: 1\r\n\r\n",
+     HTTP_TWO_FRAMINGS},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: ChunkeD \r\n\r\n", HTTP_FINE},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: \r\n\r\n", HTTP_BAD_CODING},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip, chunked\r\n\r\n",
+     HTTP_BAD_CODING},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked, chunked\r\n\r\n",
+     HTTP_BAD_CODING},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: \"chunked\"\r\n\r\n", HTTP_BAD_CODING},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: xchunked\r\n\r\n", HTTP_BAD_CODING},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: identity\r\n\r\n", HTTP_BAD_CODING},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked;a=b\r\n\r\n", HTTP_BAD_CODING},
+    {"POST / HTTP/1.1\r\n" HOST
+     "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+     HTTP_BAD_CODING},
+    {"POST / HTTP/1.0\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n", HTTP_BAD_CODING},
+};
+
 static void test_requests(void **state)
 {
-    static const struct {
-        const char *wire;
-        enum http_error error;
-    } rows[] = {
-        {"GET / HTTP/1.1\r\nHost: h\r\n\r\n", HTTP_FINE},
-        {"GET / HTTP/1.0\r\n\r\n", HTTP_FINE},
-        /* RFC 9112 section 3: the request line, single blanks only */
-        {"GET  / HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_LINE},
-        {"GET /  HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_LINE},
-        {"GET / HTTP/1.1 \r\n" HOST "\r\n", HTTP_BAD_LINE},
-        {"GET\t/ HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_METHOD},
-        {" GET / HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_METHOD},
-        {"G@T / HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_METHOD},
-        {"\x16\x03\x01\x02\r\n\r\n", HTTP_BAD_METHOD},
-        {"GET\r\n\r\n", HTTP_BAD_LINE},
-        {"GET /\r\n\r\n", HTTP_BAD_LINE}, /* HTTP/0.9 */
-        {"GET / \r\n" HOST "\r\n", HTTP_BAD_LINE},
-        {"\r\n\r\n", HTTP_BAD_LINE},
-        {"GET / http/1.1\r\n" HOST "\r\n", HTTP_BAD_LINE},
-        {"GET / HTTP/1.1\n" HOST "\r\n", HTTP_BAD_LINE},
-        {"GET / HTTP/1.1\rHost: h\r\n\r\n", HTTP_BAD_LINE},
-        {"GET / HTTP/1.01\r\n" HOST "\r\n", HTTP_BAD_LINE},
-        {"GET / HTTP/01.1\r\n" HOST "\r\n", HTTP_BAD_LINE},
-        {"GET / HTTP/1.x\r\n" HOST "\r\n", HTTP_BAD_LINE},
-        {"GET / XTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_LINE},
-        {"GET / HTTP/1.2\r\n" HOST "\r\n", HTTP_BAD_VERSION},
-        {"GET / HTTP/0.9\r\n" HOST "\r\n", HTTP_BAD_VERSION},
-        {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", HTTP_BAD_VERSION},
-        {"GET / HTTP/9.9\r\n" HOST "\r\n", HTTP_BAD_VERSION},
-        /* RFC 9112 section 3.2: targets */
-        {"GET x HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
-        {"GET /a#b HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
-        {"GET /a\tb HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
-        {"GET /\xc3\xa4 HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
-        {"GET /a b HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_LINE},
-        {"GET * HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
-        {"OPTIONS * HTTP/1.1\r\n" HOST "\r\n", HTTP_FINE},
-        {"OPTIONS *x HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
-        {"CONNECT h:443 HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
-        {"GET ftp://h/ HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
-        {"GET http:/h/ HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
-        {"GET http:///x HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
-        {"GET http://a:b@h/ HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
-        {"GET http://h:99999/ HTTP/1.1\r\n" HOST "\r\n", HTTP_BAD_TARGET},
-        {"GET http://h/ HTTP/1.1\r\n\r\n", HTTP_BAD_HOST},
-        /* RFC 9112 section 5: field lines */
-        {"GET / HTTP/1.1\r\n Host: h\r\n\r\n", HTTP_BAD_FIELD},
-        {"GET / HTTP/1.1\r\nHost : h\r\n\r\n", HTTP_BAD_FIELD},
-        {"GET / HTTP/1.1\r\nHost\t: h\r\n\r\n", HTTP_BAD_FIELD},
-        {"GET / HTTP/1.1\r\n" HOST "A: b\r\n c\r\n\r\n", HTTP_BAD_FIELD}, /* folded */
-        {"GET / HTTP/1.1\r\n" HOST "A: b\r\n\tc\r\n\r\n", HTTP_BAD_FIELD},
-        {"GET / HTTP/1.1\r\n" HOST "A: b\r\n \r\n\r\n", HTTP_BAD_FIELD},
-        {"GET / HTTP/1.1\r\n" HOST ": b\r\n\r\n", HTTP_BAD_FIELD},
-        {"GET / HTTP/1.1\r\n" HOST "A\r\n\r\n", HTTP_BAD_FIELD},
-        {"GET / HTTP/1.1\r\n" HOST "A b: c\r\n\r\n", HTTP_BAD_FIELD},
-        {"GET / HTTP/1.1\r\n" HOST "A: b\nC: d\r\n\r\n", HTTP_BAD_FIELD},
-        {"GET / HTTP/1.1\r\n" HOST "A: b\rC: d\r\n\r\n", HTTP_BAD_FIELD},
-        {"GET / HTTP/1.1\r\n" HOST "A: b\r\r\n\r\n", HTTP_BAD_FIELD},
-        {"GET / HTTP/1.1\r\n" HOST "\n", HTTP_BAD_FIELD},
-        {"GET / HTTP/1.1\r\n" HOST "\rX", HTTP_BAD_FIELD},
-        {"GET / HTTP/1.1\r\n" HOST "A:\r\nB: \t \r\n\r\n", HTTP_FINE},
-        /* RFC 9112 section 3.2: one Host, well-formed */
-        {"GET / HTTP/1.1\r\n\r\n", HTTP_BAD_HOST},
-        {"GET / HTTP/1.1\r\nHost:\r\n\r\n", HTTP_BAD_HOST},
-        {"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", HTTP_BAD_HOST},
-        {"GET / HTTP/1.0\r\nHost: a\r\nhOST: a\r\n\r\n", HTTP_BAD_HOST},
-        {"GET / HTTP/1.0\r\nHost: a b\r\n\r\n", HTTP_BAD_HOST},
-        {"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", HTTP_BAD_HOST},
-        {"GET / HTTP/1.1\r\nHost: a,b\r\n\r\n", HTTP_BAD_HOST},
-        {"GET / HTTP/1.1\r\nHost: u@h\r\n\r\n", HTTP_BAD_HOST},
-        {"GET / HTTP/1.1\r\nHost: h/\r\n\r\n", HTTP_BAD_HOST},
-        {"GET / HTTP/1.1\r\nHost: h:\r\n\r\n", HTTP_FINE},
-        {"GET / HTTP/1.1\r\nHost: h:65535\r\n\r\n", HTTP_FINE},
-        {"GET / HTTP/1.1\r\nHost: h:65536\r\n\r\n", HTTP_BAD_HOST},
-        {"GET / HTTP/1.1\r\nHost: h:8x\r\n\r\n", HTTP_BAD_HOST},
-        {"GET / HTTP/1.1\r\nHost: h:000080\r\n\r\n", HTTP_BAD_HOST},
-        {"GET / HTTP/1.1\r\nHost: :80\r\n\r\n", HTTP_BAD_HOST},
-        {"GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", HTTP_FINE},
-        {"GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", HTTP_BAD_HOST},
-        {"GET / HTTP/1.1\r\nHost: []\r\n\r\n", HTTP_BAD_HOST},
-        {"GET / HTTP/1.1\r\nHost: [::1]x\r\n\r\n", HTTP_BAD_HOST},
-        {"GET / HTTP/1.1\r\nHost: [::g]\r\n\r\n", HTTP_BAD_HOST},
-        {"GET / HTTP/1.1\r\nHost: \xc3\xa4\r\n\r\n", HTTP_BAD_HOST},
-        /* RFC 9112 section 6: one framing */
-        {"POST / HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", HTTP_FINE},
-        {"POST / HTTP/1.1\r\n" HOST "Content-Length: +1\r\n\r\n", HTTP_BAD_LENGTH},
-        {"POST / HTTP/1.1\r\n" HOST "Content-Length: -1\r\n\r\n", HTTP_BAD_LENGTH},
-        {"POST / HTTP/1.1\r\n" HOST "Content-Length: 0x1\r\n\r\n", HTTP_BAD_LENGTH},
-        {"POST / HTTP/1.1\r\n" HOST "Content-Length: 1 2\r\n\r\n", HTTP_BAD_LENGTH},
-        {"POST / HTTP/1.1\r\n" HOST "Content-Length: 1,1\r\n\r\n", HTTP_BAD_LENGTH},
-        {"POST / HTTP/1.1\r\n" HOST "Content-Length:\r\n\r\n", HTTP_BAD_LENGTH},
-        {"POST / HTTP/1.1\r\n" HOST "Content-Length: 9223372036854775807\r\n\r\n", HTTP_FINE},
-        {"POST / HTTP/1.1\r\n" HOST "Content-Length: 9223372036854775808\r\n\r\n",
-         HTTP_BAD_LENGTH},
-        {"POST / HTTP/1.1\r\n" HOST "Content-Length: 1\r\nContent-Length: 1\r\n\r\n",
-         HTTP_BAD_LENGTH},
-        {"POST / HTTP/1.1\r\n" HOST "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-         HTTP_TWO_FRAMINGS},
-        {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding:\r\nContent-Length: 1\r\n\r\n",
-         HTTP_TWO_FRAMINGS},
-        {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: ChunkeD \r\n\r\n", HTTP_FINE},
-        {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: \r\n\r\n", HTTP_BAD_CODING},
-        {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip, chunked\r\n\r\n",
-         HTTP_BAD_CODING},
-        {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked, chunked\r\n\r\n",
-         HTTP_BAD_CODING},
-        {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: \"chunked\"\r\n\r\n", HTTP_BAD_CODING},
-        {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: xchunked\r\n\r\n", HTTP_BAD_CODING},
-        {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: identity\r\n\r\n", HTTP_BAD_CODING},
-        {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked;a=b\r\n\r\n", HTTP_BAD_CODING},
-        {"POST / HTTP/1.1\r\n" HOST
-         "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
-         HTTP_BAD_CODING},
-        {"POST / HTTP/1.0\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n", HTTP_BAD_CODING},
-    };
     (void)state;
-    for (size_t i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < COUNT(requests); i++) {
         struct http_head head;
-        const enum http_error error = request_error(rows[i].wire, &head);
-        check(error == rows[i].error, bytes_of(rows[i].wire), http_why(error));
-        if (error == HTTP_FINE) check_cuts(bytes_of(rows[i].wire), strlen(rows[i].wire), true);
+        const enum http_error error = request_error(requests[i].wire, &head);
+        check(error == requests[i].error, bytes_of(requests[i].wire), http_why(error));
+        if (error == HTTP_FINE) check_cuts(bytes_of(requests[i].wire), strlen(requests[i].wire), true);
     }
 }
 
@@ -373,72 +374,73 @@ static void test_repeated(void **state)
     same(head.field[HTTP_CONTENT_ENCODING], "gzip");  /* not hidden by what is in front */
 }
 
+static const struct {
+    const char *wire;
+    enum http_error error;
+    unsigned status;
+    enum http_framing framing, to_head;
+    bool keep;
+} responses[] = {
+    {"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", 0, 200, HTTP_LENGTH, HTTP_NO_BODY, 1},
+    {"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n", 0, 200, HTTP_CHUNKED, 0, 1},
+    {"HTTP/1.1 200 \r\n\r\n", 0, 200, HTTP_UNTIL_CLOSE, 0, 0},
+    {"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\n", 0, 200,
+     HTTP_LENGTH, 0, 1},
+    {"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n", 0, 200, HTTP_LENGTH, 0, 0},
+    {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n", 0, 200,
+     HTTP_LENGTH, 0, 0},
+    {"HTTP/1.1 500 Ori\xc3\xabnt \t x\r\nContent-Length: 0\r\n\r\n", 0, 500, HTTP_LENGTH,
+     0, 1},
+    {"HTTP/1.1 100 Continue\r\n\r\n", 0, 100, HTTP_NO_BODY, 0, 1},
+    {"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", 0, 103, HTTP_NO_BODY, 0, 1},
+    {"HTTP/1.1 204 No Content\r\n\r\n", 0, 204, HTTP_NO_BODY, 0, 1},
+    {"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", 0, 204, HTTP_NO_BODY, 0, 1},
+    {"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", 0, 304, HTTP_NO_BODY, 0, 1},
+    {"HTTP/1.1 599 X\r\nContent-Length: 0\r\n\r\n", 0, 599, HTTP_LENGTH, 0, 1},
+    /* RFC 9112 section 6.1, RFC 9110 section 8.6 */
+    {"HTTP/1.1 204 X\r\nContent-Length: 1\r\n\r\n", HTTP_BAD_LENGTH, 0, 0, 0, 0},
+    {"HTTP/1.1 204 X\r\nTransfer-Encoding: chunked\r\n\r\n", HTTP_BAD_CODING, 0, 0, 0, 0},
+    {"HTTP/1.1 101 X\r\nContent-Length: 4\r\n\r\n", HTTP_BAD_LENGTH, 0, 0, 0, 0},
+    {"HTTP/1.1 100 X\r\nTransfer-Encoding: chunked\r\n\r\n", HTTP_BAD_CODING, 0, 0, 0, 0},
+    {"HTTP/1.0 200 X\r\nTransfer-Encoding: chunked\r\n\r\n", HTTP_BAD_CODING, 0, 0, 0, 0},
+    {"HTTP/1.1 200 X\r\nTransfer-Encoding: gzip\r\n\r\n", HTTP_BAD_CODING, 0, 0, 0, 0},
+    {"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
+     HTTP_TWO_FRAMINGS, 0, 0, 0, 0},
+    {"HTTP/1.1 200 X\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", HTTP_BAD_LENGTH,
+     0, 0, 0, 0},
+    /* RFC 9112 section 4: the status line */
+    {"HTTP/1.1 099 X\r\n\r\n", HTTP_BAD_STATUS, 0, 0, 0, 0},
+    {"HTTP/1.1 99 X\r\n\r\n", HTTP_BAD_STATUS, 0, 0, 0, 0},
+    {"HTTP/1.1 600 X\r\n\r\n", HTTP_BAD_STATUS, 0, 0, 0, 0},
+    {"HTTP/1.1 1000 X\r\n\r\n", HTTP_BAD_STATUS, 0, 0, 0, 0},
+    {"HTTP/1.1 2x0 X\r\n\r\n", HTTP_BAD_STATUS, 0, 0, 0, 0},
+    {"HTTP/1.1 200X\r\n\r\n", HTTP_BAD_STATUS, 0, 0, 0, 0},
+    {"HTTP/1.1 200\tX\r\n\r\n", HTTP_BAD_STATUS, 0, 0, 0, 0},
+    {"HTTP/1.1  200 X\r\n\r\n", HTTP_BAD_STATUS, 0, 0, 0, 0},
+    {"HTTP/1.1\t200 X\r\n\r\n", HTTP_BAD_LINE, 0, 0, 0, 0},
+    {"HTTP/1.1200 X\r\n\r\n", HTTP_BAD_LINE, 0, 0, 0, 0},
+    {"HTTP/1.1 200 a\nb\r\n\r\n", HTTP_BAD_LINE, 0, 0, 0, 0},
+    {"HTTP/1.1 200 a\rb\r\n\r\n", HTTP_BAD_LINE, 0, 0, 0, 0},
+    {"HTTP/1.1 200 a\x01\r\n\r\n", HTTP_BAD_LINE, 0, 0, 0, 0},
+    {"HTTP/2.0 200 X\r\n\r\n", HTTP_BAD_VERSION, 0, 0, 0, 0},
+    {"ICY 200 OK\r\n\r\n", HTTP_BAD_LINE, 0, 0, 0, 0},
+    {"HTTP/1.1 200 OK\r\n A: b\r\n\r\n", HTTP_BAD_FIELD, 0, 0, 0, 0},
+    {"HTTP/1.1 200 OK\r\nA : b\r\n\r\n", HTTP_BAD_FIELD, 0, 0, 0, 0},
+};
+
 static void test_responses(void **state)
 {
-    static const struct {
-        const char *wire;
-        enum http_error error;
-        unsigned status;
-        enum http_framing framing, to_head;
-        bool keep;
-    } rows[] = {
-        {"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", 0, 200, HTTP_LENGTH, HTTP_NO_BODY, 1},
-        {"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n", 0, 200, HTTP_CHUNKED, 0, 1},
-        {"HTTP/1.1 200 \r\n\r\n", 0, 200, HTTP_UNTIL_CLOSE, 0, 0},
-        {"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\n", 0, 200,
-         HTTP_LENGTH, 0, 1},
-        {"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n", 0, 200, HTTP_LENGTH, 0, 0},
-        {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n", 0, 200,
-         HTTP_LENGTH, 0, 0},
-        {"HTTP/1.1 500 Ori\xc3\xabnt \t x\r\nContent-Length: 0\r\n\r\n", 0, 500, HTTP_LENGTH,
-         0, 1},
-        {"HTTP/1.1 100 Continue\r\n\r\n", 0, 100, HTTP_NO_BODY, 0, 1},
-        {"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", 0, 103, HTTP_NO_BODY, 0, 1},
-        {"HTTP/1.1 204 No Content\r\n\r\n", 0, 204, HTTP_NO_BODY, 0, 1},
-        {"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", 0, 204, HTTP_NO_BODY, 0, 1},
-        {"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", 0, 304, HTTP_NO_BODY, 0, 1},
-        {"HTTP/1.1 599 X\r\nContent-Length: 0\r\n\r\n", 0, 599, HTTP_LENGTH, 0, 1},
-        /* RFC 9112 section 6.1, RFC 9110 section 8.6 */
-        {"HTTP/1.1 204 X\r\nContent-Length: 1\r\n\r\n", HTTP_BAD_LENGTH, 0, 0, 0, 0},
-        {"HTTP/1.1 204 X\r\nTransfer-Encoding: chunked\r\n\r\n", HTTP_BAD_CODING, 0, 0, 0, 0},
-        {"HTTP/1.1 101 X\r\nContent-Length: 4\r\n\r\n", HTTP_BAD_LENGTH, 0, 0, 0, 0},
-        {"HTTP/1.1 100 X\r\nTransfer-Encoding: chunked\r\n\r\n", HTTP_BAD_CODING, 0, 0, 0, 0},
-        {"HTTP/1.0 200 X\r\nTransfer-Encoding: chunked\r\n\r\n", HTTP_BAD_CODING, 0, 0, 0, 0},
-        {"HTTP/1.1 200 X\r\nTransfer-Encoding: gzip\r\n\r\n", HTTP_BAD_CODING, 0, 0, 0, 0},
-        {"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
-         HTTP_TWO_FRAMINGS, 0, 0, 0, 0},
-        {"HTTP/1.1 200 X\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", HTTP_BAD_LENGTH,
-         0, 0, 0, 0},
-        /* RFC 9112 section 4: the status line */
-        {"HTTP/1.1 099 X\r\n\r\n", HTTP_BAD_STATUS, 0, 0, 0, 0},
-        {"HTTP/1.1 99 X\r\n\r\n", HTTP_BAD_STATUS, 0, 0, 0, 0},
-        {"HTTP/1.1 600 X\r\n\r\n", HTTP_BAD_STATUS, 0, 0, 0, 0},
-        {"HTTP/1.1 1000 X\r\n\r\n", HTTP_BAD_STATUS, 0, 0, 0, 0},
-        {"HTTP/1.1 2x0 X\r\n\r\n", HTTP_BAD_STATUS, 0, 0, 0, 0},
-        {"HTTP/1.1 200X\r\n\r\n", HTTP_BAD_STATUS, 0, 0, 0, 0},
-        {"HTTP/1.1 200\tX\r\n\r\n", HTTP_BAD_STATUS, 0, 0, 0, 0},
-        {"HTTP/1.1  200 X\r\n\r\n", HTTP_BAD_STATUS, 0, 0, 0, 0},
-        {"HTTP/1.1\t200 X\r\n\r\n", HTTP_BAD_LINE, 0, 0, 0, 0},
-        {"HTTP/1.1200 X\r\n\r\n", HTTP_BAD_LINE, 0, 0, 0, 0},
-        {"HTTP/1.1 200 a\nb\r\n\r\n", HTTP_BAD_LINE, 0, 0, 0, 0},
-        {"HTTP/1.1 200 a\rb\r\n\r\n", HTTP_BAD_LINE, 0, 0, 0, 0},
-        {"HTTP/1.1 200 a\x01\r\n\r\n", HTTP_BAD_LINE, 0, 0, 0, 0},
-        {"HTTP/2.0 200 X\r\n\r\n", HTTP_BAD_VERSION, 0, 0, 0, 0},
-        {"ICY 200 OK\r\n\r\n", HTTP_BAD_LINE, 0, 0, 0, 0},
-        {"HTTP/1.1 200 OK\r\n A: b\r\n\r\n", HTTP_BAD_FIELD, 0, 0, 0, 0},
-        {"HTTP/1.1 200 OK\r\nA : b\r\n\r\n", HTTP_BAD_FIELD, 0, 0, 0, 0},
-    };
     (void)state;
-    for (size_t i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < COUNT(responses); i++) {
         struct http_head head;
-        const struct bytes text = bytes_of(rows[i].wire), in = wall_put(&wall, text);
+        const struct bytes text = bytes_of(responses[i].wire), in = wall_put(&wall, text);
         const enum net_rc rc = http_response(in, false, &head);
-        check(head.error == rows[i].error, in, http_why(head.error));
+        check(head.error == responses[i].error, in, http_why(head.error));
         check((rc == NET_OK) == (head.error == HTTP_FINE), in, "result and error disagree");
         if (rc != NET_OK) continue;
-        check(head.status == rows[i].status && head.bytes == in.len, in, "status, bytes");
-        check(head.framing == rows[i].framing, in, "framing");
-        check(head.keep_alive == rows[i].keep, in, "keep_alive");
+        check(head.status == responses[i].status && head.bytes == in.len, in, "status, bytes");
+        check(head.framing == responses[i].framing, in, "framing");
+        check(head.keep_alive == responses[i].keep, in, "keep_alive");
         check(http_response(in, true, &head) == NET_OK, in, "to HEAD");
         check(head.framing == HTTP_NO_BODY && head.content_length == 0, in, "HEAD has none");
         check_cuts(text, text.len, false);

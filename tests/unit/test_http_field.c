@@ -240,7 +240,8 @@ static void test_date(void **state)
     }
     for (size_t i = 0; i < COUNT(wrong); i++) {
         back = 7;
-        if (http_date_parse(wall_put(&wall, bytes_of(wrong[i])), &back)) fail_msg("%s", wrong[i]);
+        if (http_date_parse(wall_put(&wall, bytes_of(wrong[i])), &back))
+            fail_msg("%s", wrong[i]);
         assert_int_equal(back, 7);
     }
     for (uint64_t day = 0; day < 366 * 500; day++) {  /* every date of 500 years */

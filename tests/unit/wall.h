@@ -32,6 +32,7 @@ static inline struct wall wall_open(size_t size)
     return w;
 }
 
+/* Unmap; what wall_put gave is gone. */
 static inline void wall_close(struct wall *w)
 {
     munmap(w->room - WALL_PAGE, w->size + 2 * WALL_PAGE);
