@@ -152,7 +152,7 @@ unsigned conf_distance(struct bytes a, struct bytes b, unsigned limit)
 
 unsigned conf_distance_max(struct bytes name)
 {
-    return name.len <= 3 ? 1 : name.len <= 6 ? 2 : (unsigned)(name.len < 24 ? name.len / 3 : 8);
+    return name.len <= 4 ? 1 : name.len <= 8 ? 2 : (unsigned)(name.len < 24 ? name.len / 3 : 8);
 }
 
 /* ---- keeping ---- */

@@ -92,8 +92,9 @@ static bool is_name_byte(char c)
            c == '_' || c == '-';
 }
 
-/* Where in line the value of a secret begins: behind the colon; line.len where there is
- * none. "? keys" (YAML's long form) has its colon on the next line. */
+/* Where in line the value of a secret begins: behind the colon, which may be the end of the
+ * line; SIZE_MAX where there is none. "? keys" (YAML's long form) has its colon on the next
+ * line. */
 static size_t secret_at(struct bytes line)
 {
     bool long_form = bytes_starts(bytes_trim(line), BYTES("?"));
@@ -107,7 +108,7 @@ static size_t secret_at(struct bytes line)
         while (colon < line.len && strchr("\"' \t", line.ptr[colon])) colon++;
         if (colon < line.len && line.ptr[colon] == ':') return colon + 1;
     }
-    return line.len;
+    return SIZE_MAX;
 }
 
 static uint32_t characters(struct bytes text)
@@ -144,7 +145,7 @@ void conf_hide_lines(struct conf_reader *r)
         inside = inside && (open > 0 || !rest.len || indent > base ||
                             (indent == base && item));
         size_t from = inside ? 0 : secret_at(line);
-        if (from == line.len && !inside) continue;
+        if (from == SIZE_MAX) continue;
         if (!inside) {
             base = indent;
             open = 0;

@@ -241,8 +241,11 @@ void conf_value_wrong(struct conf_reader *r, const struct conf_setting *s, struc
             conf_hint(word, hint);
         }
     }
-    conf_error(r, n->at, "%s is %s; it takes %s%s", conf_setting_label(s),
-               conf_quote(n, shown), conf_takes(s, takes, sizeof takes), hint);
+    bool number = s->type == CONF_COUNT || s->type == CONF_COUNT_AUTO || s->type == CONF_SHARE;
+    bool quotes = number && n->kind == CONF_SCALAR && n->quoted && !n->expanded;
+    conf_error(r, n->at, "%s is %s; it takes %s%s%s", conf_setting_label(s),
+               conf_quote(n, shown), conf_takes(s, takes, sizeof takes),
+               quotes ? ", without quotes" : "", hint);
 }
 
 /* ---- one value ---- */
