@@ -184,15 +184,6 @@ done:
     return rc;
 }
 
-enum store_rc ledger_has_end(struct db *db, MDB_txn *txn, uint64_t admitted_unix_ns,
-                             uint64_t exchange_id)
-{
-    uint8_t row[LEDGER_ROW_KEY];
-    ledger_row_key(row, admitted_unix_ns, exchange_id, LEDGER_PART_END);
-    MDB_val key = {sizeof(row), row}, data;
-    return db_rc(db, mdb_get(txn, db->dbi[DB_REQUESTS], &key, &data), "read a request row");
-}
-
 enum store_rc ledger_find(struct db *db, MDB_txn *txn, store_id key, const char *request_id,
                           size_t len, const void **r)
 {

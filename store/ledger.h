@@ -47,9 +47,6 @@ MUST_USE enum store_rc ledger_put(struct db *db, MDB_txn *txn, const struct reco
 /* Delete the oldest row, its index entries and its feedback, if it was admitted before
  * before_unix_ns; else STORE_NOT_FOUND. */
 MUST_USE enum store_rc ledger_expire(struct db *db, MDB_txn *txn, uint64_t before_unix_ns);
-/* Has this exchange a RECORD_REQUEST? STORE_OK or STORE_NOT_FOUND. */
-MUST_USE enum store_rc ledger_has_end(struct db *db, MDB_txn *txn, uint64_t admitted_unix_ns,
-                                      uint64_t exchange_id);
 /* The newest request row of that key and request id (len bytes): *r points to it until the
  * transaction ends or writes, and is aligned to nothing. Does not allocate. */
 MUST_USE enum store_rc ledger_find(struct db *db, MDB_txn *txn, store_id key,

@@ -512,8 +512,12 @@ static void test_a_torn_running_entry(void **state)
 static void test_updates_are_never_torn(void **state)
 {
     char why[JOURNAL_WHY_MAX];
+    _Atomic uint32_t *done = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+                                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(done != MAP_FAILED);
     for (int round = 0; round < 20; round++) {
         int ready[2];
+        atomic_store(done, 0);
         assert_int_equal(pipe(ready), 0);
         pid_t child = fork();
         assert_true(child >= 0);
@@ -526,7 +530,9 @@ static void test_updates_are_never_torn(void **state)
             for (uint32_t v = 1;; v++) {
                 memset(r.tokens, (int)(v & 0xff), sizeof(r.tokens));
                 memset(r.model, (int)(v & 0xff), sizeof(r.model));
+                r.reasoning_tokens = v;
                 journal_update(j, slot, &r);
+                atomic_store(done, v);
             }
         }
         char byte;
@@ -543,12 +549,13 @@ static void test_updates_are_never_torn(void **state)
         for (size_t i = 0; i < sizeof(seen.model); i++) {
             assert_int_equal((uint8_t)seen.model[i], seen.tokens[0] & 0xff);
         }
-        /* The newest one: the other copy is older or was never finished. */
+        assert_true(seen.reasoning_tokens >= atomic_load(done));   /* none is forgotten */
         journal_drop(old);
         char path[256];
         path_of(path, *state, "journal/core-0");
         assert_int_equal(unlink(path), 0);
     }
+    munmap((void *)done, 4096);
 }
 
 /* ---- two threads */
