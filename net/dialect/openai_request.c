@@ -417,9 +417,8 @@ static void ascend(struct openai_reader *r, const struct json_token *t)
         r->kept = NULL;  /* not OpenRouter's form: the provider's business */
     }
     if (f->what == DO_TOOLS) r->req.tool_bytes += t->end - r->member.value.start;
-    if (f->what == DO_TEXTS && r->req.message_count == 0 && r->token_ids) {
-        r->req.message_count = 1;
-    }
+    bool one = r->token_ids || !r->at[r->level].list;  /* ids, or an object: one text */
+    if (f->what == DO_TEXTS && r->req.message_count == 0 && one) r->req.message_count = 1;
     if (t->depth == 1) root_value_end(r, t);
 }
 

@@ -192,8 +192,11 @@ static void test_usage_that_is_none(void **state)
         assert_false(a->usage.present);
         assert_false(a->error);
     }
+    /* Groq's own place, where there is no other */
+    const struct openai_answer *a = read_all("{\"x_groq\":{\"usage\":{\"prompt_tokens\":3}}}");
+    assert_int_equal(a->usage.input, 3);
     /* the last of two counts */
-    const struct openai_answer *a = read_all("{\"usage\":{\"prompt_tokens\":1,"
+    a = read_all("{\"usage\":{\"prompt_tokens\":1,"
         "\"completion_tokens\":9},\"usage\":{\"prompt_tokens\":2}}");
     assert_int_equal(a->usage.input, 2);
     assert_int_equal(a->usage.output, 0);
@@ -206,6 +209,9 @@ static void test_text_of_every_form(void **state)
         {"{\"message\":{\"content\":\"abc\"}}", 3},
         {"{\"message\":{\"content\":\"a\\n\",\"reasoning_content\":\"xyz\"}}", 6},
         {"{\"message\":{\"reasoning\":\"xyz\",\"reasoning_content\":\"xyz\"}}", 3},
+        {"{\"message\":{\"reasoning\":\"wxyz\",\"reasoning_content\":\"xy\"}}", 4},
+        {"{\"message\":{\"content\":\"abc\"}},{}", 3},
+        {"{\"text\":\"abc\"},{\"index\":1}", 3},
         {"{\"message\":{\"refusal\":\"no\",\"content\":null}}", 2},
         {"{\"message\":{\"tool_calls\":[{\"id\":\"zz\",\"function\":{\"name\":\"f\","
          "\"arguments\":\"{}\"}},{\"custom\":{\"input\":\"abc\"}}]}}", 5},

@@ -231,6 +231,9 @@ static void test_each_api_reads_its_own(void **state)
     q = good(OPENAI_MODERATIONS, "{\"input\":[{\"type\":\"text\",\"text\":\"hi\"}]}");
     check_bytes(q->model, "omni-moderation-latest");
     assert_int_equal(q->model_at.key.end, 0);
+    q = good(OPENAI_EMBEDDINGS, "{\"model\":\"m\",\"input\":{\"a\":\"bc\",\"d\":\"e\"}}");
+    assert_int_equal(q->message_count, 1);
+    assert_int_equal(q->prompt_bytes, 3);
     q = good(OPENAI_MODERATIONS, "{}");
     assert_true(q->root_empty);
 }
@@ -250,6 +253,8 @@ static void test_counts_the_bytes_of_texts(void **state)
         {"[{\"input_audio\":{\"data\":\"AAAA\",\"format\":\"wav\"}}]", 3},
         {"[{\"file\":{\"file_data\":\"AAAA\",\"b64_json\":\"BB\",\"x\":\"c\"}}]", 1},
         {"[{\"data\":{\"x\":\"abc\"},\"y\":[\"data\",\"de\"]}]", 9},
+        {"[{\"data\":[\"ab\",\"cd\"]}]", 4},
+        {"[{\"data\":7,\"x\":\"ab\"},\"cd\"]", 4},
         {"[\"data:\",\"data\",\"dat:a\"]", 9},
         {"[1,true,null,-2.5e3]", 0},
         {"[{\"model\":\"zz\",\"stream\":1,\"stream\":2}]", 2},
