@@ -49,10 +49,11 @@ static const char *target(struct conf_reader *r, struct conf_node *n)
         return NULL;
     }
     if (!is_model(c, n->text)) {
-        if (is_in_doubt(r, n->text)) return NULL;
+        bool hints = r->errors.count < CONF_HINTS_MAX;   /* both walk long lists */
+        if (hints && is_in_doubt(r, n->text)) return NULL;
         struct bytes provider = {n->text.ptr, bytes_find(n->text, '/')};
         bool strange = provider.len < n->text.len && catalog_provider_find(c, provider) < 0;
-        conf_hint(catalog_nearest(c, n->text), hint);
+        conf_hint(hints ? catalog_nearest(c, n->text) : NULL, hint);
         if (strange) {
             conf_error(r, n->at, "no model is called %s: its provider is not configured%s",
                        conf_quote(n, shown), hint);

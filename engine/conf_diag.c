@@ -196,6 +196,7 @@ void conf_warning(struct conf_reader *r, struct conf_mark at, const char *format
 
 static bool is_hidden(const struct conf_reader *r, struct conf_mark at)
 {
+    if (r->scratch.full) return true;   /* a span may be missing */
     for (const struct conf_span *s = r->hidden; s; s = s->next) {
         if (!is_before(at, s->from) && is_before(at, s->to)) return true;
     }

@@ -19,6 +19,7 @@ enum {
     CONF_MESSAGE_MAX = 400,      /* bytes of one message */
     CONF_SHOWN_MAX = 20,         /* diagnostics of one kind printed; CONF_ERRORS_MAX */
     CONF_PATH_MAX = 96,          /* bytes of a dotted setting name */
+    CONF_HINTS_MAX = 1000,       /* errors after which no nearest name is looked for */
 };
 
 struct conf;

@@ -242,7 +242,7 @@ static void complete(struct conf_reader *r, struct conf_node *item, struct catal
     bool silent = none && conf_child(item, "auth");   /* none is what the file says */
     struct conf_node *keys = conf_child(item, "keys");
     if (take_url(r, p) && none && !silent && p->key_count) p->auth = "bearer";
-    if (keys || silent || !known) return;
+    if ((keys && !conf_is_null(keys)) || silent || !known) return;
     const char *key = key_from_env(r, known->key_env, name);
     if (key && conf_is_visible(bytes_of(key))) {
         add_key(r, p, bytes_of(key));

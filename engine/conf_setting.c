@@ -353,14 +353,15 @@ static void unknown(struct conf_reader *r, const struct conf_node *n, const char
     char inside[CONF_PATH_MAX + 8] = "";
     struct bytes name = n->key->raw;
     unsigned best = conf_distance_max(name) + 1;
-    for (size_t i = 0; i < COUNT(settings); i++) {
+    bool hints = r->errors.count < CONF_HINTS_MAX;
+    for (size_t i = 0; hints && i < COUNT(settings); i++) {
         struct bytes known = segment(settings[i].path, prefix);
         unsigned d = known.len ? conf_distance(name, known, best - 1) : best;
         if (d >= best) continue;
         best = d;
         snprintf(near, sizeof near, "%.*s", (int)known.len, known.ptr);
     }
-    const char *other = elsewhere(name);
+    const char *other = hints ? elsewhere(name) : NULL;
     if (near[0] && (best < 2 || !other)) other = near;
     size_t len = strlen(prefix);
     if (len > 1) {

@@ -359,6 +359,11 @@ static void test_providers_from_the_environment(void **state)
     assert_int_equal(c->catalog.provider_count, 1);
     assert_int_equal(report.len, 0);
     conf_free(c);
+    yaml = "providers: [{name: groq, keys: }]";
+    c = parse_len(yaml, strlen(yaml), many_env);
+    assert_non_null(c);
+    assert_string_equal(c->catalog.provider[0].key[0], "g");
+    conf_free(c);
     yaml = "providers: []";
     c = parse_len(yaml, strlen(yaml), many_env);
     assert_int_equal(c->catalog.provider_count, 0);
@@ -602,7 +607,9 @@ static void test_secrets_are_never_shown(void **state)
         if (strstr(report.text, "hunter2")) print_error("in: %s\n%s", cases[i], report.text);
         assert_null(strstr(report.text, "hunter2"));
     }
-    /* what only says where a secret is may be seen */
+    /* what is a number, or only says where a secret is, may be seen */
+    assert_null(parse("models: [{id: openai/x, max_tokens: 5}]"));
+    assert_non_null(strstr(report.text, "max_tokens: 5}"));
     assert_null(parse("providers: [{name: x, url: \"http://h\", keys: [\"${NOPE}\"]}]"));
     assert_non_null(strstr(report.text, "keys: [\"${NOPE}\"]"));
 }
