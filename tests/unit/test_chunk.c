@@ -86,6 +86,7 @@ static const struct {
     {"5\r\nhello\n0\r\n\r\n", "hello", NET_BAD, 0},
     {"5\r\nhelloX\r\n0\r\n\r\n", "hello", NET_BAD, 0},
     {"5\r\nhello0\r\n\r\n", "hello", NET_BAD, 0},
+    {"5\r\nhello\rX0\r\n\r\n", "hello", NET_BAD, 0},
     {"5\r\rhello", "", NET_BAD, 0},
     {"5\rhello", "", NET_BAD, 0},
     {"0\r\n\n", "", NET_BAD, 0},

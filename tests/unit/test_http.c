@@ -200,7 +200,8 @@ static void test_requests(void **state)
         struct http_head head;
         const enum http_error error = request_error(requests[i].wire, &head);
         check(error == requests[i].error, bytes_of(requests[i].wire), http_why(error));
-        if (error == HTTP_FINE) check_cuts(bytes_of(requests[i].wire), strlen(requests[i].wire), true);
+        const struct bytes wire = bytes_of(requests[i].wire);
+        if (error == HTTP_FINE) check_cuts(wire, wire.len, true);
     }
 }
 
