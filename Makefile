@@ -36,6 +36,7 @@ LDFLAGS := -pthread -pie -Wl,-z,relro,-z,now
 LDLIBS := -luring -llmdb -lyaml
 ifdef SAN
 CFLAGS += -fsanitize=$(SAN)$(if $(FUZZ),$(comma)fuzzer-no-link) -fno-sanitize-recover=all
+CFLAGS += $(and $(findstring thread,$(SAN)),$(findstring gcc,$(CC)),-Wno-tsan)  # no fences
 LDFLAGS += -fsanitize=$(SAN)
 else
 CFLAGS += -D_FORTIFY_SOURCE=2
@@ -68,9 +69,8 @@ BIN := $(if $(wildcard engine/main.c),$(B)/weir) \
        $(if $(wildcard tools/weirctl.c),$(B)/weirctl)
 TRAP := $(and $(wildcard engine/main.c),$(wildcard engine/heap_trap.c))
 SEALED := $(if $(SAN),,$(TRAP:%=$(B)/weir-sealed))
-# The trap replaces malloc, and so do sanitizers.
 UNIT := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
-UNIT := $(filter-out $(if $(SAN),%_sealed),$(UNIT))
+UNIT := $(filter-out $(if $(SAN),%_sealed),$(UNIT))  # sanitizers replace malloc themselves
 UNIT_HELP := $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/bin/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
