@@ -38,8 +38,8 @@ OFF_CORE_MARK = "/* off core"
 
 # Files that no core thread runs: start-up, configuration, admin, store thread, resolver,
 # commands. They may use the heap and mutexes. engine/heap* is the heap itself.
-OFF_CORE = ["engine/admin/*", "engine/main.c", "engine/cmd*.c", "engine/conf*.c",
-            "engine/explain*.c", "engine/front.c", "engine/heap.c", "engine/heap_trap.c",
+OFF_CORE = ["engine/admin/*", "engine/main.c", "engine/boot*.c", "engine/cmd*.c",
+            "engine/conf*.c", "engine/explain*.c", "engine/front.c", "engine/heap.c", "engine/heap_trap.c",
             "engine/host.c", "engine/keeper.c", "engine/look.c", "engine/metrics.c",
             "engine/tables.c", "engine/webhook*.c", "route/catalog*.c", "store/*.c"]
 # Of store/, what a core thread calls in the middle of a request.
