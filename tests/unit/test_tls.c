@@ -546,6 +546,7 @@ static void test_corrupted_records(void **state)
     identity_free(&id);
 }
 
+/* Alerts (RFC 8446 section 6) and what is no TLS at all. */
 static void test_peers_that_do_not_speak_our_tls(void **state)
 {
     (void)state;
@@ -595,7 +596,27 @@ static void test_old_versions_are_refused(void **state)
     identity_free(&id);
 }
 
-/* Every room from none to a little more than needed, and the largest record. */
+/* RFC 9325 section 4.2: a server that has only CBC to offer in TLS 1.2 is not ours. */
+static void test_weak_ciphers_are_refused(void **state)
+{
+    (void)state;
+    struct identity id = leaf("DNS:api.test");
+    SSL_CTX *ctx = server_ctx(&id, TLS1_2_VERSION);
+    assert_int_equal(SSL_CTX_set_cipher_list(ctx, "ECDHE-ECDSA-AES128-SHA"), 1);
+    struct peer p;
+    peer_open(&p, ctx);
+    struct talk *k = talk_open(&p, "api.test", false, 7000);
+    shake(k, &p, TLS_RECORD_MAX);
+    assert_int_equal(k->rc, NET_BAD);
+    assert_string_equal(tls_why(k->tls), "peer refused the handshake");
+    talk_close(k);
+    SSL_free(p.ssl);
+    SSL_CTX_free(ctx);
+    identity_free(&id);
+}
+
+/* Every room from none to a little more than needed, and the largest record
+ * (RFC 8446 section 5.1: 16384 plain bytes). */
 static void test_seal_fits_its_room(void **state)
 {
     (void)state;
@@ -753,6 +774,7 @@ int main(void)
         cmocka_unit_test(test_corrupted_records),
         cmocka_unit_test(test_peers_that_do_not_speak_our_tls),
         cmocka_unit_test(test_old_versions_are_refused),
+        cmocka_unit_test(test_weak_ciphers_are_refused),
         cmocka_unit_test(test_seal_fits_its_room),
         cmocka_unit_test(test_key_update),
         cmocka_unit_test(test_contexts_say_what_is_wrong),
