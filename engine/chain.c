@@ -1,0 +1,282 @@
+/* chain.c - chains of segments and the gather buffer; see mem.h. A chain owns what its
+ * segments own; bytes are copied where they are few and referenced where they are many. */
+#include "engine/mem.h"
+#include "engine/ring.h"
+
+#include <stdlib.h>
+
+static struct seg *seg_at(const struct mem *m, uint32_t slot)
+{
+    return (struct seg *)(void *)slab_at(&m->segs, slot);
+}
+
+static struct seg *append(struct mem *m, struct chain *c, struct seg what)
+{
+    struct seg *s = slab_take(&m->segs);
+    if (!s) return NULL;
+    what.head = s->head;
+    what.next = SLAB_NONE;
+    *s = what;
+    if (c->count == 0) c->first = s->head.slot;
+    else seg_at(m, c->last)->next = s->head.slot;
+    c->last = s->head.slot;
+    c->count++;
+    c->bytes += what.len;
+    return s;
+}
+
+static void release(struct mem *m, struct seg *s)
+{
+    size_t used = s->base ? (size_t)(s->ptr - s->base) + s->len : 0;
+    switch ((enum seg_kind)s->kind) {
+    case SEG_BORROW: break;
+    case SEG_RX: mem_rx_give(m, s->owner); break;
+    case SEG_PAGE: mem_page_give(m, s->owner, used); break;
+    case SEG_BLOCK: mem_block_give(m, s->owner, used); break;
+    case SEG_HEAP: free(s->base); break;
+    }
+    slab_give(&m->segs, s);
+}
+
+/* Room behind the last segment, when it owns its memory. */
+static size_t tail_room(const struct seg *s)
+{
+    size_t end = s->base ? (size_t)(s->ptr - s->base) + s->len : 0;
+    if (s->kind == SEG_PAGE) return MEM_PAGE - end;
+    if (s->kind == SEG_BLOCK) return MEM_BLOCK - end;
+    return 0;
+}
+
+static void fill_tail(struct chain *c, struct seg *s, struct bytes *b)
+{
+    size_t n = tail_room(s);
+    if (n > b->len) n = b->len;
+    if (n == 0) return;
+    memcpy(s->base + (s->ptr - s->base) + s->len, b->ptr, n);
+    s->len += (uint32_t)n;
+    c->bytes += n;
+    bytes_cut(b, n);
+}
+
+static bool grow(struct mem *m, struct chain *c, bool large)
+{
+    struct seg s = {.kind = large ? SEG_BLOCK : SEG_PAGE};
+    bool ok = large ? mem_block_take(m, &s.owner, &s.base) : mem_page_take(m, &s.owner, &s.base);
+    if (!ok) return false;
+    s.ptr = s.base;
+    if (append(m, c, s)) return true;
+    if (large) mem_block_give(m, s.owner, 0);
+    else mem_page_give(m, s.owner, 0);
+    return false;
+}
+
+bool chain_copy(struct mem *m, struct chain *c, struct bytes b)
+{
+    if (b.len > 0 && c->count > 0) fill_tail(c, seg_at(m, c->last), &b);
+    while (b.len > 0) {
+        if (!grow(m, c, b.len + c->bytes > 2 * MEM_PAGE)) return false;
+        fill_tail(c, seg_at(m, c->last), &b);
+    }
+    return true;
+}
+
+bool chain_add(struct mem *m, struct chain *c, struct bytes b, uint32_t buf)
+{
+    if (b.len == 0) return true;
+    if (buf == RING_BUF_NONE || b.len < MEM_COPY_MAX || mem_rx_scarce(m)) {
+        return chain_copy(m, c, b);
+    }
+    if (!append(m, c, (struct seg){.ptr = b.ptr, .len = (uint32_t)b.len, .owner = buf,
+                                   .kind = SEG_RX})) {
+        return false;
+    }
+    mem_rx_share(m, buf);
+    return true;
+}
+
+bool chain_borrow(struct mem *m, struct chain *c, struct bytes b)
+{
+    assert(b.len <= UINT32_MAX);
+    if (b.len == 0) return true;
+    return append(m, c, (struct seg){.ptr = b.ptr, .len = (uint32_t)b.len,
+                                     .kind = SEG_BORROW}) != NULL;
+}
+
+bool chain_heap(struct mem *m, struct chain *c, char *ptr, size_t len)
+{
+    assert(len <= UINT32_MAX);
+    if (append(m, c, (struct seg){.ptr = ptr, .base = ptr, .len = (uint32_t)len,
+                                  .kind = SEG_HEAP})) {
+        return true;
+    }
+    free(ptr);
+    return false;
+}
+
+void chain_move(struct mem *m, struct chain *c, struct chain *src)
+{
+    if (src->count == 0) return;
+    if (c->count == 0) {
+        *c = *src;
+    } else {
+        seg_at(m, c->last)->next = src->first;
+        c->last = src->last;
+        c->count += src->count;
+        c->bytes += src->bytes;
+    }
+    *src = (struct chain){0};
+}
+
+bool chain_view(struct mem *m, struct chain *c, const struct chain *src, uint64_t from,
+                uint64_t to)
+{
+    assert(from <= to && to <= src->bytes);
+    uint32_t at = src->first, left = src->count;
+    struct bytes piece;
+    uint64_t pos = 0;
+    while (pos < to && chain_next(m, &at, &left, &piece)) {
+        uint64_t end = pos + piece.len;
+        if (end > from) {
+            if (pos < from) bytes_cut(&piece, (size_t)(from - pos));
+            if (end > to) piece.len -= (size_t)(end - to);
+            bool ok = piece.len < MEM_COPY_MAX ? chain_copy(m, c, piece)
+                                               : chain_borrow(m, c, piece);
+            if (!ok) return false;
+        }
+        pos = end;
+    }
+    return true;
+}
+
+void chain_eat(struct mem *m, struct chain *c, uint64_t n)
+{
+    assert(n <= c->bytes);
+    c->bytes -= n;
+    while (c->count > 0) {
+        struct seg *s = seg_at(m, c->first);
+        if (n < s->len) {
+            s->ptr += n;
+            s->len -= (uint32_t)n;
+            return;
+        }
+        n -= s->len;
+        c->first = s->next;
+        c->count--;
+        s->ptr += s->len;
+        s->len = 0;
+        release(m, s);
+    }
+    assert(n == 0);
+}
+
+void chain_drop(struct mem *m, struct chain *c)
+{
+    chain_eat(m, c, c->bytes);
+    assert(c->count == 0);
+    *c = (struct chain){0};
+}
+
+bool chain_settle(struct mem *m, struct chain *c)
+{
+    struct chain out = {0};
+    while (c->count > 0) {
+        struct seg *s = seg_at(m, c->first);
+        struct bytes piece = {s->ptr, s->len};
+        if (!chain_copy(m, &out, piece)) {
+            chain_move(m, &out, c);
+            *c = out;
+            return false;
+        }
+        chain_eat(m, c, piece.len);
+    }
+    *c = out;
+    return true;
+}
+
+unsigned chain_iov(const struct mem *m, const struct chain *c, struct iovec *iov, unsigned max)
+{
+    uint32_t at = c->first, left = c->count;
+    struct bytes piece;
+    unsigned n = 0;
+    while (n < max && chain_next(m, &at, &left, &piece)) {
+        iov[n++] = (struct iovec){.iov_base = (void *)(uintptr_t)piece.ptr,
+                                  .iov_len = piece.len};
+    }
+    return n;
+}
+
+bool chain_next(const struct mem *m, uint32_t *at, uint32_t *left, struct bytes *piece)
+{
+    while (*left > 0) {
+        const struct seg *s = seg_at(m, *at);
+        *at = s->next;
+        --*left;
+        *piece = (struct bytes){s->ptr, s->len};
+        if (s->len > 0) return true;
+    }
+    return false;
+}
+
+void chain_read(const struct mem *m, const struct chain *c, uint64_t from, char *out, size_t len)
+{
+    assert(from + len <= c->bytes);
+    uint32_t at = c->first, left = c->count;
+    struct bytes piece;
+    while (len > 0 && chain_next(m, &at, &left, &piece)) {
+        if (from >= piece.len) {
+            from -= piece.len;
+            continue;
+        }
+        bytes_cut(&piece, (size_t)from);
+        from = 0;
+        size_t n = piece.len < len ? piece.len : len;
+        memcpy(out, piece.ptr, n);
+        out += n;
+        len -= n;
+    }
+    assert(len == 0);
+}
+
+bool gather_put(struct mem *m, struct gather *g, struct bytes b)
+{
+    if (b.len == 0) return true;
+    if (b.len > MEM_BLOCK || g->len + b.len > MEM_BLOCK) return false;
+    if (g->len + b.len > g->room) {
+        bool large = g->len + b.len > MEM_PAGE;
+        struct gather to = {.len = g->len, .room = large ? MEM_BLOCK : MEM_PAGE};
+        bool ok = large ? mem_block_take(m, &to.idx, &to.ptr)
+                        : mem_page_take(m, &to.idx, &to.ptr);
+        if (!ok) return false;
+        if (g->len) memcpy(to.ptr, g->ptr, g->len);
+        gather_drop(m, g);
+        *g = to;
+    }
+    memcpy(g->ptr + g->len, b.ptr, b.len);
+    g->len += (uint32_t)b.len;
+    return true;
+}
+
+void gather_eat(struct mem *m, struct gather *g, size_t n)
+{
+    assert(n <= g->len);
+    if (n == g->len) {
+        gather_drop(m, g);
+        return;
+    }
+    memmove(g->ptr, g->ptr + n, g->len - n);
+    g->len -= (uint32_t)n;
+}
+
+void gather_drop(struct mem *m, struct gather *g)
+{
+    if (g->room == MEM_PAGE) mem_page_give(m, g->idx, MEM_PAGE);
+    if (g->room == MEM_BLOCK) mem_block_give(m, g->idx, MEM_BLOCK);
+    *g = (struct gather){0};
+}
+
+void hold_drop(struct mem *m, struct hold *hold)
+{
+    gather_drop(m, &hold->gather);
+    if (hold->rx) mem_rx_give(m, hold->rx - 1);
+    *hold = (struct hold){0};
+}
