@@ -1,0 +1,521 @@
+/* conn.c - one client connection, from accept to the return of its slot.
+ *   IDLE -> HEAD -> BODY -> BUSY -> IDLE      any of them -> LINGER -> CLOSING -> slot returned
+ * A head that arrives whole is parsed where the kernel put it; one that comes in pieces is
+ * gathered in a page. The kernel may still complete operations on a CLOSING connection, so
+ * conn_reap_all() returns its slot only when nothing is in flight. */
+#include "engine/conn.h"
+#include "engine/core.h"
+#include "engine/serve.h"
+#include "net/http.h"
+
+#include <errno.h>
+
+enum {
+    LINGER_NS = 1000000000,        /* contract.md section 4: read on for up to 1 s ... */
+    LINGER_BYTES = 1 << 20,        /* ... or 1 MiB */
+};
+
+#define TO(s) (1u << CONN_##s)
+static const uint8_t conn_next[CONN_STATES] = {
+    [CONN_IDLE] = TO(HEAD) | TO(BODY) | TO(BUSY) | TO(LINGER) | TO(CLOSING),
+    [CONN_HEAD] = TO(BODY) | TO(BUSY) | TO(LINGER) | TO(CLOSING),
+    [CONN_BODY] = TO(BUSY) | TO(LINGER) | TO(CLOSING),
+    [CONN_BUSY] = TO(IDLE) | TO(LINGER) | TO(CLOSING),
+    [CONN_LINGER] = TO(CLOSING),
+};
+
+static void conn_to(struct conn *c, enum conn_state next)
+{
+    assert(conn_next[c->state] & (1u << next));
+    c->state = (uint8_t)next;
+}
+
+static uint64_t user(const struct conn *c, enum ring_op op)
+{
+    return ring_user(op, c->head.slot, c->head.generation);
+}
+
+static void set_timer(struct core *core, struct conn *c)
+{
+    uint64_t at = c->state_ns;
+    if (c->write_ns && (!at || c->write_ns < at)) at = c->write_ns;
+    if (at) timer_arm(&core->timers, &c->timer, at);
+    else timer_disarm(&core->timers, &c->timer);
+}
+
+static void state_deadline(struct core *core, struct conn *c, uint64_t for_ns)
+{
+    c->state_ns = for_ns ? core->now_ns + for_ns : 0;
+    set_timer(core, c);
+}
+
+static void arm_recv(struct core *core, struct conn *c)
+{
+    assert(!c->recv_armed);
+    ring_recv(core->ring, c->fd, user(c, OP_CONN_RECV));
+    c->recv_armed = true;
+    c->recv_paused = false;
+    c->inflight++;
+}
+
+void conn_open(struct core *core, int fd, uint8_t listener)
+{
+    struct conn *c = slab_take(&core->conns);
+    if (!c) {
+        core_count(core, STAT_NO_MEMORY);
+        ring_close_fd(core->ring, fd);
+        return;
+    }
+    c->fd = fd;
+    c->listener = listener;
+    c->timer.kind = TIMER_CONN;
+    core_count(core, STAT_CONNECTIONS);
+    core_count(core, STAT_CONNECTIONS_OPEN);
+    arm_recv(core, c);
+    state_deadline(core, c, serve_times(core).idle_ns);
+}
+
+void conn_dirty(struct core *core, struct conn *c)
+{
+    if (c->dirty || c->state == CONN_CLOSING) return;
+    c->dirty = true;
+    c->next_dirty = core->dirty_conns;
+    core->dirty_conns = c;
+}
+
+static void make_ready(struct core *core, struct conn *c)
+{
+    if (c->ready) return;
+    c->ready = true;
+    c->next_ready = core->ready_conns;
+    core->ready_conns = c;
+}
+
+static void end_request(struct core *core, struct conn *c)
+{
+    hold_drop(&core->mem, &c->hold);
+    chain_drop(&core->mem, &c->body);
+    c->fields = (struct bytes){0};
+    c->body_left = c->body_bytes = 0;
+    c->chunk = (struct chunk){0};
+    c->chunked = c->head_only = c->answered = false;
+}
+
+void conn_close(struct core *core, struct conn *c, enum close_why why)
+{
+    assert(why != CLOSE_NONE);
+    if (c->state == CONN_CLOSING) return;
+    bool busy = c->state == CONN_BUSY || c->state == CONN_BODY;
+    conn_to(c, CONN_CLOSING);
+    c->why = (uint8_t)why;
+    c->state_ns = c->write_ns = 0;
+    timer_disarm(&core->timers, &c->timer);
+    if (busy) serve_gone(core, c, why);
+    ring_shutdown(core->ring, c->fd, SHUT_RDWR);
+    if (!busy && why != CLOSE_DONE) stat_add(&core->stats.closes[why], 1);
+    c->next_closing = core->closing_conns;
+    core->closing_conns = c;
+}
+
+/* All was sent and nothing more is wanted: shut our side, read on for a moment. */
+static void linger(struct core *core, struct conn *c)
+{
+    if (c->peer_shut) {
+        conn_close(core, c, CLOSE_DONE);
+        return;
+    }
+    if (c->state != CONN_LINGER) conn_to(c, CONN_LINGER);
+    end_request(core, c);
+    chain_drop(&core->mem, &c->ahead);
+    ring_shutdown(core->ring, c->fd, SHUT_WR);
+    if (!c->recv_armed) arm_recv(core, c);
+    state_deadline(core, c, LINGER_NS);
+}
+
+void conn_answered(struct core *core, struct conn *c)
+{
+    if (c->state == CONN_CLOSING) return;
+    bool whole = c->state == CONN_BUSY ||  /* the request was read to its end */
+                 (c->state == CONN_BODY && !c->chunked && c->body_left == 0);
+    c->x = NULL;
+    if (!whole || !c->keep_alive || c->close_after || core->stopping) {
+        c->close_after = true;
+        if (c->state != CONN_BUSY) conn_to(c, CONN_BUSY);
+        state_deadline(core, c, 0);
+        conn_dirty(core, c);
+        return;
+    }
+    if (c->state == CONN_BODY) conn_to(c, CONN_BUSY);
+    end_request(core, c);
+    conn_to(c, CONN_IDLE);
+    state_deadline(core, c, serve_times(core).idle_ns);
+    if (c->ahead.bytes > 0 || c->recv_paused) make_ready(core, c);
+    else if (c->peer_shut) c->close_after = true;
+    conn_dirty(core, c);
+}
+
+static void refuse(struct core *core, struct conn *c, enum close_why why, const char *detail)
+{
+    c->close_after = true;
+    stat_add(&core->stats.closes[why], 1);
+    serve_refuse(core, c, why, detail);
+    conn_answered(core, c);
+}
+
+static void body_done(struct core *core, struct conn *c)
+{
+    conn_to(c, CONN_BUSY);
+    state_deadline(core, c, 0);
+    serve_body(core, c);
+}
+
+/* Append a piece of body; false when the request was answered (or refused) early. */
+static bool body_piece(struct core *core, struct conn *c, struct bytes piece, uint32_t buf)
+{
+    c->body_bytes += piece.len;
+    if (c->body_bytes > c->body_max) {
+        refuse(core, c, CLOSE_BODY_LARGE, NULL);
+        return false;
+    }
+    bool whole = !c->chunked && c->body_left == 0 && c->body.count == 0;
+    if (!chain_add(&core->mem, &c->body, piece, whole ? buf : RING_BUF_NONE)) {
+        core_count(core, STAT_NO_MEMORY);
+        refuse(core, c, CLOSE_OVERLOADED, "no room for the request body");
+        return false;
+    }
+    return serve_piece(core, c, piece);
+}
+
+static void feed_chunked(struct core *core, struct conn *c, struct bytes *in, uint32_t buf)
+{
+    while (c->state == CONN_BODY) {
+        struct bytes piece;
+        enum net_rc rc = chunk_next(&c->chunk, in, &piece);
+        if (rc == NET_MORE) return;
+        if (rc == NET_OK) {
+            if (!body_piece(core, c, piece, buf)) return;
+        } else if (rc == NET_DONE) {
+            body_done(core, c);
+        } else {
+            refuse(core, c, CLOSE_CHUNK_BAD, NULL);
+        }
+    }
+}
+
+static void feed_body(struct core *core, struct conn *c, struct bytes *in, uint32_t buf)
+{
+    assert(c->state == CONN_BODY);
+    if (c->chunked) {
+        feed_chunked(core, c, in, buf);
+        return;
+    }
+    size_t n = in->len < c->body_left ? in->len : (size_t)c->body_left;
+    c->body_left -= n;
+    struct bytes piece = bytes_cut(in, n);
+    if (piece.len > 0 && !body_piece(core, c, piece, buf)) return;
+    if (c->body_left == 0) body_done(core, c);
+}
+
+static enum close_why head_why(enum http_error error)
+{
+    switch (error) {
+    case HTTP_BAD_VERSION: return CLOSE_VERSION_BAD;
+    case HTTP_TOO_MANY: return CLOSE_HEAD_FIELDS;
+    case HTTP_TARGET_LONG: return CLOSE_TARGET_LONG;
+    default: return CLOSE_HEAD_BAD;
+    }
+}
+
+/* RFC 9110 section 10.1.1: a client that waits for it is told to go on. */
+static void send_continue(struct core *core, struct conn *c, const struct http_head *head,
+                          bool body_here)
+{
+    if (!head->expect_continue || head->minor == 0 || body_here) return;
+    if (chain_borrow(&core->mem, &c->out, BYTES("HTTP/1.1 100 Continue\r\n\r\n"))) {
+        conn_dirty(core, c);
+    }
+}
+
+static void head_done(struct core *core, struct conn *c, struct bytes raw, struct bytes *rest)
+{
+    struct http_head head = {0};
+    enum net_rc rc = http_request(raw, &head);
+    c->http10 = head.minor == 0 && rc == NET_OK;
+    c->keep_alive = rc == NET_OK && head.keep_alive;
+    c->head_only = head.method == HTTP_HEAD;
+    c->body_max = UINT64_MAX;
+    if (rc != NET_OK) {
+        refuse(core, c, head_why(head.error), http_why(head.error));
+        return;
+    }
+    if (head.field[HTTP_EXPECT].ptr && !head.expect_continue) {
+        refuse(core, c, CLOSE_EXPECT_BAD, NULL);
+        return;
+    }
+    c->fields = head.fields;
+    c->chunked = head.framing == HTTP_CHUNKED;
+    c->body_left = head.framing == HTTP_LENGTH ? head.content_length : 0;
+    conn_to(c, CONN_BODY);
+    state_deadline(core, c, serve_times(core).body_ns);
+    if (!serve_head(core, c, &head)) return;
+    if (c->body_left > c->body_max) {
+        refuse(core, c, CLOSE_BODY_LARGE, NULL);
+        return;
+    }
+    send_continue(core, c, &head, rest->len > 0);
+}
+
+static void feed_gathered(struct core *core, struct conn *c, struct bytes *in)
+{
+    struct gather *g = &c->hold.gather;
+    size_t scanned = g->len > 3 ? g->len - 3 : 0, before = g->len;
+    uint64_t max = serve_times(core).header_max;
+    size_t take = in->len < max - before ? in->len : (size_t)(max - before);
+    if (!gather_put(&core->mem, g, (struct bytes){in->ptr, take})) {
+        refuse(core, c, CLOSE_OVERLOADED, "no room for the request head");
+        return;
+    }
+    struct bytes all = gather_bytes(g);
+    if (http_head_end(all, &scanned) == NET_OK) {
+        bytes_cut(in, scanned - before);
+        head_done(core, c, (struct bytes){all.ptr, scanned}, in);
+    } else if (take < in->len || g->len >= max) {
+        refuse(core, c, CLOSE_HEAD_LARGE, NULL);
+    } else {
+        bytes_cut(in, take);
+    }
+}
+
+/* The first bytes of a head: parsed in place when it is whole, gathered when not. */
+static void feed_head(struct core *core, struct conn *c, struct bytes *in, uint32_t buf)
+{
+    if (c->state == CONN_IDLE) {
+        bytes_cut(in, http_blank_lines(*in));
+        if (in->len == 0) return;
+    }
+    size_t scanned = 0;
+    bool whole = c->state == CONN_IDLE && buf != RING_BUF_NONE &&
+                 http_head_end(*in, &scanned) == NET_OK &&
+                 scanned <= serve_times(core).header_max && !mem_rx_scarce(&core->mem);
+    if (whole) {
+        struct bytes raw = bytes_cut(in, scanned);
+        mem_rx_share(&core->mem, buf);
+        c->hold.rx = buf + 1;
+        head_done(core, c, raw, in);
+        return;
+    }
+    if (c->state == CONN_IDLE) {
+        conn_to(c, CONN_HEAD);
+        state_deadline(core, c, serve_times(core).header_ns);
+    }
+    feed_gathered(core, c, in);
+}
+
+/* Bytes came: from the ring (buf) or from what waited (RING_BUF_NONE). */
+static void input(struct core *core, struct conn *c, struct bytes in, uint32_t buf)
+{
+    while (in.len > 0) {
+        switch ((enum conn_state)c->state) {
+        case CONN_IDLE:
+            if (c->ready || c->ahead.bytes > 0 || c->out.bytes > CORE_HELD_MAX) goto keep;
+            feed_head(core, c, &in, buf);
+            break;
+        case CONN_HEAD: feed_head(core, c, &in, buf); break;
+        case CONN_BODY: feed_body(core, c, &in, buf); break;
+        case CONN_BUSY: goto keep;
+        case CONN_LINGER:
+            c->lingered += (uint32_t)in.len;
+            if (c->lingered > LINGER_BYTES) conn_close(core, c, CLOSE_DONE);
+            return;
+        default: return;
+        }
+        if (c->state == CONN_BODY && !c->chunked && c->body_left == 0) {
+            feed_body(core, c, &in, buf);
+        }
+    }
+    if (c->state == CONN_BODY && !c->chunked && c->body_left == 0) {
+        feed_body(core, c, &in, buf);
+    }
+    return;
+keep:
+    if (c->close_after) return;  /* no further request will be read */
+    if (!chain_add(&core->mem, &c->ahead, in, buf)) {
+        conn_close(core, c, CLOSE_OVERLOADED);
+        return;
+    }
+    if (c->ahead.bytes > CORE_HELD_MAX && c->recv_armed && !c->recv_paused) {
+        c->recv_paused = true;
+        ring_cancel(core->ring, user(c, OP_CONN_RECV));
+    }
+    if (c->state == CONN_IDLE) make_ready(core, c);
+}
+
+/* The receive operation is over: what for, and what now? */
+static void recv_ended(struct core *core, struct conn *c, int32_t n)
+{
+    if (n == -ENOBUFS) {
+        core_count(core, STAT_NO_BUFFERS);
+        arm_recv(core, c);
+    } else if (n == -ECANCELED) {
+        if (!c->recv_paused) arm_recv(core, c);
+    } else if (n == 0) {
+        c->peer_shut = true;
+        if (c->state == CONN_BUSY && c->close_after) return;
+        if (c->state == CONN_IDLE && (c->ready || c->out.bytes > 0)) c->close_after = true;
+        else conn_close(core, c, c->state == CONN_IDLE || c->state == CONN_LINGER
+                                     ? CLOSE_DONE : CLOSE_CLIENT_GONE);
+    } else if (n < 0) {
+        conn_close(core, c, n == -ECONNRESET ? CLOSE_CLIENT_GONE : CLOSE_CLIENT_RECV);
+    } else {
+        arm_recv(core, c);
+    }
+}
+
+void conn_on_recv(struct core *core, struct conn *c, const struct ring_done *d)
+{
+    if (d->last) {
+        assert(c->inflight > 0);
+        c->inflight--;
+        c->recv_armed = false;
+    }
+    if (d->buf != RING_BUF_NONE) {
+        uint32_t n = d->n > 0 ? (uint32_t)d->n : 0;
+        mem_rx_take(&core->mem, d->buf, n);
+        stat_add(&core->stats.count[STAT_BYTES_IN], n);
+        if (c->state != CONN_CLOSING && n > 0) {
+            input(core, c, (struct bytes){ring_buf(core->ring, d->buf), n}, d->buf);
+        }
+        mem_rx_give(&core->mem, d->buf);
+    }
+    if (c->state != CONN_CLOSING && d->last) recv_ended(core, c, d->n);
+}
+
+static void after_send(struct core *core, struct conn *c)
+{
+    if (c->state == CONN_BUSY && c->x) serve_drained(core, c, c->out.bytes);
+    else if (c->state == CONN_BUSY && c->job) serve_drained(core, c, c->out.bytes);
+    bool waits = c->state == CONN_IDLE && (c->ahead.bytes > 0 || c->recv_paused);
+    if (waits && c->out.bytes <= CORE_HELD_MAX) make_ready(core, c);
+    if (c->out.bytes > 0) conn_dirty(core, c);
+    else if (c->close_after && c->state != CONN_CLOSING && c->state != CONN_LINGER &&
+             !c->x && !c->job) {
+        linger(core, c);
+    }
+}
+
+void conn_on_send(struct core *core, struct conn *c, const struct ring_done *d)
+{
+    assert(c->inflight > 0 && c->sending);
+    c->inflight--;
+    c->sending = false;
+    c->write_ns = 0;
+    if (c->state == CONN_CLOSING) return;
+    if (d->n < 0) {
+        bool gone = d->n == -EPIPE || d->n == -ECONNRESET;
+        conn_close(core, c, gone ? CLOSE_CLIENT_GONE : CLOSE_CLIENT_SEND);
+        return;
+    }
+    set_timer(core, c);
+    stat_add(&core->stats.count[STAT_BYTES_OUT], (uint64_t)d->n);
+    chain_eat(&core->mem, &c->out, (uint64_t)d->n);
+    after_send(core, c);
+}
+
+void conn_on_timer(struct core *core, struct conn *c)
+{
+    if (c->state == CONN_CLOSING) return;
+    if (c->write_ns && c->write_ns <= core->now_ns) {
+        conn_close(core, c, CLOSE_CLIENT_WRITE_SLOW);
+        return;
+    }
+    if (!c->state_ns || c->state_ns > core->now_ns) {
+        set_timer(core, c);
+        return;
+    }
+    switch ((enum conn_state)c->state) {
+    case CONN_HEAD: refuse(core, c, CLOSE_HEAD_SLOW, NULL); break;
+    case CONN_BODY: refuse(core, c, CLOSE_BODY_SLOW, NULL); break;
+    case CONN_LINGER: conn_close(core, c, CLOSE_DONE); break;
+    default: conn_close(core, c, CLOSE_CLIENT_IDLE); break;
+    }
+}
+
+static void flush(struct core *core, struct conn *c)
+{
+    if (c->state == CONN_CLOSING || c->sending) return;
+    if (c->out.bytes == 0) {
+        if (c->close_after && !c->x && !c->job && c->state != CONN_LINGER) linger(core, c);
+        return;
+    }
+    struct iovec iov[RING_IOV_MAX];
+    unsigned n = chain_iov(&core->mem, &c->out, iov, RING_IOV_MAX);
+    ring_send(core->ring, c->fd, user(c, OP_CONN_SEND), iov, n);
+    c->sending = true;
+    c->inflight++;
+    c->write_ns = core->now_ns + serve_times(core).write_ns;
+    set_timer(core, c);
+}
+
+void conn_flush_all(struct core *core)
+{
+    while (core->dirty_conns) {
+        struct conn *c = core->dirty_conns;
+        core->dirty_conns = c->next_dirty;
+        c->dirty = false;
+        flush(core, c);
+    }
+}
+
+void conn_resume_all(struct core *core)
+{
+    struct conn *list = core->ready_conns;
+    core->ready_conns = NULL;
+    while (list) {
+        struct conn *c = list;
+        list = c->next_ready;
+        c->ready = false;
+        if (c->state != CONN_IDLE || c->out.bytes > CORE_HELD_MAX) continue;
+        struct chain todo = c->ahead;
+        c->ahead = (struct chain){0};
+        uint32_t at = todo.first, left = todo.count;
+        struct bytes piece;
+        while (c->state != CONN_CLOSING && chain_next(&core->mem, &at, &left, &piece)) {
+            input(core, c, piece, RING_BUF_NONE);
+        }
+        chain_drop(&core->mem, &todo);
+        if (c->state != CONN_CLOSING && !c->recv_armed && c->ahead.bytes < CORE_HELD_MAX / 2) {
+            arm_recv(core, c);
+        }
+    }
+}
+
+void conn_reap_all(struct core *core)
+{
+    struct conn **at = &core->closing_conns;
+    while (*at) {
+        struct conn *c = *at;
+        if (c->inflight > 0 || c->dirty || c->ready) {
+            at = &c->next_closing;
+            continue;
+        }
+        *at = c->next_closing;
+        end_request(core, c);
+        chain_drop(&core->mem, &c->ahead);
+        chain_drop(&core->mem, &c->out);
+        ring_close_fd(core->ring, c->fd);
+        core_uncount(core, STAT_CONNECTIONS_OPEN);
+        slab_give(&core->conns, c);
+    }
+}
+
+void conn_close_idle(struct core *core)
+{
+    for (uint32_t i = 0; i < core->conns.touched; i++) {
+        struct conn *c = (struct conn *)(void *)slab_at(&core->conns, i);
+        if (!c->head.taken || c->state == CONN_CLOSING) continue;
+        if (c->state == CONN_IDLE && c->out.bytes == 0 && !c->sending) {
+            conn_close(core, c, CLOSE_DONE);
+        }
+        c->keep_alive = false;
+    }
+}

@@ -1,0 +1,275 @@
+/* core.c - one turn and the thread around it; see core.h. */
+#include "engine/core.h"
+#include "engine/clock.h"
+#include "engine/conn.h"
+#include "engine/engine.h"
+#include "engine/exchange.h"
+#include "engine/heap.h"
+#include "engine/rand.h"
+#include "engine/serve.h"
+#include "engine/upstream.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum {
+    DONES_MAX = 256,           /* completions handled a turn */
+    TIMERS_MAX = 1024,         /* timers handled a turn */
+    WAIT_NS_MAX = 250000000,   /* so that /healthz sees a turn a second */
+    BALANCE_MIN = 8,           /* below so many open exchanges cores are not compared */
+};
+
+bool core_init(struct core *core, struct engine *engine, uint32_t idx, enum core_role role,
+               const struct core_limits *limits)
+{
+    *core = (struct core){.engine = engine, .idx = idx, .role = (uint8_t)role,
+                          .limits = *limits, .accepting = true};
+    core->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    size_t bytes = 3 * CORE_SCRATCH;
+    char *scratch = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                         0);
+    if (scratch == MAP_FAILED || core->wake_fd < 0) return false;
+    (void)madvise(scratch, bytes, MADV_DONTDUMP);
+    core->scratch = scratch;
+    core->scratch_2 = scratch + CORE_SCRATCH;
+    core->text = scratch + 2 * CORE_SCRATCH;
+    rand_secret(&core->rand, sizeof core->rand);
+    return slab_init(&core->conns, sizeof(struct conn), limits->conns) &&
+           slab_init(&core->upstreams, sizeof(struct upstream), limits->upstreams) &&
+           slab_init(&core->exchanges, sizeof(struct exchange), limits->exchanges);
+}
+
+void core_wake(struct core *core)
+{
+    uint64_t one = 1;
+    ssize_t n = write(core->wake_fd, &one, sizeof one);
+    (void)n;  /* a full counter wakes as well */
+}
+
+/* The gateway core with the least load, when this one is above 1.25 times the mean. */
+static struct core *lighter(struct core *core)
+{
+    struct engine *e = core->engine;
+    if (core->role != ROLE_GATEWAY || e->core_count < 2) return NULL;
+    uint64_t sum = 0;
+    struct core *least = core;
+    uint32_t mine = atomic_load_explicit(&core->load, memory_order_relaxed), low = mine;
+    for (uint32_t i = 0; i < e->core_count; i++) {
+        uint32_t load = atomic_load_explicit(&e->core[i]->load, memory_order_relaxed);
+        sum += load;
+        if (load < low) {
+            low = load;
+            least = e->core[i];
+        }
+    }
+    if (mine < BALANCE_MIN || (uint64_t)mine * e->core_count * 4 <= sum * 5) return NULL;
+    return least == core ? NULL : least;
+}
+
+static void on_accept(struct core *core, const struct ring_done *d)
+{
+    uint32_t listener = ring_user_slot(d->user);
+    if (d->n >= 0) {
+        int one = 1;
+        (void)setsockopt(d->n, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        struct core *to = lighter(core);
+        if (to) {
+            core_count(core, STAT_HANDOFFS);
+            uint64_t user = ring_user(OP_HANDOFF, listener, 0);
+            ring_message(core->ring, to->ring, d->n, user, user);
+        } else {
+            conn_open(core, d->n, (uint8_t)listener);
+        }
+    }
+    if (d->last && core->accepting) {
+        ring_accept(core->ring, core->listen_fd[listener], d->user);
+    }
+}
+
+static void on_conn(struct core *core, const struct ring_done *d, enum ring_op op)
+{
+    struct conn *c = slab_find(&core->conns, ring_user_slot(d->user),
+                               ring_user_generation(d->user));
+    if (!c) {
+        core_count(core, STAT_STALE);
+        if (d->buf != RING_BUF_NONE) ring_buf_give(core->ring, d->buf);
+    } else if (op == OP_CONN_RECV) {
+        conn_on_recv(core, c, d);
+    } else {
+        conn_on_send(core, c, d);
+    }
+}
+
+static void on_upstream(struct core *core, const struct ring_done *d, enum ring_op op)
+{
+    struct upstream *u = slab_find(&core->upstreams, ring_user_slot(d->user),
+                                   ring_user_generation(d->user));
+    if (!u) {
+        core_count(core, STAT_STALE);
+        if (d->buf != RING_BUF_NONE) ring_buf_give(core->ring, d->buf);
+        return;
+    }
+    if (op == OP_UP_RECV) upstream_on_recv(core, u, d);
+    else if (op == OP_UP_SEND) upstream_on_send(core, u, d);
+    else upstream_on_connect(core, u, d, op == OP_UP_CONNECT_2);
+}
+
+static void on_wake(struct core *core, const struct ring_done *d)
+{
+    uint64_t count;
+    ssize_t n = read(core->wake_fd, &count, sizeof count);
+    (void)n;
+    serve_wake(core);
+    if (d->last) ring_wake(core->ring, core->wake_fd, d->user);
+}
+
+static void dispatch(struct core *core, const struct ring_done *d)
+{
+    enum ring_op op = ring_user_op(d->user);
+    switch (op) {
+    case OP_IGNORE: case OP_COUNT: break;
+    case OP_ACCEPT: on_accept(core, d); break;
+    case OP_CONN_RECV: case OP_CONN_SEND: on_conn(core, d, op); break;
+    case OP_UP_CONNECT: case OP_UP_CONNECT_2: case OP_UP_RECV: case OP_UP_SEND:
+        on_upstream(core, d, op);
+        break;
+    case OP_WAKE: on_wake(core, d); break;
+    case OP_HANDOFF:
+        if (d->n >= 0) conn_open(core, d->n, (uint8_t)ring_user_slot(d->user));
+        break;
+    }
+}
+
+static void expire(struct core *core)
+{
+    for (int i = 0; i < TIMERS_MAX; i++) {
+        struct timer *t = timer_next(&core->timers, core->now_ns);
+        if (!t) return;
+        char *owner = (char *)t;
+        switch ((enum timer_kind)t->kind) {
+        case TIMER_CONN:
+            conn_on_timer(core, (struct conn *)(void *)(owner - offsetof(struct conn, timer)));
+            break;
+        case TIMER_UPSTREAM:
+            upstream_on_timer(
+                core, (struct upstream *)(void *)(owner - offsetof(struct upstream, timer)));
+            break;
+        case TIMER_EXCHANGE:
+            exchange_on_timer(
+                core, (struct exchange *)(void *)(owner - offsetof(struct exchange, timer)));
+            break;
+        case TIMER_SERVE: serve_timer(core, t); break;
+        }
+    }
+}
+
+static void adopt(struct core *core)
+{
+    struct tables *newest = atomic_load_explicit(&core->engine->tables, memory_order_acquire);
+    if (newest == core->tables) return;
+    core->tables = newest;
+    atomic_store_explicit(&core->adopted, newest, memory_order_release);
+}
+
+static void stop_accepting(struct core *core)
+{
+    core->accepting = false;
+    for (uint32_t i = 0; i < core->listen_count; i++) {
+        ring_cancel(core->ring, ring_user(OP_ACCEPT, i, 0));
+        ring_close_fd(core->ring, core->listen_fd[i]);
+    }
+    core->listen_count = 0;
+}
+
+/* Draining (architecture.md): no accepting, idle connections end, requests run to their end. */
+static void drain(struct core *core)
+{
+    if (!atomic_load_explicit(&core->engine->draining, memory_order_acquire)) return;
+    if (core->role == ROLE_ADMIN) return;  /* answers until the cores have ended */
+    if (!core->stopping) {
+        core->stopping = true;
+        stop_accepting(core);
+        upstream_close_idle(core);
+    }
+    conn_close_idle(core);
+}
+
+static void publish(struct core *core, uint64_t woke_ns)
+{
+    uint64_t now = clock_now_ns();
+    stat_add(&core->stats.busy_ns, now - woke_ns);
+    stat_add(&core->stats.count[STAT_TURNS], 1);
+    atomic_store_explicit(&core->stats.turned_ns, now, memory_order_relaxed);
+    atomic_store_explicit(&core->load, core->exchanges.used, memory_order_relaxed);
+}
+
+int core_turn(struct core *core, uint64_t wait_ns)
+{
+    struct ring_done done[DONES_MAX];
+    if (core->ready_conns) wait_ns = 0;
+    else wait_ns = timer_wait_ns(&core->timers, clock_now_ns(), wait_ns);
+    int count = ring_wait(core->ring, wait_ns, done, DONES_MAX);
+    if (count < 0) return count;
+    core->now_ns = clock_now_ns();
+    core->unix_ns = clock_unix_ns();
+    uint64_t woke_ns = core->now_ns;
+    for (int i = 0; i < count; i++) dispatch(core, &done[i]);
+    expire(core);
+    adopt(core);
+    drain(core);
+    conn_resume_all(core);
+    upstream_flush_all(core);
+    conn_flush_all(core);
+    exchange_reap_all(core);
+    upstream_reap_all(core);
+    conn_reap_all(core);
+    publish(core, woke_ns);
+    return 0;
+}
+
+static bool finished(const struct core *core)
+{
+    const struct engine *e = core->engine;
+    if (atomic_load_explicit(&e->killed, memory_order_acquire)) return true;
+    if (!core->stopping) return false;
+    return core->exchanges.used == 0 && core->conns.used == 0 && core->upstreams.used == 0;
+}
+
+static int boot(struct core *core)
+{
+    struct ring_config config = {.entries = 4096, .buf_count = core->limits.rx_count,
+                                 .buf_bytes = core->limits.rx_bytes};
+    int rc = ring_open(&config, &core->ring);
+    if (rc < 0) return rc;
+    if (!mem_init(&core->mem, core->ring, core->limits.rx_count, core->limits.rx_bytes,
+                  core->limits.region_bytes, core->limits.segs, core->limits.wipe)) {
+        return -ENOMEM;
+    }
+    core->now_ns = clock_now_ns();
+    core->unix_ns = clock_unix_ns();
+    timer_init(&core->timers, core->now_ns);
+    core->tables = atomic_load_explicit(&core->engine->tables, memory_order_acquire);
+    atomic_store_explicit(&core->adopted, core->tables, memory_order_release);
+    if (!serve_boot(core)) return -ENOMEM;
+    ring_wake(core->ring, core->wake_fd, ring_user(OP_WAKE, 0, 0));
+    for (uint32_t i = 0; i < core->listen_count; i++) {
+        ring_accept(core->ring, core->listen_fd[i], ring_user(OP_ACCEPT, i, 0));
+    }
+    return 0;
+}
+
+int core_run(struct core *core, void (*on_ready)(struct core *core, int rc, void *arg),
+             void *arg)
+{
+    int rc = boot(core);
+    on_ready(core, rc, arg);
+    if (rc == 0 && core->role == ROLE_GATEWAY) heap_seal();
+    while (rc == 0 && !finished(core)) rc = core_turn(core, WAIT_NS_MAX);
+    if (core->role == ROLE_GATEWAY) heap_unseal();
+    return rc;
+}

@@ -1,0 +1,93 @@
+/* core.h - one core: a thread with its own ring, memory, timers and slots, sharing nothing on
+ * the hot path. One turn: submit and wait; read the clock once; handle completions; expire
+ * timers; adopt published tables; flush what was queued; reap what has nothing in flight;
+ * publish counters. Each step is bounded; a handler never calls another connection's handler. */
+#ifndef ENGINE_CORE_H
+#define ENGINE_CORE_H
+
+#include "engine/mem.h"
+#include "engine/ring.h"
+#include "engine/stats.h"
+#include "engine/timer.h"
+
+enum {
+    CORE_LISTEN_MAX = 8,
+    CORE_HELD_MAX = 65536,     /* bytes received and unsent before receiving pauses */
+    CORE_HOSTS_MAX = 512,
+    CORE_SCRATCH = 65536,
+};
+
+enum core_role { ROLE_GATEWAY, ROLE_ADMIN };
+
+enum timer_kind { TIMER_CONN = 1, TIMER_UPSTREAM, TIMER_EXCHANGE, TIMER_SERVE };
+
+struct conn;
+struct upstream;
+struct exchange;
+struct tables;
+struct engine;
+
+struct core_limits {           /* copied from the configuration, fixed until a restart */
+    uint32_t conns, upstreams, exchanges, segs, rx_count, rx_bytes;
+    uint64_t region_bytes;
+    bool wipe;                 /* zero_retention */
+};
+
+struct core {
+    uint64_t now_ns, unix_ns;  /* read once a turn */
+    struct ring *ring;
+    struct mem mem;
+    struct timer_wheel timers;
+    struct slab conns, upstreams, exchanges;
+    struct engine *engine;
+    struct tables *tables;     /* adopted version */
+    struct journal *journal;
+    struct auth *auth;
+    struct tls_ctx *tls;
+    struct log_ring *log;
+    void *serve;               /* private to the serve_* functions */
+    struct conn *dirty_conns, *ready_conns, *closing_conns;    /* lists through the slots */
+    struct upstream *dirty_ups, *closing_ups;
+    struct exchange *dead_exchanges;
+    struct upstream *pool[CORE_HOSTS_MAX];   /* idle provider connections, newest first */
+    uint64_t rand;
+    uint64_t exchange_serial;
+    _Atomic(struct tables *) adopted;   /* the same as tables, for the publisher to look at */
+    _Atomic uint32_t load;     /* open exchanges and connections, for balancing */
+    int listen_fd[CORE_LISTEN_MAX];
+    uint32_t listen_count;
+    int wake_fd;
+    uint32_t idx;
+    uint8_t role;              /* enum core_role */
+    bool stopping;             /* no accepting; ends when all exchanges have ended */
+    bool accepting;
+    struct core_limits limits;
+    struct stats stats;
+    char *scratch, *scratch_2; /* CORE_SCRATCH bytes each: TLS plain bytes and records */
+    char *text;                /* CORE_SCRATCH bytes: heads and bodies being composed */
+};
+
+/* Prepare a core's memory and slots; the ring comes with core_run on its own thread.
+ * False: out of memory. */
+MUST_USE bool core_init(struct core *core, struct engine *engine, uint32_t idx,
+                        enum core_role role, const struct core_limits *limits);
+/* The thread: opens the ring, runs turns until stopped. on_ready is called once, on the thread,
+ * with 0 or -errno of the ring, before the first turn. Gives 0 or -errno. */
+MUST_USE int core_run(struct core *core, void (*on_ready)(struct core *core, int rc, void *arg),
+                      void *arg);
+/* One turn, waiting at most wait_ns. 0 or -errno of the ring. */
+MUST_USE int core_turn(struct core *core, uint64_t wait_ns);
+/* Any thread: make the core turn now. */
+void core_wake(struct core *core);
+/* Count one event. */
+static inline void core_count(struct core *core, enum stat_id stat)
+{
+    stat_add(&core->stats.count[stat], 1);
+}
+/* One step down of a gauge. */
+static inline void core_uncount(struct core *core, enum stat_id stat)
+{
+    stat_add(&core->stats.count[stat], (uint64_t)-1);
+}
+
+#endif

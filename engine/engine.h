@@ -1,0 +1,43 @@
+/* engine.h - what the threads of one process share: the cores, the store, published tables.
+ * Filled by the main thread before the others start; afterwards only atomics change. */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include "engine/host.h"
+
+enum { ENGINE_CORES_MAX = 256 };
+
+struct core;
+struct tables;
+struct db;
+struct journal;
+struct keeper;
+struct admin_front;
+struct metrics;
+
+struct engine {
+    struct core *core[ENGINE_CORES_MAX];       /* gateway cores, then the admin core at core_count */
+    uint32_t core_count;               /* gateway cores */
+    struct core *admin;
+    struct hosts hosts;
+    _Atomic(struct tables *) tables;   /* newest published version */
+    struct db *db;
+    struct journal *journal[ENGINE_CORES_MAX]; /* per gateway core */
+    struct keeper *keeper;             /* store thread */
+    struct admin_front *front;         /* admin API jobs */
+    struct metrics *metrics;
+    uint64_t started_ns;               /* monotonic */
+    uint64_t started_unix_ns;
+    _Atomic bool draining;             /* SIGTERM: no new requests */
+    _Atomic bool killed;               /* second SIGTERM: end now */
+    _Atomic bool ledger_ok;            /* the store commits */
+    _Atomic uint64_t ledger_lag_since_ns;  /* the last time nothing was waiting, monotonic */
+    _Atomic uint32_t ready;            /* threads that are up */
+    char admin_token[256];
+    uint8_t admin_token_hash[32];      /* compared instead of the text: constant time */
+    void *reload_arg;
+    /* Reload the configuration; main.c. Diagnostics into text. */
+    bool (*reload)(void *arg, char *text, size_t room);
+};
+
+#endif

@@ -1,0 +1,78 @@
+/* tables.c - see tables.h. */
+#include "engine/tables.h"
+#include "engine/conf.h"
+#include "engine/host.h"
+
+#include <stdlib.h>
+
+static void carry_word(breaker_word *to, const breaker_word *from)
+{
+    atomic_store_explicit(to, atomic_load_explicit(from, memory_order_relaxed),
+                          memory_order_relaxed);
+}
+
+/* Learned state goes over by provider name and key text, then by model id. */
+static void carry(struct tables *t, const struct tables *older)
+{
+    const struct catalog *c = t->catalog, *oc = older->catalog;
+    for (uint32_t p = 0; p < c->provider_count; p++) {
+        int32_t op = catalog_provider_find(oc, bytes_of(c->provider[p].name));
+        if (op < 0) continue;
+        const struct catalog_provider *a = &c->provider[p], *b = &oc->provider[op];
+        for (uint32_t k = 0; k < a->key_count; k++) {
+            for (uint32_t ok = 0; ok < b->key_count; ok++) {
+                if (strcmp(a->key[k], b->key[ok]) != 0) continue;
+                carry_word(&t->key_word[p][k], &older->key_word[op][ok]);
+            }
+        }
+    }
+    for (uint32_t m = 0; m < c->model_count; m++) {
+        int32_t om = catalog_find(oc, bytes_of(c->model[m].id));
+        if (om < 0) continue;
+        for (uint32_t k = 0; k < CATALOG_KEYS_MAX; k++) {
+            carry_word(&t->model_word[m * CATALOG_KEYS_MAX + k],
+                       &older->model_word[(uint32_t)om * CATALOG_KEYS_MAX + k]);
+        }
+    }
+}
+
+struct tables *tables_make(struct conf *conf, struct hosts *hosts, const struct tables *older)
+{
+    struct tables *t = calloc(1, sizeof *t);
+    if (!t) return NULL;
+    t->catalog = &conf->catalog;
+    t->version = older ? older->version + 1 : 1;
+    size_t words = (size_t)(t->catalog->model_count + 1) * CATALOG_KEYS_MAX;
+    t->model_word = calloc(words, sizeof *t->model_word);
+    bool ok = t->model_word != NULL;
+    for (uint32_t p = 0; ok && p < t->catalog->provider_count; p++) {
+        const struct catalog_provider *cp = &t->catalog->provider[p];
+        int32_t idx = hosts_find(hosts, cp->host, cp->port, cp->tls, cp->host_is_ip);
+        ok = idx >= 0;
+        if (ok) t->host[p] = (uint16_t)idx;
+    }
+    if (!ok) {
+        free(t->model_word);
+        free(t);
+        return NULL;
+    }
+    if (older) carry(t, older);
+    t->conf = conf;
+    return t;
+}
+
+void tables_free(struct tables *t)
+{
+    conf_free(t->conf);
+    free(t->model_word);
+    free(t);
+}
+
+uint64_t tables_pins(const struct tables *t, uint32_t core_count)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < core_count; i++) {
+        sum += atomic_load_explicit(&t->pins[i], memory_order_acquire);
+    }
+    return sum;
+}
