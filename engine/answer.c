@@ -1,0 +1,332 @@
+/* answer.c - see answer.h. The provider is as untrusted as the client: its head passes the same
+ * strict codec, its body is read to the end its framing declares, and what is odd ends the
+ * attempt and the connection. */
+#include "engine/answer.h"
+#include "engine/attempt.h"
+#include "engine/book.h"
+#include "engine/conf.h"
+#include "engine/conn.h"
+#include "engine/core.h"
+#include "engine/exchange.h"
+#include "engine/reply.h"
+#include "engine/stream.h"
+#include "engine/tables.h"
+#include "engine/upstream.h"
+#include "net/http.h"
+#include "net/jsonw.h"
+
+#include <stdio.h>
+
+enum {
+    REFUSAL_MAX = MEM_BLOCK,       /* bytes kept of an error's body */
+    WINDOW = 16384,                /* bytes copied at a time when an answer is edited */
+};
+
+static const struct bytes answer_stops[] = {
+    BYTES_INIT("content-length"), BYTES_INIT("set-cookie"), BYTES_INIT("set-cookie2"),
+    BYTES_INIT("cookie"), BYTES_INIT("content-encoding"), BYTES_INIT("server-timing"),
+    BYTES_INIT("alt-svc"), BYTES_INIT("strict-transport-security"), BYTES_INIT("date"),
+    BYTES_INIT("www-authenticate"), BYTES_INIT("clear-site-data"),
+};
+
+static bool comes_back(struct bytes name, const struct http_head *head)
+{
+    for (size_t i = 0; i < COUNT(answer_stops); i++) {
+        if (bytes_ieq(name, answer_stops[i])) return false;
+    }
+    struct bytes weir = BYTES("x-weir-");
+    if (name.len >= weir.len && bytes_ieq((struct bytes){name.ptr, weir.len}, weir)) {
+        return false;
+    }
+    return !http_head_is_hop(head, name);
+}
+
+/* The provider's own fields, its request id under another name. */
+static void put_theirs(struct http_out *o, const struct exchange *x)
+{
+    struct http_head head;
+    struct bytes raw = gather_bytes(&x->up_head), name, value;
+    if (raw.len == 0 || http_response(raw, false, &head) != NET_OK) return;
+    struct bytes at = head.fields;
+    while (http_field_next(&at, &name, &value)) {
+        if (bytes_ieq(name, BYTES("x-request-id")) || bytes_ieq(name, BYTES("request-id"))) {
+            http_out_field(o, BYTES("x-upstream-request-id"), value);
+        } else if (comes_back(name, &head)) {
+            http_out_field(o, name, value);
+        }
+    }
+}
+
+bool answer_head(struct core *core, struct exchange *x, unsigned status, uint64_t length,
+                 int64_t cost_nusd)
+{
+    struct conn *c = x->c;
+    assert(!x->head_sent && c);
+    struct http_out o = {.out = core->text, .room = CORE_SCRATCH};
+    char date[30], cost[32];
+    http_out_status(&o, status);
+    size_t n = http_date(core->unix_ns / 1000000000u, date);
+    http_out_field(&o, BYTES("date"), (struct bytes){date, n});
+    put_theirs(&o, x);
+    if (length != UINT64_MAX) http_out_number(&o, BYTES("content-length"), length);
+    else if (!x->http10) http_out_field(&o, BYTES("transfer-encoding"), BYTES("chunked"));
+    else c->close_after = true;
+    reply_fields(&o, core, x, NULL);
+    if (cost_nusd >= 0) {
+        n = book_cost_text(cost_nusd, cost);
+        http_out_field(&o, BYTES("x-weir-cost-usd"), (struct bytes){cost, n});
+    }
+    bool keep = c->keep_alive && !c->close_after && !core->stopping;
+    http_out_field(&o, BYTES("connection"), keep ? BYTES("keep-alive") : BYTES("close"));
+    http_out_end(&o);
+    if (o.full || !chain_copy(&core->mem, &c->out, (struct bytes){o.out, o.len})) return false;
+    x->head_sent = c->answered = true;
+    conn_dirty(core, c);
+    return true;
+}
+
+bool answer_body(struct core *core, struct exchange *x, struct bytes b)
+{
+    struct chain *out = &x->c->out;
+    char line[CHUNK_LINE_MAX];
+    if (b.len == 0) return true;
+    conn_dirty(core, x->c);
+    if (x->http10) return chain_copy(&core->mem, out, b);
+    size_t n = chunk_line(b.len, line);
+    return chain_copy(&core->mem, out, (struct bytes){line, n}) &&
+           chain_copy(&core->mem, out, b) && chain_copy(&core->mem, out, BYTES("\r\n"));
+}
+
+bool answer_end(struct core *core, struct exchange *x)
+{
+    conn_dirty(core, x->c);
+    return x->http10 || chain_copy(&core->mem, &x->c->out, BYTES("0\r\n\r\n"));
+}
+
+/* --- whole answers --- */
+
+static bool read_answer(struct core *core, struct exchange *x)
+{
+    static_assert(sizeof(struct openai_answer_reader) <= CORE_SCRATCH, "fits the scratch");
+    struct openai_answer_reader *r = (void *)core->text;
+    openai_answer_begin(r);
+    uint32_t at = x->answer.first, left = x->answer.count;
+    struct bytes piece;
+    while (chain_next(&core->mem, &at, &left, &piece)) {
+        if (openai_answer_feed(r, piece) == NET_BAD) return false;
+    }
+    if (openai_answer_end(r) != NET_DONE) return false;
+    x->usage = r->ans.usage;
+    x->text_bytes = r->ans.text_bytes;
+    x->finished = !r->ans.error;
+    return true;
+}
+
+/* Where the answer's usage object ends, for the cost to be put in; 0: none. */
+static uint64_t usage_end(const struct core *core)
+{
+    const struct openai_answer_reader *r = (const void *)core->text;
+    return r->ans.usage_at.end;
+}
+
+static bool copy_range(struct core *core, struct exchange *x, uint64_t from, uint64_t to)
+{
+    char window[WINDOW];
+    while (from < to) {
+        size_t n = to - from < sizeof window ? (size_t)(to - from) : sizeof window;
+        chain_read(&core->mem, &x->answer, from, window, n);
+        if (!chain_copy(&core->mem, &x->c->out, (struct bytes){window, n})) return false;
+        from += n;
+    }
+    return true;
+}
+
+/* Body with `,"cost":0.0001` before the end of usage (OpenRouter's usage: {include: true}). */
+static bool send_with_cost(struct core *core, struct exchange *x, uint64_t end)
+{
+    char cost[32], member[64];
+    (void)book_cost_text(x->rec.cost_nusd, cost);
+    int n = snprintf(member, sizeof member, ",\"cost\":%s", cost);
+    uint64_t length = x->answer.bytes + (uint64_t)n;
+    if (!answer_head(core, x, x->status, length, x->rec.cost_nusd)) return false;
+    return copy_range(core, x, 0, end - 1) &&
+           chain_copy(&core->mem, &x->c->out, (struct bytes){member, (size_t)n}) &&
+           copy_range(core, x, end - 1, x->answer.bytes);
+}
+
+static void send_whole(struct core *core, struct exchange *x, uint64_t usage_at)
+{
+    bool ok;
+    if (x->want_cost && usage_at > 1 && x->usage.present) {
+        ok = send_with_cost(core, x, usage_at);
+    } else {
+        ok = answer_head(core, x, x->status, x->answer.bytes, x->rec.cost_nusd);
+        if (ok) chain_move(&core->mem, &x->c->out, &x->answer);
+    }
+    if (!ok) x->c->close_after = true;
+    exchange_finish(core, x, false);
+}
+
+static void whole_done(struct core *core, struct exchange *x)
+{
+    if (x->answer.bytes == 0 || x->head_sent) {  /* nothing, or no stream where one began */
+        attempt_failed(core, x, x->head_sent ? ATTEMPT_PROTOCOL : ATTEMPT_EMPTY, 0, 0);
+        return;
+    }
+    uint64_t usage_at = 0;
+    if (x->is_json) {
+        if (!read_answer(core, x)) {
+            attempt_failed(core, x, ATTEMPT_NOT_JSON, x->status, 0);
+            return;
+        }
+        usage_at = usage_end(core);
+        const struct openai_answer_reader *r = (const void *)core->text;
+        if (r->ans.error) {             /* 200 with an error body */
+            attempt_failed(core, x, ATTEMPT_ERROR_EVENT, 0, 0);
+            return;
+        }
+    }
+    attempt_good(core, x);
+    x->rec.ttft_us = (uint32_t)((core->now_ns - x->admitted_ns) / 1000);
+    book_price(core, x);
+    book_end(core, x, CLOSE_DONE, x->status);
+    send_whole(core, x, usage_at);
+}
+
+/* --- refusals --- */
+
+static bool holds(const struct core *core, const struct chain *chain, struct bytes word)
+{
+    char window[4096 + 64];
+    for (uint64_t from = 0; from < chain->bytes; from += 4096) {
+        uint64_t left = chain->bytes - from;
+        size_t n = left < sizeof window ? (size_t)left : sizeof window;
+        chain_read(&core->mem, chain, from, window, n);
+        if (memmem(window, n, word.ptr, word.len)) return true;
+    }
+    return false;
+}
+
+static bool context_length(const struct core *core, const struct exchange *x)
+{
+    return holds(core, &x->answer, BYTES("context_length_exceeded")) ||
+           holds(core, &x->answer, BYTES("maximum context length")) ||
+           holds(core, &x->answer, BYTES("context window"));
+}
+
+static void refusal_done(struct core *core, struct exchange *x)
+{
+    bool theirs = x->status == 400 || x->status == 422;
+    bool last = x->plan_next >= x->plan_count;
+    if (theirs && context_length(core, x) && !last) theirs = false;
+    struct http_head head;
+    uint64_t retry_ms = 0;
+    if (http_response(gather_bytes(&x->up_head), false, &head) == NET_OK) {
+        struct bytes after = head.field[HTTP_RETRY_AFTER];
+        if (after.ptr) retry_ms = attempt_retry_ms(after, core->unix_ns);
+    }
+    if (!theirs || x->head_sent || x->answer.bytes == 0) {
+        attempt_failed(core, x, x->status == 408 ? ATTEMPT_TIMEOUT : ATTEMPT_STATUS, x->status,
+                       retry_ms);
+        return;
+    }
+    attempt_good(core, x);
+    x->rec.cost_nusd = 0;
+    book_end(core, x, CLOSE_UPSTREAM_REFUSED, x->status);
+    bool ok = answer_head(core, x, x->status, x->answer.bytes, 0);
+    if (ok) chain_move(&core->mem, &x->c->out, &x->answer);
+    else x->c->close_after = true;
+    exchange_finish(core, x, false);
+}
+
+/* --- large and binary answers: relayed as they arrive --- */
+
+static bool relay_begin(struct core *core, struct exchange *x)
+{
+    char *block;
+    static_assert(sizeof(struct openai_answer_reader) <= MEM_BLOCK, "fits a block");
+    if (x->is_json && mem_block_take(&core->mem, &x->answer_block, &block)) {
+        x->answer_reader = (void *)block;
+        openai_answer_begin(x->answer_reader);
+    }
+    attempt_good(core, x);
+    x->rec.ttft_us = (uint32_t)((core->now_ns - x->admitted_ns) / 1000);
+    x->state = X_RELAY;
+    exchange_release_request(core, x);
+    return answer_head(core, x, x->status, UINT64_MAX, -1);
+}
+
+static bool relay_piece(struct core *core, struct exchange *x, struct bytes piece)
+{
+    if (x->answer_reader && openai_answer_feed(x->answer_reader, piece) == NET_BAD) {
+        mem_block_give(&core->mem, x->answer_block, sizeof *x->answer_reader);
+        x->answer_reader = NULL;  /* not JSON after all: our own count stands in */
+    }
+    return answer_body(core, x, piece);
+}
+
+static bool relay_held(struct core *core, struct exchange *x)
+{
+    uint32_t at = x->answer.first, left = x->answer.count;
+    struct bytes piece;
+    bool ok = relay_begin(core, x);
+    while (ok && chain_next(&core->mem, &at, &left, &piece)) ok = relay_piece(core, x, piece);
+    chain_drop(&core->mem, &x->answer);
+    return ok;
+}
+
+static void relay_done(struct core *core, struct exchange *x)
+{
+    if (x->answer_reader && openai_answer_end(x->answer_reader) == NET_DONE) {
+        x->usage = x->answer_reader->ans.usage;
+        x->text_bytes = x->answer_reader->ans.text_bytes;
+    }
+    book_price(core, x);
+    book_end(core, x, CLOSE_DONE, x->status);
+    if (!answer_end(core, x)) x->c->close_after = true;
+    exchange_finish(core, x, false);
+}
+
+/* --- pieces --- */
+
+static bool hold_piece(struct core *core, struct exchange *x, struct bytes piece, uint32_t buf)
+{
+    const struct conf *conf = x->tables->conf;
+    bool refusal = x->status >= 300;
+    if (refusal && x->answer.bytes + piece.len > REFUSAL_MAX) {
+        piece.len = REFUSAL_MAX > x->answer.bytes ? REFUSAL_MAX - (size_t)x->answer.bytes : 0;
+    }
+    if (!chain_add(&core->mem, &x->answer, piece, buf)) {
+        attempt_failed(core, x, ATTEMPT_LARGE, x->status, 0);
+        return false;
+    }
+    bool large = !refusal && (x->answer.bytes > conf->limit_hold || !x->is_json);
+    if (!large || x->head_sent) return true;
+    if (relay_held(core, x)) return true;
+    stream_break(core, x, CLOSE_OVERLOADED, "out of memory");
+    return false;
+}
+
+bool answer_piece(struct core *core, struct exchange *x, struct bytes piece, uint32_t buf)
+{
+    const struct conf *conf = x->tables->conf;
+    x->answer_bytes += piece.len;
+    if (x->is_sse) return stream_feed(core, x, piece);
+    if (x->answer_bytes > conf->limit_answer) {
+        if (x->state == X_RELAY) stream_break(core, x, CLOSE_ANSWER_LARGE, NULL);
+        else attempt_failed(core, x, ATTEMPT_LARGE, x->status, 0);
+        return false;
+    }
+    if (x->state != X_RELAY) return hold_piece(core, x, piece, buf);
+    if (relay_piece(core, x, piece)) return true;
+    stream_break(core, x, CLOSE_OVERLOADED, "out of memory");
+    return false;
+}
+
+void answer_done(struct core *core, struct exchange *x)
+{
+    if (x->is_sse) stream_end(core, x, true);
+    else if (x->status >= 300) refusal_done(core, x);
+    else if (x->state == X_RELAY) relay_done(core, x);
+    else whole_done(core, x);
+}

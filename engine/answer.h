@@ -1,0 +1,26 @@
+/* answer.h - what a provider sends back: its head, whole answers, refusals. Streams go on in
+ * stream.h. */
+#ifndef ENGINE_ANSWER_H
+#define ENGINE_ANSWER_H
+
+#include "engine/stats.h"
+
+struct core;
+struct exchange;
+
+/* Compose the head of the client's answer from the provider's (x->up_head) and our own fields
+ * into c->out. length: of the body; UINT64_MAX: chunked (close-delimited for HTTP/1.0).
+ * cost_nusd < 0: unknown yet. False: out of memory. */
+MUST_USE bool answer_head(struct core *core, struct exchange *x, unsigned status,
+                          uint64_t length, int64_t cost_nusd);
+/* Append b to the client's body with the framing the head announced. copies. */
+MUST_USE bool answer_body(struct core *core, struct exchange *x, struct bytes b);
+/* The last framing of the client's body. */
+MUST_USE bool answer_end(struct core *core, struct exchange *x);
+/* A piece of the provider's body, framing removed. False when the attempt ended in it. */
+MUST_USE bool answer_piece(struct core *core, struct exchange *x, struct bytes piece,
+                           uint32_t buf);
+/* The provider's body ended as its framing said. */
+void answer_done(struct core *core, struct exchange *x);
+
+#endif

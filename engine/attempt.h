@@ -1,0 +1,26 @@
+/* attempt.h - asking one candidate after another: choosing a key, composing the provider's
+ * request, judging failures, moving on, and the error when none is left. */
+#ifndef ENGINE_ATTEMPT_H
+#define ENGINE_ATTEMPT_H
+
+#include "engine/stats.h"
+
+struct core;
+struct exchange;
+
+/* Ask the next candidate (from x->plan_next on); answers the client when none is left. */
+void attempt_next(struct core *core, struct exchange *x);
+/* The current attempt failed before the commit. status: the provider's, 0 none. retry_ms: how long
+ * the endpoint asks for quiet, 0 unsaid. Repeats it with another key or a fresh connection
+ * where that may help, else moves on. The upstream is closed here when it still is open. */
+void attempt_failed(struct core *core, struct exchange *x, enum attempt_end end,
+                    unsigned status, uint64_t retry_ms);
+/* The endpoint answered well: breaker, counters. Once an attempt. */
+void attempt_good(struct core *core, struct exchange *x);
+/* The attempt ends without a verdict on the endpoint (client gone). */
+void attempt_void(struct core *core, struct exchange *x);
+/* Milliseconds a Retry-After value asks for (RFC 9110 section 10.2.3: seconds or a date); 0 for
+ * anything else. */
+uint64_t attempt_retry_ms(struct bytes value, uint64_t unix_ns);
+
+#endif

@@ -1,0 +1,172 @@
+/* book.c - see book.h. Token kinds are disjoint; integer arithmetic only. Where a provider
+ * tells no usage, or an absurd one, our own count stands in and the record is marked. */
+#include "engine/book.h"
+#include "engine/conf.h"
+#include "engine/core.h"
+#include "engine/engine.h"
+#include "engine/exchange.h"
+#include "engine/log.h"
+#include "engine/tables.h"
+#include "net/jsonw.h"
+
+#include <stdio.h>
+
+enum {
+    BYTES_PER_TOKEN = 4,           /* of ordinary English text; an estimate, marked as such */
+    PROGRESS_NS = 100000000,
+    LINE_MAX = 1024,
+};
+
+static_assert((int)TOKEN_KINDS == (int)PRICE_KINDS, "one list of token kinds");
+static_assert((int)TOKEN_OUTPUT == (int)PRICE_OUTPUT, "in one order");
+static_assert((int)TOKEN_IMAGE_INPUT == (int)PRICE_IMAGE_INPUT, "in one order");
+
+bool book_begin(struct core *core, struct exchange *x)
+{
+    if (!journal_has_room(core->journal)) return false;
+    x->journal_slot = journal_begin(core->journal, &x->rec);
+    return true;
+}
+
+static uint32_t estimate(uint64_t bytes)
+{
+    uint64_t tokens = (bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
+    return tokens > UINT32_MAX ? UINT32_MAX : (uint32_t)tokens;
+}
+
+static void fill_tokens(struct exchange *x)
+{
+    struct record *r = &x->rec;
+    const struct openai_usage *u = &x->usage;
+    memset(r->tokens, 0, sizeof r->tokens);
+    if (u->present) {
+        r->tokens[TOKEN_INPUT] = u->input;
+        r->tokens[TOKEN_CACHED] = u->cached;
+        r->tokens[TOKEN_CACHE_WRITE] = u->cache_write;
+        r->tokens[TOKEN_OUTPUT] = u->output;
+        r->tokens[TOKEN_AUDIO_INPUT] = u->audio_input;
+        r->tokens[TOKEN_AUDIO_OUTPUT] = u->audio_output;
+        r->reasoning_tokens = u->reasoning;
+        if (u->absurd) r->flags |= RECORD_ESTIMATED;
+    } else {
+        r->tokens[TOKEN_INPUT] = estimate(x->prompt_bytes);
+        r->tokens[TOKEN_OUTPUT] = estimate(x->text_bytes);
+        r->flags |= RECORD_ESTIMATED;
+    }
+}
+
+void book_price(struct core *core, struct exchange *x)
+{
+    struct record *r = &x->rec;
+    const struct catalog_model *m = &x->tables->catalog->model[x->model];
+    (void)core;
+    fill_tokens(x);
+    const struct price *p = price_at(&m->price, r->admitted_unix_ns / 1000000000u);
+    if (!p || !p->known) {
+        r->flags |= RECORD_FREE_PRICE;
+        r->cost_nusd = 0;
+        return;
+    }
+    uint64_t prompt = (uint64_t)r->tokens[TOKEN_INPUT] + r->tokens[TOKEN_CACHED] +
+                      r->tokens[TOKEN_CACHE_WRITE] + r->tokens[TOKEN_CACHE_WRITE_1H] +
+                      r->tokens[TOKEN_AUDIO_INPUT] + r->tokens[TOKEN_IMAGE_INPUT];
+    const int64_t *kinds = price_kinds(p, prompt);
+    memcpy(r->price, kinds, sizeof r->price);
+    r->price_request = p->request;
+    r->cost_nusd = price_cost(kinds, p->request, r->tokens);
+}
+
+void book_progress(struct core *core, struct exchange *x)
+{
+    if (core->now_ns < x->progress_ns + PROGRESS_NS) return;
+    x->progress_ns = core->now_ns;
+    book_price(core, x);
+    journal_update(core->journal, x->journal_slot, &x->rec);
+}
+
+size_t book_cost_text(int64_t nusd, char *out)
+{
+    assert(nusd >= 0);
+    int n = snprintf(out, 32, "%lld.%09lld", (long long)(nusd / 1000000000),
+                     (long long)(nusd % 1000000000));
+    size_t len = (size_t)n;
+    while (out[len - 1] == '0') len--;
+    if (out[len - 1] == '.') len--;
+    out[len] = 0;
+    return len;
+}
+
+static void line_text(const struct exchange *x, enum close_why why, char *line, size_t room)
+{
+    const struct record *r = &x->rec;
+    char when[25], cost[32], key[STORE_ID_TEXT_MAX];
+    log_time(r->admitted_unix_ns, when);
+    (void)book_cost_text(r->cost_nusd, cost);
+    store_id_text(r->path[UNIT_KEY], key);
+    (void)snprintf(line, room,
+                   "%s %.64s %u %s key=%s model=%.96s stream=%d attempts=%u in=%u cached=%u "
+                   "out=%u cost=%s ttft_ms=%u duration_ms=%u",
+                   when, r->request_id, r->status, close_name(why), key,
+                   r->model[0] ? r->model : "-", (r->flags & RECORD_STREAM) != 0, r->attempts,
+                   r->tokens[TOKEN_INPUT], r->tokens[TOKEN_CACHED], r->tokens[TOKEN_OUTPUT],
+                   cost, r->ttft_us / 1000, r->duration_us / 1000);
+}
+
+static struct bytes padded(const char *text, size_t max)
+{
+    return (struct bytes){text, strnlen(text, max)};
+}
+
+static void line_json(const struct exchange *x, enum close_why why, char *line, size_t room)
+{
+    const struct record *r = &x->rec;
+    char when[25], key[STORE_ID_TEXT_MAX];
+    log_time(r->admitted_unix_ns, when);
+    store_id_text(r->path[UNIT_KEY], key);
+    struct jsonw w;
+    jsonw_init(&w, line, room - 1);
+    jsonw_object(&w);
+    jsonw_key(&w, "time"), jsonw_text(&w, when);
+    jsonw_key(&w, "request_id"), jsonw_string(&w, padded(r->request_id, sizeof r->request_id));
+    jsonw_key(&w, "status"), jsonw_uint(&w, r->status);
+    jsonw_key(&w, "close"), jsonw_text(&w, close_name(why));
+    jsonw_key(&w, "key"), jsonw_text(&w, key);
+    jsonw_key(&w, "model"), jsonw_string(&w, padded(r->model, sizeof r->model));
+    jsonw_key(&w, "stream"), jsonw_bool(&w, (r->flags & RECORD_STREAM) != 0);
+    jsonw_key(&w, "attempts"), jsonw_uint(&w, r->attempts);
+    jsonw_key(&w, "input_tokens"), jsonw_uint(&w, r->tokens[TOKEN_INPUT]);
+    jsonw_key(&w, "cached_tokens"), jsonw_uint(&w, r->tokens[TOKEN_CACHED]);
+    jsonw_key(&w, "output_tokens"), jsonw_uint(&w, r->tokens[TOKEN_OUTPUT]);
+    jsonw_key(&w, "cost_usd"), jsonw_fixed_text(&w, r->cost_nusd, 9);
+    jsonw_key(&w, "ttft_ms"), jsonw_uint(&w, r->ttft_us / 1000);
+    jsonw_key(&w, "duration_ms"), jsonw_uint(&w, r->duration_us / 1000);
+    jsonw_object_end(&w);
+    line[w.len] = 0;
+}
+
+static void write_line(struct core *core, const struct exchange *x, enum close_why why)
+{
+    const struct conf *conf = x->tables->conf;
+    if (conf->log_level < 2 || !core->log) return;
+    char line[LINE_MAX];
+    if (conf->log_json) line_json(x, why, line, sizeof line);
+    else line_text(x, why, line, sizeof line);
+    if (!log_put(core->log, bytes_of(line))) core_count(core, STAT_LOG_LOST);
+}
+
+void book_end(struct core *core, struct exchange *x, enum close_why why, unsigned status)
+{
+    assert(!x->booked && why != CLOSE_NONE);
+    struct record *r = &x->rec;
+    x->booked = true;
+    r->kind = RECORD_REQUEST;
+    r->status = (uint16_t)status;
+    r->close = (uint16_t)why;
+    r->attempts = x->attempts;
+    r->fallbacks = x->attempts > 1 ? (uint8_t)(x->attempts - 1) : 0;
+    uint64_t us = (core->now_ns - x->admitted_ns) / 1000;
+    r->duration_us = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+    if (!x->no_row) journal_end(core->journal, x->journal_slot, r);
+    stat_add(&core->stats.closes[why], 1);
+    write_line(core, x, why);
+}

@@ -1,0 +1,21 @@
+/* book.h - what a request cost: tokens by kind, price, record, journal, log line. */
+#ifndef ENGINE_BOOK_H
+#define ENGINE_BOOK_H
+
+#include "engine/stats.h"
+
+struct core;
+struct exchange;
+
+/* Enter the exchange into the journal's running table. False: the ring has no room. */
+MUST_USE bool book_begin(struct core *core, struct exchange *x);
+/* Compute rec's tokens and cost from x->usage (or own counts, flagged) for x->model. */
+void book_price(struct core *core, struct exchange *x);
+/* Bring the running entry up to date (model, tokens so far), at most each 100 ms a stream. */
+void book_progress(struct core *core, struct exchange *x);
+/* Append the final record, log the line, count. Called once, before the last byte is sent. */
+void book_end(struct core *core, struct exchange *x, enum close_why why, unsigned status);
+/* The reply's cost as text ("0.000123"), nano-dollars exact. out has room for 32. */
+size_t book_cost_text(int64_t nusd, char *out);
+
+#endif

@@ -1,0 +1,138 @@
+/* compose.c - see compose.h. One framing, rewritten by us, always: a decimal Content-Length
+ * over bytes that are all here (hostile.md). */
+#include "engine/compose.h"
+#include "engine/core.h"
+#include "engine/exchange.h"
+#include "engine/tables.h"
+#include "engine/upstream.h"
+#include "net/http.h"
+
+#include <stdio.h>
+
+enum { EDIT_SCRATCH = 6 * 256 + 256 };
+
+static const char *const suffixes[] = {
+    [OPENAI_CHAT] = "/chat/completions", [OPENAI_COMPLETIONS] = "/completions",
+    [OPENAI_EMBEDDINGS] = "/embeddings", [OPENAI_MODERATIONS] = "/moderations",
+};
+
+/* Is name hop-by-hop, by itself or named in one of the Connection fields? */
+static bool is_hop(struct bytes name, struct bytes fields)
+{
+    struct bytes field, value;
+    if (http_is_hop(name, (struct bytes){0})) return true;
+    while (http_field_next(&fields, &field, &value)) {
+        if (bytes_ieq(field, BYTES("connection")) && http_list_has(value, name)) return true;
+    }
+    return false;
+}
+
+bool compose_passes(struct bytes name, struct bytes fields)
+{
+    static const struct bytes stops[] = {
+        BYTES_INIT("host"), BYTES_INIT("content-length"), BYTES_INIT("authorization"), BYTES_INIT("x-api-key"),
+        BYTES_INIT("x-goog-api-key"), BYTES_INIT("api-key"), BYTES_INIT("cookie"), BYTES_INIT("cookie2"),
+        BYTES_INIT("accept-encoding"), BYTES_INIT("expect"), BYTES_INIT("forwarded"), BYTES_INIT("via"),
+        BYTES_INIT("x-real-ip"), BYTES_INIT("true-client-ip"), BYTES_INIT("cf-connecting-ip"),
+        BYTES_INIT("content-encoding"), BYTES_INIT("http2-settings"),
+    };
+    for (size_t i = 0; i < COUNT(stops); i++) {
+        if (bytes_ieq(name, stops[i])) return false;
+    }
+    struct bytes weir = BYTES("x-weir-"), forwarded = BYTES("x-forwarded-");
+    if (name.len >= weir.len && bytes_ieq((struct bytes){name.ptr, weir.len}, weir)) {
+        return false;
+    }
+    if (name.len >= forwarded.len &&
+        bytes_ieq((struct bytes){name.ptr, forwarded.len}, forwarded)) {
+        return false;
+    }
+    return !is_hop(name, fields);
+}
+
+static bool overridden(const struct catalog_provider *p, struct bytes name)
+{
+    for (unsigned i = 0; i < p->header_count; i++) {
+        if (bytes_ieq(name, bytes_of(p->header_name[i]))) return true;
+    }
+    return false;
+}
+
+static void put_auth(struct http_out *o, const struct catalog_provider *p, unsigned key)
+{
+    if (p->key_count == 0 || strcmp(p->auth, "none") == 0) return;
+    char value[1024];
+    if (strcmp(p->auth, "bearer") == 0) {
+        int n = snprintf(value, sizeof value, "Bearer %s", p->key[key]);
+        http_out_field(o, BYTES("authorization"), (struct bytes){value, (size_t)n});
+        explicit_bzero(value, sizeof value);
+    } else {
+        http_out_field(o, bytes_of(p->auth), bytes_of(p->key[key]));
+    }
+}
+
+static void put_host(struct http_out *o, const struct catalog_provider *p)
+{
+    char value[300];
+    bool six = p->host_is_ip && strchr(p->host, ':');
+    bool usual = p->port == (p->tls ? 443 : 80);
+    int n = snprintf(value, sizeof value, "%s%s%s", six ? "[" : "", p->host, six ? "]" : "");
+    if (!usual) n += snprintf(value + n, sizeof value - (size_t)n, ":%u", p->port);
+    http_out_field(o, BYTES("host"), (struct bytes){value, (size_t)n});
+}
+
+static void put_head(struct http_out *o, const struct exchange *x,
+                     const struct catalog_provider *p, uint64_t length)
+{
+    char target[2048];
+    int n = snprintf(target, sizeof target, "%s%s%s%.*s", p->base_path, suffixes[x->api],
+                     x->query.len ? "?" : "", (int)(x->query.len < 1024 ? x->query.len : 0),
+                     x->query.len ? x->query.ptr : "");
+    http_out_request(o, BYTES("POST"), (struct bytes){target, (size_t)n});
+    put_host(o, p);
+    put_auth(o, p, x->key);
+    http_out_field(o, BYTES("accept-encoding"), BYTES("identity"));
+    http_out_number(o, BYTES("content-length"), length);
+    for (unsigned i = 0; i < p->header_count; i++) {
+        http_out_field(o, bytes_of(p->header_name[i]), bytes_of(p->header_value[i]));
+    }
+    struct bytes fields = x->fields, name, value;
+    while (http_field_next(&fields, &name, &value)) {
+        if (compose_passes(name, x->fields) && !overridden(p, name)) {
+            http_out_field(o, name, value);
+        }
+    }
+    http_out_end(o);
+}
+
+static uint64_t edited_length(const struct exchange *x, const struct openai_edit *edits,
+                              size_t count)
+{
+    uint64_t length = x->body.bytes;
+    for (size_t i = 0; i < count; i++) length += edits[i].put.len - edits[i].del;
+    return length;
+}
+
+bool compose_request(struct core *core, struct exchange *x)
+{
+    const struct catalog_model *m = &x->tables->catalog->model[x->model];
+    const struct catalog_provider *p = &x->tables->catalog->provider[m->provider];
+    char scratch[EDIT_SCRATCH];
+    struct openai_edit edits[OPENAI_EDITS_MAX];
+    bool want_usage = x->stream && (x->api == OPENAI_CHAT || x->api == OPENAI_COMPLETIONS);
+    size_t count = openai_request_edits(x->req, bytes_of(m->upstream), want_usage, edits,
+                                        scratch, sizeof scratch);
+    struct http_out o = {.out = core->text, .room = CORE_SCRATCH};
+    put_head(&o, x, p, edited_length(x, edits, count));
+    if (o.full || !chain_copy(&core->mem, &x->u->out, (struct bytes){o.out, o.len})) {
+        return false;
+    }
+    uint64_t from = 0;
+    for (size_t i = 0; i < count; i++) {
+        assert(edits[i].at >= from);
+        if (!chain_view(&core->mem, &x->u->out, &x->body, from, edits[i].at)) return false;
+        if (!chain_copy(&core->mem, &x->u->out, edits[i].put)) return false;
+        from = edits[i].at + edits[i].del;
+    }
+    return chain_view(&core->mem, &x->u->out, &x->body, from, x->body.bytes);
+}

@@ -1,0 +1,404 @@
+/* exchange.c - one request's life.
+ *   READ -> ASK -> HOLD | WAIT -> RELAY -> (DRAIN) -> DONE -> slot returned
+ * ASK, HOLD and WAIT may begin again with the next candidate; RELAY may not. A DONE exchange
+ * keeps its memory until the connections that may still read it have closed. */
+#include "engine/exchange.h"
+#include "engine/answer.h"
+#include "engine/attempt.h"
+#include "engine/book.h"
+#include "engine/conf.h"
+#include "engine/conn.h"
+#include "engine/core.h"
+#include "engine/engine.h"
+#include "engine/reply.h"
+#include "engine/stream.h"
+#include "engine/tables.h"
+#include "engine/upstream.h"
+#include "net/http.h"
+#include "store/db.h"
+
+enum {
+    INTERIM_MAX = 16,              /* 1xx heads swallowed per attempt */
+    DRAIN_NS = 1000000000,
+    PING_S = 15,
+};
+
+struct exchange *exchange_open(struct core *core, struct conn *c, const struct http_head *head)
+{
+    struct exchange *x = slab_take(&core->exchanges);
+    if (!x) return NULL;
+    x->timer.kind = TIMER_EXCHANGE;
+    x->c = c;
+    x->state = X_READ;
+    x->tables = core->tables;
+    tables_pin(x->tables, core->idx);
+    x->hold_head = c->hold;
+    c->hold = (struct hold){0};
+    x->fields = head->fields;
+    x->query = head->query;
+    x->http10 = c->http10;
+    x->admitted_ns = core->now_ns;
+    x->rec.version = 1;
+    x->rec.admitted_unix_ns = core->unix_ns;
+    x->rec.exchange_id = core->engine->db->boot << 40 | (uint64_t)core->idx << 32 |
+                         (core->exchange_serial++ & 0xffffffff);
+    core_count(core, STAT_EXCHANGES);
+    core_count(core, STAT_EXCHANGES_OPEN);
+    return x;
+}
+
+void exchange_keep(struct exchange *x) { x->refs++; }
+
+void exchange_drop(struct core *core, struct exchange *x)
+{
+    (void)core;
+    assert(x->refs > 0);
+    x->refs--;
+}
+
+void exchange_set_timer(struct core *core, struct exchange *x)
+{
+    uint64_t at = x->deadline_ns;
+    if (x->wait_ns && (!at || x->wait_ns < at)) at = x->wait_ns;
+    if (x->ping_ns && (!at || x->ping_ns < at)) at = x->ping_ns;
+    if (at) timer_arm(&core->timers, &x->timer, at);
+    else timer_disarm(&core->timers, &x->timer);
+}
+
+static void drop_readers(struct core *core, struct exchange *x)
+{
+    struct mem *m = &core->mem;
+    if (x->reader) mem_block_give(m, x->reader_block, sizeof *x->reader);
+    if (x->answer_reader) mem_block_give(m, x->answer_block, sizeof *x->answer_reader);
+    if (x->req) mem_page_give(m, x->req_page, sizeof *x->req);
+    x->reader = NULL;
+    x->answer_reader = NULL;
+    x->req = NULL;
+}
+
+void exchange_release_request(struct core *core, struct exchange *x)
+{
+    if (x->refs > 0 || !x->sent) return;  /* a closing connection may still send from it */
+    if (x->req) mem_page_give(&core->mem, x->req_page, sizeof *x->req);
+    x->req = NULL;
+    chain_drop(&core->mem, &x->body);
+    hold_drop(&core->mem, &x->hold_head);
+    x->fields = x->query = (struct bytes){0};
+}
+
+static void retire(struct core *core, struct exchange *x)
+{
+    assert(x->state != X_DONE && x->booked);
+    x->state = X_DONE;
+    timer_disarm(&core->timers, &x->timer);
+    if (x->u) upstream_close(core, x->u);
+    x->u = NULL;
+    x->next_dead = core->dead_exchanges;
+    core->dead_exchanges = x;
+}
+
+void exchange_reap_all(struct core *core)
+{
+    struct exchange **at = &core->dead_exchanges;
+    while (*at) {
+        struct exchange *x = *at;
+        if (x->refs > 0) {
+            at = &x->next_dead;
+            continue;
+        }
+        *at = x->next_dead;
+        drop_readers(core, x);
+        gather_drop(&core->mem, &x->up_head);
+        gather_drop(&core->mem, &x->tail);
+        chain_drop(&core->mem, &x->answer);
+        chain_drop(&core->mem, &x->body);
+        hold_drop(&core->mem, &x->hold_head);
+        tables_unpin(x->tables, core->idx);
+        core_uncount(core, STAT_EXCHANGES_OPEN);
+        slab_give(&core->exchanges, x);
+    }
+}
+
+void exchange_finish(struct core *core, struct exchange *x, bool drain)
+{
+    struct conn *c = x->c;
+    x->c = NULL;
+    if (c) conn_answered(core, c);
+    if (!drain || !x->u) {
+        retire(core, x);
+        return;
+    }
+    x->state = X_DRAIN;
+    x->ping_ns = 0;
+    x->wait_ns = core->now_ns + DRAIN_NS;
+    exchange_set_timer(core, x);
+}
+
+void exchange_fail(struct core *core, struct exchange *x, enum close_why why, const char *text,
+                   const char *param)
+{
+    assert(!x->booked);
+    attempt_void(core, x);
+    if (x->head_sent) {                 /* keep-awake comments went out before */
+        stream_break(core, x, why, text);
+        return;
+    }
+    if (x->attempts == 0) memset(x->rec.model, 0, sizeof x->rec.model);
+    book_end(core, x, why, close_status(why));
+    reply_error(core, x->c, x, NULL, why, text, param);
+    exchange_finish(core, x, false);
+}
+
+void exchange_gone(struct core *core, struct exchange *x, enum close_why why)
+{
+    x->c = NULL;
+    attempt_void(core, x);
+    /* What the provider generated and will bill is booked as an estimate. */
+    bool asked = x->state == X_RELAY || ((x->state == X_WAIT || x->state == X_HOLD) && x->sent);
+    if (asked) {
+        x->rec.flags |= RECORD_ESTIMATED;
+        book_price(core, x);
+    }
+    if (!x->booked) book_end(core, x, why, 499);
+    retire(core, x);
+}
+
+/* --- the provider's head --- */
+
+static bool type_is(struct bytes value, struct bytes type)
+{
+    value.len = bytes_find(value, ';');
+    return bytes_ieq(bytes_trim(value), type);
+}
+
+static bool json_type(struct bytes value)
+{
+    value.len = bytes_find(value, ';');
+    value = bytes_trim(value);
+    if (bytes_ieq(value, BYTES("application/json"))) return true;
+    return value.len > 5 &&
+           bytes_ieq((struct bytes){value.ptr + value.len - 5, 5}, BYTES("+json"));
+}
+
+/* Take the answer's head over. False: the attempt ended. */
+static bool on_head(struct core *core, struct exchange *x, const struct http_head *h)
+{
+    struct bytes encoding = h->field[HTTP_CONTENT_ENCODING];
+    if (encoding.len && !bytes_ieq(encoding, BYTES("identity"))) {
+        attempt_failed(core, x, ATTEMPT_ENCODED, h->status, 0);
+        return false;
+    }
+    struct bytes type = h->field[HTTP_CONTENT_TYPE];
+    bool good = h->status >= 200 && h->status < 300;
+    x->status = h->status;
+    x->framing = (uint8_t)h->framing;
+    x->left = h->framing == HTTP_LENGTH ? h->content_length : 0;
+    x->up_keep = h->keep_alive;
+    x->is_sse = good && type_is(type, BYTES("text/event-stream"));
+    x->is_json = !x->is_sse && (!good || json_type(type) || type.len == 0);
+    x->state = x->is_sse ? X_WAIT : X_HOLD;
+    x->wait_ns = core->now_ns + x->stall_ns;
+    if (!x->is_sse && !x->stream) x->wait_ns = x->deadline_ns;
+    return true;
+}
+
+/* Head bytes: true when the body may follow in *in; false when the attempt ended or more is
+ * needed (then *in is empty). */
+static bool feed_head(struct core *core, struct exchange *x, struct bytes *in)
+{
+    const struct conf *conf = x->tables->conf;
+    struct http_head h;
+    for (;;) {
+        size_t before = x->up_head.len, scanned = before > 3 ? before - 3 : 0;
+        size_t max = conf->limit_header < MEM_BLOCK ? (size_t)conf->limit_header : MEM_BLOCK;
+        size_t take = in->len < max - before ? in->len : max - before;
+        if (!gather_put(&core->mem, &x->up_head, (struct bytes){in->ptr, take})) {
+            attempt_failed(core, x, ATTEMPT_NO_ROOM, 0, 0);
+            return false;
+        }
+        struct bytes all = gather_bytes(&x->up_head);
+        if (http_head_end(all, &scanned) != NET_OK) {
+            bytes_cut(in, take);
+            if (x->up_head.len >= max) attempt_failed(core, x, ATTEMPT_PROTOCOL, 0, 0);
+            return false;
+        }
+        bytes_cut(in, scanned - before);
+        x->up_head.len = (uint32_t)scanned;
+        if (http_response((struct bytes){all.ptr, scanned}, false, &h) != NET_OK ||
+            h.status == 101 || (h.status < 200 && ++x->interim > INTERIM_MAX)) {
+            attempt_failed(core, x, ATTEMPT_PROTOCOL, 0, 0);
+            return false;
+        }
+        if (h.status >= 200) return on_head(core, x, &h);
+        gather_drop(&core->mem, &x->up_head);   /* RFC 9110 section 15.2: interim, swallowed */
+        if (in->len == 0) return false;
+    }
+}
+
+/* --- its body --- */
+
+/* The provider's message is complete: what follows on the connection is not ours. */
+static void message_done(struct core *core, struct exchange *x, bool more_bytes)
+{
+    struct upstream *u = x->u;
+    bool keep = x->up_keep && !more_bytes && x->sent && x->framing != HTTP_UNTIL_CLOSE;
+    if (keep) {
+        x->u = NULL;
+        upstream_give(core, u);
+    }
+    if (x->state == X_DRAIN) {
+        retire(core, x);
+        return;
+    }
+    answer_done(core, x);
+    /* answer_done() may have begun another attempt on another connection; the old one: */
+    if (!keep) upstream_close(core, u);
+}
+
+static bool feed_length(struct core *core, struct exchange *x, struct bytes *in, uint32_t buf)
+{
+    size_t n = in->len < x->left ? in->len : (size_t)x->left;
+    struct bytes piece = bytes_cut(in, n);
+    x->left -= n;
+    if (piece.len && x->state != X_DRAIN && !answer_piece(core, x, piece, buf)) return false;
+    if (x->left > 0) return true;
+    message_done(core, x, in->len > 0);
+    return false;
+}
+
+static bool feed_chunked(struct core *core, struct exchange *x, struct bytes *in, uint32_t buf)
+{
+    while (in->len > 0) {
+        struct bytes piece;
+        enum net_rc rc = chunk_next(&x->chunk, in, &piece);
+        if (rc == NET_MORE) return true;
+        if (rc == NET_OK) {
+            if (x->state != X_DRAIN && !answer_piece(core, x, piece, buf)) return false;
+        } else if (rc == NET_DONE) {
+            message_done(core, x, in->len > 0);
+            return false;
+        } else {
+            struct upstream *u = x->u;
+            upstream_close(core, u);
+            exchange_on_broken(core, x, u, ATTEMPT_PROTOCOL);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A stream said [DONE] and its framing has not ended: the client need not wait for it. */
+static bool end_early(struct core *core, struct exchange *x)
+{
+    if (!x->done_seen || x->state != X_RELAY) return true;
+    book_price(core, x);
+    book_end(core, x, CLOSE_DONE, x->status);
+    if (!answer_end(core, x)) x->c->close_after = true;
+    exchange_finish(core, x, true);
+    return x->state == X_DRAIN;
+}
+
+bool exchange_on_bytes(struct core *core, struct exchange *x, struct upstream *u,
+                       struct bytes in, uint32_t buf)
+{
+    assert(x->u == u && x->state != X_READ && x->state != X_DONE);
+    if (x->state == X_ASK) {
+        if (!feed_head(core, x, &in)) return x->u == u;
+        if (x->framing == HTTP_NO_BODY || (x->framing == HTTP_LENGTH && x->left == 0)) {
+            message_done(core, x, in.len > 0);
+            return false;
+        }
+    }
+    bool goes_on = true;
+    if (in.len > 0) {
+        switch ((enum http_framing)x->framing) {
+        case HTTP_LENGTH: goes_on = feed_length(core, x, &in, buf); break;
+        case HTTP_CHUNKED: goes_on = feed_chunked(core, x, &in, buf); break;
+        case HTTP_UNTIL_CLOSE:
+            goes_on = x->state == X_DRAIN || answer_piece(core, x, in, buf);
+            break;
+        case HTTP_NO_BODY: goes_on = false; break;
+        }
+    }
+    if (!goes_on) return false;
+    if (!end_early(core, x)) return false;
+    exchange_set_timer(core, x);
+    return true;
+}
+
+void exchange_on_eof(struct core *core, struct exchange *x, struct upstream *u)
+{
+    assert(x->u == u);
+    bool body = x->state == X_HOLD || x->state == X_WAIT || x->state == X_RELAY;
+    if (body && x->framing == HTTP_UNTIL_CLOSE) {   /* RFC 9112 section 6.3 */
+        message_done(core, x, false);
+        return;
+    }
+    upstream_close(core, u);
+    exchange_on_broken(core, x, u, ATTEMPT_RESET);
+}
+
+void exchange_on_broken(struct core *core, struct exchange *x, struct upstream *u,
+                        enum attempt_end end)
+{
+    assert(x->u == u);
+    if (x->state == X_DRAIN) {
+        retire(core, x);
+    } else if (x->state != X_RELAY) {
+        attempt_failed(core, x, end, 0, 0);
+    } else if (x->is_sse) {
+        stream_end(core, x, false);
+    } else {
+        stream_break(core, x, CLOSE_UPSTREAM_BROKE, NULL);
+    }
+}
+
+void exchange_on_sent(struct core *core, struct exchange *x, struct upstream *u)
+{
+    if (x->u != u || u->state != UP_BUSY) return;
+    x->sent = true;
+    if (x->stream && !x->ping_ns && x->state != X_RELAY && x->state != X_DRAIN) {
+        x->ping_ns = x->admitted_ns + PING_S * 1000000000ull;
+        exchange_set_timer(core, x);
+    }
+    if (x->state == X_RELAY) exchange_release_request(core, x);
+}
+
+/* --- time --- */
+
+static void too_slow(struct core *core, struct exchange *x)
+{
+    if (x->state == X_RELAY) {
+        attempt_void(core, x);
+        stream_break(core, x, CLOSE_UPSTREAM_STALLED, NULL);
+    } else {
+        attempt_failed(core, x, ATTEMPT_TIMEOUT, 0, 0);
+    }
+}
+
+void exchange_on_timer(struct core *core, struct exchange *x)
+{
+    if (x->state == X_DONE) return;
+    uint64_t now = core->now_ns;
+    bool late = (x->wait_ns && now >= x->wait_ns) || (x->deadline_ns && now >= x->deadline_ns);
+    if (x->state == X_DRAIN) {
+        if (late) retire(core, x);
+        else exchange_set_timer(core, x);
+        return;
+    }
+    if (late && x->state != X_READ) {
+        /* Not the provider's stall when it is us who do not read (back-pressure). */
+        if (x->u && x->u->recv_paused && !(x->deadline_ns && now >= x->deadline_ns)) {
+            x->wait_ns = now + x->stall_ns;
+        } else {
+            too_slow(core, x);
+            return;
+        }
+    }
+    if (x->ping_ns && now >= x->ping_ns && x->c) {
+        x->ping_ns = now + PING_S * 1000000000ull;
+        if (x->state == X_ASK || x->state == X_WAIT) stream_keep_awake(core, x);
+        else x->ping_ns = 0;
+    }
+    exchange_set_timer(core, x);
+}

@@ -1,0 +1,148 @@
+/* exchange.h - one request's life on a core: admitted, read, planned, attempted, answered,
+ * booked. It owns the request's bytes; the connection may be gone before it is. */
+#ifndef ENGINE_EXCHANGE_H
+#define ENGINE_EXCHANGE_H
+
+#include "engine/mem.h"
+#include "engine/stats.h"
+#include "engine/timer.h"
+#include "net/chunk.h"
+#include "net/dialect/openai.h"
+#include "net/sse.h"
+#include "store/journal.h"
+
+struct conn;
+struct core;
+struct http_head;
+struct tables;
+struct upstream;
+
+enum { EXCHANGE_PLAN_MAX = 8 };
+
+enum exchange_state {
+    X_READ,          /* the request's body is being read */
+    X_ASK,           /* an attempt runs; its head has not come */
+    X_HOLD,          /* a whole answer (or an error's body) is being collected */
+    X_WAIT,          /* a stream before its first real content */
+    X_RELAY,         /* the client has part of the answer: no other candidate from here on */
+    X_DRAIN,         /* the client has all; the provider's last framing is awaited */
+    X_DONE,
+    X_STATES
+};
+
+struct attempt_note {          /* how one candidate failed, for the final error */
+    uint32_t model;            /* index into the catalogue */
+    uint16_t status;
+    uint8_t end;               /* enum attempt_end */
+};
+
+struct exchange {
+    struct slab_head head;
+    struct timer timer;
+    struct exchange *next_dead;
+    struct conn *c;            /* NULL once the client is gone or answered */
+    struct upstream *u;
+    struct tables *tables;     /* pinned */
+    /* the request */
+    struct hold hold_head;
+    struct bytes fields;       /* field lines of its head; lives in hold_head */
+    struct bytes query;
+    struct chain body;
+    struct openai_reader *reader;   /* in a block, while a large body is read */
+    struct openai_request *req;     /* in a page, from the body's end to the commit */
+    uint32_t reader_block, req_page;
+    uint64_t read_bytes;            /* of the body, given to reader */
+    uint32_t plan[EXCHANGE_PLAN_MAX];   /* candidates: indexes into the catalogue */
+    struct attempt_note note[EXCHANGE_PLAN_MAX];
+    uint8_t plan_count, plan_next;  /* plan_next: the candidate after the current one */
+    uint8_t note_count, attempts;
+    uint8_t api;                    /* enum openai_api */
+    uint8_t state;
+    /* the current attempt */
+    uint32_t model;                 /* index into the catalogue */
+    uint16_t keys_tried;            /* bit per provider key, of this candidate */
+    uint8_t key;
+    uint8_t interim;                /* 1xx heads swallowed */
+    bool probe;                     /* elected to probe a breaker */
+    bool fresh;                     /* the pooled connection was dead: no pool this time */
+    bool sent;                      /* all of the request left */
+    uint64_t attempt_ns;            /* when it began */
+    uint64_t first_byte_ns, stall_ns;    /* limits of this attempt */
+    uint64_t wait_ns;               /* deadline for what is awaited now */
+    uint64_t ping_ns;               /* when the next comment line is due; 0 none */
+    uint64_t deadline_ns;           /* of the whole exchange */
+    uint64_t timeout_ns;            /* x-weir-timeout; 0 none */
+    uint64_t admitted_ns;
+    /* its answer */
+    struct gather up_head;          /* raw head, until the commit */
+    struct gather tail;             /* an unfinished stream event */
+    struct chain answer;            /* held bytes */
+    struct chunk chunk;
+    struct sse sse;
+    uint64_t left;                  /* with a Content-Length */
+    uint64_t answer_bytes;          /* of the body so far */
+    uint64_t text_bytes;            /* of generated text, for own counts */
+    uint64_t prompt_bytes;          /* of the request's text, for own counts */
+    uint64_t progress_ns;           /* when the running entry was last brought up to date */
+    struct openai_answer_reader *answer_reader;   /* in a block: a large answer relayed */
+    uint32_t answer_block;
+    uint16_t status;                /* the provider's */
+    uint8_t framing;                /* enum http_framing */
+    uint8_t tail_big;               /* an event over 64 KiB is relayed uninspected:
+                                       1 + line ends just seen */
+    bool stream;                    /* the client asked for a stream */
+    bool want_usage;                /* the client asked for its usage chunk */
+    bool want_cost;                 /* OpenRouter's usage: {include: true} */
+    bool is_json, is_sse;           /* the answer's type */
+    bool up_keep;                   /* the provider keeps the connection */
+    bool head_sent;                 /* the client has our head (also by keep-awake comments) */
+    bool http10;
+    bool finished, done_seen;       /* stream: a finish reason, [DONE] */
+    bool booked;
+    bool good;                      /* the answer counts as a success of the endpoint */
+    bool one_only;
+    bool no_row;                    /* feedback: no request row, nothing in the journal */
+    uint16_t refs;                  /* closing upstreams that may still read its memory */
+    uint32_t journal_slot;
+    uint8_t key_hash[STORE_KEY_HASH];
+    struct openai_usage usage;
+    struct record rec;              /* as it will be booked */
+};
+
+/* Admit a request whose head is complete: takes over c->hold. key paths are in rec.path. Gives
+ * NULL when no slot is free (the caller answers 503). */
+struct exchange *exchange_open(struct core *core, struct conn *c, const struct http_head *head);
+/* The upstream closing keeps the exchange's memory until exchange_drop. */
+void exchange_keep(struct exchange *x);
+/* The other half. */
+void exchange_drop(struct core *core, struct exchange *x);
+/* The client is gone: cancel the upstream in this turn, book what is owed. */
+void exchange_gone(struct core *core, struct exchange *x, enum close_why why);
+/* Fail before anything of an answer went out (or as an error event after): book, answer, end.
+ * text: the message; param: JSON pointer member or NULL. */
+void exchange_fail(struct core *core, struct exchange *x, enum close_why why, const char *text,
+                   const char *param);
+/* The answer is queued whole on the client's connection: let go of it. The booking was done.
+ * Ends x unless it is to drain its upstream. */
+void exchange_finish(struct core *core, struct exchange *x, bool drain);
+/* Events from its upstream (upstream.h). exchange_on_bytes: false when u was closed or given
+ * back within. buf: the receive buffer in lies in, or RING_BUF_NONE. */
+bool exchange_on_bytes(struct core *core, struct exchange *x, struct upstream *u,
+                       struct bytes in, uint32_t buf);
+/* The provider closed its side. */
+void exchange_on_eof(struct core *core, struct exchange *x, struct upstream *u);
+/* The connection failed and is closing. */
+void exchange_on_broken(struct core *core, struct exchange *x, struct upstream *u,
+                        enum attempt_end end);
+/* The request left. */
+void exchange_on_sent(struct core *core, struct exchange *x, struct upstream *u);
+/* Its timer fired. */
+void exchange_on_timer(struct core *core, struct exchange *x);
+/* Set the timer to the earliest of its deadlines. */
+void exchange_set_timer(struct core *core, struct exchange *x);
+/* Release what only planning and repeating need: reader, request page, body, head. */
+void exchange_release_request(struct core *core, struct exchange *x);
+/* End of turn: return slots that nothing refers to. */
+void exchange_reap_all(struct core *core);
+
+#endif

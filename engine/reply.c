@@ -1,0 +1,164 @@
+/* reply.c - see reply.h. */
+#include "engine/reply.h"
+#include "engine/book.h"
+#include "engine/conf.h"
+#include "engine/conn.h"
+#include "engine/core.h"
+#include "engine/exchange.h"
+#include "engine/rand.h"
+#include "engine/tables.h"
+#include "net/http.h"
+#include "net/jsonw.h"
+
+#include <stdio.h>
+
+enum { ERROR_MAX = 8192, HEAD_MAX = 16384 };
+
+void reply_make_id(struct core *core, char out[32])
+{
+    static const char letters[] = "0123456789abcdefghijklmnopqrstuv";
+    memcpy(out, "req_", 4);
+    uint64_t bits = 0;
+    for (int i = 0; i < 24; i++) {
+        if (i % 12 == 0) bits = rand_next(&core->rand);
+        out[4 + i] = letters[bits & 31];
+        bits >>= 5;
+    }
+    out[28] = 0;
+}
+
+static const char *error_type(unsigned status)
+{
+    switch (status) {
+    case 401: return "authentication_error";
+    case 402: return "insufficient_quota";
+    case 403: return "permission_error";
+    case 404: return "not_found_error";
+    case 429: return "rate_limit_error";
+    default: return status >= 500 ? "api_error" : "invalid_request_error";
+    }
+}
+
+size_t reply_error_json(char *out, size_t room, unsigned status, const char *code,
+                        const char *text, const char *param)
+{
+    struct jsonw w;
+    jsonw_init(&w, out, room);
+    jsonw_object(&w);
+    jsonw_key(&w, "error");
+    jsonw_object(&w);
+    jsonw_key(&w, "message"), jsonw_text(&w, text);
+    jsonw_key(&w, "type"), jsonw_text(&w, error_type(status));
+    jsonw_key(&w, "param"), jsonw_text(&w, param);
+    jsonw_key(&w, "code"), jsonw_text(&w, code);
+    jsonw_object_end(&w);
+    jsonw_object_end(&w);
+    return w.full ? 0 : w.len;
+}
+
+static void number_field(struct http_out *o, const char *name, uint64_t value)
+{
+    http_out_number(o, bytes_of(name), value);
+}
+
+static void timing(struct http_out *o, const struct core *core, const struct exchange *x)
+{
+    uint64_t all = (core->now_ns - x->admitted_ns) / 1000;
+    uint64_t up = x->attempt_ns ? (core->now_ns - x->attempt_ns) / 1000 : 0;
+    uint64_t own = all > up ? all - up : 0;
+    char text[96];
+    (void)snprintf(text, sizeof text, "weir;dur=%u.%03u, upstream;dur=%u.%03u",
+                   (unsigned)(own / 1000), (unsigned)(own % 1000), (unsigned)(up / 1000),
+                   (unsigned)(up % 1000));
+    http_out_field(o, BYTES("server-timing"), bytes_of(text));
+}
+
+static const char *const mode_names[] = {
+    [MODE_BALANCED] = "balanced", [MODE_COST] = "cost", [MODE_LATENCY] = "latency",
+    [MODE_AVAILABILITY] = "availability",
+};
+
+const char *reply_mode_name(uint8_t mode)
+{
+    return mode < COUNT(mode_names) ? mode_names[mode] : "unknown";
+}
+
+void reply_fields(struct http_out *o, const struct core *core, const struct exchange *x,
+                  const char *id)
+{
+    if (!x) {
+        http_out_field(o, BYTES("x-request-id"), bytes_of(id));
+        return;
+    }
+    const struct record *r = &x->rec;
+    http_out_field(o, BYTES("x-request-id"),
+                   (struct bytes){r->request_id, strnlen(r->request_id, sizeof r->request_id)});
+    if (r->model[0]) {
+        http_out_field(o, BYTES("x-weir-model"),
+                       (struct bytes){r->model, strnlen(r->model, sizeof r->model)});
+    }
+    http_out_field(o, BYTES("x-weir-mode"), bytes_of(reply_mode_name(r->mode)));
+    number_field(o, "x-weir-attempts", x->attempts);
+    char gain[16];
+    (void)snprintf(gain, sizeof gain, "%u.%02u", r->gain / 10000u, r->gain % 10000u / 100u);
+    http_out_field(o, BYTES("x-weir-gain"), bytes_of(r->gain ? gain : "0"));
+    timing(o, core, x);
+}
+
+static void date_field(struct http_out *o, const struct core *core)
+{
+    char text[30];
+    size_t n = http_date(core->unix_ns / 1000000000u, text);
+    http_out_field(o, BYTES("date"), (struct bytes){text, n});
+}
+
+void reply_body(struct core *core, struct conn *c, const struct exchange *x, const char *id,
+                unsigned status, struct bytes type, struct bytes body, struct bytes extra)
+{
+    char text[HEAD_MAX];
+    struct http_out o = {.out = text, .room = sizeof text};
+    http_out_status(&o, status);
+    date_field(&o, core);
+    if (status != 204) {
+        http_out_field(&o, BYTES("content-type"), type);
+        number_field(&o, "content-length", body.len);
+    }
+    reply_fields(&o, core, x, id);
+    bool keep = c->keep_alive && !c->close_after && !core->stopping;
+    http_out_field(&o, BYTES("connection"), keep ? BYTES("keep-alive") : BYTES("close"));
+    if (extra.len && o.len + extra.len + 2 <= o.room) {
+        memcpy(o.out + o.len, extra.ptr, extra.len);
+        o.len += extra.len;
+    }
+    http_out_end(&o);
+    assert(!o.full);
+    c->answered = true;
+    bool ok = chain_copy(&core->mem, &c->out, (struct bytes){text, o.len});
+    if (ok && !c->head_only && status != 204) ok = chain_copy(&core->mem, &c->out, body);
+    if (!ok) {
+        core_count(core, STAT_NO_MEMORY);
+        c->close_after = true;
+    }
+    conn_dirty(core, c);
+}
+
+void reply_error(struct core *core, struct conn *c, const struct exchange *x, const char *id,
+                 enum close_why why, const char *text, const char *param)
+{
+    char body[ERROR_MAX];
+    unsigned status = close_status(why);
+    assert(status >= 400);
+    if (status == 499) status = 400;
+    size_t n = reply_error_json(body, sizeof body, status, close_code(why),
+                                text ? text : close_sentence(why), param);
+    struct bytes extra = {0};
+    if (why == CLOSE_OVERLOADED || why == CLOSE_LEDGER_GONE || why == CLOSE_NO_PROVIDER) {
+        extra = BYTES("retry-after: 1\r\n");
+    } else if (why == CLOSE_WEBSOCKET) {
+        extra = BYTES("upgrade: HTTP/1.1\r\n");
+    } else if (why == CLOSE_METHOD_BAD) {
+        extra = BYTES("allow: GET, HEAD, POST\r\n");
+    }
+    reply_body(core, c, x, id, status, BYTES("application/json"), (struct bytes){body, n},
+               extra);
+}

@@ -1,0 +1,32 @@
+/* reply.h - answers that Weir writes itself on the data plane. */
+#ifndef ENGINE_REPLY_H
+#define ENGINE_REPLY_H
+
+#include "engine/stats.h"
+
+struct conn;
+struct core;
+struct exchange;
+struct http_out;
+
+/* Queue a whole answer with our fields: status, JSON (or other) body copied. x may be NULL (no
+ * request was admitted: id names it). The caller then calls conn_answered. extra: further
+ * field lines, CRLF-ended, or empty. */
+void reply_body(struct core *core, struct conn *c, const struct exchange *x, const char *id,
+                unsigned status, struct bytes type, struct bytes body, struct bytes extra);
+/* Queue an error in OpenAI's shape: {"error":{"message","type","param","code"}}. text NULL: the
+ * reason's own sentence. param: NULL null. */
+void reply_error(struct core *core, struct conn *c, const struct exchange *x, const char *id,
+                 enum close_why why, const char *text, const char *param);
+/* The same error object as one line of JSON into out; gives its length. status decides type. */
+size_t reply_error_json(char *out, size_t room, unsigned status, const char *code,
+                        const char *text, const char *param);
+/* Append our own fields to a head being composed: x-request-id, x-weir-*. */
+void reply_fields(struct http_out *o, const struct core *core, const struct exchange *x,
+                  const char *id);
+/* Name of a routing mode ("balanced"). Static text. */
+const char *reply_mode_name(uint8_t mode);
+/* A fresh request id ("req_" and 24 characters) into out (32 bytes). */
+void reply_make_id(struct core *core, char out[32]);
+
+#endif

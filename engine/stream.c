@@ -1,0 +1,295 @@
+/* stream.c - see stream.h. The unit is the event: whole ones are read (usage, finish, errors),
+ * dropped where the client must not see our own question for usage, appended to the client's
+ * body; an unfinished one waits in a page. Events over 64 KiB pass uninspected. */
+#include "engine/stream.h"
+#include "engine/answer.h"
+#include "engine/attempt.h"
+#include "engine/book.h"
+#include "engine/conn.h"
+#include "engine/core.h"
+#include "engine/exchange.h"
+#include "engine/reply.h"
+#include "engine/tables.h"
+#include "engine/upstream.h"
+
+#include <stdio.h>
+
+enum {
+    EVENT_MAX = 64 << 20,          /* bytes: an event over this ends the stream (hostile.md) */
+    ERROR_EVENT_MAX = 2048,
+    TEXT_MAX = 512,
+};
+
+static const struct bytes done_event = BYTES_INIT("data: [DONE]\n\n");
+
+/* Put whole event bytes where they belong: held before the commit, to the client after it. */
+static bool emit(struct core *core, struct exchange *x, struct bytes b)
+{
+    if (x->state == X_WAIT) return chain_copy(&core->mem, &x->answer, b);
+    core_count(core, STAT_CHUNKS);
+    return answer_body(core, x, b);
+}
+
+static bool send_held(struct core *core, struct exchange *x)
+{
+    uint32_t at = x->answer.first, left = x->answer.count;
+    struct bytes piece;
+    bool ok = true;
+    while (ok && chain_next(&core->mem, &at, &left, &piece)) ok = answer_body(core, x, piece);
+    chain_drop(&core->mem, &x->answer);
+    return ok;
+}
+
+/* The commit barrier: from here on no other candidate. */
+static bool commit(struct core *core, struct exchange *x)
+{
+    assert(x->state == X_WAIT);
+    x->rec.ttft_us = (uint32_t)((core->now_ns - x->admitted_ns) / 1000);
+    if (x->rec.ttft_us == 0) x->rec.ttft_us = 1;
+    attempt_good(core, x);
+    bool ok = x->head_sent || answer_head(core, x, x->status, UINT64_MAX, -1);
+    x->state = X_RELAY;
+    x->ping_ns = 0;
+    gather_drop(&core->mem, &x->up_head);
+    if (x->sent) exchange_release_request(core, x);
+    return ok && send_held(core, x);
+}
+
+/* --- edits of one event --- */
+
+/* The usage chunk with the cost put in at the end of its usage object. */
+static bool emit_with_cost(struct core *core, struct exchange *x, const struct sse_event *ev,
+                           const struct openai_event *e)
+{
+    char cost[32], member[64];
+    (void)book_cost_text(x->rec.cost_nusd, cost);
+    size_t n = (size_t)snprintf(member, sizeof member, ",\"cost\":%s", cost);
+    size_t at = (size_t)(ev->data.ptr - ev->raw.ptr) + (size_t)e->usage_at.value.end - 1;
+    if (ev->raw.len + n > CORE_SCRATCH) return emit(core, x, ev->raw);
+    char *text = core->text;
+    memcpy(text, ev->raw.ptr, at);
+    memcpy(text + at, member, n);
+    memcpy(text + at + n, ev->raw.ptr + at, ev->raw.len - at);
+    return emit(core, x, (struct bytes){text, ev->raw.len + n});
+}
+
+static bool emit_event(struct core *core, struct exchange *x, const struct sse_event *ev,
+                       const struct openai_event *e)
+{
+    bool plain = ev->data_lines == 1 && e->usage_at.value.end > 0;
+    if (plain && x->want_cost && x->want_usage && e->usage.present) {
+        book_price(core, x);
+        return emit_with_cost(core, x, ev, e);
+    }
+    return emit(core, x, ev->raw);
+}
+
+/* --- events --- */
+
+static bool broke(struct core *core, struct exchange *x, enum attempt_end end, unsigned status,
+                  const char *detail)
+{
+    if (x->state != X_RELAY) {
+        attempt_failed(core, x, end, status, 0);
+        return false;
+    }
+    char text[TEXT_MAX];
+    const char *id = x->tables->catalog->model[x->model].id;
+    (void)snprintf(text, sizeof text, "%s: %s%s%s", id, attempt_words(end),
+                   detail && *detail ? ": " : "", detail ? detail : "");
+    enum close_why why = end == ATTEMPT_ERROR_EVENT ? CLOSE_UPSTREAM_ERROR_EVENT
+                         : end == ATTEMPT_TIMEOUT   ? CLOSE_UPSTREAM_STALLED
+                                                    : CLOSE_UPSTREAM_BROKE;
+    stream_break(core, x, why, text);
+    return false;
+}
+
+static bool no_room(struct core *core, struct exchange *x)
+{
+    core_count(core, STAT_NO_MEMORY);
+    return broke(core, x, ATTEMPT_NO_ROOM, 0, NULL);
+}
+
+/* [DONE]: all is told; book before the last byte can leave. */
+static bool done(struct core *core, struct exchange *x, struct bytes raw)
+{
+    if (x->state == X_WAIT) {
+        if (!x->finished) return broke(core, x, ATTEMPT_EMPTY, x->status, NULL);
+        if (!commit(core, x)) return no_room(core, x);
+    }
+    if (!x->finished) return broke(core, x, ATTEMPT_RESET, 0, "[DONE] without a finish reason");
+    x->done_seen = true;
+    return emit(core, x, raw) || no_room(core, x);
+}
+
+static void took_content(struct core *core, struct exchange *x, const struct openai_event *e)
+{
+    x->text_bytes += e->text_bytes;
+    if (e->has_content || e->has_finish) x->wait_ns = core->now_ns + x->stall_ns;
+    if (e->has_finish) x->finished = true;
+    if (e->usage.present) x->usage = e->usage;
+}
+
+static bool on_event(struct core *core, struct exchange *x, const struct sse_event *ev)
+{
+    if (x->done_seen) return true;                   /* what follows [DONE] is nobody's */
+    if (ev->data_lines == 0) return x->state == X_WAIT || emit(core, x, ev->raw);
+    struct openai_event e;
+    struct bytes data = ev->data;
+    if (ev->data_lines > 1) {
+        if (ev->raw.len > CORE_SCRATCH) return emit(core, x, ev->raw);
+        data = (struct bytes){core->text, sse_join(ev, core->text)};
+    }
+    openai_event_read(data, x->api, &e);
+    if (e.kind == OPENAI_EVENT_DONE) return done(core, x, ev->raw);
+    if (e.kind == OPENAI_EVENT_ERROR) {
+        return broke(core, x, ATTEMPT_ERROR_EVENT, (unsigned)e.error_status, e.error_text);
+    }
+    if (e.kind == OPENAI_EVENT_BAD) return broke(core, x, ATTEMPT_PROTOCOL, 0, NULL);
+    took_content(core, x, &e);
+    if (x->state == X_WAIT && (e.has_content || e.has_finish)) {
+        if (!commit(core, x)) return no_room(core, x);
+    }
+    if (e.kind == OPENAI_EVENT_USAGE && !x->want_usage) return true;
+    return emit_event(core, x, ev, &e) || no_room(core, x);
+}
+
+/* --- bytes --- */
+
+/* Pass bytes of an oversized event on until its empty line has gone by. */
+static bool pass_big(struct core *core, struct exchange *x, struct bytes *in)
+{
+    size_t n = 0;
+    unsigned ends = x->tail_big - 1u;
+    while (n < in->len && ends < 2) {
+        char c = in->ptr[n++];
+        if (c == '\n') ends++;
+        else if (c != '\r') ends = 0;
+    }
+    struct bytes part = bytes_cut(in, n);
+    x->wait_ns = core->now_ns + x->stall_ns;
+    x->text_bytes += part.len;
+    x->tail_big = ends >= 2 ? 0 : (uint8_t)(ends + 1);
+    if (x->answer_bytes > EVENT_MAX && x->tail_big) {
+        return broke(core, x, ATTEMPT_LARGE, 0, NULL);
+    }
+    return emit(core, x, part) || no_room(core, x);
+}
+
+/* The unfinished event does not fit: from here on it is relayed uninspected. */
+static bool begin_big(struct core *core, struct exchange *x, struct bytes *in)
+{
+    if (x->state == X_WAIT && !commit(core, x)) return no_room(core, x);
+    bool ok = emit(core, x, gather_bytes(&x->tail));
+    x->tail_big = 1;
+    gather_drop(&core->mem, &x->tail);
+    x->sse = (struct sse){.begun = true};
+    if (!ok) return no_room(core, x);
+    return pass_big(core, x, in);
+}
+
+/* Cut whole events off *in. False: the attempt or exchange ended. */
+static bool events(struct core *core, struct exchange *x, struct bytes *in)
+{
+    struct sse_event ev;
+    while (in->len > 0) {
+        enum net_rc rc = sse_next(&x->sse, in, &ev);
+        if (rc == NET_MORE) return true;
+        if (rc != NET_OK) return broke(core, x, ATTEMPT_PROTOCOL, 0, NULL);
+        if (!on_event(core, x, &ev)) return false;
+    }
+    return true;
+}
+
+static bool feed_tail(struct core *core, struct exchange *x, struct bytes *in)
+{
+    size_t room = MEM_BLOCK - x->tail.len;
+    size_t n = in->len < room ? in->len : room;
+    if (!gather_put(&core->mem, &x->tail, (struct bytes){in->ptr, n})) return no_room(core, x);
+    bytes_cut(in, n);
+    struct bytes rest = gather_bytes(&x->tail);
+    if (!events(core, x, &rest)) return false;
+    gather_eat(&core->mem, &x->tail, x->tail.len - rest.len);
+    if (x->tail.len == MEM_BLOCK) return begin_big(core, x, in);
+    return true;
+}
+
+bool stream_feed(struct core *core, struct exchange *x, struct bytes piece)
+{
+    while (piece.len > 0) {
+        if (x->tail_big) {
+            if (!pass_big(core, x, &piece)) return false;
+            continue;
+        }
+        if (x->tail.len == 0) {
+            if (!events(core, x, &piece)) return false;
+            if (piece.len == 0) break;
+        }
+        if (!feed_tail(core, x, &piece)) return false;
+    }
+    if (x->state != X_RELAY) return true;
+    if (x->c && x->c->out.bytes > CORE_HELD_MAX) upstream_pause(core, x->u, true);
+    if (!x->done_seen) book_progress(core, x);
+    return true;
+}
+
+void stream_end(struct core *core, struct exchange *x, bool clean)
+{
+    struct sse_event ev;
+    struct bytes rest = gather_bytes(&x->tail);
+    if (rest.len > 0 && !x->done_seen && sse_finish(&x->sse, rest, &ev) == NET_OK &&
+        !on_event(core, x, &ev)) {
+        return;
+    }
+    if (x->state == X_WAIT || !x->finished || x->tail_big || (!clean && !x->done_seen)) {
+        bool empty = x->state == X_WAIT && clean;
+        (void)broke(core, x, empty ? ATTEMPT_EMPTY : ATTEMPT_RESET, 0, NULL);
+        return;
+    }
+    if (!x->done_seen && !emit(core, x, done_event)) {
+        (void)no_room(core, x);
+        return;
+    }
+    book_price(core, x);
+    book_end(core, x, CLOSE_DONE, x->status);
+    if (!answer_end(core, x)) x->c->close_after = true;
+    exchange_finish(core, x, false);
+}
+
+void stream_break(struct core *core, struct exchange *x, enum close_why why, const char *text)
+{
+    assert(x->c && x->head_sent);
+    char event[ERROR_EVENT_MAX];
+    memcpy(event, "data: ", 6);
+    size_t n = reply_error_json(event + 6, sizeof event - 8, close_status(why),
+                                close_code(why), text ? text : close_sentence(why), NULL);
+    memcpy(event + 6 + n, "\n\n", 2);
+    if (x->state == X_RELAY) book_price(core, x);
+    if (!x->booked) book_end(core, x, why, x->status ? x->status : 200);
+    bool sse = x->is_sse || x->stream;
+    bool ok = !x->tail_big || answer_body(core, x, BYTES("\n\n"));
+    if (ok && sse) ok = answer_body(core, x, (struct bytes){event, n + 8});
+    if (ok && sse) ok = answer_end(core, x);
+    x->c->close_after = true;  /* without room for it the close tells */
+    exchange_finish(core, x, false);
+}
+
+void stream_keep_awake(struct core *core, struct exchange *x)
+{
+    if (!x->head_sent) {
+        x->rec.model[0] = 0;  /* which one answers is not known yet */
+        gather_drop(&core->mem, &x->up_head);
+        if (gather_put(&core->mem, &x->up_head,
+                       BYTES("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+                             "cache-control: no-cache\r\n\r\n")) &&
+            !answer_head(core, x, 200, UINT64_MAX, -1)) {
+            core_count(core, STAT_NO_MEMORY);
+        }
+        gather_drop(&core->mem, &x->up_head);
+        const char *id = x->tables->catalog->model[x->model].id;
+        memcpy(x->rec.model, id, strnlen(id, sizeof x->rec.model - 1));
+    }
+    if (x->head_sent && !answer_body(core, x, BYTES(": waiting for the provider\n\n"))) {
+        core_count(core, STAT_NO_MEMORY);
+    }
+}

@@ -1,0 +1,21 @@
+/* stream.h - relaying event streams: nothing goes to the client before the first real content
+ * (the commit barrier), whole events after it, and never a clean end on half an answer. */
+#ifndef ENGINE_STREAM_H
+#define ENGINE_STREAM_H
+
+#include "engine/stats.h"
+
+struct core;
+struct exchange;
+
+/* Body bytes of a stream. False when the attempt or the exchange ended in it. */
+MUST_USE bool stream_feed(struct core *core, struct exchange *x, struct bytes piece);
+/* The provider's body ended. clean: as its framing said. */
+void stream_end(struct core *core, struct exchange *x, bool clean);
+/* End a committed stream with an error event in the client's dialect, without any sign of a
+ * good end. text: what happened. */
+void stream_break(struct core *core, struct exchange *x, enum close_why why, const char *text);
+/* The client has waited long: send the head if it has not gone, and a comment line. */
+void stream_keep_awake(struct core *core, struct exchange *x);
+
+#endif
