@@ -1,0 +1,25 @@
+/* auth.h - client keys on a core: a presented secret is hashed and looked up in a table of the
+ * core's own, whose entries hold for one policy generation; a miss reads the store in place,
+ * in a transaction that ends within the call. Unknown keys meet the filter first. */
+#ifndef ENGINE_AUTH_H
+#define ENGINE_AUTH_H
+
+#include "store/keys.h"
+
+struct auth;
+struct core;
+struct http_head;
+
+/* Make a core's table (boot, heap). NULL: out of memory or no reader slot in the store. */
+struct auth *auth_make(struct db *db);
+/* The view of a key by its hash; NULL: unknown, expired, or the store failed. Borrows until the
+ * next call on this core. */
+const struct key_view *auth_find(struct core *core, const uint8_t hash[STORE_KEY_HASH]);
+/* Find the secret a head presents (Authorization: Bearer, x-api-key, x-goog-api-key, api-key),
+ * hash it. False: none, or two that differ; *why then says which (static text). */
+MUST_USE bool auth_hash(const struct http_head *head, uint8_t hash[STORE_KEY_HASH],
+                        const char **why);
+/* Is there a folded or not yet folded request of this key with this id? */
+bool auth_request_known(struct core *core, store_id key, const char *id, size_t len);
+
+#endif

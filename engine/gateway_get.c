@@ -1,0 +1,287 @@
+/* gateway_get.c - the data plane's small answers: models, key, health, feedback. */
+#include "engine/auth.h"
+#include "engine/book.h"
+#include "engine/clock.h"
+#include "engine/conn.h"
+#include "engine/core.h"
+#include "engine/engine.h"
+#include "engine/exchange.h"
+#include "engine/gateway.h"
+#include "engine/reply.h"
+#include "engine/tables.h"
+#include "net/http.h"
+#include "net/json.h"
+#include "net/jsonw.h"
+
+#include <stdio.h>
+
+enum { MODEL_JSON_MAX = 1024, TURN_NS_MAX = 1000000000 };
+
+static const char *const price_names[PRICE_KINDS] = {
+    [PRICE_INPUT] = "input", [PRICE_CACHED] = "cached", [PRICE_CACHE_WRITE] = "cache_write",
+    [PRICE_CACHE_WRITE_1H] = "cache_write_1h", [PRICE_OUTPUT] = "output",
+    [PRICE_AUDIO_INPUT] = "audio_input", [PRICE_AUDIO_OUTPUT] = "audio_output",
+    [PRICE_IMAGE_INPUT] = "image_input",
+};
+
+static void put_price(struct jsonw *w, const struct price *p)
+{
+    jsonw_object(w);
+    for (unsigned k = 0; k <= PRICE_OUTPUT; k++) {
+        jsonw_key(w, price_names[k]);
+        jsonw_fixed_text(w, p->kind[k], 6);  /* pico per token = micro per million */
+    }
+    if (p->request) {
+        jsonw_key(w, "request");
+        jsonw_fixed_text(w, p->request, 12);
+    }
+    jsonw_object_end(w);
+}
+
+static void put_abilities(struct jsonw *w, unsigned abilities)
+{
+    static const char *const names[] = {"tools", "vision", "json_schema", "reasoning"};
+    jsonw_array(w);
+    for (unsigned i = 0; i < COUNT(names); i++) {
+        if (abilities & 1u << i) jsonw_text(w, names[i]);
+    }
+    jsonw_array_end(w);
+}
+
+static void put_model(struct jsonw *w, const struct catalog *cat, uint32_t idx, uint64_t unix_s)
+{
+    const struct catalog_model *m = &cat->model[idx];
+    const struct price *p = price_at(&m->price, unix_s);
+    jsonw_object(w);
+    jsonw_key(w, "id"), jsonw_text(w, m->id);
+    jsonw_key(w, "object"), jsonw_text(w, "model");
+    jsonw_key(w, "created"), jsonw_int(w, 0);
+    jsonw_key(w, "owned_by"), jsonw_text(w, cat->provider[m->provider].name);
+    jsonw_key(w, "price");
+    if (p && p->known) put_price(w, p);
+    else jsonw_null(w);
+    jsonw_key(w, "context");
+    if (m->context) jsonw_uint(w, m->context);
+    else jsonw_null(w);
+    jsonw_key(w, "max_output");
+    if (m->max_output) jsonw_uint(w, m->max_output);
+    else jsonw_null(w);
+    jsonw_key(w, "supports"), put_abilities(w, m->abilities);
+    jsonw_object_end(w);
+}
+
+static bool allowed(const struct key_view *key, const char *id)
+{
+    enum unit_kind level;
+    return keys_allow(key, id, strlen(id), &level);
+}
+
+static void one_model(struct core *core, struct conn *c, const struct key_view *key,
+                      struct bytes id, const char *request_id)
+{
+    const struct catalog *cat = core->tables->catalog;
+    char text[MODEL_JSON_MAX], name[CATALOG_NAME_MAX * 3];
+    int64_t len = id.len < sizeof name ? http_percent_decode(id, name) : -1;
+    int32_t idx = len > 0 ? catalog_find(cat, (struct bytes){name, (size_t)len}) : -1;
+    uint32_t first, count;
+    if (idx < 0 && len > 0 && catalog_bare(cat, (struct bytes){name, (size_t)len}, &first, &count)) {
+        idx = (int32_t)cat->by_bare[first];
+    }
+    if (idx < 0 || !allowed(key, cat->model[idx].id)) {
+        (void)snprintf(text, sizeof text, "the model '%.*s' does not exist here",
+                       (int)(id.len < 128 ? id.len : 128), id.ptr);
+        stat_add(&core->stats.closes[CLOSE_MODEL_UNKNOWN], 1);
+        reply_error(core, c, NULL, request_id, CLOSE_MODEL_UNKNOWN, text, "model");
+        return;
+    }
+    struct jsonw w;
+    jsonw_init(&w, text, sizeof text);
+    put_model(&w, cat, (uint32_t)idx, core->unix_ns / 1000000000u);
+    reply_body(core, c, NULL, request_id, 200, BYTES("application/json"),
+               (struct bytes){text, w.len}, (struct bytes){0});
+}
+
+void gateway_models(struct core *core, struct conn *c, const struct key_view *key,
+                    struct bytes id, const char *request_id)
+{
+    if (id.len) {
+        one_model(core, c, key, id, request_id);
+        return;
+    }
+    const struct catalog *cat = core->tables->catalog;
+    struct chain list = {0};
+    bool ok = chain_copy(&core->mem, &list, BYTES("{\"object\":\"list\",\"data\":["));
+    bool some = false;
+    for (uint32_t i = 0; ok && i < cat->model_count; i++) {
+        if (!allowed(key, cat->model[i].id)) continue;
+        char text[MODEL_JSON_MAX];
+        struct jsonw w;
+        jsonw_init(&w, text + 1, sizeof text - 1);
+        put_model(&w, cat, i, core->unix_ns / 1000000000u);
+        text[0] = ',';
+        ok = chain_copy(&core->mem, &list, (struct bytes){text + !some, w.len + some});
+        some = true;
+    }
+    ok = ok && chain_copy(&core->mem, &list, BYTES("]}"));
+    char head[1024];
+    struct http_out o = {.out = head, .room = sizeof head};
+    http_out_status(&o, 200);
+    http_out_field(&o, BYTES("content-type"), BYTES("application/json"));
+    http_out_number(&o, BYTES("content-length"), list.bytes);
+    http_out_field(&o, BYTES("x-request-id"), bytes_of(request_id));
+    http_out_end(&o);
+    ok = ok && chain_copy(&core->mem, &c->out, (struct bytes){head, o.len});
+    if (!ok) {
+        chain_drop(&core->mem, &list);
+        c->close_after = true;
+        reply_error(core, c, NULL, request_id, CLOSE_OVERLOADED, NULL, NULL);
+        return;
+    }
+    if (c->head_only) chain_drop(&core->mem, &list);
+    else chain_move(&core->mem, &c->out, &list);
+    conn_dirty(core, c);
+}
+
+void gateway_key(struct core *core, struct conn *c, const struct key_view *key,
+                 const char *request_id)
+{
+    static const char *const names[] = {"organization", "department", "team", "member", "key"};
+    char text[MODEL_JSON_MAX], id[STORE_ID_TEXT_MAX];
+    struct jsonw w;
+    jsonw_init(&w, text, sizeof text);
+    jsonw_object(&w);
+    for (unsigned i = 0; i < UNIT_KINDS; i++) {
+        store_id_text(key->path.unit[i], id);
+        jsonw_key(&w, names[i]);
+        if (id[0]) jsonw_text(&w, id);
+        else jsonw_null(&w);
+    }
+    jsonw_key(&w, "limits");  /* budgets are not in this release: no layer has one */
+    jsonw_array(&w);
+    jsonw_array_end(&w);
+    jsonw_object_end(&w);
+    reply_body(core, c, NULL, request_id, 200, BYTES("application/json"),
+               (struct bytes){text, w.len}, (struct bytes){0});
+}
+
+/* The first thing that keeps the process from being healthy or ready; NULL: all is well. */
+static const char *trouble(const struct core *core, bool ready)
+{
+    const struct engine *e = core->engine;
+    uint64_t now = clock_now_ns();
+    for (uint32_t i = 0; i < e->core_count; i++) {
+        uint64_t turned = stat_get(&e->core[i]->stats.turned_ns);
+        if (e->core[i] != core && turned + TURN_NS_MAX < now) return "a core has not turned";
+    }
+    if (!ready) return NULL;
+    if (atomic_load_explicit(&e->draining, memory_order_acquire)) return "draining";
+    if (!atomic_load_explicit(&e->ledger_ok, memory_order_acquire)) {
+        return "the ledger cannot commit";
+    }
+    return NULL;
+}
+
+void gateway_health(struct core *core, struct conn *c, bool ready, const char *request_id)
+{
+    const char *why = trouble(core, ready);
+    struct bytes body = why ? bytes_of(why) : BYTES("ok");
+    reply_body(core, c, NULL, request_id, why ? 503 : 200, BYTES("text/plain"), body,
+               (struct bytes){0});
+}
+
+/* --- feedback --- */
+
+struct feedback { char id[65]; size_t id_len; int64_t score; };
+
+/* A JSON number 0..1 as 0..10000; -1 for anything else. */
+static int64_t score_of(struct bytes text)
+{
+    if (text.len == 0 || (*text.ptr != '0' && *text.ptr != '1')) return -1;
+    int64_t value = (*text.ptr - '0') * 10000;
+    if (text.len == 1) return value;
+    if (text.ptr[1] != '.') return -1;
+    int64_t unit = 1000;
+    for (size_t i = 2; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9') return -1;
+        value += (text.ptr[i] - '0') * unit;
+        unit /= 10;
+    }
+    return value <= 10000 ? value : -1;
+}
+
+/* Take one member; NULL, or what is wrong. */
+static const char *take_member(struct feedback *f, struct bytes key, const struct json_token *t)
+{
+    if (bytes_eq(key, BYTES("request_id"))) {
+        if (f->id_len) return "request_id appears twice";
+        if (t->type != JSON_STRING || t->escaped || t->text.len == 0 || t->text.len > 64) {
+            return "request_id must be the x-request-id of an answer";
+        }
+        memcpy(f->id, t->text.ptr, t->text.len);
+        f->id_len = t->text.len;
+        return NULL;
+    }
+    if (!bytes_eq(key, BYTES("score"))) return "only request_id and score are known here";
+    if (f->score >= 0) return "score appears twice";
+    f->score = t->type == JSON_NUMBER ? score_of(t->text) : -1;
+    return f->score < 0 ? "score must be a number from 0 to 1" : NULL;
+}
+
+static const char *read_feedback(struct bytes body, struct feedback *f)
+{
+    struct json j;
+    struct json_token t;
+    char key_text[32];
+    struct bytes key = {key_text, 0};
+    json_init(&j, 4);
+    enum net_rc rc;
+    while ((rc = json_next(&j, &body, &t)) == NET_OK) {
+        const char *wrong = NULL;
+        if (t.depth == 0 && t.type != JSON_OBJECT && t.type != JSON_OBJECT_END) {
+            wrong = "the body must be an object";
+        } else if (t.type == JSON_KEY) {
+            key.len = t.text.len < sizeof key_text ? t.text.len : sizeof key_text;
+            memcpy(key_text, t.text.ptr, key.len);
+        } else if (t.depth == 1) {
+            wrong = take_member(f, key, &t);
+        }
+        if (wrong) return wrong;
+    }
+    if (rc == NET_BAD || json_finish(&j, &t) != NET_DONE) return "the body is not valid JSON";
+    if (!f->id_len) return "request_id is missing";
+    return f->score < 0 ? "score is missing" : NULL;
+}
+
+void gateway_feedback(struct core *core, struct exchange *x)
+{
+    char body[4096];
+    struct feedback f = {.score = -1};
+    assert(x->body.bytes <= sizeof body);
+    size_t len = (size_t)x->body.bytes;
+    chain_read(&core->mem, &x->body, 0, body, len);
+    const char *wrong = read_feedback((struct bytes){body, len}, &f);
+    if (wrong) {
+        exchange_fail(core, x, CLOSE_REQUEST_BAD, wrong, NULL);
+        return;
+    }
+    store_id key = x->rec.path[UNIT_KEY];
+    if (!auth_request_known(core, key, f.id, f.id_len)) {
+        exchange_fail(core, x, CLOSE_FEEDBACK_UNKNOWN, NULL, "request_id");
+        return;
+    }
+    struct record r = x->rec;
+    r.kind = RECORD_FEEDBACK;
+    r.status = (uint16_t)f.score;
+    memset(r.request_id, 0, sizeof r.request_id);
+    memcpy(r.request_id, f.id, f.id_len);
+    if (!journal_feedback(core->journal, &r)) {
+        exchange_fail(core, x, CLOSE_LEDGER_GONE, NULL, NULL);
+        return;
+    }
+    book_end(core, x, CLOSE_DONE, 204);
+    char id[65] = {0};
+    memcpy(id, x->rec.request_id, 64);
+    reply_body(core, x->c, NULL, id, 204, (struct bytes){0}, (struct bytes){0},
+               (struct bytes){0});
+    exchange_finish(core, x, false);
+}
