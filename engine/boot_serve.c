@@ -1,0 +1,403 @@
+/* boot_serve.c - `weir serve` from the configuration to the exit status.
+ * Order: configuration, DATA (lock, recovery), listeners, threads, ready; at the end the
+ * reverse: cores drain, the store folds, the lock is given back. */
+#include "engine/boot.h"
+#include "engine/clock.h"
+#include "engine/conf.h"
+#include "engine/core.h"
+#include "engine/engine.h"
+#include "engine/front.h"
+#include "engine/heap.h"
+#include "engine/keeper.h"
+#include "engine/log.h"
+#include "engine/look.h"
+#include "engine/tables.h"
+#include "store/fold.h"
+#include "store/journal.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    JOURNAL_RECORDS = 32768,         /* per core: 16 MiB */
+    TLS_POOL_BYTES = 64 << 20,
+    LOOP_NS = 50000000,
+};
+
+struct server {
+    struct engine engine;
+    struct boot_options options;
+    struct conf_report report;
+    pthread_t thread[ENGINE_CORES_MAX + 1];
+    int listen_fd[CONF_LISTEN_MAX][ENGINE_CORES_MAX];
+    char bound[CONF_LISTEN_MAX][300], admin_bound[300];
+    uint32_t listen_count;
+    uint64_t drain_ns;
+    pthread_mutex_t reload_lock;
+    _Atomic int failed;              /* -errno of a ring, once */
+    bool pinned;
+};
+
+static int fail(const char *what, const char *why)
+{
+    (void)fprintf(stderr, "error: %s: %s\n", what, why);
+    return 1;
+}
+
+static const char *environment(const char *name) { return getenv(name); }
+
+static bool load(struct server *s, struct conf **conf)
+{
+    bool ok = conf_load(s->options.config, environment, conf, &s->report);
+    if (s->report.len) (void)fputs(s->report.text, stderr);
+    if (!ok) return false;
+    const struct boot_options *o = &s->options;
+    if (o->data) (void)snprintf((*conf)->data, sizeof (*conf)->data, "%s", o->data);
+    if (o->admin) {
+        (void)snprintf((*conf)->admin.address, sizeof (*conf)->admin.address, "%s", o->admin);
+    }
+    if (o->listen) {
+        (*conf)->listen_count = 1;
+        (void)snprintf((*conf)->listen[0].address, sizeof (*conf)->listen[0].address, "%s",
+                       o->listen);
+    }
+    if (o->cores) (*conf)->cores = o->cores;
+    return true;
+}
+
+/* --- reload --- */
+
+/* Settings that take a restart: the file is good, but they do not change now. */
+static void restart_notes(const struct conf *now, const struct conf *next)
+{
+    bool listens = now->listen_count != next->listen_count ||
+                   strcmp(now->admin.address, next->admin.address) != 0;
+    for (uint32_t i = 0; !listens && i < now->listen_count; i++) {
+        listens = strcmp(now->listen[i].address, next->listen[i].address) != 0;
+    }
+    if (listens) (void)fprintf(stderr, "warning: listen: needs a restart\n");
+    if (now->cores != next->cores) (void)fprintf(stderr, "warning: cores: needs a restart\n");
+    if (strcmp(now->data, next->data) != 0) {
+        (void)fprintf(stderr, "warning: data: needs a restart\n");
+    }
+    if (now->limit_memory != next->limit_memory) {
+        (void)fprintf(stderr, "warning: limits.memory: needs a restart\n");
+    }
+}
+
+static bool reload(void *arg, char *text, size_t room)
+{
+    struct server *s = arg;
+    (void)pthread_mutex_lock(&s->reload_lock);
+    struct conf *conf = NULL;
+    bool ok = load(s, &conf);
+    (void)snprintf(text, room, "%s", s->report.text);
+    if (ok) {
+        struct tables *now = atomic_load_explicit(&s->engine.tables, memory_order_acquire);
+        restart_notes(now->conf, conf);
+        struct tables *next = tables_make(conf, &s->engine.hosts, now);
+        if (next) {
+            boot_publish(&s->engine, next);
+        } else {
+            (void)snprintf(text, room, "out of memory, or too many provider addresses");
+            conf_free(conf);
+            ok = false;
+        }
+    }
+    (void)fprintf(stderr, ok ? "reloaded\n" : "error: reload refused, the old one stays\n");
+    (void)pthread_mutex_unlock(&s->reload_lock);
+    return ok;
+}
+
+/* --- threads --- */
+
+static void on_ready(struct core *core, int rc, void *arg)
+{
+    struct server *s = arg;
+    (void)core;
+    if (rc < 0) atomic_store_explicit(&s->failed, rc, memory_order_release);
+    atomic_fetch_add_explicit(&s->engine.ready, 1, memory_order_release);
+}
+
+struct core_arg { struct server *s; struct core *core; };
+
+static void *core_main(void *arg)
+{
+    struct core_arg a = *(struct core_arg *)arg;
+    free(arg);
+    if (a.core->role == ROLE_GATEWAY && a.s->pinned) {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        CPU_SET(a.core->idx, &set);
+        (void)pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+    }
+    if (a.core->role == ROLE_ADMIN) heap_join();
+    int rc = core_run(a.core, on_ready, a.s);
+    if (rc < 0) atomic_store_explicit(&a.s->failed, rc, memory_order_release);
+    return NULL;
+}
+
+static bool start_core(struct server *s, struct core *core, uint32_t slot)
+{
+    struct core_arg *arg = calloc(1, sizeof *arg);
+    if (!arg) return false;
+    *arg = (struct core_arg){s, core};
+    return pthread_create(&s->thread[slot], NULL, core_main, arg) == 0;
+}
+
+static bool make_core(struct server *s, const struct conf *conf, uint32_t idx, bool admin)
+{
+    struct engine *e = &s->engine;
+    struct core_limits limits;
+    uint64_t lowered = 0;
+    struct core *core = calloc(1, sizeof *core);
+    boot_limits(conf, e->core_count, admin, &limits, &lowered);
+    if (lowered && idx == 0) {
+        (void)fprintf(stderr, "warning: limits.connections: lowered to %llu, "
+                      "what the descriptor limit allows\n", (unsigned long long)lowered);
+    }
+    if (!core || !core_init(core, e, idx, admin ? ROLE_ADMIN : ROLE_GATEWAY, &limits)) {
+        return false;
+    }
+    if (admin) {
+        e->admin = core;
+        return true;
+    }
+    char why[256];
+    core->log = log_ring_make();
+    e->core[idx] = core;
+    enum store_rc rc = journal_open(e->db->dir, idx, limits.exchanges, JOURNAL_RECORDS,
+                                    &e->journal[idx], why);
+    if (rc != STORE_OK) (void)fail("journal", why);
+    core->journal = e->journal[idx];
+    for (uint32_t i = 0; i < s->listen_count; i++) {
+        core->listen_fd[core->listen_count++] = s->listen_fd[i][idx];
+    }
+    return rc == STORE_OK && core->log;
+}
+
+/* --- start --- */
+
+static bool open_store(struct server *s, const struct conf *conf)
+{
+    struct engine *e = &s->engine;
+    uint64_t recovered = 0, interrupted = 0;
+    e->db = calloc(1, sizeof *e->db);
+    if (!e->db) return false;
+    if (db_open(e->db, conf->data, 0) != STORE_OK) {
+        (void)fail("data", e->db->why);
+        return false;
+    }
+    if (fold_recover(e->db, CLOSE_INTERRUPTED, &recovered, &interrupted) != STORE_OK) {
+        (void)fail("recovery", e->db->why);
+        return false;
+    }
+    if (e->db->why[0]) (void)fprintf(stderr, "warning: %s\n", e->db->why);
+    if (recovered) {
+        (void)fprintf(stderr, "recovered %llu records of an earlier run, %llu of them cut off\n",
+                      (unsigned long long)recovered, (unsigned long long)interrupted);
+    }
+    return true;
+}
+
+static bool bind_all(struct server *s, const struct conf *conf)
+{
+    char why[256];
+    struct engine *e = &s->engine;
+    for (uint32_t i = 0; i < conf->listen_count; i++) {
+        const char *address = conf->listen[i].address;
+        if (boot_listen(address, e->core_count, s->listen_fd[i], s->bound[i],
+                        sizeof s->bound[i], why) < 0) {
+            (void)fprintf(stderr, "error: cannot listen on %s: %s\n", address, why);
+            return false;
+        }
+        s->listen_count++;
+    }
+    if (boot_listen(conf->admin.address, 1, &e->admin->listen_fd[0], s->admin_bound,
+                    sizeof s->admin_bound, why) < 0) {
+        (void)fprintf(stderr, "error: cannot listen on %s: %s\n", conf->admin.address, why);
+        return false;
+    }
+    e->admin->listen_count = 1;
+    return true;
+}
+
+static void wait_ready(struct server *s)
+{
+    struct timespec pause = {.tv_nsec = 200000};
+    while (atomic_load_explicit(&s->engine.ready, memory_order_acquire) <=
+           s->engine.core_count) {
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+static const char *ring_trouble(int rc)
+{
+    switch (-rc) {
+    case EPERM: case EACCES:
+        return "io_uring is forbidden here (kernel.io_uring_disabled, or a container's policy)";
+    case ENOSYS: return "the kernel has no io_uring that suffices: Linux 6.1 or newer is needed";
+    case ENOMEM: return "out of memory, or RLIMIT_MEMLOCK is too low";
+    default: return strerror(-rc);
+    }
+}
+
+static bool start_threads(struct server *s, const struct conf *conf)
+{
+    struct engine *e = &s->engine;
+    for (uint32_t i = 0; i < e->core_count; i++) {
+        if (!make_core(s, conf, i, false)) return false;
+    }
+    e->metrics = metrics_make();
+    e->front = front_make(e);
+    if (!e->metrics || !e->front) return false;
+    for (uint32_t i = 0; i <= e->core_count; i++) {
+        struct core *core = i < e->core_count ? e->core[i] : e->admin;
+        if (!start_core(s, core, i)) return false;
+    }
+    wait_ready(s);
+    int rc = atomic_load_explicit(&s->failed, memory_order_acquire);
+    if (rc < 0) {
+        (void)fail("ring", ring_trouble(rc));
+        return false;
+    }
+    e->keeper = keeper_start(e);
+    return e->keeper != NULL;
+}
+
+static void announce(const struct server *s, const char *secret)
+{
+    const struct engine *e = &s->engine;
+    for (uint32_t i = 0; i < s->listen_count; i++) {
+        (void)printf("listening on http://%s\n", s->bound[i]);
+    }
+    (void)printf("admin on http://%s\n", s->admin_bound);
+    if (e->admin_token[0]) (void)printf("admin token in %s/admin.token\n", e->db->dir);
+    if (secret[0]) (void)printf("first start: made an organization, a member and a key: %s\n",
+                                secret);
+    const struct tables *t = atomic_load_explicit(&e->tables, memory_order_acquire);
+    (void)printf("%u providers, %u models, %u cores: ready\n", t->catalog->provider_count,
+                 t->catalog->model_count, e->core_count);
+    (void)fflush(stdout);
+}
+
+/* --- the main loop and the end --- */
+
+static void drain_logs(struct server *s)
+{
+    for (uint32_t i = 0; i < s->engine.core_count; i++) {
+        (void)log_drain(s->engine.core[i]->log, STDOUT_FILENO);
+    }
+}
+
+static void main_loop(struct server *s, const sigset_t *set)
+{
+    char *text = calloc(1, sizeof s->report.text);
+    struct timespec pause = {.tv_nsec = LOOP_NS};
+    while (atomic_load_explicit(&s->failed, memory_order_acquire) == 0) {
+        int sig = sigtimedwait(set, NULL, &pause);
+        if (sig == SIGHUP && text) (void)reload(s, text, sizeof s->report.text);
+        if (sig == SIGTERM || sig == SIGINT) break;
+        drain_logs(s);
+        boot_collect(&s->engine);
+    }
+    free(text);
+}
+
+static bool cores_ended(struct server *s)
+{
+    struct timespec now = {0};
+    for (uint32_t i = 0; i < s->engine.core_count; i++) {
+        if (!s->thread[i]) continue;
+        if (pthread_timedjoin_np(s->thread[i], NULL, &now) != 0) return false;
+        s->thread[i] = 0;
+    }
+    return true;
+}
+
+static int end(struct server *s, const sigset_t *set)
+{
+    struct engine *e = &s->engine;
+    uint64_t until = clock_now_ns() + s->drain_ns;
+    struct timespec pause = {.tv_nsec = 10000000};
+    atomic_store_explicit(&e->draining, true, memory_order_release);
+    for (uint32_t i = 0; i < e->core_count; i++) core_wake(e->core[i]);
+    while (!cores_ended(s)) {
+        int sig = sigtimedwait(set, NULL, &pause);
+        bool again = sig == SIGTERM || sig == SIGINT;
+        if (again || clock_now_ns() > until) {
+            atomic_store_explicit(&e->killed, true, memory_order_release);
+            for (uint32_t i = 0; i < e->core_count; i++) core_wake(e->core[i]);
+        }
+        drain_logs(s);
+    }
+    bool clean = keeper_stop(e->keeper);
+    atomic_store_explicit(&e->killed, true, memory_order_release);
+    core_wake(e->admin);
+    (void)pthread_join(s->thread[e->core_count], NULL);
+    drain_logs(s);
+    for (uint32_t i = 0; i < e->core_count; i++) journal_close(e->journal[i]);
+    uint64_t recovered, interrupted;      /* what a kill left running is booked now */
+    if (clean && fold_recover(e->db, CLOSE_INTERRUPTED, &recovered, &interrupted) != STORE_OK) {
+        clean = false;
+    }
+    if (!clean) (void)fail("ledger", e->db->why);
+    return clean && atomic_load(&s->failed) == 0 ? 0 : 1;
+}
+
+static bool prepare(struct server *s, struct conf *conf)
+{
+    struct engine *e = &s->engine;
+    char why[1400];
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    e->core_count = conf->cores ? conf->cores : cpus > 0 ? (uint32_t)cpus : 1;
+    s->pinned = e->core_count <= (uint32_t)(cpus > 0 ? cpus : 1);
+    s->drain_ns = conf->drain_ns;
+    e->started_ns = clock_now_ns();
+    e->started_unix_ns = clock_unix_ns();
+    e->ledger_ok = true;
+    e->reload = reload;
+    e->reload_arg = s;
+    struct tables *tables = tables_make(conf, &e->hosts, NULL);
+    if (!tables || !heap_boot(TLS_POOL_BYTES)) {
+        (void)fail("start", "out of memory");
+        return false;
+    }
+    atomic_store_explicit(&e->tables, tables, memory_order_release);
+    if (!make_core(s, conf, e->core_count, true) || !bind_all(s, conf)) return false;
+    if (!open_store(s, conf)) return false;
+    if (boot_token(e, conf, why, sizeof why)) return true;
+    (void)fail("admin token", why);
+    return false;
+}
+
+int boot_serve(const struct boot_options *options)
+{
+    struct server *s = calloc(1, sizeof *s);
+    struct conf *conf = NULL;
+    char secret[64];
+    sigset_t set;
+    if (!s) return fail("start", "out of memory");
+    s->options = *options;
+    (void)pthread_mutex_init(&s->reload_lock, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGHUP);
+    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+    if (!load(s, &conf) || !prepare(s, conf)) return 1;
+    if (!boot_first_start(&s->engine, secret)) return fail("store", s->engine.db->why);
+    if (!start_threads(s, conf)) return 1;
+    announce(s, secret);
+    explicit_bzero(secret, sizeof secret);
+    main_loop(s, &set);
+    int status = end(s, &set);
+    db_close(s->engine.db);
+    return status;
+}

@@ -1,0 +1,152 @@
+/* keeper.c - see keeper.h. A commit that fails closes admission (ledger_ok) and is tried again;
+ * records stay in the journals meanwhile. */
+#include "engine/keeper.h"
+#include "engine/clock.h"
+#include "engine/conf.h"
+#include "engine/engine.h"
+#include "engine/front.h"
+#include "engine/heap.h"
+#include "engine/look.h"
+#include "engine/stats.h"
+#include "engine/tables.h"
+#include "store/fold.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum {
+    GROUP_MS = 50,                 /* architecture.md section 5: the group-commit interval */
+    FOLD_MAX = 8192,               /* records in one transaction */
+    EXPIRE_S = 60, EXPIRE_MAX = 2000,
+    RESOLVE_S = 30,                /* refresh names this often */
+};
+
+struct keeper {
+    struct engine *engine;
+    pthread_t store, worker, resolver;
+    _Atomic bool stop_store, stop_rest;
+    uint64_t folded_ns, expired_ns;
+    bool clean;
+};
+
+static void visit(const struct record *r, void *arg)
+{
+    struct engine *e = arg;
+    metrics_see(e->metrics, r);
+    front_row(e, r);
+}
+
+/* Fold everything that is there. False: the store failed. */
+static bool fold_all(struct keeper *k)
+{
+    struct engine *e = k->engine;
+    uint64_t folded = 0;
+    do {
+        enum store_rc rc = fold_step(e->db, e->journal, e->core_count, FOLD_MAX, visit, e,
+                                     &folded);
+        bool ok = rc == STORE_OK;
+        if (!ok && atomic_load_explicit(&e->ledger_ok, memory_order_relaxed)) {
+            (void)fprintf(stderr, "error: the ledger cannot commit: %s\n", e->db->why);
+        }
+        atomic_store_explicit(&e->ledger_ok, ok, memory_order_release);
+        if (!ok) return false;
+    } while (folded == FOLD_MAX);
+    atomic_store_explicit(&e->ledger_lag_since_ns, clock_now_ns(), memory_order_relaxed);
+    return true;
+}
+
+static void expire(struct keeper *k)
+{
+    struct engine *e = k->engine;
+    struct tables *t = atomic_load_explicit(&e->tables, memory_order_acquire);
+    tables_pin(t, e->core_count + 2);
+    uint64_t now = clock_unix_ns(), deleted = 0;
+    uint64_t rows = t->conf->retain_requests_ns, hours = t->conf->retain_aggregates_ns;
+    tables_unpin(t, e->core_count + 2);
+    enum store_rc rc = fold_expire(e->db, rows && rows < now ? now - rows : 0,
+                                   hours && hours < now ? now - hours : 0, EXPIRE_MAX,
+                                   &deleted);
+    if (rc != STORE_OK) (void)fprintf(stderr, "warning: expiry failed: %s\n", e->db->why);
+    bool more = rc == STORE_OK && deleted >= EXPIRE_MAX;
+    k->expired_ns = more ? 0 : clock_now_ns();
+}
+
+static void *store_main(void *arg)
+{
+    struct keeper *k = arg;
+    struct admin_front *f = k->engine->front;
+    heap_join();
+    while (!atomic_load_explicit(&k->stop_store, memory_order_acquire)) {
+        front_wait(&f->change, GROUP_MS);
+        front_run(k->engine, &f->change);
+        uint64_t now = clock_now_ns();
+        if (now - k->folded_ns >= GROUP_MS * 1000000ull) {
+            (void)fold_all(k);
+            k->folded_ns = now;
+        }
+        if (now - k->expired_ns >= EXPIRE_S * 1000000000ull) expire(k);
+    }
+    front_run(k->engine, &f->change);
+    k->clean = fold_all(k);
+    heap_leave();
+    return NULL;
+}
+
+static void *worker_main(void *arg)
+{
+    struct keeper *k = arg;
+    struct admin_front *f = k->engine->front;
+    heap_join();
+    while (!atomic_load_explicit(&k->stop_rest, memory_order_acquire)) {
+        front_wait(&f->look, 1000);
+        front_run(k->engine, &f->look);
+    }
+    heap_leave();
+    return NULL;
+}
+
+static void *resolver_main(void *arg)
+{
+    struct keeper *k = arg;
+    struct hosts *h = &k->engine->hosts;
+    while (!atomic_load_explicit(&k->stop_rest, memory_order_acquire)) {
+        uint32_t count = atomic_load_explicit(&h->count, memory_order_acquire);
+        uint64_t now = clock_now_ns();
+        for (uint32_t i = 0; i < count; i++) {
+            struct host *at = h->at[i];
+            uint64_t last = atomic_load_explicit(&at->resolved_ns, memory_order_relaxed);
+            bool due = last == 0 || now - last > RESOLVE_S * 1000000000ull;
+            if (!at->literal && due) (void)host_resolve(at, now);
+        }
+        struct timespec pause = {.tv_nsec = 200000000};
+        (void)nanosleep(&pause, NULL);
+    }
+    return NULL;
+}
+
+struct keeper *keeper_start(struct engine *engine)
+{
+    struct keeper *k = calloc(1, sizeof *k);
+    if (!k) return NULL;
+    k->engine = engine;
+    k->expired_ns = clock_now_ns();
+    bool ok = pthread_create(&k->store, NULL, store_main, k) == 0 &&
+              pthread_create(&k->worker, NULL, worker_main, k) == 0 &&
+              pthread_create(&k->resolver, NULL, resolver_main, k) == 0;
+    return ok ? k : NULL;  /* the caller ends the process */
+}
+
+bool keeper_stop(struct keeper *k)
+{
+    struct admin_front *f = k->engine->front;
+    atomic_store_explicit(&k->stop_rest, true, memory_order_release);
+    front_poke(&f->look);
+    (void)pthread_join(k->worker, NULL);
+    (void)pthread_detach(k->resolver);   /* may hang in getaddrinfo; ends with the process */
+    atomic_store_explicit(&k->stop_store, true, memory_order_release);
+    front_poke(&f->change);
+    (void)pthread_join(k->store, NULL);
+    return k->clean;                     /* k itself stays: the resolver may still look at it */
+}

@@ -1,0 +1,18 @@
+/* keeper.h - the threads beside the cores: the store thread (folds journals into LMDB in group
+ * commits, runs admin changes, expires old rows), the worker (admin reads), the resolver. */
+#ifndef ENGINE_KEEPER_H
+#define ENGINE_KEEPER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct engine;
+struct keeper;
+
+/* Start all three. NULL: a thread could not be made. */
+struct keeper *keeper_start(struct engine *engine);
+/* Stop the worker and resolver, fold what is left, stop the store thread. Cores have ended.
+ * takes k. False: records remain in the journals (they are folded at the next start). */
+bool keeper_stop(struct keeper *k);
+
+#endif

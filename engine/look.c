@@ -1,0 +1,164 @@
+/* look.c - the engine as the admin API sees it: providers, models, secrets. Runs on the worker
+ * and store threads. */
+#include "engine/look.h"
+#include "engine/admin/admin.h"
+#include "engine/clock.h"
+#include "engine/conf.h"
+#include "engine/core.h"
+#include "engine/engine.h"
+#include "engine/rand.h"
+#include "engine/reply.h"
+#include "engine/tables.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void look_secret(char *out)
+{
+    static const char letters[] =
+        "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    memcpy(out, "sk-weir-", 8);
+    size_t len = 8;
+    while (len < 8 + 43) {
+        uint8_t bytes[64];
+        rand_secret(bytes, sizeof bytes);
+        for (size_t i = 0; i < sizeof bytes && len < 8 + 43; i++) {
+            if (bytes[i] < 248) out[len++] = letters[bytes[i] % 62];  /* 248 = 4 x 62: no bias */
+        }
+    }
+    out[len] = 0;
+}
+
+/* The newest version, pinned under a number of the worker's own so that main keeps it. */
+static struct tables *borrow_tables(struct engine *e)
+{
+    struct tables *t = atomic_load_explicit(&e->tables, memory_order_acquire);
+    tables_pin(t, e->core_count + 1);
+    return t;
+}
+
+static void return_tables(struct engine *e, struct tables *t)
+{
+    tables_unpin(t, e->core_count + 1);
+}
+
+static const char *breaker_name(enum breaker_state s)
+{
+    return s == BREAKER_CLOSED ? "closed" : s == BREAKER_OPEN ? "open" : "half_open";
+}
+
+static enum breaker_state worst_key(const struct tables *t, uint32_t provider, uint64_t now_ms)
+{
+    enum breaker_state best = BREAKER_OPEN;
+    unsigned count = t->catalog->provider[provider].key_count;
+    if (count == 0) return BREAKER_CLOSED;
+    for (unsigned k = 0; k < count; k++) {
+        enum breaker_state s = breaker_look(&t->key_word[provider][k], now_ms);
+        if (s == BREAKER_CLOSED) best = s;
+    }
+    return best;
+}
+
+static void put_providers(void *arg, struct jsonw *w)
+{
+    struct engine *e = arg;
+    struct tables *t = borrow_tables(e);
+    uint64_t now_ms = clock_now_ns() / 1000000;
+    jsonw_object(w);
+    jsonw_key(w, "data");
+    jsonw_array(w);
+    for (uint32_t i = 0; i < t->catalog->provider_count; i++) {
+        const struct catalog_provider *p = &t->catalog->provider[i];
+        uint64_t good = 0, bad = 0;
+        for (uint32_t c = 0; c < e->core_count; c++) {
+            for (unsigned end = 0; end < ATTEMPT_ENDS; end++) {
+                uint64_t n = stat_get(&e->core[c]->stats.attempts[i][end]);
+                if (end == ATTEMPT_GOOD) good += n;
+                else bad += n;
+            }
+        }
+        jsonw_object(w);
+        jsonw_key(w, "name"), jsonw_text(w, p->name);
+        jsonw_key(w, "url"), jsonw_text(w, p->url);
+        jsonw_key(w, "region"), jsonw_text(w, p->region && *p->region ? p->region : NULL);
+        jsonw_key(w, "keys"), jsonw_uint(w, p->key_count);
+        jsonw_key(w, "zero_retention"), jsonw_bool(w, p->zero_retention);
+        jsonw_key(w, "state"), jsonw_text(w, "on");
+        jsonw_key(w, "breaker"), jsonw_text(w, breaker_name(worst_key(t, i, now_ms)));
+        jsonw_key(w, "attempts_good"), jsonw_uint(w, good);
+        jsonw_key(w, "attempts_failed"), jsonw_uint(w, bad);
+        jsonw_object_end(w);
+    }
+    jsonw_array_end(w);
+    jsonw_object_end(w);
+    return_tables(e, t);
+}
+
+static void put_model(struct jsonw *w, const struct tables *t, uint32_t i, uint64_t now_ms)
+{
+    const struct catalog_model *m = &t->catalog->model[i];
+    const struct price *p = price_at(&m->price, clock_unix_ns() / 1000000000u);
+    jsonw_object(w);
+    jsonw_key(w, "id"), jsonw_text(w, m->id);
+    jsonw_key(w, "provider"), jsonw_text(w, t->catalog->provider[m->provider].name);
+    jsonw_key(w, "upstream"), jsonw_text(w, m->upstream);
+    jsonw_key(w, "configured"), jsonw_bool(w, m->configured);
+    jsonw_key(w, "context"), jsonw_uint(w, m->context);
+    jsonw_key(w, "max_output"), jsonw_uint(w, m->max_output);
+    jsonw_key(w, "price");
+    if (p && p->known) {
+        jsonw_object(w);
+        jsonw_key(w, "input"), jsonw_fixed_text(w, p->kind[PRICE_INPUT], 6);
+        jsonw_key(w, "cached"), jsonw_fixed_text(w, p->kind[PRICE_CACHED], 6);
+        jsonw_key(w, "output"), jsonw_fixed_text(w, p->kind[PRICE_OUTPUT], 6);
+        jsonw_object_end(w);
+    } else {
+        jsonw_null(w);
+    }
+    jsonw_key(w, "breaker");
+    jsonw_text(w, breaker_name(breaker_look(&t->model_word[i * CATALOG_KEYS_MAX], now_ms)));
+    jsonw_key(w, "state"), jsonw_text(w, "on");
+    jsonw_object_end(w);
+}
+
+static void put_models(void *arg, struct jsonw *w)
+{
+    struct engine *e = arg;
+    struct tables *t = borrow_tables(e);
+    uint64_t now_ms = clock_now_ns() / 1000000;
+    jsonw_object(w);
+    jsonw_key(w, "data");
+    jsonw_array(w);
+    for (uint32_t i = 0; i < t->catalog->model_count; i++) put_model(w, t, i, now_ms);
+    jsonw_array_end(w);
+    jsonw_object_end(w);
+    return_tables(e, t);
+}
+
+static void make_secret(void *arg, char *out)
+{
+    (void)arg;
+    look_secret(out);
+}
+
+static bool reload(void *arg, char *text, size_t room)
+{
+    struct engine *e = arg;
+    return e->reload(e->reload_arg, text, room);
+}
+
+static const char *name_of_close(uint16_t why)
+{
+    return why < CLOSE_COUNT ? close_name((enum close_why)why) : "unknown";
+}
+
+void *look_host(struct engine *engine)
+{
+    struct admin_host *h = calloc(1, sizeof *h);
+    if (!h) return NULL;
+    *h = (struct admin_host){.db = engine->db, .arg = engine, .make_secret = make_secret,
+                             .reload = reload, .put_providers = put_providers,
+                             .put_models = put_models, .close_name = name_of_close,
+                             .mode_name = reply_mode_name};
+    return h;
+}

@@ -1,0 +1,23 @@
+/* look.h - what the admin API and /metrics show of the live engine. Worker and store threads. */
+#ifndef ENGINE_LOOK_H
+#define ENGINE_LOOK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct engine;
+struct metrics;
+struct record;
+
+/* Make the struct admin_host that lends the engine to the handlers (heap). NULL: no memory. */
+void *look_host(struct engine *engine);
+/* Prometheus text (format 0.0.4) of everything: gives malloc'ed *text, or NULL. */
+void look_metrics(struct engine *engine, char **text, size_t *len);
+/* Make the table of what only finished records tell (boot, heap). */
+struct metrics *metrics_make(void);
+/* Store thread: count a folded record. */
+void metrics_see(struct metrics *m, const struct record *r);
+/* A new client key's secret, "sk-weir-" and 43 letters and digits, into out (64 bytes). */
+void look_secret(char *out);
+
+#endif

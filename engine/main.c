@@ -1,0 +1,89 @@
+/* main.c - the command line of `weir`. Exit 0 good, 1 failed, 2 usage. */
+#include "engine/boot.h"
+#include "engine/cmd.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char usage[] =
+    "usage: weir serve [-c FILE] [--data DIR] [--listen ADDR:PORT] [--admin ADDR:PORT] "
+    "[--cores N]\n"
+    "       weir check [-c FILE]\n"
+    "       weir models [-c FILE] [--json]\n"
+    "       weir settings\n"
+    "       weir version\n";
+
+struct args {
+    struct boot_options options;
+    bool json;
+};
+
+static int bad_usage(const char *what, const char *arg)
+{
+    (void)fprintf(stderr, "weir: %s%s%s\n%s", what, arg ? " " : "", arg ? arg : "", usage);
+    return 2;
+}
+
+/* Take one option; 0, or the exit status. */
+static int take(struct args *a, const char *name, const char *value)
+{
+    static const char *const later[] = {"--ledger", "--mode", "--score", "--learn"};
+    for (size_t i = 0; i < COUNT(later); i++) {
+        if (strcmp(name, later[i]) == 0) return bad_usage("not in this release:", name);
+    }
+    if (!value) return bad_usage("a value is missing behind", name);
+    if (strcmp(name, "-c") == 0) a->options.config = value;
+    else if (strcmp(name, "--data") == 0) a->options.data = value;
+    else if (strcmp(name, "--listen") == 0) a->options.listen = value;
+    else if (strcmp(name, "--admin") == 0) a->options.admin = value;
+    else if (strcmp(name, "--cores") == 0) {
+        uint64_t n;
+        if (!bytes_u64(bytes_of(value), &n) || n < 1 || n > 256) {
+            return bad_usage("--cores must be 1 to 256, got", value);
+        }
+        a->options.cores = (uint32_t)n;
+    } else {
+        return bad_usage("unknown option", name);
+    }
+    return 0;
+}
+
+static int parse(int argc, char **argv, struct args *a)
+{
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0) {
+            a->json = true;
+            continue;
+        }
+        int rc = take(a, argv[i], i + 1 < argc ? argv[i + 1] : NULL);
+        if (rc) return rc;
+        i++;
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const later[] = {"explain", "import", "savings", "backup", "restore",
+                                        "plan"};
+    struct args a = {0};
+    if (argc < 2) return bad_usage("a command is missing", NULL);
+    const char *command = argv[1];
+    for (size_t i = 0; i < COUNT(later); i++) {
+        if (strcmp(command, later[i]) == 0) return bad_usage("not in this release:", command);
+    }
+    if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) {
+        (void)fputs(usage, stdout);
+        return 0;
+    }
+    int rc = parse(argc, argv, &a);
+    if (rc) return rc;
+    if (strcmp(command, "serve") == 0) return boot_serve(&a.options);
+    if (strcmp(command, "check") == 0) return cmd_check(a.options.config);
+    if (strcmp(command, "models") == 0) return cmd_models(a.options.config, a.json);
+    if (strcmp(command, "settings") == 0) return cmd_settings();
+    if (strcmp(command, "version") == 0 || strcmp(command, "--version") == 0) {
+        return cmd_version();
+    }
+    return bad_usage("unknown command", command);
+}
