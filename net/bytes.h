@@ -27,6 +27,9 @@ struct bytes {       /* all zero is the empty slice */
 
 #define BYTES(literal) ((struct bytes){"" literal, sizeof(literal) - 1})
 
+/* The same where C11 wants a constant: initialisers of static tables. */
+#define BYTES_INIT(literal) {"" literal, sizeof(literal) - 1}
+
 /* Slice of a C string, without its end. text borrows; NULL gives the empty slice. */
 static inline struct bytes bytes_of(const char *text)
 {

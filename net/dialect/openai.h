@@ -13,7 +13,7 @@ enum {
     OPENAI_NAME_MAX = 256,      /* bytes of a model or provider name, escapes resolved */
     OPENAI_NAMES_MAX = 8,       /* entries of models, provider.order, .only, .ignore */
     OPENAI_EDITS_MAX = 8,
-    OPENAI_POOL = 4096,         /* bytes of all names of one request */
+    OPENAI_POOL = 2048,         /* bytes of all names of one request */
     OPENAI_REQUEST_DEPTH_MAX = 128,        /* nesting of a request body */
     OPENAI_TOKEN_BYTES = 4,     /* a token id in a prompt or input counts as so many bytes */
     OPENAI_HEAD = 256,          /* first bytes kept of a string that pieces cut */
