@@ -9,6 +9,7 @@
 #include "engine/tables.h"
 #include "engine/upstream.h"
 #include "net/http.h"
+#include "net/tls.h"
 
 #include <stdio.h>
 
@@ -67,10 +68,11 @@ static bool choose_key(struct core *core, struct exchange *x)
     return false;
 }
 
-static void note(struct exchange *x, enum attempt_end end, unsigned status)
+static void note(struct exchange *x, enum attempt_end end, unsigned status, const char *detail)
 {
     if (x->note_count == EXCHANGE_PLAN_MAX) return;
-    x->note[x->note_count++] = (struct attempt_note){x->model, (uint16_t)status, (uint8_t)end};
+    x->note[x->note_count++] =
+        (struct attempt_note){x->model, (uint16_t)status, (uint8_t)end, detail};
 }
 
 static void final_text(const struct exchange *x, char *out, size_t room)
@@ -83,7 +85,8 @@ static void final_text(const struct exchange *x, char *out, size_t room)
         int more = n->end == ATTEMPT_STATUS
                        ? snprintf(out + len, room - len, "%s%s: status %u", i ? "; " : "", id,
                                   n->status)
-                       : snprintf(out + len, room - len, "%s%s: %s", i ? "; " : "", id, words);
+                       : snprintf(out + len, room - len, "%s%s: %s%s%s", i ? "; " : "", id,
+                                  words, n->detail ? ": " : "", n->detail ? n->detail : "");
         len += (size_t)more;
     }
 }
@@ -162,7 +165,7 @@ void attempt_next(struct core *core, struct exchange *x)
         x->keys_tried = 0;
         x->fresh = false;
         if (!choose_key(core, x)) {
-            note(x, ATTEMPT_OPEN_BREAKER, 0);
+            note(x, ATTEMPT_OPEN_BREAKER, 0, NULL);
             count_attempt(core, x, ATTEMPT_OPEN_BREAKER);
             continue;
         }
@@ -213,6 +216,7 @@ void attempt_failed(struct core *core, struct exchange *x, enum attempt_end end,
     assert(x->state != X_RELAY && x->state != X_DRAIN && x->state != X_DONE);
     bool stale = x->u && x->u->reused && !x->u->got_bytes && !x->fresh &&
                  (end == ATTEMPT_RESET || end == ATTEMPT_UNREACHABLE);
+    const char *detail = end == ATTEMPT_TLS && x->u && x->u->tls ? tls_why(x->u->tls) : NULL;
     let_go(core, x);
     if (stale && time_left(core, x)) {
         x->fresh = true;
@@ -227,7 +231,7 @@ void attempt_failed(struct core *core, struct exchange *x, enum attempt_end end,
         (void)start(core, x);
         return;
     }
-    note(x, end, status);
+    note(x, end, status, detail);
     assert(x->c);  /* with the client gone nothing is attempted */
     if (time_left(core, x)) attempt_next(core, x);
     else none_left(core, x);

@@ -5,11 +5,10 @@
 #include "engine/core.h"
 #include "engine/engine.h"
 #include "engine/exchange.h"
+#include "engine/line.h"
 #include "engine/log.h"
 #include "engine/tables.h"
 #include "net/jsonw.h"
-
-#include <stdio.h>
 
 enum {
     BYTES_PER_TOKEN = 4,           /* of ordinary English text; an estimate, marked as such */
@@ -87,29 +86,14 @@ void book_progress(struct core *core, struct exchange *x)
 size_t book_cost_text(int64_t nusd, char *out)
 {
     assert(nusd >= 0);
-    int n = snprintf(out, 32, "%lld.%09lld", (long long)(nusd / 1000000000),
-                     (long long)(nusd % 1000000000));
-    size_t len = (size_t)n;
-    while (out[len - 1] == '0') len--;
-    if (out[len - 1] == '.') len--;
-    out[len] = 0;
-    return len;
-}
-
-static void line_text(const struct exchange *x, enum close_why why, char *line, size_t room)
-{
-    const struct record *r = &x->rec;
-    char when[25], cost[32], key[STORE_ID_TEXT_MAX];
-    log_time(r->admitted_unix_ns, when);
-    (void)book_cost_text(r->cost_nusd, cost);
-    store_id_text(r->path[UNIT_KEY], key);
-    (void)snprintf(line, room,
-                   "%s %.64s %u %s key=%s model=%.96s stream=%d attempts=%u in=%u cached=%u "
-                   "out=%u cost=%s ttft_ms=%u duration_ms=%u",
-                   when, r->request_id, r->status, close_name(why), key,
-                   r->model[0] ? r->model : "-", (r->flags & RECORD_STREAM) != 0, r->attempts,
-                   r->tokens[TOKEN_INPUT], r->tokens[TOKEN_CACHED], r->tokens[TOKEN_OUTPUT],
-                   cost, r->ttft_us / 1000, r->duration_us / 1000);
+    struct line l = {.out = out, .room = 31};
+    line_uint(&l, (uint64_t)nusd / 1000000000, 1);
+    line_bytes(&l, BYTES("."));
+    line_uint(&l, (uint64_t)nusd % 1000000000, 9);
+    while (out[l.len - 1] == '0') l.len--;
+    if (out[l.len - 1] == '.') l.len--;
+    out[l.len] = 0;
+    return l.len;
 }
 
 static struct bytes padded(const char *text, size_t max)
@@ -117,14 +101,43 @@ static struct bytes padded(const char *text, size_t max)
     return (struct bytes){text, strnlen(text, max)};
 }
 
-static void line_json(const struct exchange *x, enum close_why why, char *line, size_t room)
+static size_t line_text(const struct exchange *x, enum close_why why, char *out, size_t room)
+{
+    const struct record *r = &x->rec;
+    struct line l = {.out = out, .room = room};
+    char when[25], cost[32], key[STORE_ID_TEXT_MAX];
+    log_time(r->admitted_unix_ns, when);
+    store_id_text(r->path[UNIT_KEY], key);
+    line_bytes(&l, (struct bytes){when, 24});
+    line_bytes(&l, BYTES(" "));
+    line_bytes(&l, padded(r->request_id, sizeof r->request_id));
+    LINE_UINT(&l, " ", r->status);
+    line_bytes(&l, BYTES(" "));
+    line_bytes(&l, bytes_of(close_name(why)));
+    line_bytes(&l, BYTES(" key="));
+    line_bytes(&l, bytes_of(key));
+    line_bytes(&l, BYTES(" model="));
+    line_bytes(&l, r->model[0] ? padded(r->model, sizeof r->model) : BYTES("-"));
+    LINE_UINT(&l, " stream=", (r->flags & RECORD_STREAM) != 0);
+    LINE_UINT(&l, " attempts=", r->attempts);
+    LINE_UINT(&l, " in=", r->tokens[TOKEN_INPUT]);
+    LINE_UINT(&l, " cached=", r->tokens[TOKEN_CACHED]);
+    LINE_UINT(&l, " out=", r->tokens[TOKEN_OUTPUT]);
+    line_bytes(&l, BYTES(" cost="));
+    line_bytes(&l, (struct bytes){cost, book_cost_text(r->cost_nusd, cost)});
+    LINE_UINT(&l, " ttft_ms=", r->ttft_us / 1000);
+    LINE_UINT(&l, " duration_ms=", r->duration_us / 1000);
+    return l.len;
+}
+
+static size_t line_json(const struct exchange *x, enum close_why why, char *line, size_t room)
 {
     const struct record *r = &x->rec;
     char when[25], key[STORE_ID_TEXT_MAX];
     log_time(r->admitted_unix_ns, when);
     store_id_text(r->path[UNIT_KEY], key);
     struct jsonw w;
-    jsonw_init(&w, line, room - 1);
+    jsonw_init(&w, line, room);
     jsonw_object(&w);
     jsonw_key(&w, "time"), jsonw_text(&w, when);
     jsonw_key(&w, "request_id"), jsonw_string(&w, padded(r->request_id, sizeof r->request_id));
@@ -141,7 +154,7 @@ static void line_json(const struct exchange *x, enum close_why why, char *line, 
     jsonw_key(&w, "ttft_ms"), jsonw_uint(&w, r->ttft_us / 1000);
     jsonw_key(&w, "duration_ms"), jsonw_uint(&w, r->duration_us / 1000);
     jsonw_object_end(&w);
-    line[w.len] = 0;
+    return w.len;
 }
 
 static void write_line(struct core *core, const struct exchange *x, enum close_why why)
@@ -149,9 +162,9 @@ static void write_line(struct core *core, const struct exchange *x, enum close_w
     const struct conf *conf = x->tables->conf;
     if (conf->log_level < 2 || !core->log) return;
     char line[LINE_MAX];
-    if (conf->log_json) line_json(x, why, line, sizeof line);
-    else line_text(x, why, line, sizeof line);
-    if (!log_put(core->log, bytes_of(line))) core_count(core, STAT_LOG_LOST);
+    size_t len = conf->log_json ? line_json(x, why, line, sizeof line)
+                                : line_text(x, why, line, sizeof line);
+    if (!log_put(core->log, (struct bytes){line, len})) core_count(core, STAT_LOG_LOST);
 }
 
 void book_end(struct core *core, struct exchange *x, enum close_why why, unsigned status)

@@ -386,6 +386,7 @@ int boot_serve(const struct boot_options *options)
     s->options = *options;
     (void)pthread_mutex_init(&s->reload_lock, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    tzset();  /* the C library reads the time zone on first use, and allocates */
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);

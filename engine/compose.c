@@ -16,18 +16,30 @@ static const char *const suffixes[] = {
     [OPENAI_EMBEDDINGS] = "/embeddings", [OPENAI_MODERATIONS] = "/moderations",
 };
 
-/* Is name hop-by-hop, by itself or named in one of the Connection fields? */
-static bool is_hop(struct bytes name, struct bytes fields)
+/* The Connection fields of a head (RFC 9110 section 7.6.1): those that nominate other fields. */
+struct nominations { struct bytes at[HTTP_CONNECTIONS_MAX]; unsigned count; };
+
+static struct nominations nominations_of(struct bytes fields)
 {
-    struct bytes field, value;
-    if (http_is_hop(name, (struct bytes){0})) return true;
-    while (http_field_next(&fields, &field, &value)) {
-        if (bytes_ieq(field, BYTES("connection")) && http_list_has(value, name)) return true;
+    struct nominations n = {0};
+    struct bytes name, value;
+    while (http_field_next(&fields, &name, &value)) {
+        if (name.len != 10 || !bytes_ieq(name, BYTES("connection"))) continue;
+        bool usual = bytes_ieq(value, BYTES("keep-alive")) || bytes_ieq(value, BYTES("close"));
+        if (!usual && n.count < HTTP_CONNECTIONS_MAX) n.at[n.count++] = value;
+    }
+    return n;
+}
+
+static bool nominated(const struct nominations *n, struct bytes name)
+{
+    for (unsigned i = 0; i < n->count; i++) {
+        if (http_list_has(n->at[i], name)) return true;
     }
     return false;
 }
 
-bool compose_passes(struct bytes name, struct bytes fields)
+bool compose_passes(struct bytes name)
 {
     static const struct bytes stops[] = {
         BYTES_INIT("host"), BYTES_INIT("content-length"), BYTES_INIT("authorization"), BYTES_INIT("x-api-key"),
@@ -39,15 +51,13 @@ bool compose_passes(struct bytes name, struct bytes fields)
     for (size_t i = 0; i < COUNT(stops); i++) {
         if (bytes_ieq(name, stops[i])) return false;
     }
-    struct bytes weir = BYTES("x-weir-"), forwarded = BYTES("x-forwarded-");
-    if (name.len >= weir.len && bytes_ieq((struct bytes){name.ptr, weir.len}, weir)) {
-        return false;
+    if (name.len > 2 && byte_lower(name.ptr[0]) == 'x' && name.ptr[1] == '-') {
+        struct bytes weir = BYTES("x-weir-"), forwarded = BYTES("x-forwarded-");
+        struct bytes seven = {name.ptr, 7}, twelve = {name.ptr, 12};
+        if (name.len >= seven.len && bytes_ieq(seven, weir)) return false;
+        if (name.len >= twelve.len && bytes_ieq(twelve, forwarded)) return false;
     }
-    if (name.len >= forwarded.len &&
-        bytes_ieq((struct bytes){name.ptr, forwarded.len}, forwarded)) {
-        return false;
-    }
-    return !is_hop(name, fields);
+    return !http_is_hop(name, (struct bytes){0});
 }
 
 static bool overridden(const struct catalog_provider *p, struct bytes name)
@@ -96,9 +106,10 @@ static void put_head(struct http_out *o, const struct exchange *x,
     for (unsigned i = 0; i < p->header_count; i++) {
         http_out_field(o, bytes_of(p->header_name[i]), bytes_of(p->header_value[i]));
     }
+    struct nominations named = nominations_of(x->fields);
     struct bytes fields = x->fields, name, value;
     while (http_field_next(&fields, &name, &value)) {
-        if (compose_passes(name, x->fields) && !overridden(p, name)) {
+        if (compose_passes(name) && !nominated(&named, name) && !overridden(p, name)) {
             http_out_field(o, name, value);
         }
     }

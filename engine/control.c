@@ -13,7 +13,7 @@ bool control_seconds(struct bytes text, uint64_t *ns)
     if (dot < text.len && !bytes_u64(part, &fraction)) return false;
     for (size_t i = part.len; i < 9; i++) fraction *= 10;
     *ns = seconds * 1000000000u + fraction;
-    return *ns > 0;
+    return *ns > 0 && *ns <= 86400 * 1000000000ull;
 }
 
 bool control_tags(struct bytes text)

@@ -21,6 +21,7 @@ enum {
     DONES_MAX = 256,           /* completions handled a turn */
     TIMERS_MAX = 1024,         /* timers handled a turn */
     WAIT_NS_MAX = 250000000,   /* so that /healthz sees a turn a second */
+    ACCEPT_AGAIN_NS = 100000000,
     BALANCE_MIN = 8,           /* below so many open exchanges cores are not compared */
 };
 
@@ -78,17 +79,31 @@ static void on_accept(struct core *core, const struct ring_done *d)
         int one = 1;
         (void)setsockopt(d->n, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         struct core *to = lighter(core);
-        if (to) {
+        if (to && to->ring) {
             core_count(core, STAT_HANDOFFS);
-            uint64_t user = ring_user(OP_HANDOFF, listener, 0);
+            uint64_t user = ring_user(OP_HANDOFF, listener, (uint32_t)d->n);
             ring_message(core->ring, to->ring, d->n, user, user);
         } else {
             conn_open(core, d->n, (uint8_t)listener);
         }
     }
-    if (d->last && core->accepting) {
+    if (!d->last || !core->accepting) return;
+    if (d->n >= 0) {
         ring_accept(core->ring, core->listen_fd[listener], d->user);
+    } else {                       /* out of descriptors or memory: again in a moment */
+        core->accept_again |= 1u << listener;
+        core->accept_ns = core->now_ns + ACCEPT_AGAIN_NS;
     }
+}
+
+static void accept_again(struct core *core)
+{
+    if (!core->accept_again || core->now_ns < core->accept_ns) return;
+    for (uint32_t i = 0; i < core->listen_count; i++) {
+        if (!(core->accept_again & 1u << i)) continue;
+        ring_accept(core->ring, core->listen_fd[i], ring_user(OP_ACCEPT, i, 0));
+    }
+    core->accept_again = 0;
 }
 
 static void on_conn(struct core *core, const struct ring_done *d, enum ring_op op)
@@ -140,7 +155,8 @@ static void dispatch(struct core *core, const struct ring_done *d)
         break;
     case OP_WAKE: on_wake(core, d); break;
     case OP_HANDOFF:
-        if (d->n >= 0) conn_open(core, d->n, (uint8_t)ring_user_slot(d->user));
+        /* n is the descriptor where it arrived, -errno where it could not be sent */
+        conn_open(core, (int)ring_user_generation(d->user), (uint8_t)ring_user_slot(d->user));
         break;
     }
 }
@@ -220,6 +236,7 @@ int core_turn(struct core *core, uint64_t wait_ns)
     uint64_t woke_ns = core->now_ns;
     for (int i = 0; i < count; i++) dispatch(core, &done[i]);
     expire(core);
+    accept_again(core);
     adopt(core);
     drain(core);
     conn_resume_all(core);

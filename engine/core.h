@@ -56,6 +56,8 @@ struct core {
     _Atomic uint32_t load;     /* open exchanges and connections, for balancing */
     int listen_fd[CORE_LISTEN_MAX];
     uint32_t listen_count;
+    uint32_t accept_again;     /* bit per listener whose accepting failed */
+    uint64_t accept_ns;        /* when to try again */
     int wake_fd;
     uint32_t idx;
     uint8_t role;              /* enum core_role */

@@ -34,6 +34,7 @@ struct attempt_note {          /* how one candidate failed, for the final error 
     uint32_t model;            /* index into the catalogue */
     uint16_t status;
     uint8_t end;               /* enum attempt_end */
+    const char *detail;        /* static text, or NULL */
 };
 
 struct exchange {

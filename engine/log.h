@@ -6,7 +6,7 @@
 
 #include "net/bytes.h"
 
-enum { LOG_RING_BYTES = 1 << 18 };
+enum { LOG_RING_BYTES = 1 << 22 };
 
 struct log_ring;
 

@@ -5,12 +5,11 @@
 #include "engine/conn.h"
 #include "engine/core.h"
 #include "engine/exchange.h"
+#include "engine/line.h"
 #include "engine/rand.h"
 #include "engine/tables.h"
 #include "net/http.h"
 #include "net/jsonw.h"
-
-#include <stdio.h>
 
 enum { ERROR_MAX = 8192, HEAD_MAX = 16384 };
 
@@ -67,10 +66,14 @@ static void timing(struct http_out *o, const struct core *core, const struct exc
     uint64_t up = x->attempt_ns ? (core->now_ns - x->attempt_ns) / 1000 : 0;
     uint64_t own = all > up ? all - up : 0;
     char text[96];
-    (void)snprintf(text, sizeof text, "weir;dur=%u.%03u, upstream;dur=%u.%03u",
-                   (unsigned)(own / 1000), (unsigned)(own % 1000), (unsigned)(up / 1000),
-                   (unsigned)(up % 1000));
-    http_out_field(o, BYTES("server-timing"), bytes_of(text));
+    struct line l = {.out = text, .room = sizeof text};
+    LINE_UINT(&l, "weir;dur=", own / 1000);
+    line_bytes(&l, BYTES("."));
+    line_uint(&l, own % 1000, 3);
+    LINE_UINT(&l, ", upstream;dur=", up / 1000);
+    line_bytes(&l, BYTES("."));
+    line_uint(&l, up % 1000, 3);
+    http_out_field(o, BYTES("server-timing"), (struct bytes){text, l.len});
 }
 
 static const char *const mode_names[] = {
@@ -99,9 +102,8 @@ void reply_fields(struct http_out *o, const struct core *core, const struct exch
     }
     http_out_field(o, BYTES("x-weir-mode"), bytes_of(reply_mode_name(r->mode)));
     number_field(o, "x-weir-attempts", x->attempts);
-    char gain[16];
-    (void)snprintf(gain, sizeof gain, "%u.%02u", r->gain / 10000u, r->gain % 10000u / 100u);
-    http_out_field(o, BYTES("x-weir-gain"), bytes_of(r->gain ? gain : "0"));
+    assert(r->gain == 0);  /* until routing learns it */
+    http_out_field(o, BYTES("x-weir-gain"), BYTES("0"));
     timing(o, core, x);
 }
 

@@ -10,7 +10,7 @@ enum { SLAB_NONE = 0x7fffffff };
 
 struct slab_head {           /* first member of every item */
     uint32_t slot;
-    uint32_t generation;     /* odd while taken */
+    uint32_t generation;     /* of its owner; rises at each give */
     uint32_t next_free;
     uint32_t taken;          /* 1 while taken */
 };
