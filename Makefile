@@ -55,6 +55,7 @@ LDLIBS += -L$(ANDROID) -Wl,-rpath,$(ANDROID) -lssl -lcrypto
 endif
 LDLIBS += -lm
 compile = $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -MT $@
+parts = $(filter %.c %.o %.a,$^)  # $^ holds the headers of an earlier build too
 
 # --- what there is
 SRC := $(filter-out engine/main.c engine/heap_trap.c, \
@@ -93,12 +94,12 @@ $(B)/weirctl: $(B)/tools/weirctl.o $(LIB)
 $(B)/weir $(B)/weir-sealed $(B)/weir-mock $(B)/weirctl:
 	$(call say,LD,$@) $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(B)/unit/%: tests/unit/%.c $(UNIT_HELP:%.c=$(B)/%.o) $(LIB)
-	$(call say,TEST,$@) mkdir -p $(@D) && $(compile) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+	$(call say,TEST,$@) mkdir -p $(@D) && $(compile) $(LDFLAGS) -o $@ $(parts) -lcmocka $(LDLIBS)
 $(B)/bench/%: bench/%.c $(LIB)
-	$(call say,LD,$@) mkdir -p $(@D) && $(compile) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LD,$@) mkdir -p $(@D) && $(compile) $(LDFLAGS) -o $@ $(parts) $(LDLIBS)
 $(B)/bin/fuzz_%: tests/fuzz/fuzz_%.c $(LIB)
 	$(call say,FUZZ,$@) mkdir -p $(@D) && \
-	$(compile) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+	$(compile) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(parts) $(LDLIBS)
 
 # A text becomes an array with its name; several arrays share a file.
 embed = printf '/* made by tools/embed.c */\n' >$@.tmp && \
