@@ -1,0 +1,409 @@
+/* table.c - the one table of the admin API: it routes, it says what each call may hold, and
+ * OpenAPI is written from it (admin_openapi.c).
+ *
+ *   path, method -> route -> query -> body -> [transaction] -> handler -> commit -> answer
+ *                     |        |       |                          |
+ *                     +--------+-------+------ a fault -----------+--> error answer
+ *
+ * Rule: a handler sees only values that the table has checked, and whoever leaves a fault has
+ * changed nothing, because the transaction is dropped. */
+#include "engine/admin/admin.h"
+#include "engine/admin/admin_part.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ANSWER_ROOM = 64 << 10 };   /* bytes an answer begins with; more than any write's */
+
+/* ---- what calls may hold ---- */
+
+#define KIND(k) (1u << UNIT_##k)
+#define KINDS_UNITS (KIND(ORGANIZATION) | KIND(DEPARTMENT) | KIND(TEAM) | KIND(MEMBER))
+
+static const char *const kind_words[] = {"organization", "department", "team", "member", NULL};
+static const char *const format_words[] = {"json", "csv", "pdf", NULL};
+
+#define LIMIT(usual) \
+    {"limit", .about = "rows of the page", .type = ADMIN_COUNT, .high = ADMIN_PAGE_MAX, \
+     .otherwise = (usual)}
+
+static const struct admin_field unit_make_body[] = {
+    {"kind", .about = "level", .type = ADMIN_WORD, .words = kind_words, .required = true},
+    {"parent", .about = "the unit above; only an organization has none", .type = ADMIN_ID,
+     .kinds = KINDS_UNITS, .nullable = true},
+    {"name", .about = "for people", .type = ADMIN_NAME, .required = true},
+    {"email", .about = "members only", .type = ADMIN_EMAIL, .nullable = true},
+    {"policy", .about = "limits of everything below", .type = ADMIN_POLICY, .nullable = true},
+    {0},
+};
+static const struct admin_field unit_change_body[] = {
+    {"name", .about = "for people", .type = ADMIN_NAME},
+    {"email", .about = "members only; null takes it back", .type = ADMIN_EMAIL,
+     .nullable = true},
+    {"policy", .about = "absent members stay, null takes one back", .type = ADMIN_POLICY,
+     .nullable = true},
+    {"parent", .refused = "units do not move"},
+    {"kind", .refused = "a unit keeps its kind"},
+    {0},
+};
+static const struct admin_field unit_list_query[] = {
+    {"parent", .about = "only its children", .type = ADMIN_ID, .kinds = KINDS_UNITS},
+    LIMIT(ADMIN_PAGE_MAX),
+    {"after", .about = "id of the last row seen", .type = ADMIN_ID, .kinds = KINDS_UNITS},
+    {0},
+};
+static const struct admin_field unit_delete_query[] = {
+    {"recursive", .about = "with everything below it", .type = ADMIN_FLAG},
+    {0},
+};
+static const struct admin_field key_make_body[] = {
+    {"member", .about = "whose key it is", .type = ADMIN_ID, .kinds = KIND(MEMBER),
+     .required = true},
+    {"name", .about = "for people", .type = ADMIN_NAME, .required = true},
+    {"expires_at", .about = "it works before then; null: for ever", .type = ADMIN_TIME,
+     .nullable = true},
+    {"policy", .about = "limits of this key", .type = ADMIN_POLICY, .nullable = true},
+    {0},
+};
+static const struct admin_field key_change_body[] = {
+    {"name", .about = "for people", .type = ADMIN_NAME},
+    {"expires_at", .about = "it works before then; null: for ever", .type = ADMIN_TIME,
+     .nullable = true},
+    {"policy", .about = "absent members stay, null takes one back", .type = ADMIN_POLICY,
+     .nullable = true},
+    {"member", .refused = "keys do not move"},
+    {0},
+};
+static const struct admin_field key_list_query[] = {
+    {"unit", .about = "only keys below it", .type = ADMIN_ID,
+     .kinds = KINDS_UNITS | KIND(KEY)},
+    LIMIT(ADMIN_PAGE_MAX),
+    {"after", .about = "id of the last row seen", .type = ADMIN_ID, .kinds = KIND(KEY)},
+    {0},
+};
+static const struct admin_field key_rotate_body[] = {
+    {"grace", .about = "how long the old secret works on; absent: not at all",
+     .type = ADMIN_SPAN, .nullable = true},
+    {0},
+};
+static const struct admin_field usage_query_list[] = {
+    {"unit", .about = "a unit or key; absent: everything", .type = ADMIN_ID,
+     .kinds = KINDS_UNITS | KIND(KEY)},
+    {"from", .about = "admitted at or after", .type = ADMIN_TIME},
+    {"to", .about = "admitted before", .type = ADMIN_TIME},
+    {"group_by", .about = "columns of the groups", .type = ADMIN_GROUPS},
+    {"format", .about = "json in this release", .type = ADMIN_WORD, .words = format_words},
+    {"baseline", .later = true},
+    {0},
+};
+static const struct admin_field requests_query[] = {
+    {"unit", .about = "a unit or key; absent: everything", .type = ADMIN_ID,
+     .kinds = KINDS_UNITS | KIND(KEY)},
+    {"from", .about = "admitted at or after", .type = ADMIN_TIME},
+    {"to", .about = "admitted before", .type = ADMIN_TIME},
+    LIMIT(100),
+    {"after", .about = "id of the last row seen", .type = ADMIN_ROW},
+    {0},
+};
+
+/* ---- the table ---- */
+
+#define A "/admin/v1/"
+#define LATER(path) {HTTP_OTHER, A path, .state = ROUTE_LATER}
+
+const struct admin_route admin_routes[] = {
+    {HTTP_POST, A "units", ROUTE_HERE, NEEDS_WRITE, admin_unit_make, unit_make_body, NULL, 201,
+     "Unit", "Make an organization, department, team or member"},
+    {HTTP_GET, A "units", ROUTE_HERE, NEEDS_READ, admin_unit_list, NULL, unit_list_query, 200,
+     "[Unit]", "List units"},
+    {HTTP_GET, A "units/{id}", ROUTE_HERE, NEEDS_READ, admin_unit_get, NULL, NULL, 200, "Unit",
+     "Show a unit"},
+    {HTTP_PATCH, A "units/{id}", ROUTE_HERE, NEEDS_WRITE, admin_unit_change, unit_change_body,
+     NULL, 200, "Unit", "Change name, e-mail or policy of a unit"},
+    {HTTP_DELETE, A "units/{id}", ROUTE_HERE, NEEDS_WRITE, admin_unit_delete, NULL,
+     unit_delete_query, 200, "Deleted", "Delete a unit"},
+    {HTTP_POST, A "keys", ROUTE_HERE, NEEDS_WRITE, admin_key_make, key_make_body, NULL, 201,
+     "NewKey", "Make a client key; its secret is shown once"},
+    {HTTP_GET, A "keys", ROUTE_HERE, NEEDS_READ, admin_key_list, NULL, key_list_query, 200,
+     "[Key]", "List client keys"},
+    {HTTP_GET, A "keys/{id}", ROUTE_HERE, NEEDS_READ, admin_key_get, NULL, NULL, 200, "Key",
+     "Show a client key"},
+    {HTTP_PATCH, A "keys/{id}", ROUTE_HERE, NEEDS_WRITE, admin_key_change, key_change_body,
+     NULL, 200, "Key", "Change name, expiry or policy of a client key"},
+    {HTTP_DELETE, A "keys/{id}", ROUTE_HERE, NEEDS_WRITE, admin_key_delete, NULL, NULL, 200,
+     "Deleted", "Delete a client key"},
+    {HTTP_POST, A "keys/{id}/rotate", ROUTE_HERE, NEEDS_WRITE, admin_key_rotate,
+     key_rotate_body, NULL, 200, "NewKey", "Replace the secret; the new one is shown once"},
+    {HTTP_GET, A "usage", ROUTE_HERE, NEEDS_READ, admin_usage_get, NULL, usage_query_list, 200,
+     "{Usage}", "Usage and cost, grouped"},
+    {HTTP_GET, A "requests", ROUTE_HERE, NEEDS_READ, admin_requests_get, NULL, requests_query,
+     200, "[Request]", "Finished requests, newest first"},
+    {HTTP_GET, A "providers", ROUTE_HERE, NEEDS_NOTHING, admin_providers_get, NULL, NULL, 200,
+     "Live", "Providers and their live state"},
+    {HTTP_GET, A "models", ROUTE_HERE, NEEDS_NOTHING, admin_models_get, NULL, NULL, 200, "Live",
+     "The catalogue of models"},
+    {HTTP_POST, A "reload", ROUTE_HERE, NEEDS_NOTHING, admin_reload_run, NULL, NULL, 200,
+     "Reloaded", "Read the configuration again"},
+    {HTTP_GET, A "openapi.json", ROUTE_HERE, NEEDS_NOTHING, admin_openapi_get, NULL, NULL, 200,
+     "Live", "This description"},
+    {HTTP_GET, A "events", ROUTE_ENGINE, NEEDS_NOTHING, NULL, NULL, NULL, 200, "-",
+     "Live server-sent events: finished requests, and rates each second"},
+    LATER("units/{id}/roles"), LATER("units/{id}/roles/{member}"),
+    LATER("members/{id}/tokens"), LATER("members/{id}/tokens/{token}"),
+    LATER("budgets/{id}"), LATER("organizations/{id}/credits"),
+    LATER("alerts"), LATER("alerts/{id*}"), LATER("approvals"), LATER("approvals/{id*}"),
+    LATER("audit"), LATER("routes"), LATER("explain"),
+    LATER("providers/{name}"), LATER("models/{id*}"),
+};
+const size_t admin_route_count = COUNT(admin_routes);
+
+/* ---- faults ---- */
+
+void admin_fault(struct admin_call *call, unsigned status, const char *code,
+                 const char *pointer, const char *format, ...)
+{
+    assert(status >= 400);
+    assert(code);
+    struct admin_fault *f = &call->work->fault;
+    if (f->status != 0) return;
+    f->status = status;
+    f->code = code;
+    snprintf(f->pointer, sizeof(f->pointer), "%s", pointer ? pointer : "");
+    va_list args;
+    va_start(args, format);
+    vsnprintf(f->message, sizeof(f->message), format, args);
+    va_end(args);
+}
+
+bool admin_has_fault(const struct admin_call *call)
+{
+    return call->work->fault.status != 0;
+}
+
+bool admin_check(struct admin_call *call, enum store_rc rc, const char *what,
+                 const char *pointer)
+{
+    switch (rc) {
+    case STORE_OK:
+        return true;
+    case STORE_NOT_FOUND:
+        admin_fault(call, 404, "not_found", pointer, "no such %s", what);
+        return false;
+    case STORE_CONFLICT:
+        admin_fault(call, 409, "conflict", pointer, "this %s exists already", what);
+        return false;
+    case STORE_REFUSED:
+        admin_fault(call, 400, "invalid_request", pointer, "this %s is not possible", what);
+        return false;
+    default:
+        admin_fault(call, 503, "store_unavailable", NULL, "%s", call->host->db->why);
+        return false;
+    }
+}
+
+/* ---- routing ---- */
+
+/* Does path fit the pattern? *id: what stands for its first parameter. */
+static bool pattern_fits(const char *pattern, struct bytes path, struct bytes *id)
+{
+    struct bytes want = bytes_of(pattern);
+    bool has_id = false;
+    *id = (struct bytes){0};
+    for (;;) {
+        struct bytes segment = bytes_cut(&want, bytes_find(want, '/'));
+        struct bytes given = bytes_cut(&path, bytes_find(path, '/'));
+        bool is_name = segment.len > 0 && segment.ptr[0] == '{';
+        if (is_name && segment.ptr[segment.len - 2] == '*') {
+            given.len += path.len;
+            path = (struct bytes){0};
+        }
+        if (is_name ? given.len == 0 : !bytes_eq(segment, given)) return false;
+        if (is_name && !has_id) *id = given;
+        has_id = has_id || is_name;
+        if (want.len == 0 || path.len == 0) return want.len == path.len;
+        bytes_cut(&want, 1);
+        bytes_cut(&path, 1);
+    }
+}
+
+/* RFC 9110 section 9.1: HEAD is where GET is. */
+static bool method_fits(const struct admin_route *r, enum http_method method)
+{
+    return r->method == method || (method == HTTP_HEAD && r->method == HTTP_GET);
+}
+
+/* The route of a method and path. NULL: none has both; *later: it is one not in this
+ * release. */
+static const struct admin_route *route_find(enum http_method method, struct bytes path,
+                                            struct bytes *id, bool *later)
+{
+    *later = false;
+    for (size_t i = 0; i < admin_route_count; i++) {
+        const struct admin_route *r = &admin_routes[i];
+        if (r->state != ROUTE_LATER && !method_fits(r, method)) continue;
+        if (!pattern_fits(r->pattern, path, id)) continue;
+        if (r->state != ROUTE_LATER) return r;
+        *later = true;
+    }
+    return NULL;
+}
+
+bool admin_writes(enum http_method method, struct bytes path)
+{
+    struct bytes id;
+    bool later;
+    const struct admin_route *r = route_find(method, path, &id, &later);
+    return r && r->needs == NEEDS_WRITE;
+}
+
+static const char *method_name(enum http_method method)
+{
+    switch (method) {
+    case HTTP_GET: return "GET, HEAD";
+    case HTTP_POST: return "POST";
+    case HTTP_PATCH: return "PATCH";
+    case HTTP_DELETE: return "DELETE";
+    case HTTP_PUT: return "PUT";
+    default: return "";
+    }
+}
+
+/* What the path takes, into call->allow. False: nothing, for it is no path of ours. */
+static bool allow_find(struct admin_call *call)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < admin_route_count; i++) {
+        const struct admin_route *r = &admin_routes[i];
+        struct bytes id;
+        if (r->state == ROUTE_LATER || !pattern_fits(r->pattern, call->path, &id)) continue;
+        int n = snprintf(call->allow + len, sizeof(call->allow) - len, "%s%s",
+                         len ? ", " : "", method_name(r->method));
+        assert(n > 0 && (size_t)n < sizeof(call->allow) - len);
+        len += (size_t)n;
+    }
+    return len > 0;
+}
+
+static void route_take(struct admin_call *call)
+{
+    bool later;
+    call->work->route = route_find(call->method, call->path, &call->id, &later);
+    const struct admin_route *r = call->work->route;
+    int len = (int)(call->path.len < 200 ? call->path.len : 200);
+    if (r && r->state == ROUTE_HERE) return;
+    if (later) {
+        admin_fault(call, 404, "not_in_this_release", NULL, "%.*s is not in this release", len,
+                    call->path.ptr);
+    } else if (!r && allow_find(call)) {
+        admin_fault(call, 405, "method_not_allowed", NULL, "this path takes %s", call->allow);
+    } else {
+        admin_fault(call, 404, "not_found", NULL, "no such path: %.*s", len, call->path.ptr);
+    }
+}
+
+/* ---- answering ---- */
+
+static void fault_put(struct admin_call *call)
+{
+    const struct admin_fault *f = &call->work->fault;
+    struct jsonw *w = &call->w;
+    jsonw_object(w);
+    jsonw_key(w, "error");
+    jsonw_object(w);
+    jsonw_key(w, "code");
+    jsonw_text(w, f->code);
+    jsonw_key(w, "message");
+    jsonw_text(w, f->message);
+    if (f->pointer[0]) {
+        jsonw_key(w, "pointer");
+        jsonw_text(w, f->pointer);
+    }
+    jsonw_object_end(w);
+    jsonw_object_end(w);
+}
+
+/* Let put write the answer into as much room as it takes. False: there is no memory, or it
+ * would be larger than ADMIN_ANSWER_MAX; then a fault is left. */
+static bool answer_write(struct admin_call *call, void (*put)(struct admin_call *call))
+{
+    for (size_t room = ANSWER_ROOM; room <= ADMIN_ANSWER_MAX; room *= 2) {
+        free(call->answer);
+        call->answer = malloc(room);
+        if (!call->answer) {
+            admin_fault(call, 503, "overloaded", NULL, "out of memory");
+            return false;
+        }
+        jsonw_init(&call->w, call->answer, room);
+        put(call);
+        call->answer_len = call->w.len;
+        if (!call->w.full) return true;
+    }
+    admin_fault(call, 400, "answer_too_large", NULL, "the answer would be larger than %d MiB: "
+                "ask for less", ADMIN_ANSWER_MAX >> 20);
+    return false;
+}
+
+static void run_read(struct admin_call *call, const struct admin_route *r)
+{
+    struct db *db = call->host->db;
+    bool reads = r->needs == NEEDS_READ;
+    if (reads && !admin_check(call, db_begin(db, false, &call->txn), "store", NULL)) return;
+    if (answer_write(call, r->run)) call->status = r->success;
+    if (reads) db_abort(call->txn);
+}
+
+/* A write runs once: ANSWER_ROOM is more than it can need. */
+static void run_write(struct admin_call *call, const struct admin_route *r)
+{
+    struct db *db = call->host->db;
+    bool once = call->method == HTTP_POST && call->idempotency_key.len > 0;
+    if (!admin_check(call, db_begin(db, true, &call->txn), "store", NULL)) return;
+    if (once && admin_idem_find(call)) {
+        db_abort(call->txn);
+        return;
+    }
+    if (answer_write(call, r->run)) call->status = r->success;
+    if (once && !admin_has_fault(call)) admin_idem_put(call);
+    if (admin_has_fault(call)) {
+        db_abort(call->txn);
+        return;
+    }
+    assert(call->answer_len <= ANSWER_ROOM);
+    admin_check(call, db_commit(db, call->txn), "change", NULL);
+}
+
+/* Answer with the fault. What a handler wrote before it is thrown away, and wiped: it may hold
+ * the secret of a key that was not made after all. */
+static void answer_fault(struct admin_call *call)
+{
+    if (call->answer) explicit_bzero(call->answer, call->answer_len);
+    call->answer_len = 0;
+    call->status = call->work->fault.status;
+    bool written = answer_write(call, fault_put);
+    assert(written || !call->answer);
+}
+
+void admin_run(struct admin_call *call)
+{
+    assert(call->host && call->host->db);
+    call->status = 503;
+    call->answer = NULL;
+    call->answer_len = 0;
+    call->allow[0] = '\0';
+    call->txn = NULL;
+    call->work = calloc(1, sizeof(*call->work));
+    if (!call->work) return;
+    route_take(call);
+    if (!admin_has_fault(call)) admin_query_read(call);
+    if (!admin_has_fault(call)) admin_body_read(call);
+    if (!admin_has_fault(call)) {
+        const struct admin_route *r = call->work->route;
+        if (r->needs == NEEDS_WRITE) run_write(call, r);
+        else run_read(call, r);
+    }
+    if (admin_has_fault(call)) answer_fault(call);
+    free(call->work);
+    call->work = NULL;
+    assert(call->status >= 200);
+}
