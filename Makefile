@@ -100,7 +100,6 @@ $(B)/bench/%: bench/%.c $(LIB)
 $(B)/bin/fuzz_%: tests/fuzz/fuzz_%.c $(LIB)
 	$(call say,FUZZ,$@) mkdir -p $(@D) && \
 	$(compile) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(parts) $(LDLIBS)
-
 # A text becomes an array with its name; several arrays share a file.
 embed = printf '/* made by tools/embed.c */\n' >$@.tmp && \
         $(foreach pair,$(1),$< $(subst :, ,$(pair)) >>$@.tmp &&) mv $@.tmp $@
