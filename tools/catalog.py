@@ -28,6 +28,14 @@ AUTHS = {"bearer", "x-api-key", "x-goog-api-key", "api-key", "sigv4", "service-a
 NOT_KEYS = re.compile(r".*_(NAME|REGION|LOCATION|PROJECT|HOST|ACCOUNT_ID|CREDENTIALS)|"
                       r"AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)")
 ABILITIES = (("tools", "t"), ("vision", "v"), ("structured_output", "j"), ("reasoning", "r"))
+# The fact table leaves out what answers without text; these are served by paths this release
+# has. Provider, id, input price (output costs nothing), context. Source: the provider's own
+# pricing page and model pages, long unchanged.
+UNSPOKEN = (("openai", "text-embedding-3-small", "0.02", "8192"),
+            ("openai", "text-embedding-3-large", "0.13", "8192"),
+            ("openai", "text-embedding-ada-002", "0.10", "8192"),
+            ("openai", "omni-moderation-latest", "0", ""),
+            ("openai", "omni-moderation-2024-09-26", "0", ""))
 FACTS = """\
 # Facts only, collected from public projects and provider documentation (August 2026):
 # crmne/ruby_llm, models.dev (anomalyco/models.dev), pydantic/genai-prices,
@@ -123,6 +131,10 @@ def models(path, providers):
             fail(where, f"model id {name!r} is odd, too long, or comes twice")
         seen.add(name)
         out.append(model_line(where, row))
+    for provider, model, price_text, context in UNSPOKEN:
+        if f"{provider}/{model}" not in seen:
+            out.append("\t".join([provider, model, price_text, "", "", "0", "", "", "", "", "",
+                                  context, "", ""]))
     return out
 
 
