@@ -182,7 +182,9 @@ bool chain_settle(struct mem *m, struct chain *c)
     while (c->count > 0) {
         struct seg *s = seg_at(m, c->first);
         struct bytes piece = {s->ptr, s->len};
+        uint64_t before = out.bytes;
         if (!chain_copy(m, &out, piece)) {
+            chain_eat(m, c, out.bytes - before);  /* its first part was copied */
             chain_move(m, &out, c);
             *c = out;
             return false;
