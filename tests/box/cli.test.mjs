@@ -1,0 +1,210 @@
+// cli.test.mjs - the commands, their exit statuses (0 good, 1 failed, 2 usage), what a wrong
+// file is told, and that nothing is accepted and ignored: what this release has not says so.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'node:test';
+import { chat, provider } from './lib/provider.mjs';
+import { command, directory, Weir } from './lib/weir.mjs';
+
+const dir = directory();
+let serial = 0;
+
+function file(text) {
+  const name = path.join(dir, `weir-${serial++}.yaml`);
+  fs.writeFileSync(name, text);
+  return name;
+}
+
+const check = (text, env) => command(['check', '-c', file(text)], { env });
+
+test('check: good files', async () => {
+  const good = ['', '# nothing\n', 'listen: ["127.0.0.1:0"]\n',
+                'providers:\n  - name: local\n    url: http://127.0.0.1:9/v1\n' +
+                '    keys: ["${A_KEY}"]\nmodels:\n  - id: local/m\n' +
+                '    price: {input: "0.10", output: "0.30"}\naliases: {fast: local/m}\n',
+                `data: "\${file:${file('somewhere\n')}}"\n`];
+  for (const text of good) {
+    const run = await check(text, { A_KEY: 'sk-1' });
+    assert.equal(run.status, 0, text + run.stderr);
+    assert.equal(run.stdout, 'ok\n');
+  }
+  assert.equal((await command(['check'])).status, 0, 'no file is needed');
+});
+
+test('check: file:line:col, the line, a caret, the nearest name; up to 20', async () => {
+  const run = await check('listen: ["127.0.0.1:0"]\nlimits:\n  boddy: 1MiB\n  header: lots\n');
+  assert.equal(run.status, 1);
+  assert.equal(run.stdout, '');
+  const lines = run.stderr.split('\n');
+  const at = lines.findIndex((line) => /weir-\d+\.yaml:3:3: error: .*boddy/.test(line));
+  assert.ok(at >= 0, run.stderr);
+  assert.match(lines.slice(at, at + 3).join('\n'), /body/, 'the nearest known name');
+  assert.match(lines[at + 1], /^\s*(\d+ \|)?\s*boddy: 1MiB$/);
+  assert.match(lines[at + 2], /\^/);
+  assert.equal(lines[at + 2].indexOf('^'), lines[at + 1].indexOf('boddy'), run.stderr);
+  assert.match(run.stderr, /:4:11: error: .*lots/);
+  const many = await check(Array.from({ length: 30 }, (_, i) => `wrong${i}: 1\n`).join(''));
+  assert.equal(many.status, 1);
+  assert.equal(many.stderr.match(/: error: /g).length, 20);
+});
+
+test('check: each kind of mistake is one', async () => {
+  const local = 'providers: [{name: local, url: "http://127.0.0.1:9/v1"}]\n';
+  const wrong = {
+    'a repeated key': 'cores: 1\ncores: 2\n',
+    'a wrong type': 'cores: [1]\n',
+    'out of range': 'cores: 9999\n',
+    'not a word of the list': 'log: {level: loud}\n',
+    'an unset variable': 'data: "${WEIR_NO_SUCH}"\n',
+    'a missing file': 'data: "${file:/no/such/file}"\n',
+    'an unknown provider': `${local}models: [{id: other/m}]\n`,
+    'a repeated model': `${local}models: [{id: local/m}, {id: local/m}]\n`,
+    'a repeated provider': 'providers: [{name: local, url: "http://a/v1"}, ' +
+                           '{name: local, url: "http://b/v1"}]\n',
+    'a price that is a float': `${local}models: [{id: local/m, price: {input: "1e-3"}}]\n`,
+    'a negative price': `${local}models: [{id: local/m, price: {input: "-1"}}]\n`,
+    'bad YAML': 'listen: [\n', 'a tab': '\tlisten: x\n', 'a bad url':
+      'providers: [{name: local, url: "ftp://x/v1"}]\n',
+    'a bad duration': 'drain: soon\n', 'two documents': 'cores: 1\n---\ncores: 2\n',
+  };
+  for (const [name, text] of Object.entries(wrong)) {
+    const run = await check(text);
+    assert.equal(run.status, 1, `${name}: ${run.stdout}`);
+    assert.match(run.stderr, /weir-\d+\.yaml:\d+:\d+: error: \S/, name);
+  }
+  assert.match((await check('log: {level: loud}\n')).stderr, /error.*warn.*info.*debug/);
+  const missing = await command(['check', '-c', '/no/such/weir.yaml']);
+  assert.equal(missing.status, 1);
+  assert.match(missing.stderr, /weir\.yaml/);
+});
+
+test('check: what a variable holds is never quoted', async () => {
+  const run = await check('drain: "${A_SECRET}"\n', { A_SECRET: 'sk-very-secret' });
+  assert.equal(run.status, 1);
+  assert.doesNotMatch(run.stderr, /sk-very-secret/);
+});
+
+test('check: settings that are not in this release', async () => {
+  const later = ['x402: {enabled: true}\n', 'cluster: {nodes: [a]}\n',
+                 'trusted_proxies: ["10.0.0.0/8"]\n', 'cors: ["https://x"]\n',
+                 'durability: power\n', 'routing: {mode: cost}\n', 'routing: {explore: 0.5}\n',
+                 'providers: [{name: l, url: "http://a/v1", rpm: 5}]\n',
+                 'providers: [{name: l, url: "http://a/v1", dialect: anthropic}]\n',
+                 'listen: [{address: "127.0.0.1:0", tls: {cert: a, key: b}}]\n'];
+  for (const text of later) {
+    const run = await check(text);
+    assert.equal(run.status, 1, text);
+    assert.match(run.stderr, /not in this release/, text);
+  }
+});
+
+test('serve with a wrong file starts nothing', async () => {
+  const data = path.join(dir, 'untouched');
+  const run = await command(['serve', '-c', file('wrong: 1\n'), '--data', data]);
+  assert.equal(run.status, 1);
+  assert.match(run.stderr, /error: .*wrong/);
+  assert.ok(!fs.existsSync(data));
+});
+
+test('usage errors are 2 and show the usage', async () => {
+  for (const args of [[], ['frobnicate'], ['serve', '--frobnicate'], ['check', '-c'],
+                      ['serve', '--cores', 'many'], ['serve', '--cores', '0'], ['check', 'x']]) {
+    const run = await command(args);
+    assert.equal(run.status, 2, args.join(' '));
+    assert.match(run.stderr, /usage: weir/, args.join(' '));
+    assert.equal(run.stdout, '');
+  }
+  const help = await command(['--help']);
+  assert.equal(help.status, 0);
+  assert.match(help.stdout, /usage: weir/);
+});
+
+test('commands and options that are not in this release', async () => {
+  for (const args of [['explain'], ['import', 'litellm', 'x'], ['savings', 'x'], ['backup', 'x'],
+                      ['restore', 'x'], ['plan'], ['check', '--ledger', 'x']]) {
+    const run = await command(args);
+    assert.equal(run.status, 2, args.join(' '));
+    assert.match(run.stderr, /not in this release/, args.join(' '));
+  }
+});
+
+test('version: libraries and kernel features', async () => {
+  const run = await command(['version']);
+  assert.equal(run.status, 0, run.stdout + run.stderr);
+  for (const name of [/^weir \S+/m, /liburing/i, /ssl/i, /lmdb \d+\.\d+/i, /yaml \d/i,
+                      /kernel Linux \d/, /multishot_recv\s+(found|missing)/,
+                      /provided_buffers\s+(found|missing)/]) {
+    assert.match(run.stdout, name);
+  }
+});
+
+test('models: of the file, and of providers whose key is in the environment', async () => {
+  const text = 'providers: [{name: local, url: "http://127.0.0.1:9/v1"}]\nmodels:\n' +
+    '  - {id: local/m, price: {input: "0.10", output: "0.3"}, context: 1000, upstream: "M-1"}\n';
+  const run = await command(['models', '--json', '-c', file(text)]);
+  assert.equal(run.status, 0, run.stderr);
+  const rows = run.stdout.trim().split('\n').map((line) => JSON.parse(line));
+  const [row] = rows.filter((one) => one.id === 'local/m');
+  assert.equal(row.price.input, '0.1');
+  assert.equal(row.context, 1000);
+  assert.equal(row.upstream, 'M-1');
+  const plain = await command(['models', '-c', file(text)]);
+  assert.match(plain.stdout, /^local\/m\s/m);
+  const known = await command(['models', '--json'], { env: { GROQ_API_KEY: 'gsk-x',
+                                                             OPENAI_API_KEY: 'sk-x' } });
+  const ids = known.stdout.trim().split('\n').map((line) => JSON.parse(line));
+  for (const name of ['groq', 'openai']) {
+    assert.ok(ids.filter((one) => one.provider === name).length > 3, name);
+  }
+  assert.ok(!known.stdout.includes('gsk-x'));
+  const none = await command(['models', '--json']);
+  assert.equal(none.stdout, '', 'without a key nothing is switched on');
+});
+
+test('the settings in the manual are those of the program', async () => {
+  const run = await command(['settings']);
+  assert.equal(run.status, 0);
+  for (const name of ['listen', 'timeouts', 'retention', 'unknown_price']) {
+    assert.match(run.stdout, new RegExp(`\\b${name}\\b`));
+  }
+});
+
+test('over HTTP: paths, headers and fields that are not in this release', async () => {
+  const far = await provider((call) => call.json(chat('ok')));
+  const weir = await Weir.start({
+    providers: [{ name: 'far', url: far.url, keys: ['k'] }],
+    models: [{ id: 'far/m', price: { input: '1', output: '1' } }] });
+  const says = async (answer, status) => {
+    const text = await answer.text();
+    assert.match(JSON.parse(text).error.message, /not in this release/, answer.url);
+    assert.equal(answer.status, status, answer.url);
+  };
+  for (const where of ['/v1/responses', '/v1/messages', '/v1/messages/count_tokens',
+                       '/v1/images/generations', '/v1/audio/speech', '/v1/rerank',
+                       '/v1beta/models/x:generateContent', '/anthropic/v1/messages',
+                       '/v1/models/far/m:generateContent',
+                       '/gemini/v1beta/models/x:generateContent']) {
+    await says(await weir.fetch(where, { body: {} }), 404);
+  }
+  for (const where of ['/v1/credits', '/v1beta/models']) await says(await weir.fetch(where), 404);
+  const body = { model: 'far/m', messages: [{ role: 'user', content: 'x' }] };
+  const before = far.requests.length;
+  for (const headers of [{ 'x-weir-mode': 'cost' }, { 'x-weir-max-ttft': '1' },
+                         { 'x-weir-priority': 'high' }, { 'x-weir-session': 's' }]) {
+    await says(await weir.fetch('/v1/chat/completions', { body, headers }), 400);
+  }
+  for (const more of [{ provider: { sort: 'price' } }, { model: 'auto' },
+                      { model: 'auto:cost' }, { model: 'far/m:floor' }]) {
+    const answer = await weir.chat({ ...body, ...more });
+    assert.ok([400, 404].includes(answer.status), answer.text);
+    assert.match(answer.json.error.message, /not in this release/, JSON.stringify(more));
+  }
+  assert.equal(far.requests.length, before, 'none of them was sent');
+  for (const headers of [{ 'x-weir-mode': 'balanced' }, { 'x-weir-priority': 'normal' }]) {
+    assert.equal((await weir.fetch('/v1/chat/completions', { body, headers })).status, 200);
+  }
+  assert.equal((await weir.fetch('/v1/chat/completions', {
+    body, headers: { 'x-weir-mode': 'frugal' } })).status, 400);
+  await weir.stop();
+});

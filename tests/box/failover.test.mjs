@@ -1,0 +1,390 @@
+// failover.test.mjs - which candidate is asked next, which key, when not, and what the client
+// is told at the end. The providers are scripted to the byte (lib/provider.mjs); each test has
+// models of its own, so that what one teaches the breakers does not reach another.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import test from 'node:test';
+import { chat, delta, nowhere, provider } from './lib/provider.mjs';
+import { post, Wire } from './lib/wire.mjs';
+import { until, Weir, whole } from './lib/weir.mjs';
+
+// A provider that answers by the model's name: scripts[model](call), else a good answer.
+const scripts = new Map();
+async function scripted(name) {
+  const p = await provider(async (call) => {
+    call.by = name;
+    const script = scripts.get(`${name}/${call.model}`);
+    if (script) return script(call);
+    return call.request.json.stream ? call.stream(['from ', name])
+                                    : call.json(chat(`from ${name}`));
+  });
+  p.of = (model) => p.requests.filter((request) => request.json.model === model);
+  return p;
+}
+
+const a = await scripted('a');
+const b = await scripted('b');
+const c = await scripted('c');
+const names = ['plain', 'e500', 'e429', 'e404', 'e413', 'e408', 'refused', 'reset-head',
+               'reset-body', 'stall-head', 'stall-body', 'cut-body', 'half-json', 'not-json',
+               'empty', 'error-200', 'html', 'odd-length', 'context', 'e400', 'e422', 'e401',
+               'sse-error', 'sse-stall', 'sse-empty', 'sse-reset', 'sse-cut', 'sse-meta',
+               'late-error', 'late-reset', 'late-cut', 'late-end', 'late-garbage',
+               'late-stall', 'gzip', 'two-lengths', 'cl-te', 'status-99', 'keys', 'keys403',
+               'keys429', 'alone', 'slow', 'd500', 'd429'];
+const price = { input: '1', output: '1' };
+const weir = await Weir.start({
+  providers: [
+    { name: 'a', url: a.url, keys: ['sk-a-one', 'sk-a-two'],
+      timeouts: { connect: '1s', first_byte: '400ms', stall: '400ms', total: '10s' } },
+    { name: 'b', url: b.url, keys: ['sk-b'] },
+    { name: 'c', url: c.url, keys: ['sk-c'] },
+    { name: 'dead', url: await nowhere(), keys: ['sk-d'] }],
+  models: [...names.flatMap((name) => ['a', 'b'].map((p) => ({ id: `${p}/${name}`, price }))),
+           ...names.map((name) => ({ id: `dead/${name}`, price })),
+           { id: 'c/spare', price }, { id: 'c/other', price }],
+  aliases: { 'two-ways': ['a/alone', 'c/spare'], 'glob-*': 'c/other' },
+});
+
+const text = (answer) => answer.json.choices[0].message.content;
+const names_of = (p, model) => p.of(model).map((request) => request.get('authorization'));
+
+// --- from one candidate to the next
+
+const failures = {
+  e500: (call) => call.error(500, 'LEAK-secret'),
+  e429: (call) => call.error(429, 'slow down'),
+  e404: (call) => call.error(404, 'no such model'),
+  e413: (call) => call.error(413, 'too large'),
+  e408: (call) => call.error(408, 'too slow'),
+  'reset-head': (call) => call.reset(),
+  'reset-body': async (call) => {
+    await call.head(200, { 'content-type': 'application/json', 'content-length': 500 });
+    await call.write('{"id":"x",');
+    call.reset();
+  },
+  'stall-head': () => new Promise(() => {}),
+  'stall-body': async (call) => {
+    await call.head(200, { 'content-type': 'application/json', 'content-length': 500 });
+    await call.write('{"id":"x",');
+    return new Promise(() => {});
+  },
+  'cut-body': async (call) => {
+    await call.head(200, { 'content-type': 'application/json', 'content-length': 500 });
+    await call.write('{"id":"x",');
+    call.cut();
+  },
+  'half-json': (call) => call.json('{"id":"x","choices":['),
+  'not-json': (call) => call.json('I am a teapot'),
+  empty: (call) => call.json(''),
+  'error-200': (call) => call.json({ error: { message: 'overloaded', code: 503 } }),
+  gzip: (call) => call.json('\x1f\x8b', { fields: { 'content-encoding': 'gzip' } }),
+  'two-lengths': (call) => call.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n' +
+                                      'Content-Length: 3\r\n\r\n{}\n'),
+  'cl-te': (call) => call.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n' +
+                                'Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n'),
+  'status-99': (call) => call.write('HTTP/1.1 99 Odd\r\nContent-Length: 2\r\n\r\n{}'),
+};
+
+for (const [name, script] of Object.entries(failures)) {
+  test(`whole: after ${name} the next in models is asked`, async () => {
+    scripts.set(`a/${name}`, script);
+    const answer = await weir.chat({ model: `a/${name}`, models: ['c/spare'] });
+    assert.equal(answer.status, 200, answer.text);
+    assert.equal(text(answer), 'from c');
+    assert.equal(answer.header('x-weir-model'), 'c/spare');
+    assert.equal(answer.header('x-weir-attempts'), '2');
+    assert.equal(c.requests.at(-1).json.model, 'spare');
+    assert.equal(c.requests.at(-1).json.models, undefined, 'models stays with Weir');
+  });
+}
+
+const early = {
+  'sse-error': async (call) => {
+    await call.begin();
+    await call.event({ error: { message: 'overloaded', code: 529 } });
+    await call.end();
+  },
+  'sse-stall': async (call) => {
+    await call.begin();
+    await call.event(delta({ role: 'assistant', content: '' }));
+    return new Promise(() => {});
+  },
+  'sse-empty': async (call) => { await call.begin(); await call.end(); },
+  'sse-reset': async (call) => {
+    await call.begin();
+    await call.event(delta({ role: 'assistant', content: '' }));
+    call.reset();
+  },
+  'sse-cut': async (call) => { await call.begin(); call.cut(); },
+  'sse-meta': async (call) => {
+    await call.begin();
+    await call.event(delta({ role: 'assistant', content: '' }));
+    await call.event('[DONE]');
+    await call.end();
+  },
+};
+
+async function sse(model, more = {}, options = {}) {
+  const answer = await whole(await weir.fetch('/v1/chat/completions', { ...options, body: {
+    model, stream: true, messages: [{ role: 'user', content: 'x' }], ...more } }));
+  const events = answer.text.split('\n\n').filter((event) => event.startsWith('data: '))
+    .map((event) => event.slice(6));
+  const parsed = events.filter((event) => event !== '[DONE]').map((event) => JSON.parse(event));
+  return { ...answer, header: answer.header, events: parsed, done: events.includes('[DONE]'),
+           text: parsed.map((event) => event.choices?.[0]?.delta?.content ?? '').join(''),
+           error: parsed.find((event) => event.error)?.error };
+}
+
+for (const [name, script] of Object.entries(early)) {
+  test(`streamed: after ${name} the client sees only the second candidate`, async () => {
+    scripts.set(`a/${name}`, script);
+    const answer = await sse(`a/${name}`, { models: ['c/spare'] });
+    assert.equal(answer.status, 200, answer.text);
+    assert.equal(answer.text, 'from c');
+    assert.ok(answer.done);
+    assert.equal(answer.error, undefined);
+    assert.equal(answer.header('x-weir-model'), 'c/spare');
+    assert.equal(answer.header('x-weir-attempts'), '2');
+  });
+}
+
+test('refused connections, aliases that are lists, bare names at two providers', async () => {
+  const refused = await weir.chat({ model: 'dead/refused', models: ['b/refused'] });
+  assert.equal(text(refused), 'from b');
+  scripts.set('a/alone', (call) => call.error(503));
+  const alias = await weir.chat({ model: 'two-ways' });
+  assert.equal(text(alias), 'from c');
+  assert.equal(alias.header('x-weir-attempts'), '2');
+  assert.equal(text(await weir.chat({ model: 'glob-anything' })), 'from c');
+  scripts.set('a/d500', (call) => call.error(500));
+  const bare = await weir.chat({ model: 'd500' });
+  assert.equal(text(bare), 'from b', 'a bare name goes to every provider that has it');
+  assert.equal(bare.header('x-weir-model'), 'b/d500');
+});
+
+test('unknown names in models are skipped; model may be missing', async () => {
+  const answer = await weir.chat({ model: 'b/plain', models: ['no/such', 'c/spare'] });
+  assert.equal(text(answer), 'from b');
+  assert.equal(text(await weir.chat({ models: ['no/such', 'c/spare'] })), 'from c');
+});
+
+test("provider: order, only, ignore, allow_fallbacks", async () => {
+  const model = 'plain';
+  for (const [rule, who] of [[{ order: ['b'] }, 'b'], [{ only: ['b'] }, 'b'],
+                             [{ ignore: ['a'] }, 'b'], [{ order: ['a', 'b'] }, 'a']]) {
+    const answer = await weir.chat({ model, provider: rule });
+    assert.equal(text(answer), `from ${who}`, JSON.stringify(rule));
+    const asked = (who === 'a' ? a : b).requests.at(-1);
+    assert.equal(asked.json.provider, undefined);
+  }
+  const none = await weir.chat({ model, provider: { only: ['nobody'] } });
+  assert.equal(none.status, 403, none.text);
+  assert.equal(none.json.error.code, 'policy_denied');
+});
+
+test('x-weir-no-fallback and allow_fallbacks: false mean one candidate', async () => {
+  scripts.set('a/html', (call) => call.error(500));
+  const before = c.requests.length;
+  for (const [more, headers] of [[{}, { 'x-weir-no-fallback': '1' }],
+                                 [{ provider: { allow_fallbacks: false } }, {}]]) {
+    const answer = await weir.chat({ model: 'a/html', models: ['c/spare'], ...more },
+                                   { headers });
+    assert.equal(answer.status, 502, answer.text);
+    assert.equal(answer.header('x-weir-attempts'), '1');
+  }
+  assert.equal(c.requests.length, before);
+});
+
+// --- keys
+
+for (const [status, model] of [[401, 'keys'], [403, 'keys403'], [429, 'keys429']]) {
+  test(`${status}: another key of the same provider, and the first one rests`, async () => {
+    let bad;
+    scripts.set(`a/${model}`, (call) => {
+      bad ??= call.request.get('authorization');
+      if (call.request.get('authorization') !== bad) return call.json(chat('good key'));
+      return call.error(status, `sk-a-one sk-a-two LEAK`, null,
+                        status === 429 ? { 'retry-after': '30' } : {});
+    });
+    const first = await weir.chat({ model: `a/${model}` });
+    assert.equal(first.status, 200, first.text);
+    assert.equal(text(first), 'good key');
+    assert.equal(first.header('x-weir-attempts'), '1', 'another key is no other candidate');
+    assert.equal(a.of(model).length, 2);
+    for (let i = 0; i < 8; i++) assert.equal((await weir.chat({ model: `a/${model}` })).status, 200);
+    assert.equal(names_of(a, model).filter((key) => key === bad).length, 1,
+                 'a resting key is not asked, on no core');
+    if (status !== 429) await recover();
+  });
+}
+
+// A key refused with 401 or 403 rests for all models: a reload of changed keys begins anew.
+let generation = 0;
+async function recover() {
+  generation++;
+  const changed = weir.text.replaceAll('"sk-a-one"', `"sk-a-one-${generation}"`)
+    .replaceAll('"sk-a-two"', `"sk-a-two-${generation}"`);
+  fs.writeFileSync(weir.file, changed.trimStart() + '\n');
+  await weir.ask('POST', '/admin/v1/reload');
+}
+
+test('when every key is refused the client learns nothing of the keys', async () => {
+  scripts.set('a/e401', (call) => call.error(401, 'bad key sk-a-one LEAK'));
+  const answer = await weir.chat({ model: 'a/e401' });
+  assert.equal(answer.status, 502);
+  assert.equal(answer.json.error.code, 'upstream_error');
+  assert.match(answer.json.error.message, /a\/e401: status 401/);
+  assert.doesNotMatch(answer.text, /LEAK|sk-a/);
+  assert.equal(a.of('e401').length, 2, 'each key once');
+  const again = await weir.chat({ model: 'a/e401' });
+  assert.equal(again.status, 503, again.text);
+  assert.equal(again.json.error.code, 'no_provider_available');
+  assert.equal(a.of('e401').length, 2);
+  await recover();
+});
+
+test('retry-after is honoured: not asked before, asked after', async () => {
+  let refuse = true;
+  scripts.set('b/d429', (call) => (refuse
+    ? call.error(429, 'wait', null, { 'retry-after': '1' }) : call.json(chat('back'))));
+  const begin = Date.now();
+  const first = await weir.chat({ model: 'b/d429' });
+  assert.equal(first.status, 502);
+  assert.match(first.json.error.message, /b\/d429: status 429/);
+  refuse = false;
+  let asked = Date.now();
+  const good = await until(async () => {
+    asked = Date.now();
+    const answer = await weir.chat({ model: 'b/d429' });
+    if (answer.status === 200) return answer;
+    assert.equal(answer.status, 503, answer.text);
+    return null;
+  }, 'the provider is asked again');
+  assert.equal(text(good), 'back');
+  assert.ok(asked - begin >= 900, `asked again after ${asked - begin} ms`);
+  assert.equal(b.of('d429').length, 2);
+});
+
+// --- the last word
+
+test('the final error lists every attempt: 502, 504 and 503', async () => {
+  scripts.set('a/d500', (call) => call.error(500));
+  scripts.set('b/d500', (call) => call.error(503));
+  const bad = await weir.chat({ model: 'a/d500', models: ['b/d500', 'dead/d500'] });
+  assert.equal(bad.status, 502);
+  for (const part of ['a/d500: status 500', 'b/d500: status 503',
+                      'dead/d500: connection refused']) {
+    assert.ok(bad.json.error.message.includes(part), bad.json.error.message);
+  }
+  assert.equal(bad.header('x-weir-attempts'), '3');
+  scripts.set('a/slow', () => new Promise(() => {}));
+  const slow = await weir.chat({ model: 'a/slow' });
+  assert.equal(slow.status, 504);
+  assert.equal(slow.json.error.code, 'upstream_timeout');
+  assert.match(slow.json.error.message, /a\/slow: timeout/);
+});
+
+test('x-weir-timeout bounds all attempts together', async () => {
+  scripts.set('b/slow', () => new Promise(() => {}));
+  const begin = Date.now();
+  const answer = await weir.chat({ model: 'b/slow', models: ['c/spare'] },
+                                 { headers: { 'x-weir-timeout': '0.3' } });
+  assert.equal(answer.status, 504, answer.text);
+  assert.ok(Date.now() - begin >= 250, 'not before its time');
+  const bad = await weir.chat({ model: 'b/plain' }, { headers: { 'x-weir-timeout': 'soon' } });
+  assert.equal(bad.status, 400);
+});
+
+test("a provider's refusal of the request is passed on and tried nowhere else", async () => {
+  for (const status of [400, 422]) {
+    scripts.set(`a/e${status}`, (call) => call.error(status, 'bad temperature', 'bad_value'));
+    const before = c.requests.length;
+    const answer = await weir.chat({ model: `a/e${status}`, models: ['c/spare'] });
+    assert.equal(answer.status, status);
+    assert.equal(answer.json.error.message, 'bad temperature');
+    assert.equal(answer.json.error.code, 'bad_value');
+    assert.equal(c.requests.length, before);
+  }
+  scripts.set('a/context', (call) => call.error(400, 'too long', 'context_length_exceeded'));
+  const longer = await weir.chat({ model: 'a/context', models: ['c/spare'] });
+  assert.equal(text(longer), 'from c', 'a longer context may fit elsewhere');
+  const alone = await weir.chat({ model: 'a/context' });
+  assert.equal(alone.status, 400);
+  assert.equal(alone.json.error.code, 'context_length_exceeded');
+});
+
+// --- after the first content there is no way back
+
+const late = {
+  'late-error': (call) => call.event({ error: { message: 'gpu on fire', code: 500 } }),
+  'late-reset': (call) => call.reset(),
+  'late-cut': (call) => call.cut(),
+  'late-end': (call) => call.end(),
+  'late-garbage': (call) => call.event('{"choices":[{"delta"'),
+  'late-stall': () => new Promise(() => {}),
+};
+
+for (const [name, script] of Object.entries(late)) {
+  test(`after content ${name} is an error event, no [DONE], no good end`, async () => {
+    scripts.set(`a/${name}`, async (call) => {
+      await call.begin();
+      await call.event(delta({ role: 'assistant', content: 'half an ' }));
+      await call.event(delta({ content: 'answer' }));
+      return script(call);
+    });
+    const before = c.requests.length;
+    const answer = await sse(`a/${name}`, { models: ['c/spare'] });
+    assert.equal(answer.status, 200);
+    assert.equal(answer.text, 'half an answer');
+    assert.ok(answer.error, 'an error event');
+    assert.ok(answer.error.message && answer.error.type && answer.error.code);
+    assert.equal(answer.done, false);
+    assert.equal(answer.events.some((event) => event.choices?.[0]?.finish_reason), false);
+    assert.equal(c.requests.length, before);
+    const row = await weir.row(answer.header('x-request-id'));
+    assert.notEqual(row.close, 'done');
+    assert.equal(row.estimated, true);
+  });
+}
+
+test('a pooled connection that died is replaced without being counted', async () => {
+  let resets = 0;
+  scripts.set('b/plain', (call) => {
+    if (call.socket.served) { resets++; return call.reset(); }
+    call.socket.served = true;
+    return call.json(chat('fresh'));
+  });
+  const wire = await Wire.open(weir.url);  // one connection: one core, one pool
+  const body = { model: 'b/plain', messages: [{ role: 'user', content: 'x' }] };
+  for (let i = 0; i < 3; i++) {
+    await wire.send(post('/v1/chat/completions', weir.key, body));
+    const answer = await wire.answer();
+    assert.equal(answer.status, 200, answer.text);
+    assert.equal(answer.get('x-weir-attempts'), '1');
+  }
+  wire.close();
+  assert.ok(resets >= 1, 'connections are kept and used again');
+  scripts.delete('b/plain');
+});
+
+test('a client that leaves takes the attempt with it', async () => {
+  let over;
+  const asked = new Promise((resolve) => {
+    scripts.set('b/alone', (call) => { over = call.over; resolve(); return call.over; });
+  });
+  const wire = await Wire.open(weir.url);
+  await wire.send(post('/v1/chat/completions', weir.key, {
+    model: 'b/alone', messages: [{ role: 'user', content: 'x' }] }));
+  await asked;
+  wire.close();
+  await over;
+  await until(async () => (await weir.rows()).some((row) => row.model === 'b/alone' &&
+                                                   row.close === 'client_gone'), 'its row');
+});
+
+test('the providers saw nothing but strict HTTP, and it ends cleanly', async () => {
+  await weir.stop();
+  for (const p of [a, b, c]) assert.deepEqual(p.faults, []);
+  assert.doesNotMatch(weir.run.stdout + weir.run.stderr, /LEAK/);
+});
