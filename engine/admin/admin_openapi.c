@@ -3,6 +3,7 @@
  * Rule: an answer's members are listed here once; the tests compare them with answers. */
 #include "engine/admin/admin.h"
 #include "engine/admin/admin_part.h"
+#include "engine/cmd.h"
 
 #include <stdio.h>
 
@@ -418,7 +419,7 @@ void admin_put_openapi(struct jsonw *w)
     put_pair(w, "openapi", "3.1.0");
     key_object(w, "info");
     put_pair(w, "title", "Weir admin API");
-    put_pair(w, "version", "1");
+    put_pair(w, "version", WEIR_VERSION);
     jsonw_object_end(w);
     jsonw_key(w, "security");
     jsonw_raw(w, BYTES("[{\"admin_token\":[]}]"));
