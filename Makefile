@@ -68,6 +68,7 @@ OBJ := $(SRC:%.c=$(B)/%.o) $(strip $(GEN:%.c=%.o))
 BIN := $(if $(wildcard engine/main.c),$(B)/weir) \
        $(if $(wildcard tools/weir-mock.c),$(B)/weir-mock) \
        $(if $(wildcard tools/weirctl.c),$(B)/weirctl)
+MOCK := $(wildcard tools/weir-mock.c tools/mock_*.c)
 TRAP := $(and $(wildcard engine/main.c),$(wildcard engine/heap_trap.c))
 SEALED := $(if $(SAN),,$(TRAP:%=$(B)/weir-sealed))
 UNIT := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
@@ -89,7 +90,7 @@ $(LIB): $(OBJ)
 	$(call say,AR,$@) mkdir -p $(@D) && rm -f $@ && ar rcs $@ $^
 $(B)/weir: $(B)/engine/main.o $(LIB)
 $(B)/weir-sealed: $(B)/engine/main.o $(B)/engine/heap_trap.o $(LIB)
-$(B)/weir-mock: $(B)/tools/weir-mock.o $(LIB)
+$(B)/weir-mock: $(MOCK:%.c=$(B)/%.o) $(LIB)
 $(B)/weirctl: $(B)/tools/weirctl.o $(LIB)
 $(B)/weir $(B)/weir-sealed $(B)/weir-mock $(B)/weirctl:
 	$(call say,LD,$@) $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)

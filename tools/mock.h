@@ -1,0 +1,128 @@
+/* mock.h - the parts of weir-mock, an OpenAI-compatible provider on the engine's cores.
+ *   weir-mock.c    options, threads, signals
+ *   mock_serve.c   engine/serve.h: which request it is, errors, GETs
+ *   mock_job.c     one answer in time: delays, pieces, endings
+ *   mock_chat.c    the words of chats and completions, whole and as events
+ *   mock_data.c    embeddings and moderations
+ *   mock_script.c  what the model's name asks for
+ * Rule: the same request always gets the same answer, but for id, date and created. */
+#ifndef TOOLS_MOCK_H
+#define TOOLS_MOCK_H
+
+#include "engine/mem.h"
+#include "engine/timer.h"
+#include "net/dialect/openai.h"
+#include "tools/mock_script.h"
+
+#include <stdatomic.h>
+
+enum {
+    MOCK_MODEL_MAX = OPENAI_NAME_MAX * 6 + 2,  /* bytes of a model's name as JSON */
+    MOCK_TOOL_MAX = 128,                       /* bytes of a tool's name as written */
+    MOCK_FILLER = 65536,                       /* bytes of words */
+    MOCK_FAILS = 256,                          /* counters of fail<K>, by hash of the model */
+    MOCK_ID = 24,                              /* letters of an id */
+    MOCK_BODY_MAX = 64 << 20,                  /* bytes of a request */
+};
+
+struct conn;
+struct core;
+struct text;
+
+struct mock_shared {           /* one a process; after the start only the counters change */
+    struct bytes key;          /* what Authorization must bear; empty: anything */
+    _Atomic uint32_t fails[MOCK_FAILS];
+    char filler[MOCK_FILLER];  /* the words again and again, from the first on */
+    uint32_t filler_len;       /* whole rounds */
+    uint32_t round_len;        /* bytes of one */
+};
+
+struct mock {                  /* one a core, in core->serve */
+    struct mock_shared *shared;
+    struct openai_reader reader;
+    uint64_t date_s;           /* the second that date is of */
+    char date[30];
+};
+
+enum job_stage {
+    JOB_READING,               /* the request comes in */
+    JOB_WAITING,               /* for the time of the head */
+    JOB_SENDING,
+};
+
+/* What comes next of an answer; the order is the order of an answer. */
+enum job_phase {
+    PHASE_ROLE, PHASE_REASONING, PHASE_CALL, PHASE_TEXT, PHASE_FINISH, PHASE_USAGE, PHASE_DONE,
+    PHASE_END,
+};
+
+struct job {                   /* a request and its answer; a slot of core->exchanges */
+    struct slab_head head;
+    struct timer timer;
+    struct conn *c;
+    struct script script;
+    struct bytes method, target;  /* live as long as the request's head */
+    struct chain content;      /* instead of words: the inside of a JSON string */
+    struct chain held;         /* composed, and sent byte by byte */
+    uint64_t drip_left;        /* bytes of held that go one by one */
+    uint64_t drip_ns;          /* time between them */
+    uint64_t drip_at;          /* when the next may go, monotonic */
+    uint64_t first_ns;         /* when the head, then the first token is due, monotonic */
+    uint64_t created_s;
+    uint32_t events;           /* sent so far */
+    uint32_t token;            /* next token, reasoning before text */
+    uint32_t prompt_tokens, reasoning_tokens, text_tokens;
+    uint16_t model_len, tool_len;
+    uint16_t status;           /* of an error answer; 0 none */
+    uint8_t api;               /* enum openai_api */
+    uint8_t stage, phase;
+    bool stream, usage, framed, tools, length, acting, closing;
+    char id[MOCK_ID];
+    char model[MOCK_MODEL_MAX];   /* as JSON, with quotes */
+    char tool[MOCK_TOOL_MAX];     /* as written in the request */
+};
+
+/* --- mock_job.c --- */
+/* The request is known (script, tokens): wait, then answer. job may be gone afterwards. */
+void job_start(struct core *core, struct job *job);
+/* Answer at once, before the body is read. job is gone afterwards. */
+void job_early(struct core *core, struct job *job);
+/* Its timer fired, or what was sent has left: go on. job may be gone afterwards. */
+void job_go(struct core *core, struct job *job);
+/* Release. takes job. */
+void job_drop(struct core *core, struct job *job);
+/* An answer with a body of some kind, now; the connection's request is over with it.
+ *   extra   further field lines, each with CRLF */
+void job_reply(struct core *core, struct conn *c, unsigned status, struct bytes type,
+               struct bytes body, struct bytes extra);
+/* An error answer in OpenAI's shape. param may be NULL. Does not end the request. */
+void job_error(struct core *core, struct conn *c, unsigned status, const char *code,
+               const char *sentence, const char *param, struct bytes extra);
+
+/* --- mock_chat.c --- */
+/* Fill the words of a process. */
+void chat_words(struct mock_shared *shared);
+/* The content that a script asks for instead of words, into job->content. */
+void chat_content(struct core *core, struct job *job);
+/* The whole answer as one JSON document. */
+void chat_whole(struct core *core, struct job *job, struct text *t);
+/* The next event of a stream, framed; job->phase moves on. PHASE_END: none is left. */
+void chat_event(struct core *core, struct job *job, struct text *t);
+/* An event with this data, framed. */
+void chat_data(struct job *job, struct text *t, struct bytes data);
+/* True when the next event is a token, which has its time. */
+bool chat_is_token(struct job *job);
+
+/* --- mock_data.c --- */
+/* Embeddings of c->body's inputs. */
+void data_embeddings(struct core *core, struct job *job, struct text *t);
+/* Nothing is ever flagged. */
+void data_moderations(struct core *core, struct job *job, struct text *t);
+/* The first tool's name, into job->tool. */
+void data_tool(struct core *core, struct job *job);
+/* The model of a body whose start is piece, into model; false when it is not in there. */
+bool data_model(struct bytes piece, char model[OPENAI_NAME_MAX], size_t *len);
+/* A number that depends on seed alone: splitmix64's output function. */
+uint64_t data_mix(uint64_t seed);
+
+#endif
