@@ -357,6 +357,28 @@ static void test_bodies_are_refused_with_a_pointer(void **state)
     engine_close(e);
 }
 
+/* A fault found after the unit was written takes the unit with it. */
+static void test_a_refused_call_changes_nothing(void **state)
+{
+    enum { GLOBS = 400 };   /* of one byte: 1200 bytes; either list fits, both do not */
+    struct engine *e = engine_open(*state);
+    struct answer a = {0};
+    static char body[8192];
+    size_t len = (size_t)snprintf(body, sizeof(body), "{\"kind\":\"organization\","
+                                  "\"name\":\"n\",\"policy\":{\"deny\":[\"x\"");
+    for (unsigned i = 1; i < 2 * GLOBS; i++) {
+        const char *next = i == GLOBS ? "],\"allow\":[\"x\"" : ",\"x\"";
+        len += (size_t)snprintf(body + len, sizeof(body) - len, "%s", next);
+    }
+    snprintf(body + len, sizeof(body) - len, "]}}");
+    want(e, &a, 400, "POST units", body);
+    check_value(&a, "/error/pointer", "/policy");
+    want(e, &a, 200, "GET units", NULL);
+    assert_int_equal(count_of(&a, "/data"), 0);
+    drop(&a);
+    engine_close(e);
+}
+
 static void test_changes_that_are_not_possible(void **state)
 {
     static const struct { const char *body, *pointer, *says; } cases[] = {
@@ -447,6 +469,7 @@ int main(void)
         DATA_TEST(test_keys_are_listed_below_a_unit),
         DATA_TEST(test_rotation_ends_the_old_secret),
         DATA_TEST(test_bodies_are_refused_with_a_pointer),
+        DATA_TEST(test_a_refused_call_changes_nothing),
         DATA_TEST(test_changes_that_are_not_possible),
         DATA_TEST(test_every_cut_and_every_limit),
     };
