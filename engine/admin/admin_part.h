@@ -153,7 +153,8 @@ const struct admin_value *admin_body(const struct admin_call *call, const char *
 
 /* Parse a time (RFC 3339 section 5.6) or a date, 1970 to 2500. Gives *unix_ns. */
 MUST_USE bool admin_time_parse(struct bytes text, uint64_t *unix_ns);
-/* Write a time as RFC 3339, UTC, with 0, 3, 6 or 9 decimals. */
+/* Write a time as RFC 3339, UTC, cut to us, with 0, 3 or 6 decimals: many clients read no
+ * more. */
 void admin_put_time(struct jsonw *w, uint64_t unix_ns);
 /* Names of usage groups, in the order of their bits; NULL at the end. */
 extern const char *const admin_group_names[];

@@ -68,7 +68,7 @@ static bool cut_date(struct bytes *in, uint64_t *days)
     return true;
 }
 
-/* ".123" as ns, digits beyond the ninth dropped; nothing is 0. */
+/* ".123" as ns, digits beyond the sixth dropped, for none would be shown; nothing is 0. */
 static bool cut_fraction(struct bytes *in, uint64_t *ns)
 {
     *ns = 0;
@@ -76,7 +76,8 @@ static bool cut_fraction(struct bytes *in, uint64_t *ns)
     uint64_t unit = second_ns / 10;
     size_t digits = 0;
     for (; in->len > 0 && *in->ptr >= '0' && *in->ptr <= '9'; digits++, unit /= 10) {
-        *ns += (uint64_t)(*bytes_cut(in, 1).ptr - '0') * unit;
+        uint64_t digit = (uint64_t)(*bytes_cut(in, 1).ptr - '0');
+        if (digits < 6) *ns += digit * unit;
     }
     return digits > 0;
 }
@@ -124,12 +125,9 @@ void admin_put_time(struct jsonw *w, uint64_t unix_ns)
     int len = snprintf(text, sizeof(text), "%04u-%02u-%02uT%02u:%02u:%02u", year, month,
                        (unsigned)days + 1, (unsigned)(left / 3600),
                        (unsigned)(left / 60 % 60), (unsigned)(left % 60));
-    unsigned ns = (unsigned)(unix_ns % second_ns);
-    int decimals = ns % 1000 ? 9 : ns % 1000000 ? 6 : ns ? 3 : 0;
-    if (decimals) {
-        unsigned shown = decimals == 9 ? ns : decimals == 6 ? ns / 1000 : ns / 1000000;
-        len += snprintf(text + len, sizeof(text) - (size_t)len, ".%0*u", decimals, shown);
-    }
+    unsigned us = (unsigned)(unix_ns % second_ns / 1000);
+    if (us % 1000) len += snprintf(text + len, sizeof(text) - (size_t)len, ".%06u", us);
+    else if (us) len += snprintf(text + len, sizeof(text) - (size_t)len, ".%03u", us / 1000);
     assert((size_t)len + 1 < sizeof(text));
     text[len++] = 'Z';
     jsonw_string(w, (struct bytes){text, (size_t)len});
