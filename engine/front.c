@@ -132,6 +132,27 @@ static bool answer(struct core *core, struct conn *c, unsigned status, struct by
     return false;
 }
 
+/* The answer of a finished job; without one memory has run out. */
+static void answer_job(struct core *core, struct conn *c, const struct job *job)
+{
+    struct bytes type = job->kind == JOB_METRICS ? BYTES("text/plain; version=0.0.4")
+                                                 : BYTES("application/json");
+    struct bytes body = {job->call.answer, job->call.answer_len};
+    char allow[96];
+    int n = 0;
+    if (!body.ptr) {
+        front_refuse(core, c, CLOSE_OVERLOADED, NULL);
+        conn_answered(core, c);
+        return;
+    }
+    if (job->call.status == 405) {
+        n = snprintf(allow, sizeof allow, "allow: %s\r\n", job->call.allow);
+    }
+    reply_body(core, c, NULL, state(core)->id, job->call.status, type, body,
+               (struct bytes){allow, (size_t)n});
+    conn_answered(core, c);
+}
+
 static size_t error_json(char *out, size_t room, const char *code, const char *text)
 {
     struct jsonw w;
@@ -312,13 +333,13 @@ void front_gone(struct core *core, struct conn *c)
 static void job_done(struct core *core, struct job *job)
 {
     struct conn *c = slab_find(&core->conns, job->slot, job->generation);
-    struct bytes type = job->kind == JOB_METRICS ? BYTES("text/plain; version=0.0.4")
-                                                 : BYTES("application/json");
     if (c && c->job == job) {
         c->job = NULL;
         gateway_request_id(core, NULL, state(core)->id);
-        (void)answer(core, c, job->call.status, type,
-                     (struct bytes){job->call.answer, job->call.answer_len});
+        answer_job(core, c, job);
+    }
+    if (job->call.answer) {               /* may hold a new key's secret */
+        explicit_bzero(job->call.answer, job->call.answer_len);
     }
     free(job->call.answer);
     free(job->body);

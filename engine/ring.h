@@ -89,7 +89,7 @@ void ring_connect(struct ring *r, int fd, uint64_t user, const struct sockaddr *
 void ring_wake(struct ring *r, int fd, uint64_t user);
 /* Cancel the operation with this user_data; it completes with -ECANCELED (or as it may). */
 void ring_cancel(struct ring *r, uint64_t user);
-/* shutdown(fd, how), nobody waits. */
+/* shutdown(fd, how), at once: before operations that are queued and not yet submitted. */
 void ring_shutdown(struct ring *r, int fd, int how);
 /* close(fd), nobody waits. The slot's operations have all ended. */
 void ring_close_fd(struct ring *r, int fd);
