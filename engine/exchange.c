@@ -156,8 +156,8 @@ void exchange_gone(struct core *core, struct exchange *x, enum close_why why)
     /* What the provider generated and will bill is booked as an estimate. */
     bool asked = x->state == X_RELAY || ((x->state == X_WAIT || x->state == X_HOLD) && x->sent);
     if (asked) {
-        x->rec.flags |= RECORD_ESTIMATED;
         book_price(core, x);
+        x->rec.flags |= RECORD_ESTIMATED;
     }
     if (!x->booked) book_end(core, x, why, 499);
     retire(core, x);
