@@ -18,6 +18,7 @@
 
 enum {
     MOCK_MODEL_MAX = OPENAI_NAME_MAX * 6 + 2,  /* bytes of a model's name as JSON */
+    CHAT_LEAD = MOCK_MODEL_MAX + 256,          /* bytes of what a stream's events begin with */
     MOCK_TOOL_MAX = 128,                       /* bytes of a tool's name as written */
     MOCK_FILLER = 65536,                       /* bytes of words */
     MOCK_FAILS = 256,                          /* counters of fail<K>, by hash of the model */
@@ -67,6 +68,7 @@ struct job {                   /* a request and its answer; a slot of core->exch
     uint64_t drip_left;        /* bytes of held that go one by one */
     uint64_t drip_ns;          /* time between them */
     uint64_t drip_at;          /* when the next may go, monotonic */
+    uint64_t reset_ns;         /* when the connection is reset; 0 not known yet */
     uint64_t first_ns;         /* when the head, then the first token is due, monotonic */
     uint64_t created_s;
     uint32_t events;           /* sent so far */
@@ -106,8 +108,10 @@ void chat_words(struct mock_shared *shared);
 void chat_content(struct core *core, struct job *job);
 /* The whole answer as one JSON document. */
 void chat_whole(struct core *core, struct job *job, struct text *t);
-/* The next event of a stream, framed; job->phase moves on. PHASE_END: none is left. */
-void chat_event(struct core *core, struct job *job, struct text *t);
+/* What all events of a stream begin with, into out (CHAT_LEAD bytes). */
+struct bytes chat_lead(const struct job *job, char *out);
+/* The next event of a stream, framed; lead is chat_lead's; job->phase moves on. PHASE_END: none is left. */
+void chat_event(struct job *job, struct bytes lead, struct text *t);
 /* An event with this data, framed. */
 void chat_data(struct job *job, struct text *t, struct bytes data);
 /* True when the next event is a token, which has its time. */

@@ -292,7 +292,7 @@ void chat_whole(struct core *core, struct job *job, struct text *t)
 
 /* --- events --- */
 
-enum { EVENT_LEAD = MOCK_MODEL_MAX + 256, EVENT_PARTS = 8 };
+enum { EVENT_PARTS = 8 };
 
 struct event {                 /* the data of one, in order; chain goes before part `at` */
     struct bytes part[EVENT_PARTS];
@@ -415,13 +415,19 @@ static enum job_phase delta_event(struct job *job, struct event *e, struct text 
     }
 }
 
-void chat_event(struct core *core, struct job *job, struct text *t)
+struct bytes chat_lead(const struct job *job, char *out)
 {
-    char lead_text[EVENT_LEAD], more_text[1024];
-    struct text lead = {.buf = lead_text, .room = sizeof lead_text};
+    struct text t = {.buf = out, .room = CHAT_LEAD};
+    bool chat = job->api == OPENAI_CHAT;
+    put_lead(job, &t, chat ? BYTES("chat.completion.chunk") : BYTES("text_completion"));
+    return (struct bytes){out, t.len};
+}
+
+void chat_event(struct job *job, struct bytes lead, struct text *t)
+{
+    char more_text[1024];
     struct text more = {.buf = more_text, .room = sizeof more_text};
-    struct event e = {.count = 0};
-    (void)core;
+    struct event e = {.part = {lead}, .count = 1};
     next_phase(job);
     assert(job->phase < PHASE_END);
     if (job->phase == PHASE_DONE) {
@@ -429,9 +435,6 @@ void chat_event(struct core *core, struct job *job, struct text *t)
         job->phase = PHASE_END;
         return;
     }
-    bool chat = job->api == OPENAI_CHAT;
-    put_lead(job, &lead, chat ? BYTES("chat.completion.chunk") : BYTES("text_completion"));
-    part(&e, (struct bytes){lead_text, lead.len});
     uint8_t next = PHASE_DONE;
     if (job->phase == PHASE_USAGE) {
         TEXT(&more, "\"choices\":[],\"usage\":");

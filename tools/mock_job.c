@@ -19,6 +19,7 @@ enum {
     ERROR_MAX = 2048,
     SLOWHEAD_NS = 50 * MS,
     DRIP_NS = 10 * MS,
+    RESET_NS = 20 * MS,        /* between the last byte and a reset */
     LEN_EXTRA = 4096,          /* bytes that `len` claims and never sends */
 };
 
@@ -114,13 +115,13 @@ void job_error(struct core *core, struct conn *c, unsigned status, const char *c
 static void end(struct core *core, struct job *job)
 {
     struct conn *c = job->c;
-    if (job->closing) c->close_after = true;
+    if (job->closing) c->keep_alive = false;
     job_drop(core, job);
     conn_answered(core, c);
 }
 
-/* A connection that is dissolved (connect(2), AF_UNSPEC) is reset at once; shutting it first, as
- * conn_close does, would tell the peer of a regular end. */
+/* A connection that is dissolved (connect(2), AF_UNSPEC) is reset at once; shutting it first,
+ * as conn_close does, would tell the peer of a regular end. */
 static void reset(struct core *core, struct job *job)
 {
     struct conn *c = job->c;
@@ -128,6 +129,15 @@ static void reset(struct core *core, struct job *job)
     (void)connect(c->fd, &none, sizeof none);
     job_drop(core, job);
     conn_close(core, c, CLOSE_DONE);
+}
+
+/* Clients that find bytes and a reset at once may take it for a regular end (libuv does), so it
+ * comes a moment after them. */
+static void reset_later(struct core *core, struct job *job)
+{
+    if (job->reset_ns == 0) job->reset_ns = core->now_ns + RESET_NS;
+    if (core->now_ns >= job->reset_ns) reset(core, job);
+    else timer_arm(&core->timers, &job->timer, job->reset_ns);
 }
 
 /* The script's ending is due. True: go on with the answer. */
@@ -138,7 +148,7 @@ static bool act(struct core *core, struct job *job, struct text *t)
     job->acting = true;
     switch ((enum script_word)job->script.act) {
     case SCRIPT_RESET:
-        if (sent) reset(core, job);
+        if (sent) reset_later(core, job);
         return false;
     case SCRIPT_CUT:
         job->closing = true;
@@ -209,6 +219,7 @@ static bool act_is_due(const struct job *job)
 static bool write_due(struct core *core, struct job *job, struct text *t)
 {
     struct conn *c = job->c;
+    struct bytes lead = {0};
     for (;;) {
         if (act_is_due(job) && !act(core, job, t)) return false;
         if (job->phase == PHASE_END) return true;
@@ -217,7 +228,8 @@ static bool write_due(struct core *core, struct job *job, struct text *t)
             timer_arm(&core->timers, &job->timer, due_ns(job));
             return false;
         }
-        chat_event(core, job, t);
+        if (!lead.ptr) lead = chat_lead(job, core->scratch);
+        chat_event(job, lead, t);
     }
 }
 
@@ -359,7 +371,7 @@ static void answer_stream(struct core *core, struct job *job)
     struct conn *c = job->c;
     char head[HEAD_MAX];
     job->framed = !c->http10;
-    if (!job->framed) c->close_after = true;
+    if (!job->framed) c->keep_alive = false;
     struct answer a = {.status = 200, .type = BYTES("text/event-stream; charset=utf-8"),
                        .chunked = job->framed, .until_close = !job->framed,
                        .encoded = has(job, SCRIPT_ENCODED),
@@ -425,7 +437,7 @@ static void answer(struct core *core, struct job *job)
                                                  "link: </v1/models>; rel=preload\r\n\r\n"))) {
         out_of_memory(core, c);
     }
-    if (job->closing) c->close_after = true;
+    if (job->closing) c->keep_alive = false;
     if (job->status) answer_error(core, job);
     else if (has(job, SCRIPT_REDIRECT)) {
         answer_text(core, job, 302, BYTES(""), BYTES(""),

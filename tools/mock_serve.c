@@ -238,8 +238,8 @@ bool serve_piece(struct core *core, struct conn *c, struct bytes piece)
 void serve_refuse(struct core *core, struct conn *c, enum close_why why, const char *detail)
 {
     if (c->job) job_drop(core, c->job);
-    job_error(core, c, close_status(why), close_code(why), detail ? detail : close_sentence(why),
-              NULL, BYTES(""));
+    if (!detail) detail = close_sentence(why);
+    job_error(core, c, close_status(why), close_code(why), detail, NULL, BYTES(""));
 }
 
 void serve_gone(struct core *core, struct conn *c, enum close_why why)

@@ -1,7 +1,8 @@
 /* weir-mock.c - an OpenAI-compatible provider for demos, tests and benchmarks, on the engine's
- * own cores: options, threads, signals. What it answers: mock.h. Exit 0 good, 1 failed, 2 usage.
- * It measures and provokes; it knows nothing and says the same thing every time. */
+ * own cores: options, threads, signals. What it answers: mock.h. Exit 0 good, 1 failed, 2
+ * usage. It measures and provokes; it knows nothing and says the same thing every time. */
 #include "engine/boot.h"
+#include "engine/cmd.h"
 #include "engine/core.h"
 #include "engine/engine.h"
 #include "tools/mock.h"
@@ -31,7 +32,6 @@ struct options {
 struct server {
     struct engine engine;
     struct mock_shared shared;
-    struct core *core[ENGINE_CORES_MAX];
     pthread_t thread[ENGINE_CORES_MAX];
     int listen_fd[ENGINE_CORES_MAX];
     uint32_t started;          /* threads */
@@ -60,8 +60,8 @@ static void help(void)
         "The model's name is a script: words between dashes, behind any prefix, as in\n"
         "`mock-ttft200-tps50-n100'. Words not listed are ignored.\n");
     script_print();
-    (void)puts("\nEvents count everything sent on a stream, the role event too. Of an answer that\n"
-               "is not streamed, K counts bytes of its body.");
+    (void)puts("\nEvents count everything sent on a stream, the role event too. Of an answer\n"
+               "that is not streamed, K counts bytes of its body.");
 }
 
 /* Take one option with its value; 0 or the exit status. */
@@ -218,16 +218,13 @@ int main(int argc, char **argv)
             return 0;
         }
         if (strcmp(argv[i], "--version") == 0) {
-            (void)puts("weir-mock 0.1.0");
+            (void)puts("weir-mock " WEIR_VERSION);
             return 0;
         }
         int rc = take(&o, argv[i], i + 1 < argc ? argv[i + 1] : NULL);
         if (rc) return rc;
     }
-    struct server *s = calloc(1, sizeof *s);
-    if (!s) return 1;
+    static struct server server;   /* the process's own: what it holds is never given back */
     (void)signal(SIGPIPE, SIG_IGN);
-    int status = run(s, &o);
-    free(s);
-    return status;
+    return run(&server, &o);
 }
