@@ -436,7 +436,10 @@ void conn_on_timer(struct core *core, struct conn *c)
     case CONN_HEAD: refuse(core, c, CLOSE_HEAD_SLOW, NULL); break;
     case CONN_BODY: refuse(core, c, CLOSE_BODY_SLOW, NULL); break;
     case CONN_LINGER: conn_close(core, c, CLOSE_DONE); break;
-    default: conn_close(core, c, CLOSE_CLIENT_IDLE); break;
+    default:  /* one whose last answer is still being read is not idle */
+        if (c->out.bytes > 0) state_deadline(core, c, serve_times(core).idle_ns);
+        else conn_close(core, c, CLOSE_CLIENT_IDLE);
+        break;
     }
 }
 

@@ -1,0 +1,127 @@
+/* rig.h - one core of the engine under test: the real core, connections, memory, timers and
+ * ring, turned by hand, on a clock that can be moved (the seam of clock.h). The program brings
+ * its own serve_* functions. */
+#ifndef TESTS_UNIT_RIG_H
+#define TESTS_UNIT_RIG_H
+
+#include "engine/clock.h"
+#include "engine/conn.h"
+#include "engine/core.h"
+#include "engine/engine.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { RIG_WAIT_NS = 400000 };
+
+struct rig {
+    struct engine *engine;
+    struct core *core;
+    struct core_limits limits;
+};
+
+static uint64_t rig_skipped_ns;     /* by how much the clock was moved on */
+
+static inline uint64_t rig_clock(clockid_t id)
+{
+    struct timespec ts;
+    (void)clock_gettime(id, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec + rig_skipped_ns;
+}
+
+uint64_t clock_now_ns(void) { return rig_clock(CLOCK_MONOTONIC); }
+
+uint64_t clock_unix_ns(void) { return rig_clock(CLOCK_REALTIME); }
+
+/* Small enough that a test can use up every pool. */
+static inline struct core_limits rig_limits(void)
+{
+    return (struct core_limits){.conns = 4, .upstreams = 4, .exchanges = 4, .segs = 2000,
+                                .rx_count = 32, .rx_bytes = 4096,
+                                .region_bytes = 16 * MEM_BLOCK, .wipe = true};
+}
+
+/* What core_run does before its first turn. */
+static inline struct rig rig_open(struct core_limits limits)
+{
+    struct rig r = {calloc(1, sizeof *r.engine), calloc(1, sizeof *r.core), limits};
+    assert_true(r.engine && r.core);
+    assert_true(core_init(r.core, r.engine, 0, ROLE_GATEWAY, &limits));
+    struct ring_config config = {.entries = 256, .buf_count = limits.rx_count,
+                                 .buf_bytes = limits.rx_bytes};
+    assert_int_equal(ring_open(&config, &r.core->ring), 0);
+    assert_true(mem_init(&r.core->mem, r.core->ring, limits.rx_count, limits.rx_bytes,
+                         limits.region_bytes, limits.segs, limits.wipe));
+    r.core->now_ns = clock_now_ns();
+    r.core->unix_ns = clock_unix_ns();
+    timer_init(&r.core->timers, r.core->now_ns);
+    r.engine->core[0] = r.core;
+    r.engine->core_count = 1;
+    return r;
+}
+
+/* Some turns: enough for what is under way between sockets of one process. */
+static inline void rig_turn(struct rig *r)
+{
+    for (int i = 0; i < 4; i++) assert_int_equal(core_turn(r->core, RIG_WAIT_NS), 0);
+}
+
+/* Time passes at once. */
+static inline void rig_skip(struct rig *r, uint64_t ns)
+{
+    rig_turn(r);
+    rig_skipped_ns += ns;
+    rig_turn(r);
+}
+
+/* Every pool is full again: nothing leaked. */
+static inline void rig_check_empty(struct rig *r)
+{
+    struct core *core = r->core;
+    for (int i = 0; i < 500 && (i < 1 || core->conns.used || core->upstreams.used); i++) {
+        rig_turn(r);
+    }
+    assert_int_equal(r->core->conns.used, 0);
+    assert_int_equal(r->core->upstreams.used, 0);
+    assert_int_equal(r->core->mem.segs.used, 0);
+    assert_int_equal(r->core->mem.bytes_used, 0);
+    assert_int_equal(ring_buf_free(r->core->ring), r->limits.rx_count);
+    assert_int_equal(r->core->timers.count, 0);
+    assert_int_equal(stat_get(&r->core->stats.count[STAT_CONNECTIONS_OPEN]), 0);
+    assert_int_equal(stat_get(&r->core->stats.count[STAT_UPSTREAMS_OPEN]), 0);
+}
+
+static inline void rig_drop_slab(struct slab *s) { munmap(s->items, s->item_bytes * s->count); }
+
+/* End, where everything was given back. */
+static inline void rig_close(struct rig *r)
+{
+    rig_check_empty(r);
+    struct core *core = r->core;
+    struct mem *m = &core->mem;
+    ring_close(core->ring);
+    munmap(m->region, (size_t)m->block_count * MEM_BLOCK);
+    rig_drop_slab(&m->segs);
+    rig_drop_slab(&core->conns);
+    rig_drop_slab(&core->upstreams);
+    rig_drop_slab(&core->exchanges);
+    munmap(core->scratch, 3 * CORE_SCRATCH);
+    (void)close(core->wake_fd);
+    free(m->rx_refs);
+    free(m->rx_used);
+    free(m->block_next);
+    free(m->page_map);
+    free(m->split_prev);
+    free(m->split_next);
+    free(core);
+    for (uint32_t i = 0; i < r->engine->hosts.count; i++) free(r->engine->hosts.at[i]);
+    free(r->engine);
+}
+
+#endif
