@@ -222,6 +222,11 @@ static void publish(struct core *core, uint64_t woke_ns)
     stat_add(&core->stats.count[STAT_TURNS], 1);
     atomic_store_explicit(&core->stats.turned_ns, now, memory_order_relaxed);
     atomic_store_explicit(&core->load, core->exchanges.used, memory_order_relaxed);
+    atomic_store_explicit(&core->stats.count[STAT_MEMORY], core->mem.bytes_used,
+                          memory_order_relaxed);
+    atomic_store_explicit(&core->stats.count[STAT_BUFFERS],
+                          core->limits.rx_count - ring_buf_free(core->ring),
+                          memory_order_relaxed);
 }
 
 int core_turn(struct core *core, uint64_t wait_ns)

@@ -121,7 +121,7 @@ static void put_counters(struct text *t, const struct engine *e)
 {
     for (unsigned s = 0; s < STAT_COUNT; s++) {
         const char *name = stat_name((enum stat_id)s);
-        bool gauge = strstr(name, "_open_") != NULL;
+        bool gauge = strstr(name, "_open_") || strstr(name, "_used_");
         head(t, name, gauge ? "gauge" : "counter", stat_help((enum stat_id)s));
         put(t, "%s %llu\n", name, sum(e, offsetof(struct stats, count) + s * 8));
     }

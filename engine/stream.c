@@ -57,6 +57,20 @@ static bool commit(struct core *core, struct exchange *x)
 
 /* --- edits of one event --- */
 
+/* ev's raw bytes without the member usage of its data: our asking for it is nobody's business.
+ * The same room holds joined data lines, which is why only events of one data line come here. */
+static bool emit_without_usage(struct core *core, struct exchange *x,
+                               const struct sse_event *ev, const struct openai_event *e)
+{
+    struct openai_span cut = openai_member_cut(&e->usage_at);
+    size_t data_at = (size_t)(ev->data.ptr - ev->raw.ptr);
+    size_t from = data_at + (size_t)cut.start, to = data_at + (size_t)cut.end;
+    if (ev->raw.len > CORE_SCRATCH) return emit(core, x, ev->raw);
+    memcpy(core->text, ev->raw.ptr, from);
+    memcpy(core->text + from, ev->raw.ptr + to, ev->raw.len - to);
+    return emit(core, x, (struct bytes){core->text, from + ev->raw.len - to});
+}
+
 /* The usage chunk with the cost put in at the end of its usage object. */
 static bool emit_with_cost(struct core *core, struct exchange *x, const struct sse_event *ev,
                            const struct openai_event *e)
@@ -81,6 +95,7 @@ static bool emit_event(struct core *core, struct exchange *x, const struct sse_e
         book_price(core, x);
         return emit_with_cost(core, x, ev, e);
     }
+    if (plain && !x->want_usage) return emit_without_usage(core, x, ev, e);
     return emit(core, x, ev->raw);
 }
 
