@@ -110,7 +110,8 @@ void chat_content(struct core *core, struct job *job);
 void chat_whole(struct core *core, struct job *job, struct text *t);
 /* What all events of a stream begin with, into out (CHAT_LEAD bytes). */
 struct bytes chat_lead(const struct job *job, char *out);
-/* The next event of a stream, framed; lead is chat_lead's; job->phase moves on. PHASE_END: none is left. */
+/* The next event of a stream, framed; lead is chat_lead's; job->phase moves on. PHASE_END:
+ * none is left. */
 void chat_event(struct job *job, struct bytes lead, struct text *t);
 /* An event with this data, framed. */
 void chat_data(struct job *job, struct text *t, struct bytes data);

@@ -471,6 +471,7 @@ test("echoheaders and echobody", async () => {
   const headers = JSON.parse(json.choices[0].message.content);
   assert.equal(headers["x-a"], 'q"\\b');
   assert.equal(headers["x-many"], "1, 2");
+  assert.equal(count(json.choices[0].message.content, "x-many"), 1);
   assert.equal(headers.authorization, "Bearer k");
   assert.equal(headers[":method"], "POST");
   assert.equal(headers[":target"], "/v1/chat/completions");
@@ -522,6 +523,10 @@ test("an answer may not overtake its delay by what was sent before it", async ()
     call.on("error", reject);
   });
   assert.ok(performance.now() - begin >= 195);
+  const two = await raw(request("mock-n1") +
+                        request("mock-delay200-n1", {}, "Connection: close\r\n"));
+  assert.equal(count(two.text, "HTTP/1.1 200 OK"), 2);
+  assert.ok(two.times.at(-1) >= 195, `${two.times.at(-1)}`);
 });
 
 test("clients that go away in the middle leave nothing behind", async () => {
