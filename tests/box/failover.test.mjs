@@ -5,8 +5,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import test from 'node:test';
 import { chat, delta, nowhere, provider } from './lib/provider.mjs';
-import { post, Wire } from './lib/wire.mjs';
-import { until, Weir, whole } from './lib/weir.mjs';
+import { exchange, post, Wire } from './lib/wire.mjs';
+import { until, Weir, whole, within } from './lib/weir.mjs';
 
 // A provider that answers by the model's name: scripts[model](call), else a good answer.
 const scripts = new Map();
@@ -25,29 +25,62 @@ async function scripted(name) {
 const a = await scripted('a');
 const b = await scripted('b');
 const c = await scripted('c');
+const slow = await scripted('s');
 const names = ['plain', 'e500', 'e429', 'e404', 'e413', 'e408', 'refused', 'reset-head',
                'reset-body', 'stall-head', 'stall-body', 'cut-body', 'half-json', 'not-json',
                'empty', 'error-200', 'html', 'odd-length', 'context', 'e400', 'e422', 'e401',
                'sse-error', 'sse-stall', 'sse-empty', 'sse-reset', 'sse-cut', 'sse-meta',
                'late-error', 'late-reset', 'late-cut', 'late-end', 'late-garbage',
                'late-stall', 'gzip', 'two-lengths', 'cl-te', 'status-99', 'keys', 'keys403',
-               'keys429', 'alone', 'slow', 'd500', 'd429'];
+               'keys429', 'alone', 'slow', 'd500', 'd429', 'sick'];
+// Only what is to stall goes to the impatient provider: a loaded machine is no failure.
+const impatient = { connect: '5s', first_byte: '700ms', stall: '700ms', total: '6s' };
+const at = (name) => `${/stall|slow/.test(name) ? 's' : 'a'}/${name}`;
 const price = { input: '1', output: '1' };
 const weir = await Weir.start({
   providers: [
-    { name: 'a', url: a.url, keys: ['sk-a-one', 'sk-a-two'],
-      timeouts: { connect: '1s', first_byte: '400ms', stall: '400ms', total: '10s' } },
+    { name: 'a', url: a.url, keys: ['sk-a-one', 'sk-a-two'] },
+    { name: 's', url: slow.url, keys: ['sk-s'], timeouts: impatient },
     { name: 'b', url: b.url, keys: ['sk-b'] },
     { name: 'c', url: c.url, keys: ['sk-c'] },
     { name: 'dead', url: await nowhere(), keys: ['sk-d'] }],
-  models: [...names.flatMap((name) => ['a', 'b'].map((p) => ({ id: `${p}/${name}`, price }))),
-           ...names.map((name) => ({ id: `dead/${name}`, price })),
+  models: [...names.flatMap((name) => ['a', 'b', 's', 'dead']
+             .map((p) => ({ id: `${p}/${name}`, price }))),
            { id: 'c/spare', price }, { id: 'c/other', price }],
   aliases: { 'two-ways': ['a/alone', 'c/spare'], 'glob-*': 'c/other' },
 });
 
 const text = (answer) => answer.json.choices[0].message.content;
 const names_of = (p, model) => p.of(model).map((request) => request.get('authorization'));
+
+// The same request on sixteen new connections, so that every core has some: their statuses.
+async function spread(body) {
+  const message = { messages: [{ role: 'user', content: 'x' }], ...body };
+  const answers = await Promise.all(Array.from({ length: 16 }, () =>
+    exchange(weir.url, post('/v1/chat/completions', weir.key, message))));
+  return [...new Set(answers.map((answer) => answer.status))];
+}
+
+// --- a breaker, first, because its recovery takes a while: the last test waits for it
+
+let sick = true;
+
+test('a model that fails ten times in a row is not asked again, on no core', async () => {
+  scripts.set('b/sick', (call) => (sick ? call.error(500) : call.json(chat('well'))));
+  for (let i = 0; i < 10; i++) {
+    const answer = await weir.chat({ model: 'b/sick' });
+    if (answer.status === 503) break;
+    assert.equal(answer.status, 502);
+  }
+  await until(async () => (await weir.chat({ model: 'b/sick' })).status === 503, 'it is open');
+  const asked = b.of('sick').length;
+  assert.ok(asked <= 11, `asked ${asked} times`);
+  assert.deepEqual(await spread({ model: 'b/sick' }), [503]);
+  assert.equal(b.of('sick').length, asked);
+  const other = await weir.chat({ model: 'b/sick', models: ['c/spare'] });
+  assert.equal(text(other), 'from c', 'others are asked instead');
+  sick = false;
+});
 
 // --- from one candidate to the next
 
@@ -88,8 +121,8 @@ const failures = {
 
 for (const [name, script] of Object.entries(failures)) {
   test(`whole: after ${name} the next in models is asked`, async () => {
-    scripts.set(`a/${name}`, script);
-    const answer = await weir.chat({ model: `a/${name}`, models: ['c/spare'] });
+    scripts.set(at(name), script);
+    const answer = await weir.chat({ model: at(name), models: ['c/spare'] });
     assert.equal(answer.status, 200, answer.text);
     assert.equal(text(answer), 'from c');
     assert.equal(answer.header('x-weir-model'), 'c/spare');
@@ -131,15 +164,16 @@ async function sse(model, more = {}, options = {}) {
   const events = answer.text.split('\n\n').filter((event) => event.startsWith('data: '))
     .map((event) => event.slice(6));
   const parsed = events.filter((event) => event !== '[DONE]').map((event) => JSON.parse(event));
-  return { ...answer, header: answer.header, events: parsed, done: events.includes('[DONE]'),
+  return { status: answer.status, header: (name) => answer.header(name), raw: answer.text,
+           events: parsed, done: events.includes('[DONE]'),
            text: parsed.map((event) => event.choices?.[0]?.delta?.content ?? '').join(''),
            error: parsed.find((event) => event.error)?.error };
 }
 
 for (const [name, script] of Object.entries(early)) {
   test(`streamed: after ${name} the client sees only the second candidate`, async () => {
-    scripts.set(`a/${name}`, script);
-    const answer = await sse(`a/${name}`, { models: ['c/spare'] });
+    scripts.set(at(name), script);
+    const answer = await sse(at(name), { models: ['c/spare'] });
     assert.equal(answer.status, 200, answer.text);
     assert.equal(answer.text, 'from c');
     assert.ok(answer.done);
@@ -159,8 +193,8 @@ test('refused connections, aliases that are lists, bare names at two providers',
   assert.equal(text(await weir.chat({ model: 'glob-anything' })), 'from c');
   scripts.set('a/d500', (call) => call.error(500));
   const bare = await weir.chat({ model: 'd500' });
-  assert.equal(text(bare), 'from b', 'a bare name goes to every provider that has it');
-  assert.equal(bare.header('x-weir-model'), 'b/d500');
+  assert.match(text(bare), /^from [bs]$/, 'a bare name goes to every provider that has it');
+  assert.equal(bare.header('x-weir-attempts'), '2');
 });
 
 test('unknown names in models are skipped; model may be missing', async () => {
@@ -172,10 +206,11 @@ test('unknown names in models are skipped; model may be missing', async () => {
 test("provider: order, only, ignore, allow_fallbacks", async () => {
   const model = 'plain';
   for (const [rule, who] of [[{ order: ['b'] }, 'b'], [{ only: ['b'] }, 'b'],
-                             [{ ignore: ['a'] }, 'b'], [{ order: ['a', 'b'] }, 'a']]) {
+                             [{ ignore: ['a', 's', 'dead'] }, 'b'], [{ only: ['b', 's'],
+                               order: ['s'] }, 's'], [{ order: ['a', 'b'] }, 'a']]) {
     const answer = await weir.chat({ model, provider: rule });
     assert.equal(text(answer), `from ${who}`, JSON.stringify(rule));
-    const asked = (who === 'a' ? a : b).requests.at(-1);
+    const asked = { a, b, s: slow }[who].requests.at(-1);
     assert.equal(asked.json.provider, undefined);
   }
   const none = await weir.chat({ model, provider: { only: ['nobody'] } });
@@ -212,7 +247,7 @@ for (const [status, model] of [[401, 'keys'], [403, 'keys403'], [429, 'keys429']
     assert.equal(text(first), 'good key');
     assert.equal(first.header('x-weir-attempts'), '1', 'another key is no other candidate');
     assert.equal(a.of(model).length, 2);
-    for (let i = 0; i < 8; i++) assert.equal((await weir.chat({ model: `a/${model}` })).status, 200);
+    assert.deepEqual(await spread({ model: `a/${model}` }), [200]);
     assert.equal(names_of(a, model).filter((key) => key === bad).length, 1,
                  'a resting key is not asked, on no core');
     if (status !== 429) await recover();
@@ -278,11 +313,11 @@ test('the final error lists every attempt: 502, 504 and 503', async () => {
     assert.ok(bad.json.error.message.includes(part), bad.json.error.message);
   }
   assert.equal(bad.header('x-weir-attempts'), '3');
-  scripts.set('a/slow', () => new Promise(() => {}));
-  const slow = await weir.chat({ model: 'a/slow' });
-  assert.equal(slow.status, 504);
-  assert.equal(slow.json.error.code, 'upstream_timeout');
-  assert.match(slow.json.error.message, /a\/slow: timeout/);
+  scripts.set('s/slow', () => new Promise(() => {}));
+  const late = await weir.chat({ model: 's/slow' });
+  assert.equal(late.status, 504);
+  assert.equal(late.json.error.code, 'upstream_timeout');
+  assert.match(late.json.error.message, /s\/slow: timeout/);
 });
 
 test('x-weir-timeout bounds all attempts together', async () => {
@@ -327,14 +362,14 @@ const late = {
 
 for (const [name, script] of Object.entries(late)) {
   test(`after content ${name} is an error event, no [DONE], no good end`, async () => {
-    scripts.set(`a/${name}`, async (call) => {
+    scripts.set(at(name), async (call) => {
       await call.begin();
       await call.event(delta({ role: 'assistant', content: 'half an ' }));
       await call.event(delta({ content: 'answer' }));
       return script(call);
     });
     const before = c.requests.length;
-    const answer = await sse(`a/${name}`, { models: ['c/spare'] });
+    const answer = await sse(at(name), { models: ['c/spare'] });
     assert.equal(answer.status, 200);
     assert.equal(answer.text, 'half an answer');
     assert.ok(answer.error, 'an error event');
@@ -378,13 +413,22 @@ test('a client that leaves takes the attempt with it', async () => {
     model: 'b/alone', messages: [{ role: 'user', content: 'x' }] }));
   await asked;
   wire.close();
-  await over;
+  await within(over, 'the provider sees that the client has gone');
   await until(async () => (await weir.rows()).some((row) => row.model === 'b/alone' &&
                                                    row.close === 'client_gone'), 'its row');
 });
 
+test('the breaker lets a probe through within 10 s and closes on its success', async () => {
+  const good = await until(async () => {
+    const answer = await weir.chat({ model: 'b/sick' });
+    return answer.status === 200 && answer;
+  }, 'the provider is asked again', 12000);
+  assert.equal(text(good), 'well');
+  await until(async () => (await spread({ model: 'b/sick' })).join() === '200', 'on all cores');
+});
+
 test('the providers saw nothing but strict HTTP, and it ends cleanly', async () => {
   await weir.stop();
-  for (const p of [a, b, c]) assert.deepEqual(p.faults, []);
+  for (const p of [a, b, c, slow]) assert.deepEqual(p.faults, []);
   assert.doesNotMatch(weir.run.stdout + weir.run.stderr, /LEAK/);
 });

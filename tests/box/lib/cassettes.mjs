@@ -19,7 +19,7 @@ export function cassettes(...dialects) {
       const whole = JSON.stringify(response.body, null, index % 3);  // blanks vary
       const bytes = Buffer.from(stream === '1' ? response.sse : whole);
       return { file, dialect, stream: stream === '1', status: Number(status), request, bytes,
-               type: response.headers['content-type'] ?? 'application/json',
-               fields: response.headers };
+               type: response.headers['content-type'] ??
+                     (stream === '1' ? 'text/event-stream' : 'application/json') };
     });
 }

@@ -13,7 +13,7 @@ class Call {
     this.socket = socket;
     this.n = n;                       // 0 for the first request this provider got
     this.model = (() => { try { return request.json.model; } catch { return undefined; } })();
-    this.over = new Promise((resolve) => socket.once('close', resolve));
+    this.over = socket.over;
   }
 
   // Bytes as they are. Resolves when the kernel has them; at once on a dead socket.
@@ -90,6 +90,9 @@ export async function provider(answer) {
   const server = net.createServer({ allowHalfOpen: true, noDelay: true }, async (socket) => {
     const intake = new Intake(socket);
     state.sockets.add(socket);
+    socket.over = new Promise((resolve) => {
+      for (const how of ['end', 'error', 'close']) socket.once(how, () => resolve(how));
+    });
     socket.on('error', () => {});
     socket.once('close', () => state.sockets.delete(socket));
     try {

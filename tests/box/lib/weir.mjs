@@ -210,12 +210,19 @@ export class Weir {
   }
 }
 
-export async function whole(response) {
-  const text = await response.text();
-  return { status: response.status, headers: response.headers, text,
-           header: (name) => response.headers.get(name),
-           get json() { return JSON.parse(text); } };
+// An answer read to its end: {status, headers, text, json, header(name)}.
+class Whole {
+  constructor(response, text) {
+    this.status = response.status;
+    this.headers = response.headers;
+    this.text = text;
+  }
+
+  header(name) { return this.headers.get(name); }
+  get json() { return JSON.parse(this.text); }
 }
+
+export const whole = async (response) => new Whole(response, await response.text());
 
 export class Mock {
   static async start(args = []) {
