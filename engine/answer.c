@@ -76,7 +76,7 @@ bool answer_head(struct core *core, struct exchange *x, unsigned status, uint64_
         n = book_cost_text(cost_nusd, cost);
         http_out_field(&o, BYTES("x-weir-cost-usd"), (struct bytes){cost, n});
     }
-    bool keep = c->keep_alive && !c->close_after && !core->stopping;
+    bool keep = conn_stays(core, c);
     http_out_field(&o, BYTES("connection"), keep ? BYTES("keep-alive") : BYTES("close"));
     http_out_end(&o);
     if (o.full || !chain_copy(&core->mem, &c->out, (struct bytes){o.out, o.len})) return false;
@@ -312,6 +312,7 @@ bool answer_piece(struct core *core, struct exchange *x, struct bytes piece, uin
     const struct conf *conf = x->tables->conf;
     x->answer_bytes += piece.len;
     if (x->is_sse) return stream_feed(core, x, piece);
+    x->wait_ns = core->now_ns + x->stall_ns;
     if (x->answer_bytes > conf->limit_answer) {
         if (x->state == X_RELAY) stream_break(core, x, CLOSE_ANSWER_LARGE, NULL);
         else attempt_failed(core, x, ATTEMPT_LARGE, x->status, 0);

@@ -39,7 +39,7 @@ static void fill_tokens(struct exchange *x)
     const struct openai_usage *u = &x->usage;
     memset(r->tokens, 0, sizeof r->tokens);
     r->flags &= (uint8_t)~RECORD_ESTIMATED;  /* progress before the usage came was one */
-    if (u->present) {
+    if (u->present && !u->absurd) {
         r->tokens[TOKEN_INPUT] = u->input;
         r->tokens[TOKEN_CACHED] = u->cached;
         r->tokens[TOKEN_CACHE_WRITE] = u->cache_write;
@@ -47,7 +47,6 @@ static void fill_tokens(struct exchange *x)
         r->tokens[TOKEN_AUDIO_INPUT] = u->audio_input;
         r->tokens[TOKEN_AUDIO_OUTPUT] = u->audio_output;
         r->reasoning_tokens = u->reasoning;
-        if (u->absurd) r->flags |= RECORD_ESTIMATED;
     } else {
         r->tokens[TOKEN_INPUT] = estimate(x->prompt_bytes);
         r->tokens[TOKEN_OUTPUT] = estimate(x->text_bytes);

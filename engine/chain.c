@@ -61,7 +61,9 @@ static void fill_tail(struct chain *c, struct seg *s, struct bytes *b)
 static bool grow(struct mem *m, struct chain *c, bool large)
 {
     struct seg s = {.kind = large ? SEG_BLOCK : SEG_PAGE};
-    bool ok = large ? mem_block_take(m, &s.owner, &s.base) : mem_page_take(m, &s.owner, &s.base);
+    /* Where no block is left pages are not taken instead: refusals need them for their answers. */
+    bool ok = large ? mem_block_take(m, &s.owner, &s.base)
+                    : mem_page_take(m, &s.owner, &s.base);
     if (!ok) return false;
     s.ptr = s.base;
     if (append(m, c, s)) return true;

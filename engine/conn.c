@@ -13,12 +13,14 @@
 enum {
     LINGER_NS = 1000000000,        /* contract.md section 4: read on for up to 1 s ... */
     LINGER_BYTES = 1 << 20,        /* ... or 1 MiB */
+    DISCARD_MAX = 65536,           /* bytes of body read away to keep a connection */
+    SEND_MAX = 65536,              /* bytes in one send, so that its time tells of a slow reader */
 };
 
 #define TO(s) (1u << CONN_##s)
 static const uint8_t conn_next[CONN_STATES] = {
     [CONN_IDLE] = TO(HEAD) | TO(BODY) | TO(BUSY) | TO(LINGER) | TO(CLOSING),
-    [CONN_HEAD] = TO(BODY) | TO(BUSY) | TO(LINGER) | TO(CLOSING),
+    [CONN_HEAD] = TO(IDLE) | TO(BODY) | TO(BUSY) | TO(LINGER) | TO(CLOSING),
     [CONN_BODY] = TO(BUSY) | TO(LINGER) | TO(CLOSING),
     [CONN_BUSY] = TO(IDLE) | TO(LINGER) | TO(CLOSING),
     [CONN_LINGER] = TO(CLOSING),
@@ -98,7 +100,7 @@ static void end_request(struct core *core, struct conn *c)
     c->fields = (struct bytes){0};
     c->body_left = c->body_bytes = 0;
     c->chunk = (struct chunk){0};
-    c->chunked = c->head_only = c->answered = false;
+    c->chunked = c->head_only = c->answered = c->discard = c->expects = false;
 }
 
 void conn_close(struct core *core, struct conn *c, enum close_why why)
@@ -132,13 +134,29 @@ static void linger(struct core *core, struct conn *c)
     state_deadline(core, c, LINGER_NS);
 }
 
+/* The request was read to its end. */
+static bool is_whole(const struct conn *c)
+{
+    return c->state == CONN_BUSY || (c->state == CONN_BODY && !c->chunked && !c->body_left);
+}
+
+bool conn_stays(const struct core *core, const struct conn *c)
+{
+    if (!c->keep_alive || c->close_after || core->stopping) return false;
+    return is_whole(c) || (c->state == CONN_BODY && !c->chunked && !c->expects &&
+                           c->body_left <= DISCARD_MAX);
+}
+
 void conn_answered(struct core *core, struct conn *c)
 {
     if (c->state == CONN_CLOSING) return;
-    bool whole = c->state == CONN_BUSY ||  /* the request was read to its end */
-                 (c->state == CONN_BODY && !c->chunked && c->body_left == 0);
     c->x = NULL;
-    if (!whole || !c->keep_alive || c->close_after || core->stopping) {
+    if (conn_stays(core, c) && !is_whole(c)) {
+        c->discard = true;
+        conn_dirty(core, c);
+        return;
+    }
+    if (!conn_stays(core, c)) {
         c->close_after = true;
         if (c->state != CONN_BUSY) conn_to(c, CONN_BUSY);
         state_deadline(core, c, 0);
@@ -212,6 +230,10 @@ static void feed_body(struct core *core, struct conn *c, struct bytes *in, uint3
     size_t n = in->len < c->body_left ? in->len : (size_t)c->body_left;
     c->body_left -= n;
     struct bytes piece = bytes_cut(in, n);
+    if (c->discard) {
+        if (c->body_left == 0) conn_answered(core, c);
+        return;
+    }
     if (piece.len > 0 && !body_piece(core, c, piece, buf)) return;
     if (c->body_left == 0) body_done(core, c);
 }
@@ -252,6 +274,7 @@ static void head_done(struct core *core, struct conn *c, struct bytes raw, struc
         refuse(core, c, CLOSE_EXPECT_BAD, NULL);
         return;
     }
+    c->expects = head.expect_continue;
     c->fields = head.fields;
     c->chunked = head.framing == HTTP_CHUNKED;
     c->body_left = head.framing == HTTP_LENGTH ? head.content_length : 0;
@@ -270,6 +293,12 @@ static void feed_gathered(struct core *core, struct conn *c, struct bytes *in)
     struct gather *g = &c->hold.gather;
     size_t scanned = g->len > 3 ? g->len - 3 : 0, before = g->len;
     uint64_t max = serve_times(core).header_max;
+    if (before == 1 && *g->ptr == '\r' && *in->ptr == '\n') {
+        bytes_cut(in, 1);          /* an empty line, cut in two (RFC 9112 section 2.2) */
+        gather_drop(&core->mem, g);
+        conn_to(c, CONN_IDLE);
+        return;
+    }
     size_t take = in->len < max - before ? in->len : (size_t)(max - before);
     if (!gather_put(&core->mem, g, (struct bytes){in->ptr, take})) {
         refuse(core, c, CLOSE_OVERLOADED, "no room for the request head");
@@ -434,7 +463,10 @@ void conn_on_timer(struct core *core, struct conn *c)
     }
     switch ((enum conn_state)c->state) {
     case CONN_HEAD: refuse(core, c, CLOSE_HEAD_SLOW, NULL); break;
-    case CONN_BODY: refuse(core, c, CLOSE_BODY_SLOW, NULL); break;
+    case CONN_BODY:
+        if (c->discard) conn_close(core, c, CLOSE_DONE);
+        else refuse(core, c, CLOSE_BODY_SLOW, NULL);
+        break;
     case CONN_LINGER: conn_close(core, c, CLOSE_DONE); break;
     default:  /* one whose last answer is still being read is not idle */
         if (c->out.bytes > 0) state_deadline(core, c, serve_times(core).idle_ns);
@@ -451,8 +483,12 @@ static void flush(struct core *core, struct conn *c)
         return;
     }
     struct iovec iov[RING_IOV_MAX];
-    unsigned n = chain_iov(&core->mem, &c->out, iov, RING_IOV_MAX);
-    ring_send(core->ring, c->fd, user(c, OP_CONN_SEND), iov, n);
+    unsigned n = chain_iov(&core->mem, &c->out, iov, RING_IOV_MAX), some = 0;
+    for (size_t left = SEND_MAX; some < n && left > 0; some++) {
+        if (iov[some].iov_len > left) iov[some].iov_len = left;
+        left -= iov[some].iov_len;
+    }
+    ring_send(core->ring, c->fd, user(c, OP_CONN_SEND), iov, some);
     c->sending = true;
     c->inflight++;
     c->write_ns = core->now_ns + serve_times(core).write_ns;

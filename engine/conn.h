@@ -47,6 +47,8 @@ struct conn {
     bool recv_armed, recv_paused, sending;
     bool dirty, ready, chunked, keep_alive, http10, head_only, close_after, peer_shut;
     bool answered;             /* the head of the answer to this request was queued */
+    bool expects;              /* the client waits for 100 before it sends its body */
+    bool discard;              /* answered early: what is left of a small body is read away */
 };
 
 /* A socket was accepted (or handed over). Takes fd; closes it when no slot is free. */
@@ -62,6 +64,8 @@ void conn_dirty(struct core *core, struct conn *c);
 /* The answer to the current request is queued whole: go on with the next one, or close after
  * the last byte left (no keep-alive, or the body was not read to its end). */
 void conn_answered(struct core *core, struct conn *c);
+/* Will the connection stay after the answer that is being composed? What `connection:` says. */
+bool conn_stays(const struct core *core, const struct conn *c);
 /* Close now, for one recorded reason. Calling again is allowed: the first reason stands. */
 void conn_close(struct core *core, struct conn *c, enum close_why why);
 /* End of turn: send what is queued. */

@@ -196,6 +196,7 @@ static void stop_accepting(struct core *core)
 {
     core->accepting = false;
     for (uint32_t i = 0; i < core->listen_count; i++) {
+        ring_shutdown(core->ring, core->listen_fd[i], SHUT_RDWR);  /* refuses from now on */
         ring_cancel(core->ring, ring_user(OP_ACCEPT, i, 0));
         ring_close_fd(core->ring, core->listen_fd[i]);
     }
@@ -292,6 +293,7 @@ int core_run(struct core *core, void (*on_ready)(struct core *core, int rc, void
     on_ready(core, rc, arg);
     if (rc == 0 && core->role == ROLE_GATEWAY) heap_seal();
     while (rc == 0 && !finished(core)) rc = core_turn(core, WAIT_NS_MAX);
+    if (rc == 0) rc = core_turn(core, 0);  /* submits the closes of the last turn */
     if (core->role == ROLE_GATEWAY) heap_unseal();
     return rc;
 }

@@ -198,7 +198,6 @@ static bool on_head(struct core *core, struct exchange *x, const struct http_hea
     x->is_json = !x->is_sse && (!good || json_type(type) || type.len == 0);
     x->state = x->is_sse ? X_WAIT : X_HOLD;
     x->wait_ns = core->now_ns + x->stall_ns;
-    if (!x->is_sse && !x->stream) x->wait_ns = x->deadline_ns;
     return true;
 }
 

@@ -126,7 +126,7 @@ void reply_body(struct core *core, struct conn *c, const struct exchange *x, con
         number_field(&o, "content-length", body.len);
     }
     reply_fields(&o, core, x, id);
-    bool keep = c->keep_alive && !c->close_after && !core->stopping;
+    bool keep = conn_stays(core, c);
     http_out_field(&o, BYTES("connection"), keep ? BYTES("keep-alive") : BYTES("close"));
     if (extra.len && o.len + extra.len + 2 <= o.room) {
         memcpy(o.out + o.len, extra.ptr, extra.len);

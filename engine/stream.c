@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 enum {
+    HELD_MAX = 65536,              /* bytes held before the first content */
     EVENT_MAX = 64 << 20,          /* bytes: an event over this ends the stream (hostile.md) */
     ERROR_EVENT_MAX = 2048,
     TEXT_MAX = 512,
@@ -25,7 +26,10 @@ static const struct bytes done_event = BYTES_INIT("data: [DONE]\n\n");
 /* Put whole event bytes where they belong: held before the commit, to the client after it. */
 static bool emit(struct core *core, struct exchange *x, struct bytes b)
 {
-    if (x->state == X_WAIT) return chain_copy(&core->mem, &x->answer, b);
+    if (x->state == X_WAIT) {
+        if (x->answer.bytes > HELD_MAX) return true;  /* comments without end: enough kept */
+        return chain_copy(&core->mem, &x->answer, b);
+    }
     core_count(core, STAT_CHUNKS);
     return answer_body(core, x, b);
 }
@@ -125,15 +129,12 @@ static bool no_room(struct core *core, struct exchange *x)
     return broke(core, x, ATTEMPT_NO_ROOM, 0, NULL);
 }
 
-/* [DONE]: all is told; book before the last byte can leave. */
+/* [DONE] is the provider's word that all is told, also where it gave no finish reason (seen in
+ * recordings). Without any content before it there is no answer. */
 static bool done(struct core *core, struct exchange *x, struct bytes raw)
 {
-    if (x->state == X_WAIT) {
-        if (!x->finished) return broke(core, x, ATTEMPT_EMPTY, x->status, NULL);
-        if (!commit(core, x)) return no_room(core, x);
-    }
-    if (!x->finished) return broke(core, x, ATTEMPT_RESET, 0, "[DONE] without a finish reason");
-    x->done_seen = true;
+    if (x->state == X_WAIT) return broke(core, x, ATTEMPT_EMPTY, 0, NULL);
+    x->done_seen = x->finished = true;
     return emit(core, x, raw) || no_room(core, x);
 }
 
@@ -148,7 +149,7 @@ static void took_content(struct core *core, struct exchange *x, const struct ope
 static bool on_event(struct core *core, struct exchange *x, const struct sse_event *ev)
 {
     if (x->done_seen) return true;                   /* what follows [DONE] is nobody's */
-    if (ev->data_lines == 0) return x->state == X_WAIT || emit(core, x, ev->raw);
+    if (ev->data_lines == 0) return emit(core, x, ev->raw) || no_room(core, x);
     struct openai_event e;
     struct bytes data = ev->data;
     if (ev->data_lines > 1) {

@@ -584,7 +584,7 @@ enum net_rc openai_request_end(struct openai_reader *r)
     assert(r->level == 0);
     q->root_empty = q->member_count == 0;
     if (r->max_completion_tokens >= 0) q->max_tokens = r->max_completion_tokens;
-    if (q->model.len > 0) return NET_DONE;
+    if (q->model.len > 0 || q->models.count > 0) return NET_DONE;
     if (r->api != OPENAI_MODERATIONS) {
         (void)refuse(r, &fields[ROW_MODEL], false);
         (void)snprintf(r->error, sizeof r->error, "the member 'model' is missing");

@@ -315,10 +315,19 @@ static void test_connections_that_end(void **state)
          "[200 a ]", true);
     talk("GET /a HTTP/1.0\r\nHost: h\r\n\r\n", "[200 a ]", true);
     talk("GET /a HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\n", "[200 a ]", false);
-    /* answered before the body was read: what is a body and what a request is not known */
+    /* answered before the body was read: a small one is read away and never taken for a request */
     talk("POST /e HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nGET /a HTTP/1.1\r\n\r\n",
+         "[200 e early][400]", true);
+    talk("POST /e HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nabcd"
+         "GET /a HTTP/1.1\r\nHost: h\r\n\r\n", "[200 e early][200 a ]", false);
+    /* ... a large one, or one that may never come, ends the connection */
+    talk("POST /e HTTP/1.1\r\nHost: h\r\nContent-Length: 65537\r\n\r\nabcd", "[200 e early]",
+         true);
+    talk("POST /e HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n",
          "[200 e early]", true);
-    talk("POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabcd", "[200 p piece]", true);
+    talk("POST /e HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n"
+         "\r\n", "[200 e early]", true);
+    talk("POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabcd", "[200 p piece]", false);
     /* ... but where it was read, the connection goes on */
     talk("POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nabcd", "[200 p piece]", false);
     talk("GET /e HTTP/1.1\r\nHost: h\r\n\r\nGET /a HTTP/1.1\r\nHost: h\r\n\r\n",
