@@ -1,5 +1,6 @@
-/* attempt.c - asking one candidate after another; see attempt.h. A candidate is tried once; only another
- * key (after 401, 403, 429) or a fresh connection (the pooled one was dead) repeats it. */
+/* attempt.c - asking one candidate after another; see attempt.h. A candidate is tried once;
+ * only another key (after 401, 403, 429) or a fresh connection (the pooled one was dead)
+ * repeats it. */
 #include "engine/attempt.h"
 #include "engine/book.h"
 #include "engine/compose.h"

@@ -10,8 +10,8 @@ struct exchange;
 
 /* Ask the next candidate (from x->plan_next on); answers the client when none is left. */
 void attempt_next(struct core *core, struct exchange *x);
-/* The current attempt failed before the commit. status: the provider's, 0 none. retry_ms: how long
- * the endpoint asks for quiet, 0 unsaid. Repeats it with another key or a fresh connection
+/* The current attempt failed before the commit. status: the provider's, 0 none. retry_ms: how
+ * long the endpoint asks for quiet, 0 unsaid. Repeats it with another key or a fresh connection
  * where that may help, else moves on. The upstream is closed here when it still is open. */
 void attempt_failed(struct core *core, struct exchange *x, enum attempt_end end,
                     unsigned status, uint64_t retry_ms);

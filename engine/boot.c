@@ -123,7 +123,8 @@ void boot_limits(const struct conf *conf, uint32_t core_count, bool admin,
                  struct core_limits *out, uint64_t *lowered)
 {
     uint64_t fds = descriptor_limit(), conns = conf->limit_connections;
-    uint64_t possible = fds > 2 * FD_SPARE ? (fds - FD_SPARE) / 2 : 64;  /* and an upstream each */
+    /* every connection has an upstream */
+    uint64_t possible = fds > 2 * FD_SPARE ? (fds - FD_SPARE) / 2 : 64;
     *lowered = conns > possible ? possible : 0;
     if (conns > possible) conns = possible;
     uint64_t region = conf->limit_memory / core_count;
@@ -257,7 +258,9 @@ void boot_publish(struct engine *engine, struct tables *t)
 {
     struct tables *before = atomic_load_explicit(&engine->tables, memory_order_acquire);
     t->older = before;
-    if (before) atomic_store_explicit(&before->replaced_ns, clock_now_ns(), memory_order_release);
+    if (before) {
+        atomic_store_explicit(&before->replaced_ns, clock_now_ns(), memory_order_release);
+    }
     atomic_store_explicit(&engine->tables, t, memory_order_release);
     for (uint32_t i = 0; i < engine->core_count; i++) core_wake(engine->core[i]);
     core_wake(engine->admin);

@@ -18,13 +18,14 @@ struct boot_options {              /* the command line's; NULL or 0 where not gi
     uint32_t cores;
 };
 
-/* Bind address for count listeners of one port (SO_REUSEPORT), after it was bound once alone, so
- * that another program on it is noticed. fds: room for count. bound: the address as printed,
+/* Bind address for count listeners of one port (SO_REUSEPORT), after it was bound once alone,
+ * so that another program on it is noticed. fds: room for count. bound: the address as printed,
  * with the port found for 0, room bytes. Gives 0; or -1 with a sentence in why (256 bytes). */
 MUST_USE int boot_listen(const char *address, uint32_t count, int *fds, char *bound,
                          size_t room, char *why);
 /* Slots, buffers and memory of a core from the configuration and the machine. admin: smaller.
- * Lowers connections to what the descriptor limit allows; *lowered then holds the new number. */
+ * Lowers connections to what the descriptor limit allows; *lowered then holds the new
+ * number. */
 void boot_limits(const struct conf *conf, uint32_t core_count, bool admin,
                  struct core_limits *out, uint64_t *lowered);
 /* At the first start make one organisation, one member and one key, and print the key once. */

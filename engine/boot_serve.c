@@ -199,7 +199,8 @@ static bool open_store(struct server *s, const struct conf *conf)
     }
     if (e->db->why[0]) (void)fprintf(stderr, "warning: %s\n", e->db->why);
     if (recovered) {
-        (void)fprintf(stderr, "recovered %llu records of an earlier run, %llu of them cut off\n",
+        (void)fprintf(stderr,
+                      "recovered %llu records of an earlier run, %llu of them cut off\n",
                       (unsigned long long)recovered, (unsigned long long)interrupted);
     }
     return true;
@@ -241,7 +242,8 @@ static const char *ring_trouble(int rc)
     switch (-rc) {
     case EPERM: case EACCES:
         return "io_uring is forbidden here (kernel.io_uring_disabled, or a container's policy)";
-    case ENOSYS: return "the kernel has no io_uring that suffices: Linux 6.1 or newer is needed";
+    case ENOSYS:
+        return "the kernel has no io_uring that suffices: Linux 6.1 or newer is needed";
     case ENOMEM: return "out of memory, or RLIMIT_MEMLOCK is too low";
     default: return strerror(-rc);
     }

@@ -33,7 +33,7 @@ static void release(struct mem *m, struct seg *s)
     case SEG_RX: mem_rx_give(m, s->owner); break;
     case SEG_PAGE: mem_page_give(m, s->owner, used); break;
     case SEG_BLOCK: mem_block_give(m, s->owner, used); break;
-    case SEG_HEAP: free(s->base); break;
+    case SEG_HEAP: free(s->base); break;  /* off core: only the admin core has such */
     }
     slab_give(&m->segs, s);
 }
@@ -61,7 +61,8 @@ static void fill_tail(struct chain *c, struct seg *s, struct bytes *b)
 static bool grow(struct mem *m, struct chain *c, bool large)
 {
     struct seg s = {.kind = large ? SEG_BLOCK : SEG_PAGE};
-    /* Where no block is left pages are not taken instead: refusals need them for their answers. */
+    /* Where no block is left pages are not taken instead: refusals need them for their
+     * answers. */
     bool ok = large ? mem_block_take(m, &s.owner, &s.base)
                     : mem_page_take(m, &s.owner, &s.base);
     if (!ok) return false;
@@ -111,7 +112,7 @@ bool chain_heap(struct mem *m, struct chain *c, char *ptr, size_t len)
                                   .kind = SEG_HEAP})) {
         return true;
     }
-    free(ptr);
+    free(ptr);  /* off core: only the admin core comes by */
     return false;
 }
 
@@ -221,7 +222,8 @@ bool chain_next(const struct mem *m, uint32_t *at, uint32_t *left, struct bytes 
     return false;
 }
 
-void chain_read(const struct mem *m, const struct chain *c, uint64_t from, char *out, size_t len)
+void chain_read(const struct mem *m, const struct chain *c, uint64_t from, char *out,
+                size_t len)
 {
     assert(from + len <= c->bytes);
     uint32_t at = c->first, left = c->count;

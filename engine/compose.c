@@ -16,7 +16,8 @@ static const char *const suffixes[] = {
     [OPENAI_EMBEDDINGS] = "/embeddings", [OPENAI_MODERATIONS] = "/moderations",
 };
 
-/* The Connection fields of a head (RFC 9110 section 7.6.1): those that nominate other fields. */
+/* The Connection fields of a head (RFC 9110 section 7.6.1): those that nominate other
+ * fields. */
 struct nominations { struct bytes at[HTTP_CONNECTIONS_MAX]; unsigned count; };
 
 static struct nominations nominations_of(struct bytes fields)
@@ -42,9 +43,10 @@ static bool nominated(const struct nominations *n, struct bytes name)
 bool compose_passes(struct bytes name)
 {
     static const struct bytes stops[] = {
-        BYTES_INIT("host"), BYTES_INIT("content-length"), BYTES_INIT("authorization"), BYTES_INIT("x-api-key"),
-        BYTES_INIT("x-goog-api-key"), BYTES_INIT("api-key"), BYTES_INIT("cookie"), BYTES_INIT("cookie2"),
-        BYTES_INIT("accept-encoding"), BYTES_INIT("expect"), BYTES_INIT("forwarded"), BYTES_INIT("via"),
+        BYTES_INIT("host"), BYTES_INIT("content-length"), BYTES_INIT("authorization"),
+        BYTES_INIT("x-api-key"), BYTES_INIT("x-goog-api-key"), BYTES_INIT("api-key"),
+        BYTES_INIT("cookie"), BYTES_INIT("cookie2"), BYTES_INIT("accept-encoding"),
+        BYTES_INIT("expect"), BYTES_INIT("forwarded"), BYTES_INIT("via"),
         BYTES_INIT("x-real-ip"), BYTES_INIT("true-client-ip"), BYTES_INIT("cf-connecting-ip"),
         BYTES_INIT("content-encoding"), BYTES_INIT("http2-settings"),
     };

@@ -14,7 +14,7 @@ enum {
     LINGER_NS = 1000000000,        /* contract.md section 4: read on for up to 1 s ... */
     LINGER_BYTES = 1 << 20,        /* ... or 1 MiB */
     DISCARD_MAX = 65536,           /* bytes of body read away to keep a connection */
-    SEND_MAX = 65536,              /* bytes in one send, so that its time tells of a slow reader */
+    SEND_MAX = 65536,              /* bytes in one send: its time tells of a slow reader */
 };
 
 #define TO(s) (1u << CONN_##s)

@@ -1,4 +1,5 @@
-/* control.h - the header fields by which a client controls one request (contract.md section 4). */
+/* control.h - the header fields by which a client controls one request (contract.md
+ * section 4). */
 #ifndef ENGINE_CONTROL_H
 #define ENGINE_CONTROL_H
 

@@ -1,7 +1,8 @@
 /* core.h - one core: a thread with its own ring, memory, timers and slots, sharing nothing on
  * the hot path. One turn: submit and wait; read the clock once; handle completions; expire
  * timers; adopt published tables; flush what was queued; reap what has nothing in flight;
- * publish counters. Each step is bounded; a handler never calls another connection's handler. */
+ * publish counters. Each step is bounded; a handler never calls another connection's
+ * handler. */
 #ifndef ENGINE_CORE_H
 #define ENGINE_CORE_H
 

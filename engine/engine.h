@@ -16,7 +16,7 @@ struct admin_front;
 struct metrics;
 
 struct engine {
-    struct core *core[ENGINE_CORES_MAX];       /* gateway cores, then the admin core at core_count */
+    struct core *core[ENGINE_CORES_MAX];       /* gateway cores */
     uint32_t core_count;               /* gateway cores */
     struct core *admin;
     struct hosts hosts;

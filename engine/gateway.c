@@ -269,7 +269,8 @@ bool gateway_piece(struct core *core, struct conn *c, struct bytes piece)
     }
     char *block;
     static_assert(sizeof(struct openai_reader) <= MEM_BLOCK, "a reader fits a block");
-    if (!mem_block_take(&core->mem, &x->reader_block, &block)) return true;  /* read at the end */
+    /* read at the end where there is no room */
+    if (!mem_block_take(&core->mem, &x->reader_block, &block)) return true;
     x->reader = (void *)block;
     openai_request_begin(x->reader, (enum openai_api)x->api);
     if (feed_reader(core, x, x->reader, &c->body, 0) == NET_BAD) {

@@ -84,7 +84,8 @@ static void one_model(struct core *core, struct conn *c, const struct key_view *
     int64_t len = id.len < sizeof name ? http_percent_decode(id, name) : -1;
     int32_t idx = len > 0 ? catalog_find(cat, (struct bytes){name, (size_t)len}) : -1;
     uint32_t first, count;
-    if (idx < 0 && len > 0 && catalog_bare(cat, (struct bytes){name, (size_t)len}, &first, &count)) {
+    if (idx < 0 && len > 0 &&
+        catalog_bare(cat, (struct bytes){name, (size_t)len}, &first, &count)) {
         idx = (int32_t)cat->by_bare[first];
     }
     if (idx < 0 || !allowed(key, cat->model[idx].id)) {

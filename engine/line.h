@@ -1,5 +1,5 @@
-/* line.h - composes short texts on the hot path, where the C library's formatting would cost more
- * than the rest of the work. Sticky when full; no end mark is written. */
+/* line.h - composes short texts on the hot path, where the C library's formatting would cost
+ * more than the rest of the work. Sticky when full; no end mark is written. */
 #ifndef ENGINE_LINE_H
 #define ENGINE_LINE_H
 

@@ -41,7 +41,7 @@ size_t log_drain(struct log_ring *r, int fd)
         size_t pos = tail % LOG_RING_BYTES, n = LOG_RING_BYTES - pos;
         if (n > head - tail) n = (size_t)(head - tail);
         ssize_t wrote = write(fd, r->bytes + pos, n);
-        tail += wrote > 0 ? (uint64_t)wrote : n;  /* a closed stdout loses lines, not requests */
+        tail += wrote > 0 ? (uint64_t)wrote : n;  /* a closed stdout only loses lines */
     }
     atomic_store_explicit(&r->tail, tail, memory_order_release);
     return (size_t)(tail - begin);

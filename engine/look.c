@@ -23,7 +23,8 @@ void look_secret(char *out)
         uint8_t bytes[64];
         rand_secret(bytes, sizeof bytes);
         for (size_t i = 0; i < sizeof bytes && len < 8 + 43; i++) {
-            if (bytes[i] < 248) out[len++] = letters[bytes[i] % 62];  /* 248 = 4 x 62: no bias */
+            if (bytes[i] >= 248) continue;  /* 248 = 4 x 62: no bias */
+            out[len++] = letters[bytes[i] % 62];
         }
     }
     out[len] = 0;

@@ -1,4 +1,5 @@
-/* look.h - what the admin API and /metrics show of the live engine. Worker and store threads. */
+/* look.h - what the admin API and /metrics show of the live engine. Worker and store
+ * threads. */
 #ifndef ENGINE_LOOK_H
 #define ENGINE_LOOK_H
 

@@ -1,6 +1,6 @@
-/* mem.h - the memory in which bytes of requests and answers live on one core: provided receive buffers
- * (counted), pages of 4 KiB and blocks of 64 KiB from one region reserved at start, and
- * chains of segments over them. Nothing here is in a core dump; what was used is wiped on
+/* mem.h - the memory in which bytes of requests and answers live on one core: provided receive
+ * buffers (counted), pages of 4 KiB and blocks of 64 KiB from one region reserved at start,
+ * and chains of segments over them. Nothing here is in a core dump; what was used is wiped on
  * release where zero_retention is on. Running out is an answer, never a crash. */
 #ifndef ENGINE_MEM_H
 #define ENGINE_MEM_H
@@ -86,8 +86,8 @@ void mem_block_give(struct mem *m, uint32_t idx, size_t used);
 /* The chain functions: c is the caller's; false means out of memory and c keeps what it had.
  * Append a copy of b (into the last page's room, then new pages, or blocks for large). */
 MUST_USE bool chain_copy(struct mem *m, struct chain *c, struct bytes b);
-/* Append b, which lies in receive buffer buf (RING_BUF_NONE: transient memory): small pieces, and all
- * while buffers are scarce or buf is none, are copied; else a reference is counted. */
+/* Append b, which lies in receive buffer buf (RING_BUF_NONE: transient memory): small pieces,
+ * and all while buffers are scarce or buf is none, are copied; else a reference is counted. */
 MUST_USE bool chain_add(struct mem *m, struct chain *c, struct bytes b, uint32_t buf);
 /* Append memory that outlives the chain. borrows. */
 MUST_USE bool chain_borrow(struct mem *m, struct chain *c, struct bytes b);
@@ -95,8 +95,8 @@ MUST_USE bool chain_borrow(struct mem *m, struct chain *c, struct bytes b);
 MUST_USE bool chain_heap(struct mem *m, struct chain *c, char *ptr, size_t len);
 /* Append all of src, which becomes empty. */
 void chain_move(struct mem *m, struct chain *c, struct chain *src);
-/* Append bytes [from, to) of src's content to c: large pieces are borrowed (src must outlive c),
- * small ones copied. */
+/* Append bytes [from, to) of src's content to c: large pieces are borrowed (src must outlive
+ * c), small ones copied. */
 MUST_USE bool chain_view(struct mem *m, struct chain *c, const struct chain *src, uint64_t from,
                          uint64_t to);
 /* Consume n bytes from the front; segments used up are released. */
@@ -110,7 +110,8 @@ unsigned chain_iov(const struct mem *m, const struct chain *c, struct iovec *iov
 /* Walk the pieces: *at starts as c->first with *left = c->count; false at the end. */
 bool chain_next(const struct mem *m, uint32_t *at, uint32_t *left, struct bytes *piece);
 /* Copy bytes [from, from + len) of the content to out. They exist (asserted). */
-void chain_read(const struct mem *m, const struct chain *c, uint64_t from, char *out, size_t len);
+void chain_read(const struct mem *m, const struct chain *c, uint64_t from, char *out,
+                size_t len);
 
 /* A growing contiguous buffer: a page, then a block. All zero is empty. */
 struct gather {

@@ -202,7 +202,8 @@ static void put_attempts(struct text *t, struct engine *e, const struct tables *
                 cat->provider[p].name, attempt_words((enum attempt_end)end), n);
         }
     }
-    head(t, "weir_breaker_state", "gauge", "0 closed, 1 open, 2 half open; closed ones left out");
+    head(t, "weir_breaker_state", "gauge",
+         "0 closed, 1 open, 2 half open; closed ones left out");
     for (uint32_t m = 0; m < cat->model_count; m++) {
         enum breaker_state s = breaker_look(&tables->model_word[m * CATALOG_KEYS_MAX], now_ms);
         if (s == BREAKER_CLOSED && !cat->model[m].configured) continue;

@@ -1,7 +1,7 @@
-/* ring.h - the completion ring of one core: the only way the engine touches sockets while it runs.
- * One header, two implementations chosen at link time: ring_uring.c (Linux io_uring, kernel
- * >= 6.1) and the simulated one. Operations are queued and go to the kernel together, once a
- * turn, in ring_wait(). One thread per ring.
+/* ring.h - the completion ring of one core: the only way the engine touches sockets while it
+ * runs. One header, two implementations chosen at link time: ring_uring.c (Linux io_uring,
+ * kernel >= 6.1) and the simulated one. Operations are queued and go to the kernel together,
+ * once a turn, in ring_wait(). One thread per ring.
  *
  * user_data = operation (8 bits) | slot (24) | generation (32); see ring_user(). */
 #ifndef ENGINE_RING_H
@@ -57,12 +57,16 @@ static inline uint64_t ring_user(enum ring_op op, uint32_t slot, uint32_t genera
 /* The operation in user_data. */
 static inline enum ring_op ring_user_op(uint64_t user) { return (enum ring_op)(user >> 56); }
 /* The slot in user_data. */
-static inline uint32_t ring_user_slot(uint64_t user) { return (uint32_t)(user >> 32) & 0xffffff; }
+static inline uint32_t ring_user_slot(uint64_t user)
+{
+    return (uint32_t)(user >> 32) & 0xffffff;
+}
 /* The generation in user_data. */
 static inline uint32_t ring_user_generation(uint64_t user) { return (uint32_t)user; }
 
 /* Open a ring for the calling thread and register its receive buffers. 0 and gives *out; or
- * -errno: -EPERM or -EACCES where io_uring is forbidden, -ENOSYS where the kernel is too old. */
+ * -errno: -EPERM or -EACCES where io_uring is forbidden, -ENOSYS where the kernel is too
+ * old. */
 MUST_USE int ring_open(const struct ring_config *config, struct ring **out);
 /* Close it; operations still in flight are cancelled by the kernel. takes r (NULL is fine). */
 void ring_close(struct ring *r);
@@ -71,7 +75,8 @@ void ring_look(const struct ring *r, struct ring_features *out);
 
 /* Submit what is queued and wait until at least one completion is there or timeout_ns have
  * passed (0: do not wait). Gives up to max completions; -errno when the ring itself failed. */
-MUST_USE int ring_wait(struct ring *r, uint64_t timeout_ns, struct ring_done *out, unsigned max);
+MUST_USE int ring_wait(struct ring *r, uint64_t timeout_ns, struct ring_done *out,
+                       unsigned max);
 
 /* The functions below queue one operation; none fails: a full queue is submitted first.
  * Accept until cancelled; each completion's n is a descriptor (close-on-exec, non-blocking). */

@@ -31,8 +31,8 @@ void serve_drained(struct core *core, struct conn *c, uint64_t left);
 void serve_timer(struct core *core, struct timer *t);
 /* Another thread woke this core. */
 void serve_wake(struct core *core);
-/* Once, on the core's thread, before the first turn and before the heap is sealed. False: out of
- * memory. */
+/* Once, on the core's thread, before the first turn and before the heap is sealed. False: out
+ * of memory. */
 MUST_USE bool serve_boot(struct core *core);
 /* Longest time towards clients: header, body, idle, write, in ns. */
 struct serve_times { uint64_t header_ns, body_ns, idle_ns, write_ns; uint64_t header_max; };

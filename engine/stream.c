@@ -62,7 +62,8 @@ static bool commit(struct core *core, struct exchange *x)
 /* --- edits of one event --- */
 
 /* ev's raw bytes without the member usage of its data: our asking for it is nobody's business.
- * The same room holds joined data lines, which is why only events of one data line come here. */
+ * The same room holds joined data lines, which is why only events of one data line come
+ * here. */
 static bool emit_without_usage(struct core *core, struct exchange *x,
                                const struct sse_event *ev, const struct openai_event *e)
 {

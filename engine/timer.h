@@ -1,7 +1,7 @@
 /* timer.h - one core's timer wheel: 1 ms ticks, 8,192 slots, lists through the owners' nodes.
- * Arming is O(1). Deadlines beyond the wheel are looked at once a turn of it. Pushing a deadline
- * back is only a store: an owner that fires early is put in again (lazy), so a stall timer
- * that moves with each chunk costs nothing. */
+ * Arming is O(1). Deadlines beyond the wheel are looked at once a turn of it. Pushing a
+ * deadline back is only a store: an owner that fires early is put in again (lazy), so a stall
+ * timer that moves with each chunk costs nothing. */
 #ifndef ENGINE_TIMER_H
 #define ENGINE_TIMER_H
 

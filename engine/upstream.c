@@ -175,7 +175,7 @@ void upstream_pause(struct core *core, struct upstream *u, bool pause)
         u->recv_paused = true;
         if (u->recv_armed) ring_cancel(core->ring, user(u, OP_UP_RECV));
     } else if (u->recv_armed) {
-        u->recv_paused = false;       /* the cancellation is still under way: re-armed after it */
+        u->recv_paused = false;       /* the cancellation runs: re-armed after it */
     } else {
         arm_recv(core, u);
     }
