@@ -55,7 +55,7 @@ LDLIBS += -L$(ANDROID) -Wl,-rpath,$(ANDROID) -lssl -lcrypto
 endif
 LDLIBS += -lm
 compile = $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -MT $@
-parts = $(filter %.c %.o %.a,$^)  # $^ holds the headers of an earlier build too
+link = $(compile) $(LDFLAGS) -o $@ $(filter %.c %.o %.a,$^)  # $^ may hold headers too
 
 # --- what there is
 SRC := $(filter-out engine/main.c engine/heap_trap.c, \
@@ -95,12 +95,11 @@ $(B)/weirctl: $(B)/tools/weirctl.o $(LIB)
 $(B)/weir $(B)/weir-sealed $(B)/weir-mock $(B)/weirctl:
 	$(call say,LD,$@) $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(B)/unit/%: tests/unit/%.c $(UNIT_HELP:%.c=$(B)/%.o) $(LIB)
-	$(call say,TEST,$@) mkdir -p $(@D) && $(compile) $(LDFLAGS) -o $@ $(parts) -lcmocka $(LDLIBS)
+	$(call say,TEST,$@) mkdir -p $(@D) && $(link) -lcmocka $(LDLIBS)
 $(B)/bench/%: bench/%.c $(LIB)
-	$(call say,LD,$@) mkdir -p $(@D) && $(compile) $(LDFLAGS) -o $@ $(parts) $(LDLIBS)
+	$(call say,LD,$@) mkdir -p $(@D) && $(link) $(LDLIBS)
 $(B)/bin/fuzz_%: tests/fuzz/fuzz_%.c $(LIB)
-	$(call say,FUZZ,$@) mkdir -p $(@D) && \
-	$(compile) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(parts) $(LDLIBS)
+	$(call say,FUZZ,$@) mkdir -p $(@D) && $(link) -fsanitize=fuzzer $(LDLIBS)
 # A text becomes an array with its name; several arrays share a file.
 embed = printf '/* made by tools/embed.c */\n' >$@.tmp && \
         $(foreach pair,$(1),$< $(subst :, ,$(pair)) >>$@.tmp &&) mv $@.tmp $@
