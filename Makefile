@@ -55,7 +55,7 @@ LDLIBS += -L$(ANDROID) -Wl,-rpath,$(ANDROID) -lssl -lcrypto
 endif
 LDLIBS += -lm
 compile = $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -MT $@
-link = $(compile) $(LDFLAGS) -o $@ $(filter %.c %.o %.a,$^)  # $^ may hold headers too
+link = $(compile) $(LDFLAGS) -o $@ $< $(filter %.o %.a,$^)  # $^ may hold included sources
 
 # --- what there is
 SRC := $(filter-out engine/main.c engine/heap_trap.c, \
