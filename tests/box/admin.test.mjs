@@ -6,7 +6,7 @@ import test from 'node:test';
 import { cost, nano } from './lib/money.mjs';
 import { chat, provider } from './lib/provider.mjs';
 import { post, seeded, Wire } from './lib/wire.mjs';
-import { until, Weir, within } from './lib/weir.mjs';
+import { pause, until, Weir, within } from './lib/weir.mjs';
 
 let usage = { prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 };
 const far = await provider((call) => {
@@ -55,17 +55,21 @@ const newKey = (more = {}) =>
 // Sixteen connections, so that every core has some; ask(key) gives each one's status.
 const wires = await Promise.all(Array.from({ length: 16 }, () => Wire.open(weir.url)));
 async function everywhere(key, model = 'far/plain') {
+  const answers = await asked(key, model);
+  const statuses = new Set(answers.map((answer) => answer.status));
+  assert.equal(statuses.size, 1, `cores disagree: ${[...statuses]}`);
+  return answers[0];
+}
+
+async function asked(key, model) {
   const body = { model, messages: [{ role: 'user', content: 'x' }] };
-  const answers = await Promise.all(wires.map(async (wire, i) => {
+  return Promise.all(wires.map(async (wire, i) => {
     await wire.send(post('/v1/chat/completions', key, body));
     const answer = await wire.answer();
     assert.ok(answer, 'an answer on a connection that was kept');
     if (answer.get('connection') === 'close') wires[i] = await Wire.open(weir.url);
     return answer;
   }));
-  const statuses = new Set(answers.map((answer) => answer.status));
-  assert.equal(statuses.size, 1, `cores disagree: ${[...statuses]}`);
-  return answers[0];
 }
 
 // --- who may
@@ -459,6 +463,15 @@ test('metrics, health, the page, openapi', async () => {
   for (const name of Object.keys(prices)) assert.ok(models.includes(`far/${name}`), name);
 });
 
+test('an idle process is healthy all the time', async () => {
+  for (const end = Date.now() + 2200; Date.now() < end; await pause(5)) {
+    for (const base of [weir.url, weir.admin]) {
+      const answer = await fetch(`${base}/healthz`);
+      assert.equal(answer.status, 200, await answer.text());
+    }
+  }
+});
+
 // --- repeated POSTs
 
 test('Idempotency-Key: the same again is not done again', async () => {
@@ -496,7 +509,7 @@ test('reload: a good file takes effect, a bad one is refused whole', async () =>
   assert.match(weir.run.stderr, /max_attemps/);
   weir.config(config);
   weir.signal('SIGHUP');
-  await until(async () => (await everywhere(key.key, 'far/new')).status === 404,
+  await until(async () => (await asked(key.key, 'far/new')).every((a) => a.status === 404),
               'SIGHUP takes a good one');
   weir.config({ ...config, cores: 1, data: '/elsewhere' });
   await weir.ask('POST', `${api}/reload`);

@@ -77,7 +77,10 @@ export function directory() {
 }
 
 // A bare environment: no provider key of this machine switches a provider on.
-const environment = (more) => ({ PATH: process.env.PATH, HOME: os.tmpdir(), ...more });
+const environment = (more) => ({
+  PATH: process.env.PATH, HOME: os.tmpdir(),
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => /SAN_OPTIONS$/.test(name))),
+  ...more });
 
 function launch(file, args, env) {
   const child = spawn(file, args, { env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] });
