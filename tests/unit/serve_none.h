@@ -7,56 +7,66 @@
 
 #include <stdlib.h>
 
+/* serve.h */
 bool serve_head(struct core *core, struct conn *c, const struct http_head *head)
 {
     (void)core, (void)c, (void)head;
     abort();
 }
 
+/* serve.h */
 bool serve_piece(struct core *core, struct conn *c, struct bytes piece)
 {
     (void)core, (void)c, (void)piece;
     abort();
 }
 
+/* serve.h */
 void serve_body(struct core *core, struct conn *c)
 {
     (void)core, (void)c;
     abort();
 }
 
+/* serve.h */
 void serve_refuse(struct core *core, struct conn *c, enum close_why why, const char *detail)
 {
     (void)core, (void)c, (void)why, (void)detail;
     abort();
 }
 
+/* serve.h */
 void serve_gone(struct core *core, struct conn *c, enum close_why why)
 {
     (void)core, (void)c, (void)why;
     abort();
 }
 
+/* serve.h */
 void serve_drained(struct core *core, struct conn *c, uint64_t left)
 {
     (void)core, (void)c, (void)left;
     abort();
 }
 
+/* serve.h */
 void serve_timer(struct core *core, struct timer *t)
 {
     (void)core, (void)t;
     abort();
 }
 
+/* serve.h */
 void serve_wake(struct core *core) { (void)core; }
 
+/* serve.h */
 bool serve_boot(struct core *core)
 {
     (void)core;
     return true;
 }
 
+/* serve.h */
 struct serve_times serve_times(const struct core *core)
 {
     (void)core;

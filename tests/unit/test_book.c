@@ -43,7 +43,8 @@ static const char yaml[] =
     "  - {id: a/plain, price: {input: 1, cached: \"0.1\", output: 2, request: \"0.001\"}}\n"
     "  - {id: a/tiers, price: {input: 1, output: 2,"
     " tiers: [{above: 100, input: 10, output: 20}]}}\n"
-    "  - {id: a/dated, price: [{input: 1, output: 1}, {from: 2026-01-01, input: 5, output: 5}]}\n"
+    "  - {id: a/dated, price: [{input: 1, output: 1},"
+    " {from: 2026-01-01, input: 5, output: 5}]}\n"
     "  - {id: a/unknown}\n"
     "unknown_price: allow\n";
 
@@ -268,8 +269,9 @@ static void test_the_end(void **state)
     char want[512], id[STORE_ID_TEXT_MAX];
     store_id_text(d->x->rec.path[UNIT_KEY], id);
     (void)snprintf(want, sizeof want,
-                   "2025-11-21T18:40:00.000Z %.64s 499 client_gone key=%s model=a/plain stream=1 "
-                   "attempts=3 in=11 cached=5 out=22 cost=0.0010555 ttft_ms=42 duration_ms=1234\n",
+                   "2025-11-21T18:40:00.000Z %.64s 499 client_gone key=%s model=a/plain "
+                   "stream=1 attempts=3 in=11 cached=5 out=22 cost=0.0010555 ttft_ms=42 "
+                   "duration_ms=1234\n",
                    d->x->rec.request_id, id);
     assert_string_equal(log_text(d), want);
 }

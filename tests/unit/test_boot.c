@@ -127,7 +127,8 @@ static void test_no_addresses(void **state)
 static void test_limits(void **state)
 {
     (void)state;
-    struct conf *conf = parse("limits: {connections: 100, memory: 256MiB}\nzero_retention: false\n");
+    struct conf *conf = parse("limits: {connections: 100, memory: 256MiB}\n"
+                              "zero_retention: false\n");
     struct core_limits l;
     uint64_t lowered = 99;
     boot_limits(conf, 2, false, &l, &lowered);
@@ -146,7 +147,7 @@ static void test_limits(void **state)
     conf_free(conf);
     conf = parse("");
     boot_limits(conf, 1, false, &l, &lowered);
-    assert_true(l.wipe);                                     /* zero_retention is on by default */
+    assert_true(l.wipe);                                     /* zero_retention, by default */
     assert_true(l.region_bytes >= 16 << 20 && l.region_bytes <= 1024ull << 20);
     conf_free(conf);
 }

@@ -14,6 +14,10 @@
 
 #include <cmocka.h>
 
+#include "engine/clock.h"
+#include "engine/conn.h"
+#include "engine/core.h"
+#include "engine/engine.h"
 #include "engine/serve.h"
 #include "net/http.h"
 #include "tests/unit/rig.h"
@@ -276,6 +280,7 @@ static void test_one_after_another(void **state)
 static const char pipeline[] =
     "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
     "POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
+    "\r\n"
     "POST /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
     "3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\nT: u\r\n\r\n"
     "POST /d HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"
@@ -315,7 +320,7 @@ static void test_connections_that_end(void **state)
          "[200 a ]", true);
     talk("GET /a HTTP/1.0\r\nHost: h\r\n\r\n", "[200 a ]", true);
     talk("GET /a HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\n", "[200 a ]", false);
-    /* answered before the body was read: a small one is read away and never taken for a request */
+    /* answered before the body was read: a small one is read away, never taken for a request */
     talk("POST /e HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nGET /a HTTP/1.1\r\n\r\n",
          "[200 e early][400]", true);
     talk("POST /e HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nabcd"
@@ -327,9 +332,11 @@ static void test_connections_that_end(void **state)
          "[200 e early]", true);
     talk("POST /e HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n"
          "\r\n", "[200 e early]", true);
-    talk("POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabcd", "[200 p piece]", false);
+    talk("POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabcd", "[200 p piece]",
+         false);
     /* ... but where it was read, the connection goes on */
-    talk("POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nabcd", "[200 p piece]", false);
+    talk("POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nabcd", "[200 p piece]",
+         false);
     talk("GET /e HTTP/1.1\r\nHost: h\r\n\r\nGET /a HTTP/1.1\r\nHost: h\r\n\r\n",
          "[200 e early][200 a ]", false);
 }
@@ -342,8 +349,8 @@ static void test_refusals(void **state)
         {"GET /a HTTP/1.1\r\n\r\n", CLOSE_HEAD_BAD},
         {"GET /a HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n", CLOSE_HEAD_BAD},
         {"GET /a HTTP/1.1\r\nHost : h\r\n\r\n", CLOSE_HEAD_BAD},
-        {"GET /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-         CLOSE_HEAD_BAD},
+        {"GET /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n"
+         "Transfer-Encoding: chunked\r\n\r\n", CLOSE_HEAD_BAD},
         {"GET /a HTTP/1.1\r\nHost: h\r\nExpect: miracles\r\n\r\n", CLOSE_EXPECT_BAD},
         {"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
          CLOSE_CHUNK_BAD},
@@ -398,7 +405,8 @@ static void test_the_longest_body(void **state)
          "[200 a 0123456789]", false);
     unsigned bodies = served.bodies;
     talk("POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\n", "[413]", true);
-    static const char chunked[] = "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+    static const char chunked[] =
+        "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
     char text[256];
     (void)snprintf(text, sizeof text, "%s5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n", chunked);
     talk(text, "[200 a 0123456789]", false);
@@ -500,6 +508,26 @@ static void test_a_client_that_does_not_read(void **state)
     hang_up(fd);
 }
 
+/* One that reads slowly is not a client that read nothing for timeouts.write. (How slowly the
+ * kernel's buffer decides, which wakes a sender when a good part of it is free: a small one
+ * here.) */
+static void test_a_slow_reader_is_served(void **state)
+{
+    (void)state;
+    served.flood = 1 << 20;
+    int fd = dial(), small = 16384;
+    struct conn *c = (struct conn *)(void *)slab_at(&rig.core->conns, 0);
+    assert_int_equal(setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
+    say(fd, "GET /f HTTP/1.1\r\nHost: h\r\n\r\n");
+    while (heard_len < served.flood && !heard_end) {
+        rig_skip(&rig, 25 * second);
+        (void)hear_some(fd, 50000);
+    }
+    assert_int_equal(heard_len, served.flood);
+    assert_int_equal(served.gones, 0);
+    hang_up(fd);
+}
+
 /* An answer that takes longer to read than timeouts.idle is no idle connection. */
 static void test_reading_on_is_not_idle(void **state)
 {
@@ -564,7 +592,8 @@ static void test_lingering_ends(void **state)
 static void test_gone_at_any_byte(void **state)
 {
     (void)state;
-    static const char wire[] = "POST /w HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+    static const char wire[] = "POST /w HTTP/1.1\r\nHost: h\r\n"
+                               "Transfer-Encoding: chunked\r\n\r\n"
                                "4\r\nabcd\r\n0\r\n\r\nGET /a HTTP/1.1\r\n";
     for (size_t len = 0; len < sizeof wire; len++) {
         served.gones = served.heads = 0;
@@ -594,7 +623,8 @@ static void test_half_closed(void **state)
 {
     (void)state;
     int fd = dial();
-    say_bytes(fd, BYTES("GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /b HTTP/1.1\r\nHost: h\r\n\r\n"));
+    say_bytes(fd, BYTES("GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
+                        "GET /b HTTP/1.1\r\nHost: h\r\n\r\n"));
     assert_int_equal(shutdown(fd, SHUT_WR), 0);
     rig_turn(&rig);
     hears(fd, "[200 a ][200 b ]", true);
@@ -663,7 +693,9 @@ static void test_answers_nobody_reads_are_bounded(void **state)
     served.flood = 40000;
     int fd = dial();
     static char wire[1000 * 28 + 1];
-    for (int i = 0; i < 1000; i++) memcpy(wire + i * 28, "GET /f HTTP/1.1\r\nHost: h\r\n\r\n", 28);
+    for (int i = 0; i < 1000; i++) {
+        memcpy(wire + i * 28, "GET /f HTTP/1.1\r\nHost: h\r\n\r\n", 28);
+    }
     assert_int_equal(strlen("GET /f HTTP/1.1\r\nHost: h\r\n\r\n"), 28);
     (void)send(fd, wire, sizeof wire - 1, MSG_NOSIGNAL);
     for (int i = 0; i < 20; i++) rig_turn(&rig);
@@ -718,8 +750,8 @@ static void test_scarce_receive_buffers(void **state)
     static char body[300000];
     for (size_t i = 0; i < sizeof body; i++) body[i] = (char)('a' + i % 26);
     char head[128];
-    (void)snprintf(head, sizeof head, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n",
-                   sizeof body);
+    (void)snprintf(head, sizeof head,
+                   "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n", sizeof body);
     int fd[4];
     for (int i = 0; i < 3; i++) {
         fd[i] = dial();
@@ -798,6 +830,7 @@ int main(void)
         ON_CORE(test_idle_connections_end_silently),
         ON_CORE(test_waiting_is_not_idle),
         ON_CORE(test_a_client_that_does_not_read),
+        ON_CORE(test_a_slow_reader_is_served),
         ON_CORE(test_reading_on_is_not_idle),
         ON_CORE(test_the_answer_survives_what_is_still_sent),
         ON_CORE(test_lingering_ends),

@@ -147,7 +147,8 @@ static void *write_on(void *arg)
     struct writer *w = arg;
     for (uint64_t i = 1; !atomic_load(&w->stop); i++) {
         bool six = i & 1;
-        (void)snprintf(w->h->name, HOST_NAME_MAX_BYTES, "%s", six ? "2001:db8::1" : "192.0.2.1");
+        (void)snprintf(w->h->name, HOST_NAME_MAX_BYTES, "%s",
+                       six ? "2001:db8::1" : "192.0.2.1");
         w->h->port = six ? 6666 : 4444;
         if (!host_resolve(w->h, i)) return w;
     }

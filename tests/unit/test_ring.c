@@ -244,7 +244,8 @@ static void test_a_send_is_whole(void **state)
     char *big = malloc(BYTES_SENT), *got = malloc(BYTES_SENT);
     assert_true(big && got);
     for (size_t i = 0; i < BYTES_SENT; i++) big[i] = (char)(i * 31 + i / 4096);
-    struct iovec iov[3] = {{big, 1 << 20}, {big + (1 << 20), 1 << 20}, {big + (2 << 20), 1 << 20}};
+    struct iovec iov[3];
+    for (int i = 0; i < 3; i++) iov[i] = (struct iovec){big + ((size_t)i << 20), 1 << 20};
     ring_send(b->ring, b->fd[0], send_user, iov, 3);
     size_t len = 0;
     bool ended = false;
@@ -309,7 +310,8 @@ static int listener(struct sockaddr_in *at)
 {
     socklen_t len = sizeof *at;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    *at = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    *at = (struct sockaddr_in){.sin_family = AF_INET,
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     assert_int_equal(bind(fd, (struct sockaddr *)at, sizeof *at), 0);
     assert_int_equal(listen(fd, 64), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)at, &len), 0);

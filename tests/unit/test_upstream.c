@@ -14,6 +14,10 @@
 
 #include <cmocka.h>
 
+#include "engine/clock.h"
+#include "engine/conn.h"
+#include "engine/core.h"
+#include "engine/engine.h"
 #include "engine/exchange.h"
 #include "engine/upstream.h"
 #include "tests/unit/rig.h"
@@ -111,7 +115,8 @@ static int listen_on(struct sockaddr_in *at, int backlog)
 {
     socklen_t len = sizeof *at;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    *at = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    *at = (struct sockaddr_in){.sin_family = AF_INET,
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     assert_int_equal(bind(fd, (struct sockaddr *)at, sizeof *at), 0);
     assert_int_equal(listen(fd, backlog), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)at, &len), 0);
