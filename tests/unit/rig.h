@@ -1,13 +1,8 @@
 /* rig.h - one core of the engine under test: the real core, connections, memory, timers and
  * ring, turned by hand, on a clock that can be moved (the seam of clock.h). The program brings
- * its own serve_* functions. */
+ * its own serve_* functions, and includes engine/clock.h, conn.h, core.h and engine.h. */
 #ifndef TESTS_UNIT_RIG_H
 #define TESTS_UNIT_RIG_H
-
-#include "engine/clock.h"
-#include "engine/conn.h"
-#include "engine/core.h"
-#include "engine/engine.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,6 +23,7 @@ struct rig {
 
 static uint64_t rig_skipped_ns;     /* by how much the clock was moved on */
 
+/* A clock of the system, moved on. */
 static inline uint64_t rig_clock(clockid_t id)
 {
     struct timespec ts;
@@ -35,8 +31,10 @@ static inline uint64_t rig_clock(clockid_t id)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec + rig_skipped_ns;
 }
 
+/* clock.h */
 uint64_t clock_now_ns(void) { return rig_clock(CLOCK_MONOTONIC); }
 
+/* clock.h */
 uint64_t clock_unix_ns(void) { return rig_clock(CLOCK_REALTIME); }
 
 /* Small enough that a test can use up every pool. */
@@ -97,6 +95,7 @@ static inline void rig_check_empty(struct rig *r)
     assert_int_equal(stat_get(&r->core->stats.count[STAT_UPSTREAMS_OPEN]), 0);
 }
 
+/* Unmap a slab. */
 static inline void rig_drop_slab(struct slab *s) { munmap(s->items, s->item_bytes * s->count); }
 
 /* End, where everything was given back. */
