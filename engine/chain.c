@@ -259,6 +259,7 @@ bool gather_put(struct mem *m, struct gather *g, struct bytes b)
     }
     memcpy(g->ptr + g->len, b.ptr, b.len);
     g->len += (uint32_t)b.len;
+    if (g->len > g->high) g->high = g->len;
     return true;
 }
 
@@ -275,8 +276,8 @@ void gather_eat(struct mem *m, struct gather *g, size_t n)
 
 void gather_drop(struct mem *m, struct gather *g)
 {
-    if (g->room == MEM_PAGE) mem_page_give(m, g->idx, MEM_PAGE);
-    if (g->room == MEM_BLOCK) mem_block_give(m, g->idx, MEM_BLOCK);
+    if (g->room == MEM_PAGE) mem_page_give(m, g->idx, g->high);
+    if (g->room == MEM_BLOCK) mem_block_give(m, g->idx, g->high);
     *g = (struct gather){0};
 }
 

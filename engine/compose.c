@@ -3,11 +3,10 @@
 #include "engine/compose.h"
 #include "engine/core.h"
 #include "engine/exchange.h"
+#include "engine/line.h"
 #include "engine/tables.h"
 #include "engine/upstream.h"
 #include "net/http.h"
-
-#include <stdio.h>
 
 enum { EDIT_SCRATCH = 6 * 256 + 256 };
 
@@ -73,11 +72,14 @@ static bool overridden(const struct catalog_provider *p, struct bytes name)
 static void put_auth(struct http_out *o, const struct catalog_provider *p, unsigned key)
 {
     if (p->key_count == 0 || strcmp(p->auth, "none") == 0) return;
-    char value[1024];
     if (strcmp(p->auth, "bearer") == 0) {
-        int n = snprintf(value, sizeof value, "Bearer %s", p->key[key]);
-        http_out_field(o, BYTES("authorization"), (struct bytes){value, (size_t)n});
-        explicit_bzero(value, sizeof value);
+        char value[8192];
+        struct line l = {.out = value, .room = sizeof value};
+        line_bytes(&l, BYTES("Bearer "));
+        line_bytes(&l, bytes_of(p->key[key]));
+        http_out_field(o, BYTES("authorization"), (struct bytes){value, l.len});
+        explicit_bzero(value, l.len);
+        if (l.full) o->full = true;
     } else {
         http_out_field(o, bytes_of(p->auth), bytes_of(p->key[key]));
     }
@@ -86,21 +88,25 @@ static void put_auth(struct http_out *o, const struct catalog_provider *p, unsig
 static void put_host(struct http_out *o, const struct catalog_provider *p)
 {
     char value[300];
+    struct line l = {.out = value, .room = sizeof value};
     bool six = p->host_is_ip && strchr(p->host, ':');
-    bool usual = p->port == (p->tls ? 443 : 80);
-    int n = snprintf(value, sizeof value, "%s%s%s", six ? "[" : "", p->host, six ? "]" : "");
-    if (!usual) n += snprintf(value + n, sizeof value - (size_t)n, ":%u", p->port);
-    http_out_field(o, BYTES("host"), (struct bytes){value, (size_t)n});
+    if (six) line_bytes(&l, BYTES("["));
+    line_bytes(&l, bytes_of(p->host));
+    if (six) line_bytes(&l, BYTES("]"));
+    if (p->port != (p->tls ? 443 : 80)) LINE_UINT(&l, ":", p->port);
+    http_out_field(o, BYTES("host"), (struct bytes){value, l.len});
 }
 
 static void put_head(struct http_out *o, const struct exchange *x,
                      const struct catalog_provider *p, uint64_t length)
 {
-    char target[2048];
-    int n = snprintf(target, sizeof target, "%s%s%s%.*s", p->base_path, suffixes[x->api],
-                     x->query.len ? "?" : "", (int)(x->query.len < 1024 ? x->query.len : 0),
-                     x->query.len ? x->query.ptr : "");
-    http_out_request(o, BYTES("POST"), (struct bytes){target, (size_t)n});
+    char target[HTTP_TARGET_MAX + 1024];
+    struct line l = {.out = target, .room = sizeof target};
+    line_bytes(&l, bytes_of(p->base_path));
+    line_bytes(&l, bytes_of(suffixes[x->api]));
+    if (x->query.len) line_bytes(&l, BYTES("?"));
+    line_bytes(&l, x->query);
+    http_out_request(o, BYTES("POST"), (struct bytes){target, l.len});
     put_host(o, p);
     put_auth(o, p, x->key);
     http_out_field(o, BYTES("accept-encoding"), BYTES("identity"));

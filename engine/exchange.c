@@ -65,22 +65,28 @@ void exchange_set_timer(struct core *core, struct exchange *x)
     else timer_disarm(&core->timers, &x->timer);
 }
 
+static void drop_request(struct core *core, struct exchange *x)
+{
+    if (!x->req) return;
+    size_t used = offsetof(struct openai_request, pool) + x->req->pool_len;
+    mem_page_give(&core->mem, x->req_page, used);
+    x->req = NULL;
+}
+
 static void drop_readers(struct core *core, struct exchange *x)
 {
     struct mem *m = &core->mem;
     if (x->reader) mem_block_give(m, x->reader_block, sizeof *x->reader);
     if (x->answer_reader) mem_block_give(m, x->answer_block, sizeof *x->answer_reader);
-    if (x->req) mem_page_give(m, x->req_page, sizeof *x->req);
+    drop_request(core, x);
     x->reader = NULL;
     x->answer_reader = NULL;
-    x->req = NULL;
 }
 
 void exchange_release_request(struct core *core, struct exchange *x)
 {
     if (x->refs > 0 || !x->sent) return;  /* a closing connection may still send from it */
-    if (x->req) mem_page_give(&core->mem, x->req_page, sizeof *x->req);
-    x->req = NULL;
+    drop_request(core, x);
     chain_drop(&core->mem, &x->body);
     hold_drop(&core->mem, &x->hold_head);
     x->fields = x->query = (struct bytes){0};

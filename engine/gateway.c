@@ -398,8 +398,8 @@ static bool keep_request(struct core *core, struct exchange *x, const struct ope
         return false;
     }
     struct openai_request *kept = (void *)page;
-    memcpy(page, r, sizeof *r);
-    kept->model.ptr = kept->pool + (r->model.ptr - r->pool);
+    memcpy(page, r, offsetof(struct openai_request, pool) + r->pool_len);
+    if (r->model.len) kept->model.ptr = kept->pool + (r->model.ptr - r->pool);
     x->req = kept;
     x->stream = r->stream;
     x->want_usage = r->include_usage || r->usage_include;

@@ -117,6 +117,7 @@ void chain_read(const struct mem *m, const struct chain *c, uint64_t from, char 
 struct gather {
     char *ptr;
     uint32_t len, room, idx;
+    uint32_t high;             /* the most it ever held: what is wiped */
 };
 /* Append b. False: no memory, or more than 64 KiB (then g->len + b.len tells which). */
 MUST_USE bool gather_put(struct mem *m, struct gather *g, struct bytes b);

@@ -67,8 +67,8 @@ struct openai_request {         /* results; valid after openai_request_end() sai
     bool root_empty;            /* the root object has no members */
     bool stream_options_empty;  /* stream_options is {} */
     bool stream_options_null;   /* stream_options is null */
-    char pool[OPENAI_POOL];
     size_t pool_len;
+    char pool[OPENAI_POOL];     /* last: only pool_len bytes of it mean anything */
 };
 
 struct openai_reader {          /* private but for the results and the error */
