@@ -36,7 +36,7 @@ LDFLAGS := -pthread -pie -Wl,-z,relro,-z,now
 LDLIBS := -luring -llmdb -lyaml
 ifdef SAN
 CFLAGS += -fsanitize=$(SAN)$(if $(FUZZ),$(comma)fuzzer-no-link) -fno-sanitize-recover=all
-CFLAGS += $(and $(findstring thread,$(SAN)),$(findstring gcc,$(CC)),-Wno-tsan)  # no fences
+CFLAGS += $(and $(findstring thread,$(SAN)),$(findstring gcc,$(CC)),-Wno-tsan -Wno-error)
 LDFLAGS += -fsanitize=$(SAN)
 else
 CFLAGS += -D_FORTIFY_SOURCE=2

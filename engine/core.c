@@ -275,6 +275,7 @@ static int boot(struct core *core)
     }
     core->now_ns = clock_now_ns();
     core->unix_ns = clock_unix_ns();
+    atomic_store_explicit(&core->stats.turned_ns, core->now_ns, memory_order_relaxed);
     timer_init(&core->timers, core->now_ns);
     core->tables = atomic_load_explicit(&core->engine->tables, memory_order_acquire);
     atomic_store_explicit(&core->adopted, core->tables, memory_order_release);

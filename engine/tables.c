@@ -11,6 +11,18 @@ static void carry_word(breaker_word *to, const breaker_word *from)
                           memory_order_relaxed);
 }
 
+/* One word per key goes over by the key's text; a provider without keys has one word. */
+static void carry_keys(breaker_word *to, const struct catalog_provider *a,
+                       const breaker_word *from, const struct catalog_provider *b)
+{
+    if (a->key_count == 0 && b->key_count == 0) carry_word(to, from);
+    for (uint32_t k = 0; k < a->key_count; k++) {
+        for (uint32_t old = 0; old < b->key_count; old++) {
+            if (strcmp(a->key[k], b->key[old]) == 0) carry_word(&to[k], &from[old]);
+        }
+    }
+}
+
 /* Learned state goes over by provider name and key text, then by model id. */
 static void carry(struct tables *t, const struct tables *older)
 {
@@ -18,21 +30,15 @@ static void carry(struct tables *t, const struct tables *older)
     for (uint32_t p = 0; p < c->provider_count; p++) {
         int32_t op = catalog_provider_find(oc, bytes_of(c->provider[p].name));
         if (op < 0) continue;
-        const struct catalog_provider *a = &c->provider[p], *b = &oc->provider[op];
-        for (uint32_t k = 0; k < a->key_count; k++) {
-            for (uint32_t ok = 0; ok < b->key_count; ok++) {
-                if (strcmp(a->key[k], b->key[ok]) != 0) continue;
-                carry_word(&t->key_word[p][k], &older->key_word[op][ok]);
-            }
-        }
+        carry_keys(t->key_word[p], &c->provider[p], older->key_word[op], &oc->provider[op]);
     }
     for (uint32_t m = 0; m < c->model_count; m++) {
         int32_t om = catalog_find(oc, bytes_of(c->model[m].id));
         if (om < 0) continue;
-        for (uint32_t k = 0; k < CATALOG_KEYS_MAX; k++) {
-            carry_word(&t->model_word[m * CATALOG_KEYS_MAX + k],
-                       &older->model_word[(uint32_t)om * CATALOG_KEYS_MAX + k]);
-        }
+        const struct catalog_provider *a = &c->provider[c->model[m].provider];
+        const struct catalog_provider *b = &oc->provider[oc->model[om].provider];
+        carry_keys(&t->model_word[m * CATALOG_KEYS_MAX], a,
+                   &older->model_word[(uint32_t)om * CATALOG_KEYS_MAX], b);
     }
 }
 
