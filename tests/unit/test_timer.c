@@ -81,6 +81,9 @@ static void test_pushing_back_and_pulling_forward(void **state)
     timer_arm(&wheel, &t, 20 * ms);  /* in the past: at the next tick */
     assert_int_equal(timer_wait_ns(&wheel, 100 * ms, 5 * ms), ms);
     assert_ptr_equal(timer_next(&wheel, 101 * ms), &t);
+    timer_arm(&wheel, &t, 101 * ms);  /* the tick that was just handled: the next one too */
+    assert_int_equal(timer_wait_ns(&wheel, 101 * ms, 5 * ms), ms);
+    assert_ptr_equal(timer_next(&wheel, 102 * ms), &t);
 }
 
 /* An owner that comes up may disarm and free others, also those of the same slot. */
