@@ -26,7 +26,7 @@ struct sender {
 static void test_oldest_first(void **state)
 {
     (void)state;
-    struct mailbox box = {0};
+    struct mailbox box = {NULL};
     struct letter l[5] = {0};
     assert_null(mailbox_take(&box));
     for (uint32_t i = 0; i < 5; i++) {
@@ -55,7 +55,7 @@ static void *send_all(void *arg)
 static void test_two_senders_one_reader(void **state)
 {
     (void)state;
-    struct mailbox box = {0};
+    struct mailbox box = {NULL};
     struct sender sender[SENDERS];
     uint32_t next[SENDERS] = {0}, got = 0;
     for (uint32_t s = 0; s < SENDERS; s++) {
