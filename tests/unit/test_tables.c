@@ -120,6 +120,24 @@ static void test_learned_state_goes_over_by_name(void **state)
     tables_free(t);
 }
 
+/* A model's words are per key: they follow the key's name, as the key's own words do. */
+static void test_words_of_models_follow_their_key(void **state)
+{
+    (void)state;
+    struct tables *old = tables_make(parse(
+        "providers: [{name: a, url: \"http://a.example\", keys: [one, two]}]\n"
+        "models: [{id: a/m}]\n"), hosts, NULL);
+    atomic_store(model_word(old, "a/m", 0), 31);
+    atomic_store(model_word(old, "a/m", 1), 32);
+    struct tables *t = tables_make(parse(
+        "providers: [{name: a, url: \"http://a.example\", keys: [two, new]}]\n"
+        "models: [{id: a/m}]\n"), hosts, old);
+    assert_int_equal(atomic_load(model_word(t, "a/m", 0)), 32);
+    assert_int_equal(atomic_load(model_word(t, "a/m", 1)), 0);
+    tables_free(old);
+    tables_free(t);
+}
+
 static void test_too_many_hosts(void **state)
 {
     (void)state;
@@ -161,6 +179,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_HOSTS(test_hosts_are_entered_once),
         WITH_HOSTS(test_learned_state_goes_over_by_name),
+        WITH_HOSTS(test_words_of_models_follow_their_key),
         WITH_HOSTS(test_too_many_hosts),
         WITH_HOSTS(test_pins),
     };
