@@ -3,10 +3,10 @@
 
     bench/first_look.py [--rounds 5] [--seconds 2] [--connections 64]
 
-Behind both: nginx answering a fixed 600-byte completion. In front: wrk with the head and body of
-an SDK's request (about 1 KB). Both proxies keep connections alive on both sides; HAProxy replaces
-the authorization field and adds one, Weir does everything it does (key, JSON, usage, price,
-journal, ledger, log line). CPU time is that of all threads of the process, from
+Behind both: nginx answering a fixed 600-byte completion. In front: wrk with the head and body
+of an SDK's request (about 1 KB). Both proxies keep connections alive on both sides; HAProxy
+replaces the authorization field and adds one, Weir does everything it does (key, JSON, usage,
+price, journal, ledger, log line). CPU time is that of all threads of the process, from
 /proc/PID/task/*/schedstat. A round runs HAProxy, Weir, HAProxy again (the A/A control).
 
 Needs build/weir, and wrk, nginx, haproxy (Debian packages; the script says which is missing).
