@@ -450,10 +450,21 @@ void conn_on_send(struct core *core, struct conn *c, const struct ring_done *d)
     after_send(core, c);
 }
 
+/* A send is looked at every half of timeouts.write: the kernel ends it late where its buffer is
+ * large, so what counts is whether what it holds for the client moved since. */
+static bool still_reads(struct core *core, struct conn *c)
+{
+    uint32_t unsent = ring_unsent(core->ring, c->fd);
+    if (unsent == c->unsent) return false;
+    c->unsent = unsent;
+    c->write_ns = core->now_ns + serve_times(core).write_ns / 2;
+    return true;
+}
+
 void conn_on_timer(struct core *core, struct conn *c)
 {
     if (c->state == CONN_CLOSING) return;
-    if (c->write_ns && c->write_ns <= core->now_ns) {
+    if (c->write_ns && c->write_ns <= core->now_ns && !still_reads(core, c)) {
         conn_close(core, c, CLOSE_CLIENT_WRITE_SLOW);
         return;
     }
@@ -491,7 +502,8 @@ static void flush(struct core *core, struct conn *c)
     ring_send(core->ring, c->fd, user(c, OP_CONN_SEND), iov, some);
     c->sending = true;
     c->inflight++;
-    c->write_ns = core->now_ns + serve_times(core).write_ns;
+    c->unsent = UINT32_MAX;
+    c->write_ns = core->now_ns + serve_times(core).write_ns / 2;
     set_timer(core, c);
 }
 

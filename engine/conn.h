@@ -37,7 +37,8 @@ struct conn {
     uint64_t body_bytes;       /* so far */
     uint64_t body_max;
     uint64_t state_ns;         /* deadline of the state; 0 none */
-    uint64_t write_ns;         /* deadline of the send in flight; 0 none */
+    uint64_t write_ns;         /* when to look at the send in flight; 0 none */
+    uint32_t unsent;           /* bytes the kernel still held when it was looked at last */
     struct chunk chunk;
     int fd;
     uint32_t lingered;         /* bytes read and dropped */

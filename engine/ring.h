@@ -96,6 +96,9 @@ void ring_wake(struct ring *r, int fd, uint64_t user);
 void ring_cancel(struct ring *r, uint64_t user);
 /* shutdown(fd, how), at once: before operations that are queued and not yet submitted. */
 void ring_shutdown(struct ring *r, int fd, int how);
+/* Bytes that were sent on fd and its peer has not acknowledged (SIOCOUTQ, tcp(7)); 0 where the
+ * kernel does not tell. */
+uint32_t ring_unsent(const struct ring *r, int fd);
 /* close(fd), nobody waits. The slot's operations have all ended. */
 void ring_close_fd(struct ring *r, int fd);
 /* Hand descriptor fd to another ring: completes there as user with n = fd. A failure completes

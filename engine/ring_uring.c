@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <liburing.h>
 #include <poll.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -249,6 +251,13 @@ void ring_shutdown(struct ring *r, int fd, int how)
 {
     (void)r;
     (void)shutdown(fd, how);
+}
+
+uint32_t ring_unsent(const struct ring *r, int fd)
+{
+    int bytes = 0;
+    (void)r;
+    return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (uint32_t)bytes : 0;
 }
 
 void ring_close_fd(struct ring *r, int fd)
