@@ -172,9 +172,9 @@ static const char *queue_why(const struct tls *t, int error)
     const char *why = NULL;
     unsigned long e;
     while ((e = ERR_get_error()) != 0) {
-        int reason = ERR_GET_REASON(e);
+        int reason = ERR_GET_REASON((uint32_t)e);
         if (reason == ERR_R_MALLOC_FAILURE) why = "out of memory for TLS";
-        else if (ERR_GET_LIB(e) != ERR_LIB_SSL) continue;
+        else if (ERR_GET_LIB((uint32_t)e) != ERR_LIB_SSL) continue;
         else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
             why = verify_why(SSL_get_verify_result(t->ssl));
         } else if (!why) why = reason_why(reason);
