@@ -156,24 +156,39 @@ const gauge = (text, name) => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(te
 
 test(`${CLIENTS} clients for ${SECONDS} s, seed ${SEED}`, async () => {
   const end = Date.now() + SECONDS * 1000;
-  await Promise.all(Array.from({ length: CLIENTS }, (_, n) => client(n, end)));
+  let reloads = 0;
+  const operator = (async () => {   // who reloads in the middle of it all
+    for (; Date.now() < end; await pause(150), reloads++) {
+      await weir.ask('POST', '/admin/v1/reload');
+      weir.signal('SIGHUP');
+    }
+  })();
+  await Promise.all([operator, ...Array.from({ length: CLIENTS }, (_, n) => client(n, end))]);
+  assert.ok(reloads > 3);
   console.log(JSON.stringify(seen));
   assert.ok(seen.good > 100 && seen.failed > 10 && seen.told > 5 && seen.left > 50,
             `everything happened: ${JSON.stringify(seen)}`);
 });
 
+const gauges = ['weir_open_connections', 'weir_open_exchanges', 'weir_open_upstreams',
+                'weir_memory_used_bytes', 'weir_receive_buffers_used_count'];
+
+// Wait until nothing is open or held; but for these gauges.
+async function settled(which, except = []) {
+  let held;
+  await until(async () => {
+    const text = await which.metrics();
+    held = gauges.filter((name) => !except.includes(name) && gauge(text, name) !== 0)
+      .map((name) => `${name} ${gauge(text, name)}`);
+    return held.length === 0;
+  }, 'nothing is open or held', 15000).catch((error) => {
+    throw new Error(`${error.message}: ${held.join(', ')}`);
+  });
+}
+
 test('when all have gone every pool is full again', async () => {
   far.close();
-  await until(async () => {
-    const text = await weir.metrics();
-    return ['weir_open_connections', 'weir_open_exchanges', 'weir_open_upstreams',
-            'weir_memory_used_bytes', 'weir_receive_buffers_used_count']
-      .every((name) => gauge(text, name) === 0);
-  }, 'nothing is open or held', 15000).catch(async (error) => {
-    const lines = (await weir.metrics()).split('\n');
-    const held = lines.filter((line) => /^weir_(open|memory_used|receive_buffers_used)/.test(line));
-    throw new Error(`${error.message}:\n${held.join('\n')}`);
-  });
+  await settled(weir);
 });
 
 test('each request is booked once', async () => {
@@ -193,5 +208,75 @@ test('each request is booked once', async () => {
   const [total] = (await weir.ask('GET', '/admin/v1/usage')).data;
   assert.equal(nano(total.cost_usd), rows.reduce((sum, row) => sum + nano(row.cost_usd), 0n));
   await weir.stop();
-  assert.equal(weir.run.stderr, '');
+  assert.match(weir.run.stderr, /^(reloaded\n)*$/);
+});
+
+// --- shortage
+
+const plain = await provider((call) => (call.request.json.stream ? pour(call)
+                                                                 : call.json(chat('ok'))));
+
+async function pour(call) {
+  await call.begin();
+  const part = delta({ content: 'x'.repeat(60000) });
+  while (!call.socket.destroyed) {
+    await Promise.race([call.event(part), call.over]);
+    if (call.socket.readableEnded) return;
+  }
+}
+
+const small = (limits, timeouts = {}) => Weir.start({
+  providers: [{ name: 'far', url: plain.url, keys: ['sk'] }],
+  models: [{ id: 'far/m', price: { input: '1', output: '1' } }], limits, timeouts });
+
+test('memory runs out: some are told so, nobody is lost, and it comes back', async () => {
+  const tight = await small({ memory: '16MiB', body: '8MiB' });
+  const body = { model: 'far/m', messages: [{ role: 'user', content: 'y'.repeat(6 << 20) }] };
+  const answers = await Promise.all(Array.from({ length: 12 }, () => tight.chat(body)
+    .catch((error) => ({ status: error.cause?.code ?? String(error) }))));
+  const count = new Map();
+  for (const { status } of answers) count.set(status, (count.get(status) ?? 0) + 1);
+  assert.ok([...count.keys()].every((status) => [200, 503, 'ECONNRESET', 'EPIPE',
+                                                 'UND_ERR_SOCKET'].includes(status)),
+            JSON.stringify([...count]));
+  for (const { status, json } of answers) {
+    if (status === 503) assert.equal(json.error.code, 'overloaded');
+  }
+  await settled(tight, ['weir_open_connections', 'weir_open_upstreams']);
+  assert.equal((await tight.chat(body)).status, 200, 'it comes back');
+  await tight.stop();
+});
+
+test('fifteen hundred idle connections, and one that works', async () => {
+  const wide = await small({});
+  const idle = [];
+  for (let i = 0; i < 15; i++) {
+    idle.push(...await Promise.all(Array.from({ length: 100 }, () => Wire.open(wide.url))));
+  }
+  await until(async () => gauge(await wide.metrics(), 'weir_open_connections') === 1500, 'all');
+  assert.equal((await wide.chat({ model: 'far/m' })).status, 200);
+  for (const [i, wire] of idle.entries()) {
+    if (i % 2) wire.reset();
+    else wire.close();
+  }
+  await until(async () => gauge(await wide.metrics(), 'weir_open_connections') <= 1, 'none');
+  await wide.stop();
+});
+
+test('who reads nothing for timeouts.write is let go, and so is the provider', async () => {
+  const strict = await small({}, { write: '1s' });
+  const wire = await Wire.open(strict.url);
+  wire.socket.pause();
+  await wire.send(post('/v1/chat/completions', strict.key, {
+    model: 'far/m', stream: true, messages: [{ role: 'user', content: 'x' }] }));
+  const [row] = await until(async () => {
+    const rows = await strict.rows();
+    return rows.length && rows;
+  }, 'its row');
+  assert.equal(row.close, 'client_write_slow');
+  assert.equal(row.estimated, true);
+  wire.close();
+  await settled(strict);
+  await strict.stop();
+  assert.deepEqual(plain.faults, []);
 });
