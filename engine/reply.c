@@ -17,9 +17,11 @@ void reply_make_id(struct core *core, char out[32])
 {
     static const char letters[] = "0123456789abcdefghijklmnopqrstuv";
     memcpy(out, "req_", 4);
+    uint64_t ms = core->unix_ns / 1000000u;     /* 45 bits: until the year 3084 */
+    for (int i = 8; i >= 0; i--, ms >>= 5) out[4 + i] = letters[ms & 31];
     uint64_t bits = 0;
-    for (int i = 0; i < 24; i++) {
-        if (i % 12 == 0) bits = rand_next(&core->rand);
+    for (int i = 9; i < 24; i++) {
+        if (i % 12 == 0 || i == 9) bits = rand_next(&core->rand);
         out[4 + i] = letters[bits & 31];
         bits >>= 5;
     }

@@ -10,7 +10,7 @@
 
 enum {
     LEDGER_ROW_KEY = 20,            /* admitted ns (8), exchange id (8), part (4) */
-    LEDGER_BY_REQUEST_KEY = 24,     /* key id (8), head of the request id's SHA-256 (16) */
+    LEDGER_BY_REQUEST_KEY = 24,     /* key id (8), kind (1), the id packed or hashed (15) */
     LEDGER_BY_EXCHANGE_KEY = 16,    /* 0 (8: no key has that id), exchange id (8) */
     LEDGER_HOUR_HEAD = 4 + 8 * UNIT_KINDS,    /* hour, path; then model, NUL, tags */
     LEDGER_HOUR_KEY_MAX = LEDGER_HOUR_HEAD + RECORD_MODEL_MAX + 1 + RECORD_TAGS_MAX,
