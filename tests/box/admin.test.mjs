@@ -433,7 +433,8 @@ test('metrics, health, the page, openapi', async () => {
                       'weir_open_connections', 'weir_breaker_state', 'weir_ledger_lag_seconds',
                       'weir_core_busy_ratio', 'gen_ai_client_operation_duration_seconds',
                       'gen_ai_client_token_usage']) {
-    assert.match(text, new RegExp(`^${name}(_bucket|_count)?(\\{[^}]*\\})? [0-9.eE+-]+$`, 'm'), name);
+    const line = new RegExp(`^${name}(_bucket|_count)?(\\{[^}]*\\})? [0-9.eE+-]+$`, 'm');
+    assert.match(text, line, name);
   }
   for (const line of text.trim().split('\n')) {
     assert.match(line, /^(# (HELP|TYPE) [a-z_]+ .*|[a-z_:]+(\{([a-z_]+="[^"\n]*",?)*\})? \S+)$/);

@@ -109,7 +109,8 @@ function judge(answer, prompt, streamed) {
 }
 
 function make(next) {
-  const prompt = `client${++serial} ${'pad '.repeat(next() % 8 === 0 ? next() % 9000 : next() % 40)}`;
+  const pads = next() % (next() % 8 === 0 ? 9000 : 40);
+  const prompt = `client${++serial} ${'pad '.repeat(pads)}`;
   const streamed = next() % 2 === 0;
   const body = { model: `far/${names[next() % names.length]}`, stream: streamed,
                  messages: [{ role: 'user', content: prompt }] };

@@ -51,7 +51,9 @@ async function secure(name, options = {}) {
         return;
       }
       res.setHeader('content-type', 'text/event-stream');
-      for (let i = 0; i < 50; i++) res.write(`data: ${JSON.stringify(delta({ content: `${i},` }))}\n\n`);
+      for (let i = 0; i < 50; i++) {
+        res.write(`data: ${JSON.stringify(delta({ content: `${i},` }))}\n\n`);
+      }
       res.write(`data: ${JSON.stringify(delta({}, 'stop'))}\n\n`);
       res.end('data: [DONE]\n\n');
     });
@@ -116,8 +118,10 @@ const bad = {
   'a blank before the colon': `HTTP/1.1 200 OK\r\nContent-Length : ${body.length}\r\n\r\n${body}`,
   'a negative length': `HTTP/1.1 200 OK\r\n${json}Content-Length: -1\r\n\r\n${body}`,
   'a huge head': `HTTP/1.1 200 OK\r\n${json}X-Big: ${'x'.repeat(100000)}\r\n${length}\r\n${body}`,
-  'ten thousand fields': `HTTP/1.1 200 OK\r\n${json}${'A: b\r\n'.repeat(10000)}${length}\r\n${body}`,
-  'a chunk size that is none': `HTTP/1.1 200 OK\r\n${json}Transfer-Encoding: chunked\r\n\r\nxyz\r\n`,
+  'ten thousand fields': `HTTP/1.1 200 OK\r\n${json}${'A: b\r\n'.repeat(10000)}${length}\r\n` +
+                         body,
+  'a chunk size that is none': `HTTP/1.1 200 OK\r\n${json}Transfer-Encoding: chunked\r\n\r\n` +
+                               'xyz\r\n',
   'a chunk too large': `HTTP/1.1 200 OK\r\n${json}Transfer-Encoding: chunked\r\n\r\n` +
                        'FFFFFFFFFFFFFFFF\r\n',
   'gzip as coding': `HTTP/1.1 200 OK\r\n${json}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`,
@@ -224,7 +228,8 @@ const streams = {
   's-crlf': [(start + event(delta({ content: 'a' })) + stop + done).replaceAll('\n', '\r\n')],
   's-bom': ['\ufeff' + start + event(delta({ content: 'a' })) + stop + done,
             start + event(delta({ content: 'a' })) + stop + done],
-  's-big': [start + event(delta({ content: large })) + event(delta({ content: 'z' })) + stop + done],
+  's-big': [start + event(delta({ content: large })) + event(delta({ content: 'z' })) + stop +
+            done],
   's-lines': [start + 'event: x\nid: 7\ndata: {"choices":[{"index":0,\ndata: "delta":' +
               '{"content":"a"}}]}\n\n' + stop + done],
   's-tight': [(start + event(delta({ content: 'a' })) + stop + done).replaceAll('data: ', 'data:')],
@@ -234,7 +239,8 @@ const streams = {
               start + event(delta({ content: 'a' })) + stop + done],
   's-nodone': [start + event(delta({ content: 'a' })) + stop,
                start + event(delta({ content: 'a' })) + stop + done],
-  's-comments': [`: wait\n\n${start}: wait\n\n${event(delta({ content: 'a' }))}: wait\n\n${stop}${done}`],
+  's-comments': [`: wait\n\n${start}: wait\n\n${event(delta({ content: 'a' }))}: wait\n\n` +
+                 stop + done],
 };
 
 for (const [name, [sent, want = sent]] of Object.entries(streams)) {

@@ -244,18 +244,25 @@ export class Mock {
 
 // --- the end
 
-function leave() {
+function endAll() {
   for (const child of running) child.kill('SIGKILL');
   for (const close of closers) close();
-  for (const dir of directories) fs.rmSync(dir, { recursive: true, force: true });
   closers.clear();
+}
+
+function removeAll() {
+  for (const dir of directories) fs.rmSync(dir, { recursive: true, force: true });
   directories.clear();
 }
 
 after(async () => {
   const ends = [...running].map((child) => once(child, 'close'));
-  leave();
-  await Promise.all(ends);
+  endAll();
+  await Promise.all(ends);   // what still writes would make its directory anew
+  removeAll();
 });
-process.on('exit', leave);
+process.on('exit', () => {
+  endAll();
+  removeAll();
+});
 for (const name of ['SIGINT', 'SIGTERM']) process.on(name, () => process.exit(1));

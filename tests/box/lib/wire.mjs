@@ -15,7 +15,11 @@ export class Intake {
     this.ended = false;
     this.failure = null;
     this.waiting = null;
-    socket.on('data', (part) => { this.parts.push(part); this.length += part.length; this.wake(); });
+    socket.on('data', (part) => {
+      this.parts.push(part);
+      this.length += part.length;
+      this.wake();
+    });
     socket.on('end', () => { this.ended = true; this.wake(); });
     socket.on('error', (error) => { this.failure = error; this.wake(); });
     socket.on('close', () => { this.ended = true; this.wake(); });
