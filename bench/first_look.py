@@ -8,6 +8,7 @@ of an SDK's request (about 1 KB). Both proxies keep connections alive on both si
 replaces the authorization field and adds one, Weir does everything it does (key, JSON, usage,
 price, journal, ledger, log line). CPU time is that of all threads of the process, from
 /proc/PID/task/*/schedstat. A round runs HAProxy, Weir, HAProxy again (the A/A control).
+Everything is pinned to one processor, where ratios are steadiest on a noisy machine.
 
 Needs build/weir, and wrk, nginx, haproxy (Debian packages; the script says which is missing).
 Traffic goes to loopback only and ends by itself.
@@ -146,6 +147,7 @@ def main():
     missing = [p for p in ("wrk", "nginx", "haproxy") if not shutil.which(p)]
     if missing:
         sys.exit("first_look: install " + " ".join(missing))
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # the children inherit it
     where = tempfile.mkdtemp(prefix="weir-first-look-")
     os.makedirs(where + "/body")
     ports = {"up": free_port(), "proxy": free_port(), "weir": free_port()}

@@ -105,11 +105,13 @@ bool answer_end(struct core *core, struct exchange *x)
 
 /* --- whole answers --- */
 
-static bool read_answer(struct core *core, struct exchange *x)
+/* Read the held answer; brief: without counting its text. False: it is not JSON. */
+static bool read_held(struct core *core, struct exchange *x, bool brief)
 {
     static_assert(sizeof(struct openai_answer_reader) <= CORE_SCRATCH, "fits the scratch");
     struct openai_answer_reader *r = (void *)core->text;
-    openai_answer_begin(r);
+    if (brief) openai_answer_begin_brief(r);
+    else openai_answer_begin(r);
     uint32_t at = x->answer.first, left = x->answer.count;
     struct bytes piece;
     while (chain_next(&core->mem, &at, &left, &piece)) {
@@ -120,6 +122,13 @@ static bool read_answer(struct core *core, struct exchange *x)
     x->text_bytes = r->ans.text_bytes;
     x->finished = !r->ans.error;
     return true;
+}
+
+/* The text is counted only where the provider's usage does not stand. */
+static bool read_answer(struct core *core, struct exchange *x)
+{
+    if (!read_held(core, x, true)) return false;
+    return (x->usage.present && !x->usage.absurd) || read_held(core, x, false);
 }
 
 /* Where the answer's usage object ends, for the cost to be put in; 0: none. */

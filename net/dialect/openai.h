@@ -177,6 +177,7 @@ struct openai_reply {           /* private: the walk over a whole answer or one 
     bool usage_last;            /* the member before the coming key is the usage */
     bool usage_object;          /* usage is an object */
     bool content, finish, finish_length;
+    bool brief;                 /* what was said is skipped: no text_bytes */
     bool error, error_root, error_said;
     char error_text[256];
     struct openai_head head;
@@ -189,6 +190,9 @@ struct openai_answer_reader {
 };
 /* Read a whole JSON answer in pieces. */
 void openai_answer_begin(struct openai_answer_reader *r);
+/* The same without counting what was said (text_bytes stays 0): usage, finish and errors only, at
+ * the speed of skipping. The grammar is checked all the same. */
+void openai_answer_begin_brief(struct openai_answer_reader *r);
 /* Feed a piece: NET_MORE or NET_BAD (not JSON). */
 MUST_USE enum net_rc openai_answer_feed(struct openai_answer_reader *r, struct bytes in);
 /* The answer ended: NET_DONE or NET_BAD. */

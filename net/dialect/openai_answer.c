@@ -8,6 +8,12 @@ void openai_answer_begin(struct openai_answer_reader *r)
     openai_reply_begin(&r->reply);
 }
 
+void openai_answer_begin_brief(struct openai_answer_reader *r)
+{
+    openai_answer_begin(r);
+    r->reply.brief = true;
+}
+
 enum net_rc openai_answer_feed(struct openai_answer_reader *r, struct bytes in)
 {
     assert(r->ans.choice_count == 0);  /* not ended */

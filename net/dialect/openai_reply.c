@@ -316,6 +316,11 @@ static void root_value(struct openai_reply *w, const struct json_token *t)
     if (w->usage_last) w->usage_at.value.end = t->end;
 }
 
+static bool is_said(const struct openai_part *p)
+{
+    return p->what == DO_SIDE || p->what == DO_LEGACY_TEXT;
+}
+
 static void take(struct openai_reply *w, struct json *j, const struct json_token *t)
 {
     enum place in = t->depth == 0 ? NOWHERE : w->place[t->depth - 1];
@@ -324,6 +329,7 @@ static void take(struct openai_reply *w, struct json *j, const struct json_token
     switch (t->type) {
     case JSON_KEY:
         w->field = find(in, t->text);
+        if (w->brief && w->field && is_said(w->field)) w->field = NULL;
         if (root) root_key(w, t);
         if (in == CALLS || in == AUDIO || in == LOT) w->side[w->which].content = true;
         if (!w->field) json_skip(j);

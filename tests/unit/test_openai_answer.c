@@ -40,6 +40,22 @@ static enum net_rc read_cut(struct openai_answer_reader *r, struct bytes text, s
     return openai_answer_end(r);
 }
 
+/* Reading briefly tells the same, but for the text. */
+static void check_brief(const struct openai_answer *whole, struct bytes text)
+{
+    static struct openai_answer_reader r;
+    openai_answer_begin_brief(&r);
+    assert_int_equal(openai_answer_feed(&r, text), NET_MORE);
+    assert_int_equal(openai_answer_end(&r), NET_DONE);
+    assert_memory_equal(&whole->usage, &r.ans.usage, sizeof r.ans.usage);
+    assert_int_equal(whole->usage_at.start, r.ans.usage_at.start);
+    assert_int_equal(whole->usage_at.end, r.ans.usage_at.end);
+    assert_int_equal(whole->choice_count, r.ans.choice_count);
+    assert_int_equal(whole->error, r.ans.error);
+    assert_int_equal(whole->finish_length, r.ans.finish_length);
+    assert_int_equal(r.ans.text_bytes, 0);
+}
+
 static void check_same(const struct openai_answer *a, const struct openai_answer *b)
 {
     const struct openai_usage *u = &a->usage, *v = &b->usage;
@@ -355,6 +371,7 @@ static void check_recorded(const struct tape *tape, void *arg)
         assert_int_equal(read_cut(&cut, body, at, 0), NET_DONE);
         check_same(&r.ans, &cut.ans);
     }
+    check_brief(&r.ans, body);
     const struct openai_usage *u = &r.ans.usage;
     bool has = tape_path(body, "usage", &found);
     assert_int_equal(u->present, has);
