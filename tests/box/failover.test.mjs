@@ -282,7 +282,7 @@ test('when every key is refused the client learns nothing of the keys', async ()
 test('retry-after is honoured: not asked before, asked after', async () => {
   let refuse = true;
   scripts.set('b/d429', (call) => (refuse
-    ? call.error(429, 'wait', null, { 'retry-after': '1' }) : call.json(chat('back'))));
+    ? call.error(429, 'wait', null, { 'retry-after': '2' }) : call.json(chat('back'))));
   const begin = Date.now();
   const first = await weir.chat({ model: 'b/d429' });
   assert.equal(first.status, 502);
@@ -297,7 +297,7 @@ test('retry-after is honoured: not asked before, asked after', async () => {
     return null;
   }, 'the provider is asked again');
   assert.equal(text(good), 'back');
-  assert.ok(asked - begin >= 900, `asked again after ${asked - begin} ms`);
+  assert.ok(asked - begin >= 1900, `asked again after ${asked - begin} ms`);
   assert.equal(b.of('d429').length, 2);
 });
 
@@ -313,11 +313,24 @@ test('the final error lists every attempt: 502, 504 and 503', async () => {
     assert.ok(bad.json.error.message.includes(part), bad.json.error.message);
   }
   assert.equal(bad.header('x-weir-attempts'), '3');
+  assert.equal(bad.header('x-weir-mode'), 'balanced');
+  assert.equal(bad.header('x-weir-gain'), '0');
+  assert.match(bad.header('server-timing'), /^weir;dur=\S+, upstream;dur=\S+$/);
   scripts.set('s/slow', () => new Promise(() => {}));
   const late = await weir.chat({ model: 's/slow' });
   assert.equal(late.status, 504);
   assert.equal(late.json.error.code, 'upstream_timeout');
   assert.match(late.json.error.message, /s\/slow: timeout/);
+});
+
+test('max_attempts candidates are tried, and no more', async () => {
+  for (const p of ['a', 'b', 's']) scripts.set(`${p}/e422`, (call) => call.error(500));
+  const before = c.requests.length;
+  const answer = await weir.chat({ model: 'a/e422', models: ['b/e422', 's/e422', 'dead/e422',
+                                                             'c/spare'] });
+  assert.equal(answer.status, 502);
+  assert.equal(answer.header('x-weir-attempts'), '4', 'the default of routing.max_attempts');
+  assert.equal(c.requests.length, before);
 });
 
 test('x-weir-timeout bounds all attempts together', async () => {

@@ -7,9 +7,12 @@ import net from 'node:net';
 const CRLF = Buffer.from('\r\n');
 const HEAD_END = Buffer.from('\r\n\r\n');
 
-// Bytes of a socket as they come: take(n), until(marker), rest().
+const SILENCE_MS = 20000;   // a client of ours waits no longer: a test fails, it never hangs
+
+// Bytes of a socket as they come: take(n), until(marker), rest(). silence: ms to wait for more.
 export class Intake {
-  constructor(socket) {
+  constructor(socket, silence = 0) {
+    this.silence = silence;
     this.parts = [];
     this.length = 0;
     this.ended = false;
@@ -46,7 +49,11 @@ export class Intake {
   // Wait for more. False: there will be none.
   async more() {
     if (this.ended || this.failure) return false;
-    await new Promise((resolve) => { this.waiting = resolve; });
+    await new Promise((resolve, reject) => {
+      const late = () => reject(new Error(`nothing came for ${this.silence} ms`));
+      const timer = this.silence ? setTimeout(late, this.silence) : null;
+      this.waiting = () => { clearTimeout(timer); resolve(); };
+    });
     return true;
   }
 
@@ -177,7 +184,7 @@ export class Wire {
 
   constructor(socket) {
     this.socket = socket;
-    this.intake = new Intake(socket);
+    this.intake = new Intake(socket, SILENCE_MS);
   }
 
   send(bytes) {
