@@ -237,18 +237,6 @@ static void wait_ready(struct server *s)
     }
 }
 
-static const char *ring_trouble(int rc)
-{
-    switch (-rc) {
-    case EPERM: case EACCES:
-        return "io_uring is forbidden here (kernel.io_uring_disabled, or a container's policy)";
-    case ENOSYS:
-        return "the kernel has no io_uring that suffices: Linux 6.1 or newer is needed";
-    case ENOMEM: return "out of memory, or RLIMIT_MEMLOCK is too low";
-    default: return strerror(-rc);
-    }
-}
-
 static bool start_threads(struct server *s, const struct conf *conf)
 {
     struct engine *e = &s->engine;
@@ -265,7 +253,7 @@ static bool start_threads(struct server *s, const struct conf *conf)
     wait_ready(s);
     int rc = atomic_load_explicit(&s->failed, memory_order_acquire);
     if (rc < 0) {
-        (void)fail("ring", ring_trouble(rc));
+        (void)fail("ring", strerror(-rc));
         return false;
     }
     e->keeper = keeper_start(e);
@@ -352,6 +340,29 @@ static int end(struct server *s, const sigset_t *set)
     return clean && atomic_load(&s->failed) == 0 ? 0 : 1;
 }
 
+static const char *ring_trouble(int rc)
+{
+    switch (-rc) {
+    case EPERM: case EACCES:
+        return "io_uring is forbidden here (kernel.io_uring_disabled, or a container's policy)";
+    case ENOSYS:
+        return "the kernel has no io_uring that suffices: Linux 6.1 or newer is needed";
+    case ENOMEM: return "out of memory, or RLIMIT_MEMLOCK is too low";
+    default: return strerror(-rc);
+    }
+}
+
+/* Before anything is made: can there be a ring at all? */
+static bool ring_possible(void)
+{
+    struct ring_config config = {.entries = 8, .buf_count = 8, .buf_bytes = 1024};
+    struct ring *ring = NULL;
+    int rc = ring_open(&config, &ring);
+    ring_close(ring);
+    if (rc < 0) (void)fail("ring", ring_trouble(rc));
+    return rc == 0;
+}
+
 static bool prepare(struct server *s, struct conf *conf)
 {
     struct engine *e = &s->engine;
@@ -394,7 +405,7 @@ int boot_serve(const struct boot_options *options)
     (void)sigaddset(&set, SIGINT);
     (void)sigaddset(&set, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
-    if (!load(s, &conf) || !prepare(s, conf)) return 1;
+    if (!load(s, &conf) || !ring_possible() || !prepare(s, conf)) return 1;
     if (!boot_first_start(&s->engine, secret)) return fail("store", s->engine.db->why);
     if (!start_threads(s, conf)) return 1;
     announce(s, secret);
