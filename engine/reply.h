@@ -26,8 +26,8 @@ void reply_fields(struct http_out *o, const struct core *core, const struct exch
                   const char *id);
 /* Name of a routing mode ("balanced"). Static text. */
 const char *reply_mode_name(uint8_t mode);
-/* A fresh request id into out (32 bytes): "req_", 9 digits of time, 15 random ones (base 32), so
- * that ids sort by time and the ledger's index of them grows at its end. */
+/* A fresh request id into out (32 bytes): "req_", 9 digits of time, 15 random ones (base 32),
+ * so that ids sort by time and the ledger's index of them grows at its end. */
 void reply_make_id(struct core *core, char out[32]);
 
 #endif

@@ -190,8 +190,8 @@ struct openai_answer_reader {
 };
 /* Read a whole JSON answer in pieces. */
 void openai_answer_begin(struct openai_answer_reader *r);
-/* The same without counting what was said (text_bytes stays 0): usage, finish and errors only, at
- * the speed of skipping. The grammar is checked all the same. */
+/* The same without counting what was said (text_bytes stays 0): usage, finish and errors only,
+ * at the speed of skipping. The grammar is checked all the same. */
 void openai_answer_begin_brief(struct openai_answer_reader *r);
 /* Feed a piece: NET_MORE or NET_BAD (not JSON). */
 MUST_USE enum net_rc openai_answer_feed(struct openai_answer_reader *r, struct bytes in);
