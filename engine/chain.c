@@ -3,8 +3,6 @@
 #include "engine/mem.h"
 #include "engine/ring.h"
 
-#include <stdlib.h>
-
 static struct seg *seg_at(const struct mem *m, uint32_t slot)
 {
     return (struct seg *)(void *)slab_at(&m->segs, slot);
@@ -33,7 +31,6 @@ static void release(struct mem *m, struct seg *s)
     case SEG_RX: mem_rx_give(m, s->owner); break;
     case SEG_PAGE: mem_page_give(m, s->owner, used); break;
     case SEG_BLOCK: mem_block_give(m, s->owner, used); break;
-    case SEG_HEAP: free(s->base); break;  /* off core: only the admin core has such */
     }
     slab_give(&m->segs, s);
 }
@@ -105,17 +102,6 @@ bool chain_borrow(struct mem *m, struct chain *c, struct bytes b)
                                      .kind = SEG_BORROW}) != NULL;
 }
 
-bool chain_heap(struct mem *m, struct chain *c, char *ptr, size_t len)
-{
-    assert(len <= UINT32_MAX);
-    if (append(m, c, (struct seg){.ptr = ptr, .base = ptr, .len = (uint32_t)len,
-                                  .kind = SEG_HEAP})) {
-        return true;
-    }
-    free(ptr);  /* off core: only the admin core comes by */
-    return false;
-}
-
 void chain_move(struct mem *m, struct chain *c, struct chain *src)
 {
     if (src->count == 0) return;
@@ -177,25 +163,6 @@ void chain_drop(struct mem *m, struct chain *c)
     chain_eat(m, c, c->bytes);
     assert(c->count == 0);
     *c = (struct chain){0};
-}
-
-bool chain_settle(struct mem *m, struct chain *c)
-{
-    struct chain out = {0};
-    while (c->count > 0) {
-        struct seg *s = seg_at(m, c->first);
-        struct bytes piece = {s->ptr, s->len};
-        uint64_t before = out.bytes;
-        if (!chain_copy(m, &out, piece)) {
-            chain_eat(m, c, out.bytes - before);  /* its first part was copied */
-            chain_move(m, &out, c);
-            *c = out;
-            return false;
-        }
-        chain_eat(m, c, piece.len);
-    }
-    *c = out;
-    return true;
 }
 
 unsigned chain_iov(const struct mem *m, const struct chain *c, struct iovec *iov, unsigned max)

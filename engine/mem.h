@@ -23,7 +23,6 @@ enum seg_kind {
     SEG_RX,                    /* receive buffer `owner`, counted */
     SEG_PAGE,                  /* page `owner`, owned */
     SEG_BLOCK,                 /* block `owner`, owned */
-    SEG_HEAP,                  /* malloc'ed `base` (admin core only), freed */
 };
 
 struct seg {
@@ -91,8 +90,6 @@ MUST_USE bool chain_copy(struct mem *m, struct chain *c, struct bytes b);
 MUST_USE bool chain_add(struct mem *m, struct chain *c, struct bytes b, uint32_t buf);
 /* Append memory that outlives the chain. borrows. */
 MUST_USE bool chain_borrow(struct mem *m, struct chain *c, struct bytes b);
-/* Append malloc'ed memory. takes ptr (also on failure). Admin core only. */
-MUST_USE bool chain_heap(struct mem *m, struct chain *c, char *ptr, size_t len);
 /* Append all of src, which becomes empty. */
 void chain_move(struct mem *m, struct chain *c, struct chain *src);
 /* Append bytes [from, to) of src's content to c: large pieces are borrowed (src must outlive
@@ -103,8 +100,6 @@ MUST_USE bool chain_view(struct mem *m, struct chain *c, const struct chain *src
 void chain_eat(struct mem *m, struct chain *c, uint64_t n);
 /* Release everything. */
 void chain_drop(struct mem *m, struct chain *c);
-/* Replace references to receive buffers by copies. False: out of memory, some may remain. */
-MUST_USE bool chain_settle(struct mem *m, struct chain *c);
 /* Fill iov with the first pieces (up to max); gives how many. */
 unsigned chain_iov(const struct mem *m, const struct chain *c, struct iovec *iov, unsigned max);
 /* Walk the pieces: *at starts as c->first with *left = c->count; false at the end. */

@@ -7,6 +7,7 @@
 #include "engine/clock.h"
 #include "engine/core.h"
 #include "engine/engine.h"
+#include "engine/heap.h"
 #include "engine/tables.h"
 #include "store/journal.h"
 
@@ -222,6 +223,10 @@ static void put_process(struct text *t, const struct engine *e)
     unsigned long long ratio = busy * 1000 / (up * e->core_count + 1);
     head(t, "weir_core_busy_ratio", "gauge", "Share of time cores spent outside of waiting");
     put(t, "weir_core_busy_ratio 0.%03llu\n", ratio > 999 ? 999 : ratio);
+    head(t, "weir_tls_pool_used_bytes", "gauge", "The TLS library's bounded pool, in use");
+    put(t, "weir_tls_pool_used_bytes %llu\n", (unsigned long long)heap_used());
+    head(t, "weir_tls_pool_limit_bytes", "gauge", "The size of that pool");
+    put(t, "weir_tls_pool_limit_bytes %llu\n", (unsigned long long)heap_limit());
     head(t, "weir_ledger_lag_records", "gauge", "Records written and not yet committed");
     put(t, "weir_ledger_lag_records %llu\n", (unsigned long long)lag);
     uint64_t since = stat_get(&e->ledger_lag_since_ns);

@@ -20,7 +20,6 @@ struct tables {
     uint16_t host[CATALOG_PROVIDERS_MAX];   /* index into engine->hosts, per provider */
     breaker_word key_word[CATALOG_PROVIDERS_MAX][CATALOG_KEYS_MAX];
     breaker_word *model_word;               /* at model * CATALOG_KEYS_MAX + key */
-    _Atomic uint8_t provider_state[CATALOG_PROVIDERS_MAX];   /* 0 on */
     struct tables *older;                   /* list of versions not yet freed */
     _Atomic uint64_t replaced_ns;           /* when a newer one was published */
     _Atomic uint32_t pins[TABLES_CORES_MAX];   /* exchanges per core */

@@ -357,7 +357,6 @@ static void test_no_segment_is_an_answer(void **state)
     assert_false(chain_borrow(&mem, &c, (struct bytes){pattern, 5}));
     assert_false(chain_copy(&mem, &c, (struct bytes){pattern, 5}));
     assert_false(chain_copy(&mem, &c, (struct bytes){pattern, 20000}));
-    assert_false(chain_heap(&mem, &c, malloc(10), 10));       /* freed: ASan looks */
     uint32_t buf = receive(pattern, RX_BYTES);
     assert_false(chain_add(&mem, &c, (struct bytes){ring.buf[buf], RX_BYTES}, buf));
     mem_rx_give(&mem, buf);
@@ -455,11 +454,7 @@ static void step_receive(struct model *m)
 static void step_refer(struct model *m)
 {
     struct bytes b = some_bytes(5000);
-    bool heap = dice(3) == 0;
-    char *copy = heap ? malloc(b.len + 1) : NULL;
-    if (heap) memcpy(copy, b.ptr, b.len);
-    bool ok = heap ? chain_heap(&mem, &m->c, copy, b.len) : chain_borrow(&mem, &m->c, b);
-    if (ok) grow_model(m, b.ptr, b.len);
+    if (chain_borrow(&mem, &m->c, b)) grow_model(m, b.ptr, b.len);
     else refused(m, (struct bytes){b.ptr, 0});
 }
 
@@ -497,20 +492,6 @@ static void step_eat(struct model *m)
     chain_eat(&mem, &m->c, n);
     memmove(m->bytes, m->bytes + n, m->len - n);
     m->len -= n;
-}
-
-static void step_settle(struct model *m)
-{
-    if (!chain_settle(&mem, &m->c)) {
-        refusals++;
-        return;
-    }
-    uint32_t at = m->c.first, left = m->c.count;
-    struct bytes piece;
-    const char *rx = ring.buf[0];
-    while (chain_next(&mem, &at, &left, &piece)) {
-        assert_true(piece.ptr < rx || piece.ptr >= rx + sizeof ring.buf);
-    }
 }
 
 static void look(const struct model *m)
@@ -552,8 +533,6 @@ static void random_run(uint32_t from_seed, bool wipe)
             if (dice(8) == 0) {
                 chain_drop(&mem, &m->c);
                 m->len = 0;
-            } else {
-                step_settle(m);
             }
         }
         for (int i = 0; i < CHAINS; i++) look(&models[i]);
