@@ -48,13 +48,15 @@ static void put_theirs(struct http_out *o, const struct exchange *x)
     struct bytes raw = gather_bytes(&x->up_head), name, value;
     if (raw.len == 0 || http_response(raw, false, &head) != NET_OK) return;
     struct bytes at = head.fields;
-    while (http_field_next(&at, &name, &value)) {
-        if (bytes_ieq(name, BYTES("x-request-id")) || bytes_ieq(name, BYTES("request-id"))) {
-            http_out_field(o, BYTES("x-upstream-request-id"), value);
-        } else if (comes_back(name, &head)) {
-            http_out_field(o, name, value);
-        }
+    const char *run = at.ptr, *line = run;
+    for (; http_field_next(&at, &name, &value); line = at.ptr) {
+        bool id = bytes_ieq(name, BYTES("x-request-id")) || bytes_ieq(name, BYTES("request-id"));
+        if (!id && comes_back(name, &head)) continue;
+        http_out_lines(o, bytes_between(run, line));  /* lines that go on, as they stand */
+        run = at.ptr;
+        if (id) http_out_field(o, BYTES("x-upstream-request-id"), value);
     }
+    http_out_lines(o, bytes_between(run, line));
 }
 
 bool answer_head(struct core *core, struct exchange *x, unsigned status, uint64_t length,

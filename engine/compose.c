@@ -116,11 +116,13 @@ static void put_head(struct http_out *o, const struct exchange *x,
     }
     struct nominations named = nominations_of(x->fields);
     struct bytes fields = x->fields, name, value;
-    while (http_field_next(&fields, &name, &value)) {
-        if (compose_passes(name) && !nominated(&named, name) && !overridden(p, name)) {
-            http_out_field(o, name, value);
-        }
+    const char *run = fields.ptr, *line = run;
+    for (; http_field_next(&fields, &name, &value); line = fields.ptr) {
+        if (compose_passes(name) && !nominated(&named, name) && !overridden(p, name)) continue;
+        http_out_lines(o, bytes_between(run, line));  /* lines that go on, as they stand */
+        run = fields.ptr;
     }
+    http_out_lines(o, bytes_between(run, line));
     http_out_end(o);
 }
 

@@ -58,6 +58,12 @@ void http_out_number(struct http_out *o, struct bytes name, uint64_t value)
     http_out_field(o, name, (struct bytes){digits + at, sizeof(digits) - at});
 }
 
+void http_out_lines(struct http_out *o, struct bytes lines)
+{
+    assert(lines.len == 0 || (lines.len > 4 && lines.ptr[lines.len - 1] == '\n'));
+    put(o, lines);
+}
+
 void http_out_end(struct http_out *o)
 {
     put(o, BYTES("\r\n"));
