@@ -83,6 +83,7 @@ bool answer_head(struct core *core, struct exchange *x, unsigned status, uint64_
     http_out_end(&o);
     if (o.full || !chain_copy(&core->mem, &c->out, (struct bytes){o.out, o.len})) return false;
     x->head_sent = c->answered = true;
+    x->sse_head = x->is_sse;
     conn_dirty(core, c);
     return true;
 }
@@ -256,6 +257,7 @@ static bool relay_begin(struct core *core, struct exchange *x)
 {
     char *block;
     static_assert(sizeof(struct openai_answer_reader) <= MEM_BLOCK, "fits a block");
+    if (!answer_head(core, x, x->status, UINT64_MAX, -1)) return false;
     if (x->is_json && mem_block_take(&core->mem, &x->answer_block, &block)) {
         x->answer_reader = (void *)block;
         openai_answer_begin(x->answer_reader);
@@ -264,7 +266,7 @@ static bool relay_begin(struct core *core, struct exchange *x)
     x->rec.ttft_us = (uint32_t)((core->now_ns - x->admitted_ns) / 1000);
     x->state = X_RELAY;
     exchange_release_request(core, x);
-    return answer_head(core, x, x->status, UINT64_MAX, -1);
+    return true;
 }
 
 static bool relay_piece(struct core *core, struct exchange *x, struct bytes piece)
@@ -282,7 +284,7 @@ static bool relay_held(struct core *core, struct exchange *x)
     struct bytes piece;
     bool ok = relay_begin(core, x);
     while (ok && chain_next(&core->mem, &at, &left, &piece)) ok = relay_piece(core, x, piece);
-    chain_drop(&core->mem, &x->answer);
+    if (x->state == X_RELAY) chain_drop(&core->mem, &x->answer);
     return ok;
 }
 
@@ -314,6 +316,10 @@ static bool hold_piece(struct core *core, struct exchange *x, struct bytes piece
     bool large = !refusal && (x->answer.bytes > conf->limit_hold || !x->is_json);
     if (!large || x->head_sent) return true;
     if (relay_held(core, x)) return true;
+    if (x->state != X_RELAY) {
+        attempt_failed(core, x, ATTEMPT_NO_ROOM, x->status, 0);
+        return false;
+    }
     stream_break(core, x, CLOSE_OVERLOADED, "out of memory");
     return false;
 }
@@ -330,7 +336,10 @@ bool answer_piece(struct core *core, struct exchange *x, struct bytes piece, uin
         return false;
     }
     if (x->state != X_RELAY) return hold_piece(core, x, piece, buf);
-    if (relay_piece(core, x, piece)) return true;
+    if (relay_piece(core, x, piece)) {
+        if (x->c->out.bytes > CORE_HELD_MAX) upstream_pause(core, x->u, true);
+        return true;
+    }
     stream_break(core, x, CLOSE_OVERLOADED, "out of memory");
     return false;
 }

@@ -40,7 +40,7 @@ static breaker_word *model_word(const struct exchange *x, unsigned key)
 static void count_attempt(struct core *core, const struct exchange *x, enum attempt_end end)
 {
     uint16_t p = x->tables->catalog->model[x->model].provider;
-    stat_add(&core->stats.attempts[p][end], 1);
+    stat_add(&core->stats.attempts[x->tables->stat[p]][end], 1);
 }
 
 /* Choose a key of the current candidate that was not tried and is not cooling; keys rotate by
@@ -119,8 +119,7 @@ static void set_limits(struct core *core, struct exchange *x)
     x->stall_ns = stall;
     x->attempt_ns = core->now_ns;
     x->wait_ns = core->now_ns + first;
-    uint64_t total = core->now_ns + p->total_ns;
-    if (!x->deadline_ns || total < x->deadline_ns) x->deadline_ns = total;
+    x->until_ns = core->now_ns + p->total_ns;
 }
 
 static void reset_answer(struct core *core, struct exchange *x)
@@ -189,19 +188,23 @@ static void judge(struct core *core, struct exchange *x, enum attempt_end end, u
 {
     uint64_t now_ms = core->now_ns / 1000000;
     breaker_word *word = model_word(x, x->key);
-    if (status == 401 || status == 403) {
+    if (status == 401) {
         breaker_cool(key_word(x, x->key), now_ms, retry_ms ? retry_ms : COOL_KEY_MS);
         breaker_unprobe(word, now_ms);
-    } else if (status == 429) {
-        breaker_cool(word, now_ms, retry_ms ? retry_ms : COOL_MS_DEFAULT);
+    } else if (status == 403 || status == 429) {  /* 403: of this model, or of this content */
+        uint64_t quiet = status == 403 ? COOL_KEY_MS : COOL_MS_DEFAULT;
+        breaker_cool(word, now_ms, retry_ms ? retry_ms : quiet);
         breaker_good(key_word(x, x->key));
     } else if (status >= 400 && status < 500 && status != 408) {
         breaker_good(word);  /* it answered: the request was at fault */
         breaker_good(key_word(x, x->key));
-    } else if (end != ATTEMPT_NO_ROOM && end != ATTEMPT_CANCELLED && end != ATTEMPT_LARGE) {
+    } else if (end != ATTEMPT_NO_ROOM && end != ATTEMPT_CANCELLED && end != ATTEMPT_LARGE &&
+               end != ATTEMPT_NAME) {
         (void)breaker_bad(word, now_ms);
         if (retry_ms) breaker_cool(word, now_ms, retry_ms);
         breaker_unprobe(key_word(x, x->key), now_ms);
+    } else {
+        attempt_void(core, x);
     }
     x->probe = false;
 }
@@ -224,7 +227,8 @@ void attempt_failed(struct core *core, struct exchange *x, enum attempt_end end,
         (void)start(core, x);
         return;
     }
-    judge(core, x, end, status, retry_ms);
+    if (end == ATTEMPT_TIMEOUT && !status && !time_left(core, x)) attempt_void(core, x);
+    else judge(core, x, end, status, retry_ms);
     count_attempt(core, x, end);
     bool other_key = status == 401 || status == 403 || status == 429;
     if (other_key && time_left(core, x) && choose_key(core, x)) {

@@ -228,6 +228,20 @@ static bool bind_all(struct server *s, const struct conf *conf)
     return true;
 }
 
+/* Give the resolver a second for its first round: early requests then find their providers. */
+static void wait_names(const struct engine *e)
+{
+    struct timespec pause = {.tv_nsec = 1000000};
+    uint32_t count = atomic_load_explicit(&e->hosts.count, memory_order_acquire), done = 0;
+    for (int ms = 0; ms < 1000 && done < count; ms++) {
+        for (done = 0; done < count; done++) {
+            const struct host *h = e->hosts.at[done];
+            if (!atomic_load_explicit(&h->tried_ns, memory_order_acquire) && !h->literal) break;
+        }
+        if (done < count) (void)nanosleep(&pause, NULL);
+    }
+}
+
 static void wait_ready(struct server *s)
 {
     struct timespec pause = {.tv_nsec = 200000};
@@ -257,6 +271,7 @@ static bool start_threads(struct server *s, const struct conf *conf)
         return false;
     }
     e->keeper = keeper_start(e);
+    if (e->keeper) wait_names(e);
     return e->keeper != NULL;
 }
 

@@ -70,11 +70,33 @@ static bool grow(struct mem *m, struct chain *c, bool large)
     return false;
 }
 
+/* Take back what was appended since c was *was and its last segment held tail bytes. */
+static void take_back(struct mem *m, struct chain *c, const struct chain *was, uint32_t tail)
+{
+    struct chain more = {.first = c->first, .last = c->last, .count = c->count - was->count,
+                         .bytes = c->bytes - was->bytes};
+    if (was->count > 0) {
+        struct seg *s = seg_at(m, was->last);
+        more.first = s->next;
+        more.bytes -= s->len - tail;
+        if (m->wipe && s->base) memset(s->base + (s->ptr - s->base) + tail, 0, s->len - tail);
+        s->next = SLAB_NONE;
+        s->len = tail;
+    }
+    *c = *was;
+    if (more.count > 0) chain_drop(m, &more);
+}
+
 bool chain_copy(struct mem *m, struct chain *c, struct bytes b)
 {
+    const struct chain was = *c;
+    uint32_t tail = c->count > 0 ? seg_at(m, c->last)->len : 0;
     if (b.len > 0 && c->count > 0) fill_tail(c, seg_at(m, c->last), &b);
     while (b.len > 0) {
-        if (!grow(m, c, b.len + c->bytes > 2 * MEM_PAGE)) return false;
+        if (!grow(m, c, b.len + c->bytes > 2 * MEM_PAGE)) {
+            take_back(m, c, &was, tail);
+            return false;
+        }
         fill_tail(c, seg_at(m, c->last), &b);
     }
     return true;

@@ -300,7 +300,8 @@ static void feed_gathered(struct core *core, struct conn *c, struct bytes *in)
         return;
     }
     size_t take = in->len < max - before ? in->len : (size_t)(max - before);
-    if (!gather_put(&core->mem, g, (struct bytes){in->ptr, take})) {
+    bool tight = before + take > MEM_PAGE && mem_is_tight(&core->mem);
+    if (tight || !gather_put(&core->mem, g, (struct bytes){in->ptr, take})) {
         refuse(core, c, CLOSE_OVERLOADED, "no room for the request head");
         return;
     }
@@ -389,7 +390,7 @@ static void recv_ended(struct core *core, struct conn *c, int32_t n)
         if (!c->recv_paused) arm_recv(core, c);
     } else if (n == 0) {
         c->peer_shut = true;
-        if (c->state == CONN_BUSY && c->close_after) return;
+        if (c->state == CONN_BUSY && c->close_after && !c->x && !c->job) return;
         if (c->state == CONN_IDLE && (c->ready || c->out.bytes > 0)) c->close_after = true;
         else conn_close(core, c, c->state == CONN_IDLE || c->state == CONN_LINGER
                                      ? CLOSE_DONE : CLOSE_CLIENT_GONE);
@@ -534,8 +535,9 @@ void conn_resume_all(struct core *core)
             input(core, c, piece, RING_BUF_NONE);
         }
         chain_drop(&core->mem, &todo);
-        if (c->state != CONN_CLOSING && !c->recv_armed && c->ahead.bytes < CORE_HELD_MAX / 2) {
-            arm_recv(core, c);
+        if (c->state != CONN_CLOSING && c->ahead.bytes < CORE_HELD_MAX / 2) {
+            if (c->recv_armed) c->recv_paused = false;  /* the cancellation runs */
+            else arm_recv(core, c);
         }
     }
 }

@@ -163,6 +163,7 @@ static void dispatch(struct core *core, const struct ring_done *d)
 
 static void expire(struct core *core)
 {
+    core->timers_left = false;
     for (int i = 0; i < TIMERS_MAX; i++) {
         struct timer *t = timer_next(&core->timers, core->now_ns);
         if (!t) return;
@@ -182,6 +183,7 @@ static void expire(struct core *core)
         case TIMER_SERVE: serve_timer(core, t); break;
         }
     }
+    core->timers_left = true;
 }
 
 static void adopt(struct core *core)
@@ -233,7 +235,7 @@ static void publish(struct core *core, uint64_t woke_ns)
 int core_turn(struct core *core, uint64_t wait_ns)
 {
     struct ring_done done[DONES_MAX];
-    if (core->ready_conns) wait_ns = 0;
+    if (core->ready_conns || core->timers_left) wait_ns = 0;
     else wait_ns = timer_wait_ns(&core->timers, clock_now_ns(), wait_ns);
     int count = ring_wait(core->ring, wait_ns, done, DONES_MAX);
     if (count < 0) return count;

@@ -51,6 +51,7 @@ struct core {
     struct upstream *dirty_ups, *closing_ups;
     struct exchange *dead_exchanges;
     struct upstream *pool[CORE_HOSTS_MAX];   /* idle provider connections, newest first */
+    uint32_t pooled[CORE_HOSTS_MAX];         /* how many */
     uint64_t rand;
     uint64_t exchange_serial;
     _Atomic(struct tables *) adopted;   /* the same as tables, for the publisher to look at */
@@ -64,6 +65,7 @@ struct core {
     uint8_t role;              /* enum core_role */
     bool stopping;             /* no accepting; ends when all exchanges have ended */
     bool accepting;
+    bool timers_left;          /* more were due than a turn handles */
     struct core_limits limits;
     struct stats stats;
     char *scratch, *scratch_2; /* CORE_SCRATCH bytes each: TLS plain bytes and records */

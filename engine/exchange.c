@@ -35,13 +35,15 @@ struct exchange *exchange_open(struct core *core, struct conn *c, const struct h
     x->hold_head = c->hold;
     c->hold = (struct hold){0};
     x->fields = head->fields;
-    x->query = head->query;
+    struct bytes secret;                        /* Gemini's way to send a key */
+    bool has_key = http_query_find(head->query, BYTES("key"), &secret);
+    if (!has_key) x->query = head->query;
     x->http10 = c->http10;
     x->admitted_ns = core->now_ns;
     x->rec.version = 1;
     x->rec.admitted_unix_ns = core->unix_ns;
-    x->rec.exchange_id = core->engine->db->boot << 40 | (uint64_t)core->idx << 32 |
-                         (core->exchange_serial++ & 0xffffffff);
+    x->rec.exchange_id = core->engine->db->boot << 48 | (uint64_t)core->idx << 40 |
+                         (core->exchange_serial++ & 0xffffffffff);
     core_count(core, STAT_EXCHANGES);
     core_count(core, STAT_EXCHANGES_OPEN);
     return x;
@@ -59,6 +61,7 @@ void exchange_drop(struct core *core, struct exchange *x)
 void exchange_set_timer(struct core *core, struct exchange *x)
 {
     uint64_t at = x->deadline_ns;
+    if (x->until_ns && (!at || x->until_ns < at)) at = x->until_ns;
     if (x->wait_ns && (!at || x->wait_ns < at)) at = x->wait_ns;
     if (x->ping_ns && (!at || x->ping_ns < at)) at = x->ping_ns;
     if (at) timer_arm(&core->timers, &x->timer, at);
@@ -160,7 +163,8 @@ void exchange_gone(struct core *core, struct exchange *x, enum close_why why)
     x->c = NULL;
     attempt_void(core, x);
     /* What the provider generated and will bill is booked as an estimate. */
-    bool asked = x->state == X_RELAY || ((x->state == X_WAIT || x->state == X_HOLD) && x->sent);
+    bool answering = (x->state == X_WAIT || x->state == X_HOLD) && x->status < 300;
+    bool asked = x->state == X_RELAY || (answering && x->sent);
     if (asked) {
         book_price(core, x);
         x->rec.flags |= RECORD_ESTIMATED;
@@ -201,6 +205,10 @@ static bool on_head(struct core *core, struct exchange *x, const struct http_hea
     x->left = h->framing == HTTP_LENGTH ? h->content_length : 0;
     x->up_keep = h->keep_alive;
     x->is_sse = good && type_is(type, BYTES("text/event-stream"));
+    if (good && !x->is_sse && x->head_sent) {   /* no stream, where one has begun */
+        attempt_failed(core, x, ATTEMPT_PROTOCOL, 0, 0);
+        return false;
+    }
     x->is_json = !x->is_sse && (!good || json_type(type) || type.len == 0);
     x->state = x->is_sse ? X_WAIT : X_HOLD;
     x->wait_ns = core->now_ns + x->stall_ns;
@@ -385,7 +393,8 @@ void exchange_on_timer(struct core *core, struct exchange *x)
 {
     if (x->state == X_DONE) return;
     uint64_t now = core->now_ns;
-    bool late = (x->wait_ns && now >= x->wait_ns) || (x->deadline_ns && now >= x->deadline_ns);
+    bool over = (x->until_ns && now >= x->until_ns) || (x->deadline_ns && now >= x->deadline_ns);
+    bool late = over || (x->wait_ns && now >= x->wait_ns);
     if (x->state == X_DRAIN) {
         if (late) retire(core, x);
         else exchange_set_timer(core, x);
@@ -393,7 +402,7 @@ void exchange_on_timer(struct core *core, struct exchange *x)
     }
     if (late && x->state != X_READ) {
         /* Not the provider's stall when it is us who do not read (back-pressure). */
-        if (x->u && x->u->recv_paused && !(x->deadline_ns && now >= x->deadline_ns)) {
+        if (x->u && x->u->recv_paused && !over) {
             x->wait_ns = now + x->stall_ns;
         } else {
             too_slow(core, x);

@@ -71,6 +71,7 @@ struct exchange {
     uint64_t first_byte_ns, stall_ns;    /* limits of this attempt */
     uint64_t wait_ns;               /* deadline for what is awaited now */
     uint64_t ping_ns;               /* when the next comment line is due; 0 none */
+    uint64_t until_ns;              /* of this attempt: the provider's total */
     uint64_t deadline_ns;           /* of the whole exchange */
     uint64_t timeout_ns;            /* x-weir-timeout; 0 none */
     uint64_t admitted_ns;
@@ -82,6 +83,7 @@ struct exchange {
     struct sse sse;
     uint64_t left;                  /* with a Content-Length */
     uint64_t answer_bytes;          /* of the body so far */
+    uint64_t event_bytes;           /* of the oversized event that is being relayed */
     uint64_t text_bytes;            /* of generated text, for own counts */
     uint64_t prompt_bytes;          /* of the request's text, for own counts */
     uint64_t progress_ns;           /* when the running entry was last brought up to date */
@@ -95,6 +97,7 @@ struct exchange {
     bool want_usage;                /* the client asked for its usage chunk */
     bool want_cost;                 /* OpenRouter's usage: {include: true} */
     bool is_json, is_sse;           /* the answer's type */
+    bool sse_head;                  /* the client was told of an event stream */
     bool up_keep;                   /* the provider keeps the connection */
     bool head_sent;                 /* the client has our head (also by keep-awake comments) */
     bool http10;

@@ -35,6 +35,7 @@ struct job {
     uint8_t kind;                      /* enum job_kind */
     char path[PATH_MAX_BYTES], query[QUERY_MAX], idem[256];
     char *body;                        /* malloc'ed */
+    char id[65];                       /* request id */
 };
 
 struct event { struct mail mail; size_t len; char text[EVENT_MAX]; };
@@ -180,8 +181,9 @@ void front_refuse(struct core *core, struct conn *c, enum close_why why, const c
     char body[1024];
     size_t n = error_json(body, sizeof body, close_code(why),
                           detail ? detail : close_sentence(why));
-    reply_body(core, c, NULL, state(core)->id, close_status(why), BYTES("application/json"),
-               (struct bytes){body, n}, (struct bytes){0});
+    const struct job *job = c->job;
+    reply_body(core, c, NULL, job ? job->id : state(core)->id, close_status(why),
+               BYTES("application/json"), (struct bytes){body, n}, (struct bytes){0});
     if (c->job) free(((struct job *)c->job)->body);
     free(c->job);
     c->job = NULL;
@@ -205,6 +207,8 @@ static void begin_events(struct core *core, struct conn *c)
 {
     struct front_state *s = state(core);
     if (s->listener_count == COUNT(s->listener)) {
+        free(c->job);
+        c->job = NULL;
         (void)refuse(core, c, 503, "overloaded", "too many listeners on /admin/v1/events");
         return;
     }
@@ -217,7 +221,10 @@ static void begin_events(struct core *core, struct conn *c)
     http_out_field(&o, BYTES("connection"), BYTES("close"));
     http_out_end(&o);
     c->keep_alive = false;
-    if (!chain_copy(&core->mem, &c->out, (struct bytes){head, o.len})) return;
+    if (!chain_copy(&core->mem, &c->out, (struct bytes){head, o.len})) {
+        conn_close(core, c, CLOSE_OVERLOADED);
+        return;
+    }
     s->listener[s->listener_count++] = c;
     atomic_store_explicit(&core->engine->front->listeners, s->listener_count,
                           memory_order_relaxed);
@@ -278,6 +285,7 @@ bool front_head(struct core *core, struct conn *c, const struct http_head *head)
     struct job *job = job_make(c, head, &why);
     if (!job) return refuse(core, c, 400, "invalid_request", why);
     job->kind = metrics ? JOB_METRICS : JOB_ADMIN;
+    memcpy(job->id, state(core)->id, sizeof job->id);
     c->job = job;
     c->body_max = BODY_MAX;
     return true;
@@ -287,6 +295,7 @@ void front_body(struct core *core, struct conn *c)
 {
     struct admin_front *f = core->engine->front;
     struct job *job = c->job;
+    memcpy(state(core)->id, job->id, sizeof job->id);
     if (bytes_eq(job->call.path, BYTES("/admin/v1/events")) && job->call.method == HTTP_GET) {
         begin_events(core, c);
         return;
@@ -335,7 +344,7 @@ static void job_done(struct core *core, struct job *job)
     struct conn *c = slab_find(&core->conns, job->slot, job->generation);
     if (c && c->job == job) {
         c->job = NULL;
-        gateway_request_id(core, NULL, state(core)->id);
+        memcpy(state(core)->id, job->id, sizeof job->id);
         answer_job(core, c, job);
     }
     if (job->call.answer) {               /* may hold a new key's secret */

@@ -124,23 +124,10 @@ void gateway_models(struct core *core, struct conn *c, const struct key_view *ke
         some = true;
     }
     ok = ok && chain_copy(&core->mem, &list, BYTES("]}"));
-    char head[1024];
-    struct http_out o = {.out = head, .room = sizeof head};
-    http_out_status(&o, 200);
-    http_out_field(&o, BYTES("content-type"), BYTES("application/json"));
-    http_out_number(&o, BYTES("content-length"), list.bytes);
-    http_out_field(&o, BYTES("x-request-id"), bytes_of(request_id));
-    http_out_end(&o);
-    ok = ok && chain_copy(&core->mem, &c->out, (struct bytes){head, o.len});
-    if (!ok) {
-        chain_drop(&core->mem, &list);
-        c->close_after = true;
-        reply_error(core, c, NULL, request_id, CLOSE_OVERLOADED, NULL, NULL);
-        return;
-    }
-    if (c->head_only) chain_drop(&core->mem, &list);
-    else chain_move(&core->mem, &c->out, &list);
-    conn_dirty(core, c);
+    if (ok && reply_chain(core, c, request_id, BYTES("application/json"), &list)) return;
+    chain_drop(&core->mem, &list);
+    c->close_after = true;
+    reply_error(core, c, NULL, request_id, CLOSE_OVERLOADED, NULL, NULL);
 }
 
 void gateway_key(struct core *core, struct conn *c, const struct key_view *key,

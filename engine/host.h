@@ -25,6 +25,7 @@ struct host {
     _Atomic uint32_t seq;              /* odd while written */
     struct host_addresses addresses;
     _Atomic uint64_t resolved_ns;      /* when it last succeeded, monotonic; 0 never */
+    _Atomic uint64_t tried_ns;         /* when it was last tried; 0 never */
 };
 
 struct hosts {

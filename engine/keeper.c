@@ -119,6 +119,7 @@ static void *resolver_main(void *arg)
             uint64_t last = atomic_load_explicit(&at->resolved_ns, memory_order_relaxed);
             bool due = last == 0 || now - last > RESOLVE_S * 1000000000ull;
             if (!at->literal && due) (void)host_resolve(at, now);
+            atomic_store_explicit(&at->tried_ns, now, memory_order_release);
         }
         struct timespec pause = {.tv_nsec = 200000000};
         (void)nanosleep(&pause, NULL);

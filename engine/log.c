@@ -2,6 +2,8 @@
  * grow. */
 #include "engine/log.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -33,13 +35,21 @@ bool log_put(struct log_ring *r, struct bytes line)
     return true;
 }
 
+/* A pipe that nobody reads must not stop the thread that also takes signals. */
+static bool is_writable(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    return fd < 0 || poll(&p, 1, 0) > 0;  /* one that is closed loses the lines */
+}
+
 size_t log_drain(struct log_ring *r, int fd)
 {
     uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed), begin = tail;
     uint64_t head = atomic_load_explicit(&r->head, memory_order_acquire);
-    while (tail < head) {
+    while (tail < head && is_writable(fd)) {
         size_t pos = tail % LOG_RING_BYTES, n = LOG_RING_BYTES - pos;
         if (n > head - tail) n = (size_t)(head - tail);
+        if (n > PIPE_BUF) n = PIPE_BUF;           /* what a writable pipe takes at once */
         ssize_t wrote = write(fd, r->bytes + pos, n);
         tail += wrote > 0 ? (uint64_t)wrote : n;  /* a closed stdout only loses lines */
     }

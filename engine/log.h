@@ -14,7 +14,8 @@ struct log_ring;
 struct log_ring *log_ring_make(void);
 /* Core. Append one line (its newline is added). False: full, the line is lost whole. */
 MUST_USE bool log_put(struct log_ring *r, struct bytes line);
-/* Main thread. Write what is there to fd; gives the bytes written. */
+/* Main thread. Write what is there to fd without waiting for its reader: what it does not take
+ * now stays in the ring. Gives the bytes written. */
 size_t log_drain(struct log_ring *r, int fd);
 /* RFC 3339 time with milliseconds, UTC, of unix_ns into out (25 bytes with the end). */
 void log_time(uint64_t unix_ns, char out[25]);

@@ -73,7 +73,7 @@ static void put_providers(void *arg, struct jsonw *w)
         uint64_t good = 0, bad = 0;
         for (uint32_t c = 0; c < e->core_count; c++) {
             for (unsigned end = 0; end < ATTEMPT_ENDS; end++) {
-                uint64_t n = stat_get(&e->core[c]->stats.attempts[i][end]);
+                uint64_t n = stat_get(&e->core[c]->stats.attempts[t->stat[i]][end]);
                 if (end == ATTEMPT_GOOD) good += n;
                 else bad += n;
             }

@@ -66,6 +66,11 @@ bool mem_rx_scarce(const struct mem *m)
     return !m->ring || ring_buf_free(m->ring) < m->rx_count / 2;
 }
 
+bool mem_is_tight(const struct mem *m)
+{
+    return m->bytes_used > (uint64_t)m->block_count * MEM_BLOCK / 2;
+}
+
 bool mem_block_take(struct mem *m, uint32_t *idx, char **ptr)
 {
     if (m->block_free != NO_BLOCK) {

@@ -73,6 +73,8 @@ void mem_rx_give(struct mem *m, uint32_t buf);
 /* True while receive buffers are so scarce that held bytes are to be copied out of them. */
 bool mem_rx_scarce(const struct mem *m);
 
+/* True while more than half of the region is in use: who is not known yet gets no more. */
+bool mem_is_tight(const struct mem *m);
 /* Take a page or block: its index and memory; false when the region is full. */
 MUST_USE bool mem_page_take(struct mem *m, uint32_t *idx, char **ptr);
 /* Give a page back; used bytes from its start are wiped. */

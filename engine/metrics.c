@@ -196,8 +196,8 @@ static void put_attempts(struct text *t, struct engine *e, const struct tables *
     head(t, "weir_attempts_total", "counter", "Attempts by provider and outcome");
     for (uint32_t p = 0; p < cat->provider_count; p++) {
         for (unsigned end = 0; end < ATTEMPT_ENDS; end++) {
-            unsigned long long n =
-                sum(e, offsetof(struct stats, attempts) + (p * ATTEMPT_ENDS + end) * 8);
+            size_t at = (size_t)tables->stat[p] * ATTEMPT_ENDS + end;
+            unsigned long long n = sum(e, offsetof(struct stats, attempts) + at * 8);
             if (n == 0 && end != ATTEMPT_GOOD) continue;
             put(t, "weir_attempts_total{provider=\"%s\",outcome=\"%s\"} %llu\n",
                 cat->provider[p].name, attempt_words((enum attempt_end)end), n);

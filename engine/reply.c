@@ -11,7 +11,7 @@
 #include "net/http.h"
 #include "net/jsonw.h"
 
-enum { ERROR_MAX = 8192, HEAD_MAX = 16384 };
+enum { ERROR_MAX = 16384, HEAD_MAX = 16384 };
 
 void reply_make_id(struct core *core, char out[32])
 {
@@ -93,6 +93,12 @@ void reply_fields(struct http_out *o, const struct core *core, const struct exch
 {
     if (!x) {
         http_out_field(o, BYTES("x-request-id"), bytes_of(id));
+        if (core->role != ROLE_GATEWAY) return;
+        const struct conf *conf = core->tables->conf;
+        http_out_field(o, BYTES("x-weir-mode"), bytes_of(reply_mode_name((uint8_t)conf->mode)));
+        number_field(o, "x-weir-attempts", 0);
+        http_out_field(o, BYTES("x-weir-gain"), BYTES("0"));
+        http_out_field(o, BYTES("server-timing"), BYTES("weir;dur=0.000"));
         return;
     }
     const struct record *r = &x->rec;
@@ -116,8 +122,10 @@ static void date_field(struct http_out *o, const struct core *core)
     http_out_field(o, BYTES("date"), (struct bytes){text, n});
 }
 
-void reply_body(struct core *core, struct conn *c, const struct exchange *x, const char *id,
-                unsigned status, struct bytes type, struct bytes body, struct bytes extra)
+/* Queue the head of an answer of our own. False: out of memory. */
+static bool put_head(struct core *core, struct conn *c, const struct exchange *x,
+                     const char *id, unsigned status, struct bytes type, uint64_t length,
+                     struct bytes extra)
 {
     char text[HEAD_MAX];
     struct http_out o = {.out = text, .room = sizeof text};
@@ -125,7 +133,7 @@ void reply_body(struct core *core, struct conn *c, const struct exchange *x, con
     date_field(&o, core);
     if (status != 204) {
         http_out_field(&o, BYTES("content-type"), type);
-        number_field(&o, "content-length", body.len);
+        number_field(&o, "content-length", length);
     }
     reply_fields(&o, core, x, id);
     bool keep = conn_stays(core, c);
@@ -137,13 +145,27 @@ void reply_body(struct core *core, struct conn *c, const struct exchange *x, con
     http_out_end(&o);
     assert(!o.full);
     c->answered = true;
-    bool ok = chain_copy(&core->mem, &c->out, (struct bytes){text, o.len});
-    if (ok && !c->head_only && status != 204) ok = chain_copy(&core->mem, &c->out, body);
-    if (!ok) {
-        core_count(core, STAT_NO_MEMORY);
-        c->close_after = true;
-    }
     conn_dirty(core, c);
+    return chain_copy(&core->mem, &c->out, (struct bytes){text, o.len});
+}
+
+void reply_body(struct core *core, struct conn *c, const struct exchange *x, const char *id,
+                unsigned status, struct bytes type, struct bytes body, struct bytes extra)
+{
+    bool ok = put_head(core, c, x, id, status, type, body.len, extra);
+    if (ok && !c->head_only && status != 204) ok = chain_copy(&core->mem, &c->out, body);
+    if (ok) return;
+    core_count(core, STAT_NO_MEMORY);
+    c->close_after = true;
+}
+
+bool reply_chain(struct core *core, struct conn *c, const char *id, struct bytes type,
+                 struct chain *body)
+{
+    if (!put_head(core, c, NULL, id, 200, type, body->bytes, (struct bytes){0})) return false;
+    if (c->head_only) chain_drop(&core->mem, body);
+    else chain_move(&core->mem, &c->out, body);
+    return true;
 }
 
 void reply_error(struct core *core, struct conn *c, const struct exchange *x, const char *id,

@@ -17,7 +17,7 @@
 enum {
     HELD_MAX = 65536,              /* bytes held before the first content */
     EVENT_MAX = 64 << 20,          /* bytes: an event over this ends the stream (hostile.md) */
-    ERROR_EVENT_MAX = 2048,
+    ERROR_EVENT_MAX = 16384,       /* the text of all attempts, each byte escaped */
     TEXT_MAX = 512,
 };
 
@@ -48,15 +48,15 @@ static bool send_held(struct core *core, struct exchange *x)
 static bool commit(struct core *core, struct exchange *x)
 {
     assert(x->state == X_WAIT);
+    if (!x->head_sent && !answer_head(core, x, x->status, UINT64_MAX, -1)) return false;
     x->rec.ttft_us = (uint32_t)((core->now_ns - x->admitted_ns) / 1000);
     if (x->rec.ttft_us == 0) x->rec.ttft_us = 1;
     attempt_good(core, x);
-    bool ok = x->head_sent || answer_head(core, x, x->status, UINT64_MAX, -1);
     x->state = X_RELAY;
     x->ping_ns = 0;
     gather_drop(&core->mem, &x->up_head);
     if (x->sent) exchange_release_request(core, x);
-    return ok && send_held(core, x);
+    return send_held(core, x);
 }
 
 /* --- edits of one event --- */
@@ -160,7 +160,10 @@ static bool on_event(struct core *core, struct exchange *x, const struct sse_eve
     openai_event_read(data, x->api, &e);
     if (e.kind == OPENAI_EVENT_DONE) return done(core, x, ev->raw);
     if (e.kind == OPENAI_EVENT_ERROR) {
-        return broke(core, x, ATTEMPT_ERROR_EVENT, (unsigned)e.error_status, e.error_text);
+        /* what a provider says of a refused key may quote the key */
+        bool ours = e.error_status == 401 || e.error_status == 403;
+        return broke(core, x, ATTEMPT_ERROR_EVENT, (unsigned)e.error_status,
+                     ours ? NULL : e.error_text);
     }
     if (e.kind == OPENAI_EVENT_BAD) return broke(core, x, ATTEMPT_PROTOCOL, 0, NULL);
     took_content(core, x, &e);
@@ -186,8 +189,9 @@ static bool pass_big(struct core *core, struct exchange *x, struct bytes *in)
     struct bytes part = bytes_cut(in, n);
     x->wait_ns = core->now_ns + x->stall_ns;
     x->text_bytes += part.len;
+    x->event_bytes += part.len;
     x->tail_big = ends >= 2 ? 0 : (uint8_t)(ends + 1);
-    if (x->answer_bytes > EVENT_MAX && x->tail_big) {
+    if (x->event_bytes > EVENT_MAX && x->tail_big) {
         return broke(core, x, ATTEMPT_LARGE, 0, NULL);
     }
     return emit(core, x, part) || no_room(core, x);
@@ -197,8 +201,10 @@ static bool pass_big(struct core *core, struct exchange *x, struct bytes *in)
 static bool begin_big(struct core *core, struct exchange *x, struct bytes *in)
 {
     if (x->state == X_WAIT && !commit(core, x)) return no_room(core, x);
-    bool ok = emit(core, x, gather_bytes(&x->tail));
-    x->tail_big = 1;
+    struct bytes part = gather_bytes(&x->tail);
+    bool ok = emit(core, x, part);
+    x->tail_big = part.ptr[part.len - 1] == '\n' ? 2 : 1;
+    x->event_bytes = part.len;
     gather_drop(&core->mem, &x->tail);
     x->sse = (struct sse){.begun = true};
     if (!ok) return no_room(core, x);
@@ -283,7 +289,7 @@ void stream_break(struct core *core, struct exchange *x, enum close_why why, con
     memcpy(event + 6 + n, "\n\n", 2);
     if (x->state == X_RELAY) book_price(core, x);
     if (!x->booked) book_end(core, x, why, x->status ? x->status : 200);
-    bool sse = x->is_sse || x->stream;
+    bool sse = x->sse_head;        /* else the close without a last chunk tells */
     bool ok = !x->tail_big || answer_body(core, x, BYTES("\n\n"));
     if (ok && sse) ok = answer_body(core, x, (struct bytes){event, n + 8});
     if (ok && sse) ok = answer_end(core, x);
@@ -295,7 +301,8 @@ void stream_keep_awake(struct core *core, struct exchange *x)
 {
     if (!x->head_sent) {
         x->rec.model[0] = 0;  /* which one answers is not known yet */
-        gather_drop(&core->mem, &x->up_head);
+        struct gather theirs = x->up_head;   /* may be half of a head */
+        x->up_head = (struct gather){0};
         if (gather_put(&core->mem, &x->up_head,
                        BYTES("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
                              "cache-control: no-cache\r\n\r\n")) &&
@@ -303,6 +310,8 @@ void stream_keep_awake(struct core *core, struct exchange *x)
             core_count(core, STAT_NO_MEMORY);
         }
         gather_drop(&core->mem, &x->up_head);
+        x->up_head = theirs;
+        x->sse_head = x->head_sent;
         const char *id = x->tables->catalog->model[x->model].id;
         memcpy(x->rec.model, id, strnlen(id, sizeof x->rec.model - 1));
     }

@@ -42,6 +42,20 @@ static void carry(struct tables *t, const struct tables *older)
     }
 }
 
+/* Counters outlive a reload: a provider keeps its place by name, a new one takes the next; when
+ * all are given away, the last is shared. */
+static void place_stats(struct tables *t, const struct tables *older)
+{
+    t->stat_count = older ? older->stat_count : 0;
+    for (uint32_t p = 0; p < t->catalog->provider_count; p++) {
+        struct bytes name = bytes_of(t->catalog->provider[p].name);
+        int32_t was = older ? catalog_provider_find(older->catalog, name) : -1;
+        if (was >= 0) t->stat[p] = older->stat[was];
+        else if (t->stat_count < CATALOG_PROVIDERS_MAX) t->stat[p] = t->stat_count++;
+        else t->stat[p] = CATALOG_PROVIDERS_MAX - 1;
+    }
+}
+
 struct tables *tables_make(struct conf *conf, struct hosts *hosts, const struct tables *older)
 {
     struct tables *t = calloc(1, sizeof *t);
@@ -63,6 +77,7 @@ struct tables *tables_make(struct conf *conf, struct hosts *hosts, const struct 
         return NULL;
     }
     if (older) carry(t, older);
+    place_stats(t, older);
     t->conf = conf;
     return t;
 }

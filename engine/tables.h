@@ -18,6 +18,8 @@ struct tables {
     struct conf *conf;
     const struct catalog *catalog;          /* conf's */
     uint16_t host[CATALOG_PROVIDERS_MAX];   /* index into engine->hosts, per provider */
+    uint16_t stat[CATALOG_PROVIDERS_MAX];   /* place of its counters, kept by name */
+    uint16_t stat_count;                    /* places given away so far */
     breaker_word key_word[CATALOG_PROVIDERS_MAX][CATALOG_KEYS_MAX];
     breaker_word *model_word;               /* at model * CATALOG_KEYS_MAX + key */
     struct tables *older;                   /* list of versions not yet freed */

@@ -16,6 +16,7 @@
 enum {
     RACE_NS = 250000000,             /* RFC 8305: Connection Attempt Delay */
     POOL_IDLE_S = 55,                /* below the 60 s many providers allow */
+    POOL_MAX = 1024,                 /* idle connections kept for one host */
     SEAL_MAX = MEM_BLOCK,            /* record bytes queued per flush */
 };
 
@@ -31,6 +32,8 @@ static void pool_remove(struct core *core, struct upstream *u)
     else core->pool[u->host_idx] = u->pool_next;
     if (u->pool_next) u->pool_next->pool_prev = u->pool_prev;
     u->pool_prev = u->pool_next = NULL;
+    assert(core->pooled[u->host_idx] > 0);
+    core->pooled[u->host_idx]--;
 }
 
 static void arm_recv(struct core *core, struct upstream *u)
@@ -87,6 +90,7 @@ static struct upstream *take_pooled(struct core *core, struct exchange *x, uint1
     u->x = x;
     u->reused = true;
     u->got_bytes = false;
+    u->unasked = true;
     core_count(core, STAT_REUSED);
     return u;
 }
@@ -154,8 +158,8 @@ static void fail(struct core *core, struct upstream *u, enum attempt_end end)
 void upstream_give(struct core *core, struct upstream *u)
 {
     assert(u->state == UP_BUSY);
-    if (u->sending || u->out.bytes || u->wire.bytes || u->recv_paused || !u->recv_armed ||
-        core->stopping) {
+    bool odd = u->sending || u->out.bytes || u->wire.bytes || u->recv_paused || !u->recv_armed;
+    if (odd || core->stopping || core->pooled[u->host_idx] >= POOL_MAX) {
         upstream_close(core, u);
         return;
     }
@@ -165,6 +169,7 @@ void upstream_give(struct core *core, struct upstream *u)
     u->pool_next = core->pool[u->host_idx];
     if (u->pool_next) u->pool_next->pool_prev = u;
     core->pool[u->host_idx] = u;
+    core->pooled[u->host_idx]++;
     timer_arm(&core->timers, &u->timer, core->now_ns + POOL_IDLE_S * 1000000000ull);
 }
 
@@ -203,8 +208,8 @@ static void tls_ended(struct core *core, struct upstream *u, enum net_rc rc)
  * nobody's, even when u was lent anew within. False: u is closing. */
 static bool tls_plain(struct core *core, struct upstream *u, struct bytes plain, bool *over)
 {
-    if (u->state != UP_BUSY || *over) {
-        fail(core, u, ATTEMPT_PROTOCOL);
+    if (u->state != UP_BUSY || *over || u->unasked) {
+        fail(core, u, u->state == UP_BUSY && u->unasked ? ATTEMPT_RESET : ATTEMPT_PROTOCOL);
         return false;
     }
     u->got_bytes = true;
@@ -338,11 +343,12 @@ static void plain_input(struct core *core, struct upstream *u, uint32_t buf, uin
     struct bytes in = {ring_buf(core->ring, buf), n};
     if (u->tls) {
         tls_input(core, u, in);
-    } else if (u->state == UP_BUSY) {
+    } else if (u->state == UP_BUSY && !u->unasked) {
         u->got_bytes = true;
         (void)exchange_on_bytes(core, u->x, u, in, buf);
     } else {
-        fail(core, u, ATTEMPT_PROTOCOL);  /* bytes nobody asked for */
+        /* bytes nobody asked for; a request that took this connection meanwhile gets another */
+        fail(core, u, u->state == UP_BUSY ? ATTEMPT_RESET : ATTEMPT_PROTOCOL);
     }
 }
 
@@ -418,6 +424,7 @@ static void flush(struct core *core, struct upstream *u)
     struct iovec iov[RING_IOV_MAX];
     unsigned n = chain_iov(&core->mem, from, iov, RING_IOV_MAX);
     ring_send(core->ring, u->fd, user(u, OP_UP_SEND), iov, n);
+    if (u->state == UP_BUSY) u->unasked = false;
     u->sending = true;
     u->inflight++;
 }

@@ -38,6 +38,7 @@ struct upstream {
     uint8_t state;
     uint8_t address;           /* next address to try */
     bool recv_armed, recv_paused, sending, dirty, reused, connecting, connecting_2;
+    bool unasked;              /* lent from the pool, nothing of the request handed to the kernel */
     bool got_bytes;            /* something of the current answer arrived */
 };
 
