@@ -50,7 +50,8 @@ static void put_theirs(struct http_out *o, const struct exchange *x)
     struct bytes at = head.fields;
     const char *run = at.ptr, *line = run;
     for (; http_field_next(&at, &name, &value); line = at.ptr) {
-        bool id = bytes_ieq(name, BYTES("x-request-id")) || bytes_ieq(name, BYTES("request-id"));
+        bool id = bytes_ieq(name, BYTES("x-request-id")) ||
+                  bytes_ieq(name, BYTES("request-id"));
         if (!id && comes_back(name, &head)) continue;
         http_out_lines(o, bytes_between(run, line));  /* lines that go on, as they stand */
         run = at.ptr;

@@ -142,7 +142,8 @@ void boot_limits(const struct conf *conf, uint32_t core_count, bool admin,
         return;
     }
     uint64_t exchanges = conns < EXCHANGES_MAX ? conns : EXCHANGES_MAX;
-    *out = (struct core_limits){.conns = (uint32_t)conns, .upstreams = (uint32_t)conns * 2 + 256,
+    *out = (struct core_limits){.conns = (uint32_t)conns,
+                                .upstreams = (uint32_t)conns * 2 + 256,
                                 .exchanges = (uint32_t)exchanges,
                                 .segs = (uint32_t)(exchanges * 16 + region / MEM_PAGE),
                                 .rx_count = 256, .rx_bytes = 16384, .region_bytes = region,

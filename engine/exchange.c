@@ -393,7 +393,8 @@ void exchange_on_timer(struct core *core, struct exchange *x)
 {
     if (x->state == X_DONE) return;
     uint64_t now = core->now_ns;
-    bool over = (x->until_ns && now >= x->until_ns) || (x->deadline_ns && now >= x->deadline_ns);
+    bool over = (x->until_ns && now >= x->until_ns) ||
+                (x->deadline_ns && now >= x->deadline_ns);
     bool late = over || (x->wait_ns && now >= x->wait_ns);
     if (x->state == X_DRAIN) {
         if (late) retire(core, x);

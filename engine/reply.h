@@ -15,7 +15,8 @@ struct http_out;
  * field lines, CRLF-ended, or empty. */
 void reply_body(struct core *core, struct conn *c, const struct exchange *x, const char *id,
                 unsigned status, struct bytes type, struct bytes body, struct bytes extra);
-/* Queue a 200 whose body is a chain, which becomes empty. False: out of memory, nothing queued. */
+/* Queue a 200 whose body is a chain, which becomes empty. False: out of memory, nothing was
+ * queued. */
 MUST_USE bool reply_chain(struct core *core, struct conn *c, const char *id, struct bytes type,
                           struct chain *body);
 /* Queue an error in OpenAI's shape: {"error":{"message","type","param","code"}}. text NULL: the

@@ -38,7 +38,7 @@ struct upstream {
     uint8_t state;
     uint8_t address;           /* next address to try */
     bool recv_armed, recv_paused, sending, dirty, reused, connecting, connecting_2;
-    bool unasked;              /* lent from the pool, nothing of the request handed to the kernel */
+    bool unasked;              /* lent from the pool, and nothing of the request was sent yet */
     bool got_bytes;            /* something of the current answer arrived */
 };
 

@@ -152,8 +152,8 @@ void http_out_status(struct http_out *o, unsigned status);
 void http_out_field(struct http_out *o, struct bytes name, struct bytes value);
 /* One field with a decimal value. */
 void http_out_number(struct http_out *o, struct bytes name, uint64_t value);
-/* Whole field lines, CRLF included, as they stand in a head that was parsed (so their bytes were
- * checked). copies. */
+/* Whole field lines, CRLF included, as they stand in a head that was parsed (so their bytes
+ * were checked). copies. */
 void http_out_lines(struct http_out *o, struct bytes lines);
 /* The empty line. */
 void http_out_end(struct http_out *o);
