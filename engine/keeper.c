@@ -21,11 +21,15 @@ enum {
     FOLD_MAX = 8192,               /* records in one transaction */
     EXPIRE_S = 60, EXPIRE_MAX = 2000,
     RESOLVE_S = 30,                /* refresh names this often */
+    RESOLVERS = 4,                 /* a name whose server is slow holds up its share only */
 };
+
+struct resolver { struct keeper *keeper; uint32_t share; };
 
 struct keeper {
     struct engine *engine;
-    pthread_t store, worker, resolver;
+    pthread_t store, worker, names[RESOLVERS];
+    struct resolver resolver[RESOLVERS];
     _Atomic bool stop_store, stop_rest;
     uint64_t folded_ns, expired_ns;
     bool clean;
@@ -109,12 +113,13 @@ static void *worker_main(void *arg)
 
 static void *resolver_main(void *arg)
 {
-    struct keeper *k = arg;
+    const struct resolver *r = arg;
+    struct keeper *k = r->keeper;
     struct hosts *h = &k->engine->hosts;
     while (!atomic_load_explicit(&k->stop_rest, memory_order_acquire)) {
         uint32_t count = atomic_load_explicit(&h->count, memory_order_acquire);
         uint64_t now = clock_now_ns();
-        for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t i = r->share; i < count; i += RESOLVERS) {
             struct host *at = h->at[i];
             uint64_t last = atomic_load_explicit(&at->resolved_ns, memory_order_relaxed);
             bool due = last == 0 || now - last > RESOLVE_S * 1000000000ull;
@@ -134,8 +139,11 @@ struct keeper *keeper_start(struct engine *engine)
     k->engine = engine;
     k->expired_ns = clock_now_ns();
     bool ok = pthread_create(&k->store, NULL, store_main, k) == 0 &&
-              pthread_create(&k->worker, NULL, worker_main, k) == 0 &&
-              pthread_create(&k->resolver, NULL, resolver_main, k) == 0;
+              pthread_create(&k->worker, NULL, worker_main, k) == 0;
+    for (uint32_t i = 0; ok && i < RESOLVERS; i++) {
+        k->resolver[i] = (struct resolver){k, i};
+        ok = pthread_create(&k->names[i], NULL, resolver_main, &k->resolver[i]) == 0;
+    }
     return ok ? k : NULL;  /* the caller ends the process */
 }
 
@@ -145,9 +153,11 @@ bool keeper_stop(struct keeper *k)
     atomic_store_explicit(&k->stop_rest, true, memory_order_release);
     front_poke(&f->look);
     (void)pthread_join(k->worker, NULL);
-    (void)pthread_detach(k->resolver);   /* may hang in getaddrinfo; ends with the process */
+    for (uint32_t i = 0; i < RESOLVERS; i++) {
+        (void)pthread_detach(k->names[i]);  /* may hang in getaddrinfo; ends with the process */
+    }
     atomic_store_explicit(&k->stop_store, true, memory_order_release);
     front_poke(&f->change);
     (void)pthread_join(k->store, NULL);
-    return k->clean;                     /* k itself stays: the resolver may still look at it */
+    return k->clean;                     /* k itself stays: resolvers may still look at it */
 }

@@ -1,5 +1,5 @@
 /* keeper.h - the threads beside the cores: the store thread (folds journals into LMDB in group
- * commits, runs admin changes, expires old rows), the worker (admin reads), the resolver. */
+ * commits, runs admin changes, expires old rows), the worker (admin reads), the resolvers. */
 #ifndef ENGINE_KEEPER_H
 #define ENGINE_KEEPER_H
 
@@ -9,9 +9,9 @@
 struct engine;
 struct keeper;
 
-/* Start all three. NULL: a thread could not be made. */
+/* Start them all. NULL: a thread could not be made. */
 struct keeper *keeper_start(struct engine *engine);
-/* Stop the worker and resolver, fold what is left, stop the store thread. Cores have ended.
+/* Stop the worker and the resolvers, fold what is left, stop the store thread. Cores have ended.
  * takes k. False: records remain in the journals (they are folded at the next start). */
 bool keeper_stop(struct keeper *k);
 
