@@ -11,7 +11,8 @@ struct keeper;
 
 /* Start them all. NULL: a thread could not be made. */
 struct keeper *keeper_start(struct engine *engine);
-/* Stop the worker and the resolvers, fold what is left, stop the store thread. Cores have ended.
+/* Stop the worker and the resolvers, fold what is left, stop the store thread; the cores have
+ * ended before.
  * takes k. False: records remain in the journals (they are folded at the next start). */
 bool keeper_stop(struct keeper *k);
 
