@@ -239,8 +239,7 @@ static void refusal_done(struct core *core, struct exchange *x)
         if (after.ptr) retry_ms = attempt_retry_ms(after, core->unix_ns);
     }
     if (!theirs || x->head_sent || x->answer.bytes == 0) {
-        attempt_failed(core, x, x->status == 408 ? ATTEMPT_TIMEOUT : ATTEMPT_STATUS, x->status,
-                       retry_ms);
+        attempt_failed(core, x, ATTEMPT_STATUS, x->status, retry_ms);
         return;
     }
     attempt_good(core, x);

@@ -16,7 +16,7 @@
 
 enum {
     COOL_MS_DEFAULT = 1000,        /* a 429 that does not say how long */
-    COOL_KEY_MS = 60000,           /* a key that was refused (401, 403) */
+    COOL_KEY_MS = 60000,           /* a key that was refused (401) */
     FIRST_BYTE_S = 30,             /* streams, where none is configured */
     WHY_MAX = 2048,
 };
@@ -67,6 +67,21 @@ static bool choose_key(struct core *core, struct exchange *x)
         return true;
     }
     return false;
+}
+
+/* Seconds until the first key of the current candidate may be asked: what retry-after says. */
+static void note_quiet(struct core *core, struct exchange *x)
+{
+    const struct catalog_provider *p = provider_of(x);
+    unsigned count = p->key_count ? p->key_count : 1;
+    uint64_t now_ms = core->now_ns / 1000000;
+    for (unsigned key = 0; key < count; key++) {
+        uint64_t a = breaker_left_ms(key_word(x, key), now_ms);
+        uint64_t b = breaker_left_ms(model_word(x, key), now_ms);
+        uint64_t s = ((a > b ? a : b) + 999) / 1000;
+        if (s == 0) s = 1;
+        if (x->quiet_s == 0 || s < x->quiet_s) x->quiet_s = (uint32_t)s;
+    }
 }
 
 static void note(struct exchange *x, enum attempt_end end, unsigned status, const char *detail)
@@ -166,6 +181,7 @@ void attempt_next(struct core *core, struct exchange *x)
         x->fresh = false;
         if (!choose_key(core, x)) {
             note(x, ATTEMPT_OPEN_BREAKER, 0, NULL);
+            note_quiet(core, x);
             count_attempt(core, x, ATTEMPT_OPEN_BREAKER);
             continue;
         }
@@ -180,6 +196,8 @@ static void let_go(struct core *core, struct exchange *x)
 {
     if (x->u) upstream_close(core, x->u);
     x->u = NULL;
+    if (x->attempt_ns) x->spent_ns += core->now_ns - x->attempt_ns;
+    x->attempt_ns = 0;
 }
 
 /* What the failure says about the endpoint, for all cores. */
@@ -192,8 +210,7 @@ static void judge(struct core *core, struct exchange *x, enum attempt_end end, u
         breaker_cool(key_word(x, x->key), now_ms, retry_ms ? retry_ms : COOL_KEY_MS);
         breaker_unprobe(word, now_ms);
     } else if (status == 403 || status == 429) {  /* 403: of this model, or of this content */
-        uint64_t quiet = status == 403 ? COOL_KEY_MS : COOL_MS_DEFAULT;
-        breaker_cool(word, now_ms, retry_ms ? retry_ms : quiet);
+        breaker_cool(word, now_ms, retry_ms ? retry_ms : COOL_MS_DEFAULT);
         breaker_good(key_word(x, x->key));
     } else if (status >= 400 && status < 500 && status != 408) {
         breaker_good(word);  /* it answered: the request was at fault */

@@ -32,7 +32,7 @@ enum {
     GRACE_NS = 2000000000,           /* a replaced table is kept at least this long */
 };
 
-static int bind_one(const struct sockaddr *addr, socklen_t len, bool shared, char *why)
+static int bind_now(const struct sockaddr *addr, socklen_t len, bool shared, char *why)
 {
     int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
     if (fd < 0) {
@@ -45,10 +45,24 @@ static int bind_one(const struct sockaddr *addr, socklen_t len, bool shared, cha
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
     }
     if (bind(fd, addr, len) == 0 && listen(fd, BACKLOG) == 0) return fd;
-    (void)snprintf(why, 256, "%s", errno == EADDRINUSE ? "the port is taken by another program"
-                                                       : strerror(errno));
+    int taken = errno == EADDRINUSE;
+    (void)snprintf(why, 256, "%s", taken ? "the port is taken by another program"
+                                         : strerror(errno));
     (void)close(fd);
-    return -1;
+    return taken ? -EADDRINUSE : -1;
+}
+
+/* The kernel takes a ring apart some milliseconds after its process has ended; a restart must
+ * not trip over the listener that hangs on it. */
+static int bind_one(const struct sockaddr *addr, socklen_t len, bool shared, char *why)
+{
+    struct timespec pause = {.tv_nsec = 20000000};
+    int fd = bind_now(addr, len, shared, why);
+    for (int i = 0; i < 50 && fd == -EADDRINUSE; i++) {
+        (void)nanosleep(&pause, NULL);
+        fd = bind_now(addr, len, shared, why);
+    }
+    return fd;
 }
 
 static bool to_sockaddr(const struct url *u, struct sockaddr_storage *out, socklen_t *len)

@@ -282,10 +282,11 @@ static void announce(const struct server *s, const char *secret)
         (void)printf("listening on http://%s\n", s->bound[i]);
     }
     (void)printf("admin on http://%s\n", s->admin_bound);
-    if (e->admin_token[0]) (void)printf("admin token in %s/admin.token\n", e->db->dir);
+    const struct tables *t = atomic_load_explicit(&e->tables, memory_order_acquire);
+    if (t->conf->admin_token[0]) (void)printf("admin token as configured\n");
+    else (void)printf("admin token in %s/admin.token\n", e->db->dir);
     if (secret[0]) (void)printf("first start: made an organization, a member and a key: %s\n",
                                 secret);
-    const struct tables *t = atomic_load_explicit(&e->tables, memory_order_acquire);
     (void)printf("%u providers, %u models, %u cores: ready\n", t->catalog->provider_count,
                  t->catalog->model_count, e->core_count);
     (void)fflush(stdout);

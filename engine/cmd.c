@@ -61,7 +61,14 @@ static void put_price(struct jsonw *w, const struct price *p)
     jsonw_object_end(w);
 }
 
-static void print_json(const struct conf *conf, const struct catalog_model *m, uint64_t now)
+static void put_known(struct jsonw *w, uint32_t value)
+{
+    if (value) jsonw_uint(w, value);
+    else jsonw_null(w);
+}
+
+static void print_json(const struct conf *conf, const struct catalog_model *m, uint64_t now,
+                       bool first)
 {
     char line[2048];
     struct jsonw w;
@@ -71,11 +78,11 @@ static void print_json(const struct conf *conf, const struct catalog_model *m, u
     jsonw_key(&w, "provider"), jsonw_text(&w, conf->catalog.provider[m->provider].name);
     jsonw_key(&w, "upstream"), jsonw_text(&w, m->upstream);
     jsonw_key(&w, "price"), put_price(&w, price_at(&m->price, now));
-    jsonw_key(&w, "context"), jsonw_uint(&w, m->context);
-    jsonw_key(&w, "max_output"), jsonw_uint(&w, m->max_output);
+    jsonw_key(&w, "context"), put_known(&w, m->context);
+    jsonw_key(&w, "max_output"), put_known(&w, m->max_output);
     jsonw_key(&w, "configured"), jsonw_bool(&w, m->configured);
     jsonw_object_end(&w);
-    (void)printf("%.*s\n", (int)w.len, line);
+    (void)printf("%s%.*s", first ? "" : ",\n", (int)w.len, line);
 }
 
 static void print_row(const struct catalog_model *m, uint64_t now)
@@ -103,10 +110,12 @@ int cmd_models(const char *config, int json)
         (void)printf("%-64s %10s %10s %10s %8s\n", "model", "input $/M", "output $/M",
                      "context", "max_out");
     }
+    if (json) (void)printf("[");
     for (uint32_t i = 0; i < conf->catalog.model_count; i++) {
-        if (json) print_json(conf, &conf->catalog.model[i], now);
+        if (json) print_json(conf, &conf->catalog.model[i], now, i == 0);
         else print_row(&conf->catalog.model[i], now);
     }
+    if (json) (void)printf("]\n");
     if (conf->catalog.provider_count == 0) {
         (void)fprintf(stderr, "no provider is configured: set a key such as OPENAI_API_KEY, or "
                               "list providers in the configuration\n");

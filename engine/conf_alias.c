@@ -3,6 +3,7 @@
  * error here rather than a 404 at midnight. */
 #include "engine/conf.h"
 #include "engine/conf_parts.h"
+#include "route/builtin.h"
 
 static struct bytes bare_of(struct bytes id)
 {
@@ -53,6 +54,12 @@ static const char *target(struct conf_reader *r, struct conf_node *n)
         if (hints && is_in_doubt(r, n->text)) return NULL;
         struct bytes provider = {n->text.ptr, bytes_find(n->text, '/')};
         bool strange = provider.len < n->text.len && catalog_provider_find(c, provider) < 0;
+        struct builtin_provider known;
+        if (strange && builtin_provider_find(provider, &known)) {
+            conf_warning(r, n->at, "the provider of %s is not configured: the alias goes "
+                         "without it", conf_quote(n, shown));
+            return conf_heap_text(r->heap, n->text);
+        }
         conf_hint(hints ? catalog_nearest(c, n->text) : NULL, hint);
         if (strange) {
             conf_error(r, n->at, "no model is called %s: its provider is not configured%s",

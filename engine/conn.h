@@ -49,6 +49,7 @@ struct conn {
     bool dirty, ready, chunked, keep_alive, http10, head_only, close_after, peer_shut;
     bool answered;             /* the head of the answer to this request was queued */
     bool expects;              /* the client waits for 100 before it sends its body */
+    bool wants_post;           /* its path takes POST: what a 405 says */
     bool discard;              /* answered early: what is left of a small body is read away */
 };
 

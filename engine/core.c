@@ -22,6 +22,7 @@ enum {
     TIMERS_MAX = 1024,         /* timers handled a turn */
     WAIT_NS_MAX = 250000000,   /* so that /healthz sees a turn a second */
     ACCEPT_AGAIN_NS = 100000000,
+    KILL_NS = 20000000,        /* for last words after a second SIGTERM */
     BALANCE_MIN = 8,           /* below so many open exchanges cores are not compared */
 };
 
@@ -208,6 +209,7 @@ static void stop_accepting(struct core *core)
 /* Draining (architecture.md): no accepting, idle connections end, requests run to their end. */
 static void drain(struct core *core)
 {
+    if (core->kill_ns) return;
     if (!atomic_load_explicit(&core->engine->draining, memory_order_acquire)) return;
     if (core->role == ROLE_ADMIN) return;  /* answers until the cores have ended */
     if (!core->stopping) {
@@ -216,6 +218,18 @@ static void drain(struct core *core)
         upstream_close_idle(core);
     }
     conn_close_idle(core);
+}
+
+/* Told to end at once: every request gets its error and its record, in this turn; what the
+ * kernel takes of it in a moment is sent. */
+static void end_now(struct core *core)
+{
+    if (core->kill_ns || !atomic_load_explicit(&core->engine->killed, memory_order_acquire)) {
+        return;
+    }
+    core->kill_ns = core->now_ns + KILL_NS;
+    serve_end(core);
+    if (core->accepting) stop_accepting(core);
 }
 
 static void publish(struct core *core, uint64_t woke_ns)
@@ -236,6 +250,7 @@ int core_turn(struct core *core, uint64_t wait_ns)
 {
     struct ring_done done[DONES_MAX];
     if (core->ready_conns || core->timers_left) wait_ns = 0;
+    else if (core->kill_ns && wait_ns > KILL_NS) wait_ns = KILL_NS;
     else wait_ns = timer_wait_ns(&core->timers, clock_now_ns(), wait_ns);
     int count = ring_wait(core->ring, wait_ns, done, DONES_MAX);
     if (count < 0) return count;
@@ -247,6 +262,7 @@ int core_turn(struct core *core, uint64_t wait_ns)
     accept_again(core);
     adopt(core);
     drain(core);
+    end_now(core);
     conn_resume_all(core);
     upstream_flush_all(core);
     conn_flush_all(core);
@@ -259,8 +275,7 @@ int core_turn(struct core *core, uint64_t wait_ns)
 
 static bool finished(const struct core *core)
 {
-    const struct engine *e = core->engine;
-    if (atomic_load_explicit(&e->killed, memory_order_acquire)) return true;
+    if (core->kill_ns) return core->now_ns >= core->kill_ns || core->role == ROLE_ADMIN;
     if (!core->stopping) return false;
     return core->exchanges.used == 0 && core->conns.used == 0 && core->upstreams.used == 0;
 }

@@ -17,6 +17,8 @@
 #include "net/http.h"
 #include "store/db.h"
 
+#include <stdio.h>
+
 enum {
     INTERIM_MAX = 16,              /* 1xx heads swallowed per attempt */
     DRAIN_NS = 1000000000,
@@ -173,21 +175,24 @@ void exchange_gone(struct core *core, struct exchange *x, enum close_why why)
     retire(core, x);
 }
 
+void exchange_end_all(struct core *core)
+{
+    for (uint32_t i = 0; i < core->exchanges.touched; i++) {
+        struct exchange *x = (struct exchange *)(void *)slab_at(&core->exchanges, i);
+        if (!x->head.taken || x->state == X_DONE) continue;
+        attempt_void(core, x);
+        if (x->state == X_DRAIN) retire(core, x);
+        else if (x->state == X_RELAY) stream_break(core, x, CLOSE_KILLED, NULL);
+        else exchange_fail(core, x, CLOSE_KILLED, NULL, NULL);
+    }
+}
+
 /* --- the provider's head --- */
 
 static bool type_is(struct bytes value, struct bytes type)
 {
     value.len = bytes_find(value, ';');
     return bytes_ieq(bytes_trim(value), type);
-}
-
-static bool json_type(struct bytes value)
-{
-    value.len = bytes_find(value, ';');
-    value = bytes_trim(value);
-    if (bytes_ieq(value, BYTES("application/json"))) return true;
-    return value.len > 5 &&
-           bytes_ieq((struct bytes){value.ptr + value.len - 5, 5}, BYTES("+json"));
 }
 
 /* Take the answer's head over. False: the attempt ended. */
@@ -209,7 +214,7 @@ static bool on_head(struct core *core, struct exchange *x, const struct http_hea
         attempt_failed(core, x, ATTEMPT_PROTOCOL, 0, 0);
         return false;
     }
-    x->is_json = !x->is_sse && (!good || json_type(type) || type.len == 0);
+    x->is_json = !x->is_sse;  /* whatever it says of itself: these paths answer nothing else */
     x->state = x->is_sse ? X_WAIT : X_HOLD;
     x->wait_ns = core->now_ns + x->stall_ns;
     return true;
@@ -382,8 +387,12 @@ void exchange_on_sent(struct core *core, struct exchange *x, struct upstream *u)
 static void too_slow(struct core *core, struct exchange *x)
 {
     if (x->state == X_RELAY) {
+        char text[256];
+        (void)snprintf(text, sizeof text, "%s: %s",
+                       x->tables->catalog->model[x->model].id,
+                       close_sentence(CLOSE_UPSTREAM_STALLED));
         attempt_void(core, x);
-        stream_break(core, x, CLOSE_UPSTREAM_STALLED, NULL);
+        stream_break(core, x, CLOSE_UPSTREAM_STALLED, text);
     } else {
         attempt_failed(core, x, ATTEMPT_TIMEOUT, 0, 0);
     }

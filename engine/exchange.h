@@ -68,6 +68,8 @@ struct exchange {
     bool fresh;                     /* the pooled connection was dead: no pool this time */
     bool sent;                      /* all of the request left */
     uint64_t attempt_ns;            /* when it began */
+    uint64_t spent_ns;              /* with the attempts before it */
+    uint32_t quiet_s;               /* candidates cool down: the least time left; 0 none does */
     uint64_t first_byte_ns, stall_ns;    /* limits of this attempt */
     uint64_t wait_ns;               /* deadline for what is awaited now */
     uint64_t ping_ns;               /* when the next comment line is due; 0 none */
@@ -146,6 +148,8 @@ void exchange_on_timer(struct core *core, struct exchange *x);
 void exchange_set_timer(struct core *core, struct exchange *x);
 /* Release what only planning and repeating need: reader, request page, body, head. */
 void exchange_release_request(struct core *core, struct exchange *x);
+/* Told to end at once: every request ends now, with its error and its record. */
+void exchange_end_all(struct core *core);
 /* End of turn: return slots that nothing refers to. */
 void exchange_reap_all(struct core *core);
 

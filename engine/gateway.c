@@ -215,6 +215,7 @@ bool gateway_head(struct core *core, struct conn *c, const struct http_head *hea
     bool is_get = target >= TARGET_MODELS;
     bool reads = head->method == HTTP_GET || head->method == HTTP_HEAD;
     if (is_get ? !reads : head->method != HTTP_POST) {
+        c->wants_post = !is_get;
         return refuse(core, c, head, CLOSE_METHOD_BAD, NULL);
     }
     if (is_get) return get(core, c, head, target, rest);

@@ -89,8 +89,14 @@ static void one_model(struct core *core, struct conn *c, const struct key_view *
         idx = (int32_t)cat->by_bare[first];
     }
     if (idx < 0 || !allowed(key, cat->model[idx].id)) {
-        (void)snprintf(text, sizeof text, "the model '%.*s' does not exist here",
-                       (int)(id.len < 128 ? id.len : 128), id.ptr);
+        struct bytes asked = {name, len > 0 ? (size_t)len : 0};
+        const char *near = len > 0 ? catalog_nearest(cat, asked) : NULL;
+        if (near && idx < 0 && catalog_find(cat, bytes_of(near)) >= 0 && !allowed(key, near)) {
+            near = NULL;
+        }
+        (void)snprintf(text, sizeof text, "the model '%.*s' does not exist here%s%s%s",
+                       (int)(id.len < 128 ? id.len : 128), id.ptr,
+                       near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
         stat_add(&core->stats.closes[CLOSE_MODEL_UNKNOWN], 1);
         reply_error(core, c, NULL, request_id, CLOSE_MODEL_UNKNOWN, text, "model");
         return;
@@ -179,7 +185,13 @@ void gateway_health(struct core *core, struct conn *c, bool ready, const char *r
 
 /* --- feedback --- */
 
-struct feedback { char id[65]; size_t id_len; int64_t score; };
+struct feedback {
+    char id[65];
+    size_t id_len;
+    int64_t score;
+    const char *param;                  /* the member an error is about */
+    bool not_json;
+};
 
 /* A JSON number 0..1 as 0..10000; -1 for anything else. */
 static int64_t score_of(struct bytes text)
@@ -200,6 +212,7 @@ static int64_t score_of(struct bytes text)
 /* Take one member; NULL, or what is wrong. */
 static const char *take_member(struct feedback *f, struct bytes key, const struct json_token *t)
 {
+    f->param = bytes_eq(key, BYTES("request_id")) ? "/request_id" : "/score";
     if (bytes_eq(key, BYTES("request_id"))) {
         if (f->id_len) return "request_id appears twice";
         if (t->type != JSON_STRING || t->escaped || t->text.len == 0 || t->text.len > 64) {
@@ -209,7 +222,10 @@ static const char *take_member(struct feedback *f, struct bytes key, const struc
         f->id_len = t->text.len;
         return NULL;
     }
-    if (!bytes_eq(key, BYTES("score"))) return "only request_id and score are known here";
+    if (!bytes_eq(key, BYTES("score"))) {
+        f->param = NULL;
+        return "only request_id and score are known here";
+    }
     if (f->score >= 0) return "score appears twice";
     f->score = t->type == JSON_NUMBER ? score_of(t->text) : -1;
     return f->score < 0 ? "score must be a number from 0 to 1" : NULL;
@@ -235,7 +251,10 @@ static const char *read_feedback(struct bytes body, struct feedback *f)
         }
         if (wrong) return wrong;
     }
-    if (rc == NET_BAD || json_finish(&j, &t) != NET_DONE) return "the body is not valid JSON";
+    f->param = NULL;
+    f->not_json = rc == NET_BAD || json_finish(&j, &t) != NET_DONE;
+    if (f->not_json) return "the body is not valid JSON";
+    f->param = f->id_len ? "/score" : "/request_id";
     if (!f->id_len) return "request_id is missing";
     return f->score < 0 ? "score is missing" : NULL;
 }
@@ -249,7 +268,8 @@ void gateway_feedback(struct core *core, struct exchange *x)
     chain_read(&core->mem, &x->body, 0, body, len);
     const char *wrong = read_feedback((struct bytes){body, len}, &f);
     if (wrong) {
-        exchange_fail(core, x, CLOSE_REQUEST_BAD, wrong, NULL);
+        enum close_why why = f.not_json ? CLOSE_JSON_BAD : CLOSE_REQUEST_BAD;
+        exchange_fail(core, x, why, wrong, f.param);
         return;
     }
     store_id key = x->rec.path[UNIT_KEY];

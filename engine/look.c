@@ -95,6 +95,12 @@ static void put_providers(void *arg, struct jsonw *w)
     return_tables(e, t);
 }
 
+static void put_known(struct jsonw *w, uint32_t value)
+{
+    if (value) jsonw_uint(w, value);
+    else jsonw_null(w);
+}
+
 static void put_model(struct jsonw *w, const struct tables *t, uint32_t i, uint64_t now_ms)
 {
     const struct catalog_model *m = &t->catalog->model[i];
@@ -104,8 +110,8 @@ static void put_model(struct jsonw *w, const struct tables *t, uint32_t i, uint6
     jsonw_key(w, "provider"), jsonw_text(w, t->catalog->provider[m->provider].name);
     jsonw_key(w, "upstream"), jsonw_text(w, m->upstream);
     jsonw_key(w, "configured"), jsonw_bool(w, m->configured);
-    jsonw_key(w, "context"), jsonw_uint(w, m->context);
-    jsonw_key(w, "max_output"), jsonw_uint(w, m->max_output);
+    jsonw_key(w, "context"), put_known(w, m->context);
+    jsonw_key(w, "max_output"), put_known(w, m->max_output);
     jsonw_key(w, "price");
     if (p && p->known) {
         jsonw_object(w);

@@ -31,6 +31,7 @@ static int take(struct args *a, const char *name, const char *value)
     for (size_t i = 0; i < COUNT(later); i++) {
         if (strcmp(name, later[i]) == 0) return bad_usage("not in this release:", name);
     }
+    if (name[0] != '-') return bad_usage("not an option:", name);
     if (!value) return bad_usage("a value is missing behind", name);
     if (strcmp(name, "-c") == 0) a->options.config = value;
     else if (strcmp(name, "--data") == 0) a->options.data = value;

@@ -1,6 +1,7 @@
 /* reply.c - see reply.h. */
 #include "engine/reply.h"
 #include "engine/book.h"
+#include "engine/clock.h"
 #include "engine/conf.h"
 #include "engine/conn.h"
 #include "engine/core.h"
@@ -64,8 +65,10 @@ static void number_field(struct http_out *o, const char *name, uint64_t value)
 
 static void timing(struct http_out *o, const struct core *core, const struct exchange *x)
 {
-    uint64_t all = (core->now_ns - x->admitted_ns) / 1000;
-    uint64_t up = x->attempt_ns ? (core->now_ns - x->attempt_ns) / 1000 : 0;
+    uint64_t now = clock_now_ns();  /* our own share is less than a turn */
+    uint64_t all = (now - x->admitted_ns) / 1000, up = x->spent_ns;
+    if (x->attempt_ns) up += core->now_ns - x->attempt_ns;
+    up /= 1000;
     uint64_t own = all > up ? all - up : 0;
     char text[96];
     struct line l = {.out = text, .room = sizeof text};
@@ -98,7 +101,7 @@ void reply_fields(struct http_out *o, const struct core *core, const struct exch
         http_out_field(o, BYTES("x-weir-mode"), bytes_of(reply_mode_name((uint8_t)conf->mode)));
         number_field(o, "x-weir-attempts", 0);
         http_out_field(o, BYTES("x-weir-gain"), BYTES("0"));
-        http_out_field(o, BYTES("server-timing"), BYTES("weir;dur=0.000"));
+        http_out_field(o, BYTES("server-timing"), BYTES("weir;dur=0.000, upstream;dur=0.000"));
         return;
     }
     const struct record *r = &x->rec;
@@ -178,12 +181,16 @@ void reply_error(struct core *core, struct conn *c, const struct exchange *x, co
     size_t n = reply_error_json(body, sizeof body, status, close_code(why),
                                 text ? text : close_sentence(why), param);
     struct bytes extra = {0};
+    char after[40];
+    struct line l = {.out = after, .room = sizeof after};
     if (why == CLOSE_OVERLOADED || why == CLOSE_LEDGER_GONE || why == CLOSE_NO_PROVIDER) {
-        extra = BYTES("retry-after: 1\r\n");
+        LINE_UINT(&l, "retry-after: ", x && x->quiet_s ? x->quiet_s : 1);
+        line_bytes(&l, BYTES("\r\n"));
+        extra = (struct bytes){after, l.len};
     } else if (why == CLOSE_WEBSOCKET) {
         extra = BYTES("upgrade: HTTP/1.1\r\n");
     } else if (why == CLOSE_METHOD_BAD) {
-        extra = BYTES("allow: GET, HEAD, POST\r\n");
+        extra = c->wants_post ? BYTES("allow: POST\r\n") : BYTES("allow: GET, HEAD\r\n");
     }
     reply_body(core, c, x, id, status, BYTES("application/json"), (struct bytes){body, n},
                extra);

@@ -64,6 +64,11 @@ void serve_wake(struct core *core)
     if (core->role == ROLE_ADMIN) front_wake(core);
 }
 
+void serve_end(struct core *core)
+{
+    if (core->role == ROLE_GATEWAY) exchange_end_all(core);
+}
+
 bool serve_boot(struct core *core)
 {
     if (core->role == ROLE_ADMIN) return front_boot(core);

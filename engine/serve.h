@@ -31,6 +31,8 @@ void serve_drained(struct core *core, struct conn *c, uint64_t left);
 void serve_timer(struct core *core, struct timer *t);
 /* Another thread woke this core. */
 void serve_wake(struct core *core);
+/* Told to end at once: end every request in progress now, with its error and its record. */
+void serve_end(struct core *core);
 /* Once, on the core's thread, before the first turn and before the heap is sealed. False: out
  * of memory. */
 MUST_USE bool serve_boot(struct core *core);

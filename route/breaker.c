@@ -99,6 +99,12 @@ bool breaker_is_open(const breaker_word *w, uint64_t now_ms)
     return v.state != BREAKER_CLOSED && now_ms < v.until_ms;
 }
 
+uint64_t breaker_left_ms(const breaker_word *w, uint64_t now_ms)
+{
+    struct view v = unpack(look(w));
+    return v.state != BREAKER_CLOSED && now_ms < v.until_ms ? v.until_ms - now_ms : 0;
+}
+
 void breaker_good(breaker_word *w)
 {
     uint64_t seen = look(w);

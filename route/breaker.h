@@ -26,6 +26,8 @@ typedef _Atomic uint64_t breaker_word;  /* zero is closed with no failures */
 MUST_USE bool breaker_ask(breaker_word *w, uint64_t now_ms, bool *probe);
 /* The same question without electing anyone. */
 bool breaker_is_open(const breaker_word *w, uint64_t now_ms);
+/* Milliseconds until an open endpoint may be asked again; 0 where it may be now. */
+uint64_t breaker_left_ms(const breaker_word *w, uint64_t now_ms);
 /* A success: closes. Except that a cool-down still running stands: what succeeds then was sent
  * before the endpoint asked for quiet. */
 void breaker_good(breaker_word *w);

@@ -172,6 +172,58 @@ test('the 65th listener of /admin/v1/events is refused and its connection stays 
   });
 });
 
+test('a 200 that is a page of HTML is no answer: the next candidate is asked', async () => {
+  const second = await provider(async (call) => call.json(good));
+  await before(async (call) => {
+    await call.head(200, { 'content-type': 'text/html', 'content-length': 16 });
+    await call.write('<p>Sign in first');
+  }, async (weir) => {
+    const alone = await weir.chat(body());
+    assert.equal(alone.status, 502, alone.text);
+    assert.match(alone.json.error.message, /a\/m: answer is not JSON/);
+    const answer = await weir.chat(body({ models: ['b/m'] }));
+    assert.equal(answer.status, 200, answer.text);
+    assert.equal(answer.header('x-weir-attempts'), '2');
+  }, { more: [{ provider: { name: 'b', dialect: 'openai', url: second.url, keys: ['sk-b'] },
+                model: { id: 'b/m', price } }] });
+});
+
+test('a second SIGTERM ends a stream with an error event, a row and a line', async () => {
+  const far = await provider(async (call) => {
+    await call.begin();
+    await call.event(delta({ content: 'x' }));
+    await new Promise(() => {});
+  });
+  const weir = await Weir.start({
+    cores: 1, drain: '60s', providers: [{ name: 'a', dialect: 'openai', url: far.url }],
+    models: [{ id: 'a/m', price }] });
+  const socket = post(weir, body({ stream: true }));
+  let text = '';
+  socket.on('data', (data) => { text += data; });
+  await until(() => text.includes('"x"'), 'content');
+  weir.signal('SIGTERM');
+  await pause(100);
+  weir.signal('SIGTERM');
+  await until(() => weir.run.status !== null || weir.run.signal, 'it ends');
+  assert.equal(weir.run.status, 0, weir.run.stderr);
+  assert.match(text, /data: \{"error":.*told to end at once/);
+  assert.ok(!text.includes('[DONE]'));
+  assert.match(weir.run.stdout, / killed key=/);
+});
+
+test('retry-after of a cooling provider is true', async () => {
+  await before(async (call) => {
+    await call.json({ error: { message: 'slow down' } },
+                    { status: 429, fields: { 'retry-after': '30' } });
+  }, async (weir) => {
+    assert.equal((await weir.chat(body())).status, 502);
+    const cooling = await weir.chat(body());
+    assert.equal(cooling.status, 503, cooling.text);
+    const seconds = Number(cooling.header('retry-after'));
+    assert.ok(seconds > 20 && seconds <= 30, String(seconds));
+  });
+});
+
 test('SIGTERM ends it though nobody reads its output', async () => {
   await before(async (call) => call.json(good), async (weir) => {
     weir.run.child?.stdout?.pause?.();

@@ -144,7 +144,7 @@ test('models: of the file, and of providers whose key is in the environment', as
     '  - {id: local/m, price: {input: "0.10", output: "0.3"}, context: 1000, upstream: "M-1"}\n';
   const run = await command(['models', '--json', '-c', file(text)]);
   assert.equal(run.status, 0, run.stderr);
-  const rows = run.stdout.trim().split('\n').map((line) => JSON.parse(line));
+  const rows = JSON.parse(run.stdout);
   const [row] = rows.filter((one) => one.id === 'local/m');
   assert.equal(row.price.input, '0.1');
   assert.equal(row.context, 1000);
@@ -153,13 +153,13 @@ test('models: of the file, and of providers whose key is in the environment', as
   assert.match(plain.stdout, /^local\/m\s/m);
   const known = await command(['models', '--json'], { env: { GROQ_API_KEY: 'gsk-x',
                                                              OPENAI_API_KEY: 'sk-x' } });
-  const ids = known.stdout.trim().split('\n').map((line) => JSON.parse(line));
+  const ids = JSON.parse(known.stdout);
   for (const name of ['groq', 'openai']) {
     assert.ok(ids.filter((one) => one.provider === name).length > 3, name);
   }
   assert.ok(!known.stdout.includes('gsk-x'));
   const none = await command(['models', '--json']);
-  assert.equal(none.stdout, '', 'without a key nothing is switched on');
+  assert.deepEqual(JSON.parse(none.stdout), [], 'without a key nothing is switched on');
 });
 
 test('the settings in the manual are those of the program', async () => {

@@ -59,6 +59,9 @@ void serve_timer(struct core *core, struct timer *t)
 /* serve.h */
 void serve_wake(struct core *core) { (void)core; }
 
+/* See serve.h. */
+void serve_end(struct core *core) { (void)core; }
+
 /* serve.h */
 bool serve_boot(struct core *core)
 {

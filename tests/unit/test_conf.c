@@ -460,6 +460,11 @@ static void test_aliases(void **state)
     assert_string_equal(a[2].target[1], "gpt-4.1");
     assert_int_equal(catalog_alias_find(&c->catalog, BYTES("gpt-9-turbo")), 1);
     conf_free(c);
+    /* A known provider that is not switched on here: the alias goes without, with a warning. */
+    c = parse("aliases: {smart: [groq/llama-x, openai/gpt-4o]}");
+    assert_non_null(c);
+    assert_int_equal(c->catalog.alias[0].target_count, 2);
+    conf_free(c);
 }
 
 /* ---- how it is printed ---- */

@@ -150,6 +150,7 @@ void serve_timer(struct core *core, struct timer *t)
 }
 
 void serve_wake(struct core *core) { (void)core; }
+void serve_end(struct core *core) { (void)core; }
 
 bool serve_boot(struct core *core)
 {
