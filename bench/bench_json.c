@@ -1,6 +1,7 @@
 /* bench_json.c - speed of the JSON scanner: chat-like bodies with and without escapes, from
  * which the root members model and stream are pulled and the rest is skipped, as a request
- * is read; also the whole walk. GB/s and ns a document, best of several rounds. */
+ * is read; the whole walk of them and of a chat answer. GB/s and ns a document, best of
+ * several rounds. */
 #include "net/json.h"
 
 #include <stdarg.h>
@@ -48,6 +49,22 @@ static size_t body(char *out, size_t want, bool escapes)
     }
     len = add(out, len, "],\"max_tokens\":512,\"stream\":true,\"user\":\"u-1\"}");
     return len;
+}
+
+/* A chat answer of about 600 bytes: short members, numbers, literals. */
+static struct bytes answer(void)
+{
+    return BYTES("{\"id\":\"chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT\","
+                 "\"object\":\"chat.completion\",\"created\":1741569952,"
+                 "\"model\":\"gpt-4o-mini\",\"choices\":[{\"index\":0,\"message\":{"
+                 "\"role\":\"assistant\",\"content\":\"The ferry leaves again at nine, "
+                 "from the harbour.\",\"refusal\":null,\"annotations\":[]},"
+                 "\"logprobs\":null,\"finish_reason\":\"stop\"}],"
+                 "\"usage\":{\"prompt_tokens\":19,\"completion_tokens\":10,"
+                 "\"total_tokens\":29,\"prompt_tokens_details\":{\"cached_tokens\":0,"
+                 "\"audio_tokens\":0},\"completion_tokens_details\":{"
+                 "\"reasoning_tokens\":0,\"audio_tokens\":0}},"
+                 "\"service_tier\":\"default\"}");
 }
 
 /* Pull model and stream; everything else is skipped, and checked. */
@@ -99,18 +116,22 @@ int main(void)
     static const size_t sizes[] = {1024, 32768, BODY_MAX - 16384};
     char *text = malloc(BODY_MAX);
     if (!text) return 1;
-    printf("%-7s %8s %-5s %10s %10s %10s\n", "simd", "bytes", "", "pull GB/s", "pull ns",
-           "walk GB/s");
+    printf("%-7s %8s %-6s %10s %10s %10s %10s %10s\n", "simd", "bytes", "", "pull GB/s",
+           "pull ns", "walk GB/s", "walk ns", "ns/token");
     for (size_t s = 0; s < COUNT(simds); s++) {
         if (!json_simd_use(simds[s])) continue;
         for (size_t i = 0; i < 2 * COUNT(sizes); i++) {
             bool escapes = i % 2;
             struct bytes doc = {text, body(text, sizes[i / 2], escapes)};
             double pulled = best(pull, doc), walked = best(walk, doc);
-            printf("%-7s %8zu %-5s %10.2f %10.0f %10.2f\n", simds[s], doc.len,
+            printf("%-7s %8zu %-6s %10.2f %10.0f %10.2f %10.0f %10.1f\n", simds[s], doc.len,
                    escapes ? "esc" : "plain", (double)doc.len / pulled * 1e-9, pulled * 1e9,
-                   (double)doc.len / walked * 1e-9);
+                   (double)doc.len / walked * 1e-9, walked * 1e9, walked * 1e9 / walk(doc));
         }
+        struct bytes doc = answer();
+        double walked = best(walk, doc);
+        printf("%-7s %8zu %-6s %10s %10s %10.2f %10.0f %10.1f\n", simds[s], doc.len, "answer",
+               "", "", (double)doc.len / walked * 1e-9, walked * 1e9, walked * 1e9 / walk(doc));
     }
     free(text);
     return 0;

@@ -89,11 +89,15 @@ struct json {               /* fields are private but for error and at */
     uint16_t gathered;      /* bytes in text; above JSON_TEXT_MAX: given up */
     uint64_t base;          /* offset of the block in hand */
     uint64_t tokens;        /* bit i: a token starts, or a string ends, at base + i */
+    uint64_t word_bytes;    /* bit i: a byte of a number or literal */
     uint64_t backslash;     /* bit i: a backslash */
     uint64_t unicode;       /* bit i: the u of a \uXXXX */
     uint8_t span;           /* bytes of the block, 0..64 */
-    uint8_t fault;          /* first bad byte inside the block's closed strings; 64 none */
+    uint8_t fault;          /* first bad byte inside the block's strings; 64 none */
     uint8_t fault_why;      /* enum json_error */
+    uint8_t due;            /* struct json_string's utf8_due, at the end of the block */
+    uint8_t due_second;     /* its utf8_second */
+    bool pending;           /* the block ends behind a backslash that escapes */
     uint64_t started;       /* offset of the partial token */
     uint64_t opened;        /* offset of the latest opening bracket, or skipped value */
     uint64_t kinds;         /* the innermost 64 containers, innermost lowest; 1 object */

@@ -39,12 +39,18 @@ static inline uint64_t vec_eq(const struct vec *v, char c)
     return bits_of(_mm256_cmpeq_epi8(v->a, all), _mm256_cmpeq_epi8(v->b, all));
 }
 
-/* Bytes that are c but for bit 5. */
-static inline uint64_t vec_eq20(const struct vec *v, char c)
+static inline __m256i marks_of(__m256i half)
 {
-    __m256i up = _mm256_set1_epi8(0x20);
-    struct vec raised = {_mm256_or_si256(v->a, up), _mm256_or_si256(v->b, up)};
-    return vec_eq(&raised, c);
+    const __m256i table = _mm256_broadcastsi128_si256(_mm_setr_epi8(
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ':', '{', ',', '}', 0, 0));
+    __m256i up = _mm256_or_si256(half, _mm256_set1_epi8(0x20));
+    return _mm256_cmpeq_epi8(_mm256_shuffle_epi8(table, half), up);
+}
+
+/* The bytes { } [ ] : and , (and perhaps some control bytes). */
+static inline uint64_t vec_marks(const struct vec *v)
+{
+    return bits_of(marks_of(v->a), marks_of(v->b));
 }
 
 /* Control bytes, and bytes above 7F. */
@@ -67,19 +73,20 @@ static inline uint64_t vec_blank(const struct vec *v)
                    _mm256_cmpeq_epi8(_mm256_shuffle_epi8(table, v->b), v->b));
 }
 
-static inline __m256i escape_names(__m256i half)
+static inline __m256i escape_plain(__m256i half)
 {
     const __m256i table = _mm256_broadcastsi128_si256(_mm_setr_epi8(
-        1, 0, '"', 0, 't', 'u', 'f', 0, 0, 0, 0, 0, '\\', 0, 'n', '/'));
+        1, 0, '"', 0, 't', 0, 'f', 0, 0, 0, 0, 0, '\\', 0, 'n', '/'));
     __m256i up = _mm256_or_si256(half, _mm256_set1_epi8(0x10));
     return _mm256_or_si256(_mm256_cmpeq_epi8(_mm256_shuffle_epi8(table, half), half),
                            _mm256_cmpeq_epi8(up, _mm256_set1_epi8('r')));
 }
 
-/* Letters that may follow a backslash, by their low four bits; b and r share theirs. */
-static inline uint64_t vec_escape_names(const struct vec *v)
+/* Letters that may follow a backslash but for u, by their low four bits; b and r share
+ * theirs. */
+static inline uint64_t vec_escape_plain(const struct vec *v)
 {
-    return bits_of(escape_names(v->a), escape_names(v->b));
+    return bits_of(escape_plain(v->a), escape_plain(v->b));
 }
 
 static inline __m256i loud(__m256i half)

@@ -29,11 +29,13 @@ static inline uint64_t vec_eq(const struct vec *v, char c)
     return _mm512_cmpeq_epi8_mask(v->all, _mm512_set1_epi8(c));
 }
 
-/* Bytes that are c but for bit 5. */
-static inline uint64_t vec_eq20(const struct vec *v, char c)
+/* The bytes { } [ ] : and , (and perhaps some control bytes). */
+static inline uint64_t vec_marks(const struct vec *v)
 {
+    const __m512i table = _mm512_broadcast_i32x4(_mm_setr_epi8(
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ':', '{', ',', '}', 0, 0));
     __m512i up = _mm512_or_si512(v->all, _mm512_set1_epi8(0x20));
-    return _mm512_cmpeq_epi8_mask(up, _mm512_set1_epi8(c));
+    return _mm512_cmpeq_epi8_mask(_mm512_shuffle_epi8(table, v->all), up);
 }
 
 /* Control bytes, and bytes above 7F. */
@@ -54,11 +56,12 @@ static inline uint64_t vec_blank(const struct vec *v)
     return _mm512_cmpeq_epi8_mask(_mm512_shuffle_epi8(table, v->all), v->all);
 }
 
-/* Letters that may follow a backslash, by their low four bits; b and r share theirs. */
-static inline uint64_t vec_escape_names(const struct vec *v)
+/* Letters that may follow a backslash but for u, by their low four bits; b and r share
+ * theirs. */
+static inline uint64_t vec_escape_plain(const struct vec *v)
 {
     const __m512i table = _mm512_broadcast_i32x4(_mm_setr_epi8(
-        1, 0, '"', 0, 't', 'u', 'f', 0, 0, 0, 0, 0, '\\', 0, 'n', '/'));
+        1, 0, '"', 0, 't', 0, 'f', 0, 0, 0, 0, 0, '\\', 0, 'n', '/'));
     __m512i up = _mm512_or_si512(v->all, _mm512_set1_epi8(0x10));
     return _mm512_cmpeq_epi8_mask(_mm512_shuffle_epi8(table, v->all), v->all) |
            _mm512_cmpeq_epi8_mask(up, _mm512_set1_epi8('r'));

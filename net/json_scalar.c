@@ -48,13 +48,15 @@ static inline uint64_t vec_eq(const struct vec *v, char c)
     return m;
 }
 
-/* Bytes that are c but for bit 5. */
-static inline uint64_t vec_eq20(const struct vec *v, char c)
+/* The bytes { } [ ] : and , (and perhaps some control bytes). */
+static inline uint64_t vec_marks(const struct vec *v)
 {
     uint64_t m = 0;
     for (int i = 0; i < WORDS; i++) {
-        uint64_t up = v->word[i] | (EACH * 0x20);
-        m |= tops_of(zeros_of(up ^ (EACH * (uint8_t)c))) << (8 * i);
+        uint64_t word = v->word[i], up = word | (EACH * 0x20);
+        uint64_t tops = zeros_of(up ^ (EACH * '{')) | zeros_of(up ^ (EACH * '}')) |
+                        zeros_of(word ^ (EACH * ':')) | zeros_of(word ^ (EACH * ','));
+        m |= tops_of(tops) << (8 * i);
     }
     return m;
 }
@@ -85,12 +87,11 @@ static inline uint64_t vec_blank(const struct vec *v)
     return vec_eq(v, ' ') | vec_eq(v, '\n') | vec_eq(v, '\r') | vec_eq(v, '\t');
 }
 
-/* Letters that may follow a backslash. */
-static inline uint64_t vec_escape_names(const struct vec *v)
+/* Letters that may follow a backslash but for u. */
+static inline uint64_t vec_escape_plain(const struct vec *v)
 {
     return vec_eq(v, '"') | vec_eq(v, '\\') | vec_eq(v, '/') | vec_eq(v, 'b') |
-           vec_eq(v, 'f') | vec_eq(v, 'n') | vec_eq(v, 'r') | vec_eq(v, 't') |
-           vec_eq(v, 'u');
+           vec_eq(v, 'f') | vec_eq(v, 'n') | vec_eq(v, 'r') | vec_eq(v, 't');
 }
 
 /* Neither quote nor backslash nor low nor high. */

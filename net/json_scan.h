@@ -2,10 +2,11 @@
  * json_<set>.c defines struct vec (64 bytes), the vec_ functions and prefix_xor, SCAN_NAME,
  * then includes this file.
  *
- * Model: bit i of a mask speaks of byte i of a block. A block always begins outside a
- * string: it is laid where the last string, word or block ended, not on a fixed grid, so
- * no mask carries into the next block. Runs are crossed by addition: a bit added at the
- * start of a run of ones comes out behind it.
+ * Model: bit i of a mask speaks of byte i of a block. Blocks follow each other without gaps
+ * from where the piece began, or the last token that a cut or a block's end went through, so
+ * where the next block lies does not wait for what this one holds. Into the next block carry
+ * only: inside a string (the caller knows), behind a backslash (j->pending), and the bytes
+ * that UTF-8 still wants (j->due). They never carry into the next piece.
  *
  * CORRECTNESS, partial blocks at a cut. A piece's last block may have 1..63 bytes: it is
  * scanned padded with zeros and every mask is limited to the bytes that exist. Nothing of a
@@ -15,7 +16,7 @@
  *             sequence cut anywhere, stepped by single bytes) and utf8_due/utf8_second (the
  *             continuation bytes that the last lead byte still wants);
  *   a word    goes on in json_word_run(), a state machine by bytes.
- * Inside a piece an escape sequence that crosses a block's end makes the next string block
+ * Inside string_scan() an escape sequence that crosses a block's end makes the next block
  * begin at its backslash. Where masks may hold nonsense (right of a fault, e.g. behind a
  * backslash outside strings) only the leftmost fault counts, and every mask depends on
  * bytes to its left alone. So a byte is judged the same wherever blocks and pieces begin. */
@@ -24,40 +25,7 @@
 
 #include "net/json_simd.h"
 
-enum { ESCAPE_MAX = 6 };         /* bytes: \uXXXX */
-
 #define EVEN UINT64_C(0x5555555555555555)
-
-/* What one block of structure shows; everything is limited to bytes before `limit`. */
-struct masks {
-    uint64_t opening, closing;  /* quotes of strings */
-    uint64_t str;               /* closed strings: opening quote up to the closing one */
-    uint64_t open, close, comma, colon, blank, word;
-    uint64_t backslash, unicode;
-    uint64_t valid;             /* bytes of the block in use, the unclosed quote included */
-    uint64_t unclosed;          /* opening quote of a string that outlives the block, or 0 */
-    unsigned span;              /* bytes in use */
-    unsigned fault;             /* first bad byte in a closed string; BLOCK none */
-    enum json_error fault_why;
-};
-
-/* Bits 0..n-1. */
-static inline uint64_t below(unsigned n)
-{
-    return n < BLOCK ? (UINT64_C(1) << n) - 1 : ~UINT64_C(0);
-}
-
-/* Position of the lowest bit, BLOCK for none. */
-static inline unsigned lowest(uint64_t m)
-{
-    return m ? (unsigned)__builtin_ctzll(m) : BLOCK;
-}
-
-/* Move each mark that stands at the start of a run behind that run. */
-static inline uint64_t across(uint64_t marks, uint64_t runs)
-{
-    return (marks + runs) & ~runs;
-}
 
 /* m moved up or down by a signed distance. */
 static inline uint64_t shifted(uint64_t m, int up)
@@ -66,16 +34,18 @@ static inline uint64_t shifted(uint64_t m, int up)
 }
 
 /* Bytes that a backslash escapes, escaped backslashes left out: what follows a run of odd
- * length. *pending: such a run reaches the end of len bytes. */
-static inline uint64_t escaped_by(uint64_t backslash, unsigned len, bool *pending)
+ * length. carry: the first byte is escaped, whatever it is. *pending: a run of odd length
+ * reaches the end of len bytes. */
+static inline uint64_t escaped_by(uint64_t backslash, bool carry, unsigned len, bool *pending)
 {
+    backslash &= ~(uint64_t)carry;
     uint64_t starts = backslash & ~(backslash << 1);
     uint64_t odd_ends;
     bool over = __builtin_add_overflow(backslash, starts & ~EVEN, &odd_ends);
     uint64_t even_ends = backslash + (starts & EVEN);
     uint64_t escaped = ((even_ends & ~EVEN) | (odd_ends & EVEN)) & ~backslash;
     *pending = len == BLOCK ? over : (escaped >> len & 1) != 0;
-    return escaped;
+    return escaped | carry;
 }
 
 /* Bytes of in at which the text stops being UTF-8 (RFC 3629 section 4), from the bit planes
@@ -109,21 +79,6 @@ static inline uint64_t utf8_faults(const uint64_t b[8], uint64_t in, unsigned le
     return fault;
 }
 
-/* First digit of the \uXXXX whose u is p[0] that is no hex digit: its distance 1..4; 5 all
- * are; 0 the n bytes at p end before that is known. */
-static inline unsigned hex_stop(const char *p, size_t n, uint16_t *code)
-{
-    unsigned value = 0;
-    for (unsigned i = 1; i <= 4; i++) {
-        if (i >= n) return 0;
-        int digit = json_hex(p[i]);
-        if (digit < 0) return i;
-        value = value << 4 | (unsigned)digit;
-    }
-    *code = (uint16_t)value;
-    return 5;
-}
-
 /* The leftmost of three kinds of fault; on a tie in this order, as single bytes would. */
 static inline unsigned first_fault(uint64_t escape, uint64_t control, uint64_t utf8,
                                    enum json_error *why)
@@ -147,7 +102,7 @@ static inline uint64_t string_escapes(struct json *j, const struct vec *v, const
                                       uint64_t escaped, unsigned len, unsigned *cut,
                                       uint64_t at)
 {
-    uint64_t faults = escaped & ~vec_escape_names(v);
+    uint64_t faults = escaped & ~(vec_escape_plain(v) | vec_eq(v, 'u'));
     for (uint64_t u = escaped & vec_eq(v, 'u'); u; u &= u - 1) {
         unsigned pos = lowest(u);
         uint16_t code = 0;
@@ -171,7 +126,7 @@ static inline unsigned string_block(struct json *j, const struct vec *v, const c
     unsigned cut = len;
     if (backslash) {
         bool pending;
-        escaped = escaped_by(backslash, len, &pending);
+        escaped = escaped_by(backslash, false, len, &pending);
         quote &= ~escaped;
         if (pending) cut = len - 1;
     }
@@ -200,28 +155,27 @@ static inline unsigned string_block(struct json *j, const struct vec *v, const c
     return stop;
 }
 
-/* The common case of a string, a whole block at a time: no byte outside printable ASCII, no
- * \u, no escape across the block's end. Gives how many of the n bytes are done: up to the
- * closing quote (*closed), or to the first block that needs string_block(). */
-static inline size_t string_run(struct json *j, const char *p, size_t n, bool *closed)
+/* The common case of a string, a whole block at a time: no quote, no byte outside printable
+ * ASCII, no \u. Gives how many of the n bytes are done, all whole blocks: up to the first that
+ * must be looked at closely. *carry, in and out: the byte that follows is escaped. */
+static ALWAYS_INLINE size_t string_run(const char *p, size_t n, bool *carry, bool *escaped)
 {
     size_t i = 0;
+    bool over = *carry, seen = *escaped;
     for (; n - i >= BLOCK; i += BLOCK) {
         struct vec v = vec_load(p + i);
-        if (vec_quiet(&v)) continue;
-        if (vec_low(&v)) break;
-        uint64_t quote = vec_eq(&v, '"'), backslash = vec_eq(&v, '\\');
+        /* Where escapes are, no branch on whether this block has one: nobody foretells it. */
+        if (!seen && vec_quiet(&v)) continue;
         bool pending;
-        uint64_t escaped = escaped_by(backslash, BLOCK, &pending);
-        quote &= ~escaped;
-        uint64_t inside = quote ? quote ^ (quote - 1) : ~UINT64_C(0);
-        uint64_t odd = escaped & ~(vec_escape_names(&v) & ~vec_eq(&v, 'u'));
-        if ((odd & inside) || (pending && !quote)) break;
-        if (backslash & inside) j->string.escaped = true;
-        if (!quote) continue;
-        *closed = true;
-        return i + lowest(quote);
+        uint64_t names = escaped_by(vec_eq(&v, '\\'), over, BLOCK, &pending);
+        uint64_t odd = vec_low(&v) | (vec_eq(&v, '"') & ~names);
+        odd |= names & ~vec_escape_plain(&v);
+        if (odd) break;
+        seen = true;
+        over = pending;
     }
+    *carry = over;
+    *escaped = seen;
     return i;
 }
 
@@ -240,8 +194,9 @@ static enum run_end string_scan(struct json *j, const char *p, size_t n, size_t 
             i++;
             continue;
         }
-        bool closed = false;
-        if (!s->utf8_due) i += string_run(j, p + i, n - i, &closed);
+        bool closed = false, carry = false;
+        if (!s->utf8_due) i += string_run(p + i, n - i, &carry, &s->escaped);
+        if (carry) i--;  /* the next block begins at the backslash */
         if (!closed) {
             if (i == n) break;
             unsigned len = n - i < BLOCK ? (unsigned)(n - i) : BLOCK;
@@ -271,281 +226,101 @@ static enum run_end string_scan(struct json *j, const char *p, size_t n, size_t 
     return RUN_OPEN;
 }
 
-/* Check the closed strings of a block. Out of line: most blocks have nothing to check, and
- * inlined it would push the masks of all others out of registers. */
+/* What strings_check() is told of a block. */
+struct inside {
+    uint64_t str;      /* bytes of strings, quotes left out */
+    uint64_t closing;  /* closing quotes */
+    uint64_t escaped;  /* bytes behind a backslash, see escaped_by() */
+    uint64_t low;      /* control bytes and bytes above 7F */
+};
+
+/* Check the contents of the strings in a block at p, n bytes before the piece's end. Out of
+ * line: most blocks have nothing to check, and inlined it would push the masks of all others
+ * out of registers. A \uXXXX may reach into the next block: a fault there, or the end of the
+ * piece, is laid on the last byte of this one, for string_scan() to look at. */
 __attribute__((noinline)) static
-void string_faults(struct masks *m, const struct vec *v, const char *p, uint64_t escaped,
-                   uint64_t low)
+void strings_check(struct json *j, const char *p, size_t n, struct inside in)
 {
-    uint64_t inside = m->str & ~m->opening;
-    uint64_t bad_escape = 0, bad_utf8 = 0, high = low & inside ? vec_high(v) : 0;
-    if (escaped & inside) {
-        bad_escape = escaped & inside & ~vec_escape_names(v);
-        m->unicode = escaped & inside & vec_eq(v, 'u');
-        for (uint64_t u = m->unicode; u; u &= u - 1) {
+    struct vec v = vec_of(p, j->span);
+    uint64_t bad_escape = 0, bad_utf8 = 0, escaped = in.escaped & in.str;
+    uint64_t high = in.low & in.str ? vec_high(&v) & in.str : 0;
+    if (escaped) {
+        j->unicode = escaped & vec_eq(&v, 'u');
+        bad_escape = escaped & ~(vec_escape_plain(&v) | j->unicode);
+        for (uint64_t u = j->unicode; u; u &= u - 1) {
             uint16_t code;
-            unsigned pos = lowest(u), stop = hex_stop(p + pos, m->span - pos, &code);
-            if (stop < 5) bad_escape |= UINT64_C(1) << (pos + stop);
+            unsigned pos = lowest(u), stop = hex_stop(p + pos, n - pos, &code);
+            if (stop == 5) continue;
+            if (stop == 0) stop = BLOCK;  /* the piece ends in it */
+            bad_escape |= UINT64_C(1) << (pos + stop < BLOCK ? pos + stop : BLOCK - 1);
         }
     }
-    if (high & inside) {
-        uint8_t due = 0, second = 0;
+    if (high || j->due) {
         uint64_t planes[8];
-        vec_planes(v, planes);
-        planes[7] &= inside;
-        bad_utf8 = utf8_faults(planes, inside | m->closing, m->span, &due, &second);
+        vec_planes(&v, planes);
+        planes[7] &= in.str;
+        bad_utf8 = utf8_faults(planes, in.str | in.closing, j->span, &j->due, &j->due_second);
     }
-    m->fault = first_fault(bad_escape, low & ~high & inside, bad_utf8, &m->fault_why);
+    enum json_error why = JSON_FINE;
+    uint64_t control = in.low & ~high & in.str;
+    j->fault = (uint8_t)first_fault(bad_escape, control, bad_utf8, &why);
+    j->fault_why = (uint8_t)why;
 }
 
-/* Describe the block at p, which begins outside a string. n >= 1 bytes follow p. */
-__attribute__((always_inline)) static inline
-void masks_of(struct masks *m, const char *p, size_t n)
+/* Describe the block at p, n >= 1 bytes before the piece's end; `within` a string, whose
+ * first byte here is escaped if carry. Gives its tokens. */
+static ALWAYS_INLINE uint64_t block_masks(struct json *j, const char *p, size_t n, bool within,
+                                          bool carry)
 {
     unsigned len = n < BLOCK ? (unsigned)n : BLOCK;
     struct vec v = vec_of(p, len);
-    uint64_t quote = vec_eq(&v, '"') & below(len), escaped = 0;
-    m->backslash = vec_eq(&v, '\\') & below(len);
-    if (m->backslash) {
-        bool pending;
-        escaped = escaped_by(m->backslash, len, &pending);
+    uint64_t valid = below(len);
+    uint64_t quote = vec_eq(&v, '"') & valid, escaped = 0;
+    uint64_t backslash = vec_eq(&v, '\\') & valid;
+    bool pending = false;
+    if (backslash || carry) {
+        escaped = escaped_by(backslash, carry, len, &pending);
         quote &= ~escaped;
     }
-    m->str = prefix_xor(quote);
-    m->opening = quote & m->str;
-    m->closing = quote & ~m->str;
-    m->unclosed = 0;
-    m->span = len;
-    m->valid = below(len);
-    if (m->str >> (BLOCK - 1)) {  /* an odd number of quotes */
-        unsigned pos = BLOCK - 1 - (unsigned)__builtin_clzll(quote);
-        m->unclosed = UINT64_C(1) << pos;
-        m->span = pos + 1;
-        m->valid = below(pos + 1);
-        m->str &= below(pos);
+    uint64_t str = (prefix_xor(quote) ^ (within ? ~UINT64_C(0) : 0)) & valid;
+    uint64_t use = valid & ~str & ~quote;
+    uint64_t low = vec_low(&v), marks = vec_marks(&v) & use & ~low;
+    uint64_t words = use & ~(marks | vec_blank(&v));
+    j->word_bytes = words;
+    j->backslash = backslash;
+    j->unicode = 0;
+    j->span = (uint8_t)len;
+    j->fault = BLOCK;
+    j->pending = pending;
+    if (!within) j->due = j->due_second = 0;
+    if ((low | backslash) & str || (within && (j->due || carry))) {
+        struct inside in = {str & ~quote, quote & ~str, escaped, low};
+        strings_check(j, p, n, in);
     }
-    uint64_t use = m->valid & ~m->str & ~quote;
-    m->open = vec_eq20(&v, '{') & use;
-    m->close = vec_eq20(&v, '}') & use;
-    m->comma = vec_eq(&v, ',') & use;
-    m->colon = vec_eq(&v, ':') & use;
-    m->blank = vec_blank(&v) & use;
-    m->word = use & ~(m->open | m->close | m->comma | m->colon | m->blank);
-    m->unicode = 0;
-    m->fault = BLOCK;
-    m->fault_why = JSON_FINE;
-    uint64_t low = vec_low(&v);
-    if ((low | m->backslash) & m->str) string_faults(m, &v, p, escaped, low);
-}
-
-/* First byte of every token: a string's opening quote, a word's first byte, punctuation. */
-static inline uint64_t starts_of(const struct masks *m)
-{
-    uint64_t words = m->word & ~(m->word << 1);
-    return m->open | m->close | m->comma | m->colon | m->opening | words;
-}
-
-/* Hand the block over to json_next, from offset base on, tokens from bit `from` on. */
-static inline void give_block(struct json *j, const struct masks *m, uint64_t base,
-                              uint64_t from)
-{
-    j->base = base;
-    j->tokens = (starts_of(m) | m->closing) & from;
-    j->backslash = m->backslash;
-    j->unicode = m->unicode;
-    j->span = (uint8_t)m->span;
-    j->fault = (uint8_t)m->fault;
-    j->fault_why = (uint8_t)m->fault_why;
+    return marks | quote | (words & ~(words << 1));
 }
 
 /* struct json_simd */
-static void block_index(struct json *j, const char *p, size_t n)
+static uint64_t block_plain(struct json *j, const char *p, size_t n)
 {
     assert(n > 0);
-    struct masks m;
-    masks_of(&m, p, n);
-    give_block(j, &m, j->offset, ~UINT64_C(0));
-}
-
-/* Bits for which the innermost container is an object, from each bracket's next byte on.
- * Enters and leaves containers up to the end of the skipped one (*end), or the first
- * bracket that has no place (*fault). */
-static inline uint64_t objects_of(struct json *j, const struct masks *m, const char *p,
-                                  unsigned *end, unsigned *fault, enum json_error *why)
-{
-    bool now = json_in_object(j);
-    uint64_t objects = now ? ~UINT64_C(0) : 0;
-    for (uint64_t left = m->open | m->close; left; left &= left - 1) {
-        unsigned pos = lowest(left);
-        bool object = p[pos] & 0x20;  /* { } and not [ ] */
-        if (m->open >> pos & 1) {
-            if (!json_push(j, object)) {
-                *fault = pos;
-                *why = JSON_TOO_DEEP;
-                break;
-            }
-        } else {
-            if (object != now) {
-                *fault = pos;
-                break;
-            }
-            json_pop(j);
-            if (j->depth == j->skip_depth) {
-                *end = pos;
-                break;
-            }
-        }
-        if (json_in_object(j) == now) continue;
-        now = !now;
-        objects ^= ~UINT64_C(1) << pos;
-    }
-    return objects;
-}
-
-/* Tokens that the grammar has no place for (RFC 8259 sections 2, 4, 5), matching of
- * brackets aside. `objects` as objects_of() gave it. Gives in *keys the closing quotes of
- * keys, and the unclosed quote if it opens one. */
-static inline uint64_t grammar_faults(const struct masks *m, uint64_t objects,
-                                      unsigned state, uint64_t *keys)
-{
-    uint64_t starts = starts_of(m);
-    uint64_t ended = ((m->closing | m->close) << 1) | ((m->word << 1) & ~m->word);
-    ended |= state == STATE_AFTER || state == STATE_COLON;
-    uint64_t behind = across(ended, m->blank);  /* what follows a value or a key */
-    uint64_t opening = m->opening | m->unclosed;
-    uint64_t fault = behind & starts & ~(m->comma | m->colon | m->close);
-    fault |= (m->comma | m->colon) & ~behind;
-    uint64_t lone = m->close & ~behind;         /* right only in an empty container */
-    if (lone) {
-        uint64_t first = state == STATE_FIRST_KEY || state == STATE_FIRST_VALUE;
-        fault |= lone & ~across((m->open << 1) | first, m->blank);
-    }
-    uint64_t due = ((m->open | m->comma) << 1) & objects;
-    due |= state == STATE_FIRST_KEY || state == STATE_KEY;
-    due = across(due, m->blank);                /* where a key must stand */
-    fault |= due & ~(opening | m->close);
-    uint64_t names = due & opening;
-    uint64_t ends = across(names & ~m->unclosed, m->str) & m->closing;
-    uint64_t colon_due = across((ends << 1) | (state == STATE_COLON), m->blank);
-    fault |= colon_due ^ m->colon;
-    *keys = ends | (names & m->unclosed);
-    return fault & m->valid;
-}
-
-/* The state behind a block that ended within the skipped container. */
-static inline unsigned state_behind(const struct json *j, const struct masks *m,
-                                    uint64_t keys, const char *p)
-{
-    uint64_t tokens = (starts_of(m) & ~m->unclosed) | m->closing;
-    if (!tokens) return j->state;
-    unsigned last = BLOCK - 1 - (unsigned)__builtin_clzll(tokens);
-    switch (p[last]) {
-    case '{': return STATE_FIRST_KEY;
-    case '[': return STATE_FIRST_VALUE;
-    case ':': return STATE_VALUE;
-    case ',': return json_in_object(j) ? STATE_KEY : STATE_VALUE;
-    default: return keys >> last & 1 ? STATE_COLON : STATE_AFTER;
-    }
-}
-
-/* Check the words that begin before bit `limit` of the block at p. *used, at entry the
- * block's span, grows to where a word that outlives the block ends. */
-static inline enum run_end words_check(struct json *j, uint64_t words, unsigned limit,
-                                       const char *p, size_t n, size_t *used)
-{
-    for (words &= below(limit); words; words &= words - 1) {
-        unsigned pos = lowest(words);
-        size_t run = 0;
-        if (!json_word_begin(&j->word, p[pos])) {
-            *used = pos;
-            j->error = JSON_BAD_SYNTAX;
-            return RUN_BAD;
-        }
-        enum run_end end = json_word_run(j, p + pos, n - pos, &run);
-        run += pos;
-        if (end == RUN_CLOSED) {
-            if (run < n && json_word_byte(p[run])) end = RUN_BAD;  /* "truex" */
-            if (end == RUN_BAD) j->error = JSON_BAD_SYNTAX;
-        }
-        if (end != RUN_CLOSED || run > *used) *used = run;
-        if (end != RUN_CLOSED) return end;
-    }
-    return RUN_CLOSED;
-}
-
-/* Check one block of the skipped container. */
-static inline enum json_step skip_block(struct json *j, struct bytes *in)
-{
-    struct masks m;
-    masks_of(&m, in->ptr, in->len);
-    const char *p = in->ptr;
-    unsigned end = BLOCK, fault = BLOCK;
-    enum json_error why = JSON_BAD_SYNTAX;
-    uint64_t keys;
-    uint64_t objects = objects_of(j, &m, p, &end, &fault, &why);
-    unsigned syntax = lowest(grammar_faults(&m, objects, j->state, &keys));
-    if (syntax <= fault && syntax < BLOCK) {
-        fault = syntax;
-        why = JSON_BAD_SYNTAX;
-    }
-    if (m.fault < fault) {
-        fault = m.fault;
-        why = m.fault_why;
-    }
-    if (fault > end) fault = BLOCK;
-    unsigned limit = fault < end ? fault : end;
-    size_t used = m.span;
-    uint64_t words = m.word & ~(m.word << 1);
-    enum run_end run = words_check(j, words, limit, p, in->len, &used);
-    if (run == RUN_BAD) return json_refuse(j, (enum json_error)j->error, j->offset + used);
-    if (fault < BLOCK) return json_refuse(j, why, j->offset + fault);
-    if (end < BLOCK) {
-        j->state = j->depth ? STATE_AFTER : STATE_DONE;
-        give_block(j, &m, j->offset, ~below(end + 1));
-        json_eat(j, in, end + 1);
-        return STEP_ON;
-    }
-    j->state = (uint8_t)state_behind(j, &m, keys, p);
-    if (run == RUN_OPEN) j->partial = PARTIAL_WORD;
-    if (m.unclosed) {
-        j->partial = PARTIAL_STRING;
-        j->string = (struct json_string){0};
-        if (keys & m.unclosed) j->state = STATE_KEY;
-    }
-    json_eat(j, in, used);
-    return STEP_ON;
+    return block_masks(j, p, n, false, false);
 }
 
 /* struct json_simd */
-static enum json_step container_skip(struct json *j, struct bytes *in)
+static uint64_t block_inside(struct json *j, const char *p, size_t n, size_t *passed)
 {
-    assert(json_skipping(j));
-    assert(j->partial == PARTIAL_NONE);
-    j->tokens = 0;
-    j->span = 0;
-    while (json_skipping(j)) {
-        if (in->len == 0) return STEP_MORE;
-        if (skip_block(j, in) == STEP_BAD) return STEP_BAD;
-        if (j->partial == PARTIAL_NONE) continue;
-        if (j->partial == PARTIAL_WORD || in->len == 0) return STEP_ON;
-        size_t used;
-        enum run_end run = string_scan(j, in->ptr, in->len, &used);
-        if (run == RUN_BAD) {
-            return json_refuse(j, (enum json_error)j->error, j->offset + used);
-        }
-        json_eat(j, in, run == RUN_CLOSED ? used + 1 : used);
-        if (run == RUN_OPEN) return STEP_MORE;
-        j->partial = PARTIAL_NONE;
-        j->state = j->state == STATE_KEY ? STATE_COLON : STATE_AFTER;
-    }
-    return STEP_ON;
+    bool carry = j->pending;
+    size_t run = j->due ? 0 : string_run(p, n, &carry, &j->string.escaped);
+    *passed = run;
+    return run < n ? block_masks(j, p + run, n - run, true, carry) : 0;
 }
 
 const struct json_simd SCAN_NAME = {
     .name = SCAN_TEXT,
-    .index = block_index,
+    .block = block_plain,
+    .inside = block_inside,
     .string = string_scan,
-    .skip = container_skip,
 };
 
 #undef EVEN

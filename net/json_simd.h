@@ -8,7 +8,10 @@
 
 #include "net/json.h"
 
-enum { BLOCK = 64 };             /* bytes that one mask describes */
+enum {
+    BLOCK = 64,                  /* bytes that one mask describes */
+    ESCAPE_MAX = 6,              /* bytes: \uXXXX */
+};
 
 enum json_state {                /* what may come next (RFC 8259 section 2) */
     STATE_VALUE,                 /* a value */
@@ -23,7 +26,7 @@ enum json_state {                /* what may come next (RFC 8259 section 2) */
 
 enum json_partial { PARTIAL_NONE, PARTIAL_STRING, PARTIAL_WORD };
 
-enum json_step { STEP_TOKEN, STEP_ON, STEP_MORE, STEP_BAD };
+enum json_step { STEP_TOKEN, STEP_ON, STEP_LONG, STEP_ODD, STEP_WRONG, STEP_MORE, STEP_BAD };
 
 enum run_end {                   /* how a string or a word ended */
     RUN_OPEN,                    /* the piece ended first; *used is all of it */
@@ -31,18 +34,22 @@ enum run_end {                   /* how a string or a word ended */
     RUN_BAD,                     /* *used is the bad byte, j->error says why */
 };
 
-/* One instruction set. Chosen per document: three pointers are the price of having no
- * -march flag; each call covers a whole block, string or container. */
+/* One instruction set. Chosen per document: an indirect call a block is the price of having
+ * no -march flag. */
 struct json_simd {
     const char *name;
-    /* Describe the block at p (n >= 1 bytes follow it) in j: tokens, span, fault. */
-    void (*index)(struct json *j, const char *p, size_t n);
+    /* Describe the block at p, which begins outside strings; n >= 1 bytes of the piece
+     * follow p. Gives j->tokens. */
+    uint64_t (*block)(struct json *j, const char *p, size_t n);
+    /* The same behind a whole block whose end is within a string; *passed bytes of plain
+     * string are passed over first, and there may be nothing behind them. */
+    uint64_t (*inside)(struct json *j, const char *p, size_t n, size_t *passed);
     /* Go on in the string whose contents continue at p. */
     enum run_end (*string)(struct json *j, const char *p, size_t n, size_t *used);
-    /* Check the rest of the skipped container, in blocks. STEP_ON: it ended, or a token
-     * was cut (j->partial); STEP_MORE: in is used up; STEP_BAD. */
-    enum json_step (*skip)(struct json *j, struct bytes *in);
 };
+
+#define ALWAYS_INLINE __attribute__((always_inline)) inline
+#define NOINLINE __attribute__((noinline))
 
 extern const struct json_simd json_scalar;
 #if defined(__x86_64__)
@@ -123,6 +130,33 @@ static inline bool json_in_object(const struct json *j)
 static inline bool json_skipping(const struct json *j)
 {
     return j->skip && j->depth > j->skip_depth;
+}
+
+/* Bits 0..n-1. */
+static inline uint64_t below(unsigned n)
+{
+    return n < BLOCK ? (UINT64_C(1) << n) - 1 : ~UINT64_C(0);
+}
+
+/* Position of the lowest bit, BLOCK for none. */
+static inline unsigned lowest(uint64_t m)
+{
+    return m ? (unsigned)__builtin_ctzll(m) : BLOCK;
+}
+
+/* First digit of the \uXXXX whose u is p[0] that is no hex digit: its distance 1..4; 5 all
+ * are; 0 the n bytes at p end before that is known. */
+static inline unsigned hex_stop(const char *p, size_t n, uint16_t *code)
+{
+    unsigned value = 0;
+    for (unsigned i = 1; i <= 4; i++) {
+        if (i >= n) return 0;
+        int digit = json_hex(p[i]);
+        if (digit < 0) return i;
+        value = value << 4 | (unsigned)digit;
+    }
+    *code = (uint16_t)value;
+    return 5;
 }
 
 #endif

@@ -38,12 +38,19 @@ static inline uint64_t vec_eq(const struct vec *v, char c)
     return bits_of(&m);
 }
 
-/* Bytes that are c but for bit 5. */
-static inline uint64_t vec_eq20(const struct vec *v, char c)
+/* The bytes { } [ ] : and , (and perhaps some control bytes). */
+static inline uint64_t vec_marks(const struct vec *v)
 {
     struct vec m;
-    for (int i = 0; i < 4; i++) m.part[i] = _mm_or_si128(v->part[i], _mm_set1_epi8(0x20));
-    return vec_eq(&m, c);
+    for (int i = 0; i < 4; i++) {
+        __m128i up = _mm_or_si128(v->part[i], _mm_set1_epi8(0x20));
+        __m128i brackets = _mm_or_si128(_mm_cmpeq_epi8(up, _mm_set1_epi8('{')),
+                                        _mm_cmpeq_epi8(up, _mm_set1_epi8('}')));
+        __m128i others = _mm_or_si128(_mm_cmpeq_epi8(v->part[i], _mm_set1_epi8(':')),
+                                      _mm_cmpeq_epi8(v->part[i], _mm_set1_epi8(',')));
+        m.part[i] = _mm_or_si128(brackets, others);
+    }
+    return bits_of(&m);
 }
 
 /* Control bytes, and bytes above 7F. */
@@ -64,12 +71,11 @@ static inline uint64_t vec_blank(const struct vec *v)
     return vec_eq(v, ' ') | vec_eq(v, '\n') | vec_eq(v, '\r') | vec_eq(v, '\t');
 }
 
-/* Letters that may follow a backslash. */
-static inline uint64_t vec_escape_names(const struct vec *v)
+/* Letters that may follow a backslash but for u. */
+static inline uint64_t vec_escape_plain(const struct vec *v)
 {
     return vec_eq(v, '"') | vec_eq(v, '\\') | vec_eq(v, '/') | vec_eq(v, 'b') |
-           vec_eq(v, 'f') | vec_eq(v, 'n') | vec_eq(v, 'r') | vec_eq(v, 't') |
-           vec_eq(v, 'u');
+           vec_eq(v, 'f') | vec_eq(v, 'n') | vec_eq(v, 'r') | vec_eq(v, 't');
 }
 
 /* Neither quote nor backslash nor low nor high. */

@@ -286,6 +286,8 @@ static void test_faults_in_strings(void **state)
         {BYTES("[\"\xE4\xBD\"]"), JSON_BAD_UTF8, 4},
         {BYTES("[\"\xE4\xBD\\n\"]"), JSON_BAD_UTF8, 4},
         {BYTES("[\"\xC3\\n\xA9\"]"), JSON_BAD_UTF8, 3},
+        {BYTES("[{\"a\":\"b\",\"c\":\"\\x\"}]"), JSON_BAD_ESCAPE, 16},
+        {BYTES("[{\"\t\":\"b\"}]"), JSON_BAD_CONTROL, 3},
     };
     faults_hold(cases, COUNT(cases));
 }
@@ -479,33 +481,82 @@ static void test_text_limit(void **state)
     }
 }
 
-/* After a token the rest may lie elsewhere, with more behind it. */
-static void test_rest_may_move_and_grow(void **state)
+/* Give the scanner a little more of doc at each call, the rest somewhere else each time.
+ * Gives the tokens. */
+static unsigned drip(const char *doc, size_t len, size_t step)
 {
-    (void)state;
-    static const char doc[] = "{\"a\":1,\"b\":[true,\"cd\"],\"e\":\"f\"}";
-    char copy[sizeof doc];
+    char copy[1024];
     struct json j;
     struct json_token t;
     uint64_t done = 0;
     unsigned tokens = 0;
+    assert_true(len < sizeof copy);
     json_init(&j, 4);
-    for (size_t have = 1; have < sizeof doc; have++) {
-        size_t at = (size_t)done + have % 2;
+    for (size_t have = 1; have <= len; have += 1 + have % step) {
         if (have < done || have % 3 == 0) continue;
         memset(copy, '?', sizeof copy);
-        at = (size_t)done;
-        memcpy(copy, doc + at, have - at);
-        struct bytes in = {copy, have - at};
+        memcpy(copy + have % 5, doc + done, have - done);
+        struct bytes in = {copy + have % 5, have - (size_t)done};
         enum net_rc rc = json_next(&j, &in, &t);
         assert_int_not_equal(rc, NET_BAD);
         if (rc == NET_OK) tokens++;
         done = have - in.len;
     }
-    struct bytes in = {doc + done, sizeof doc - 1 - (size_t)done};
+    struct bytes in = {doc + done, len - (size_t)done};
     while (json_next(&j, &in, &t) == NET_OK) tokens++;
     assert_int_equal(json_finish(&j, &t), NET_DONE);
-    assert_int_equal(tokens, 11);
+    return tokens;
+}
+
+/* After a token the rest may lie elsewhere, with more behind it. */
+static void test_rest_may_move_and_grow(void **state)
+{
+    (void)state;
+    static const char small[] = "{\"a\":1,\"b\":[true,\"cd\"],\"e\":\"f\"}";
+    char large[600] = "[[1,2],\"";
+    size_t len = strlen(large);
+    while (len < 500) len += (size_t)snprintf(large + len, 40, "x\\n\xC3\xA9%0*d", 19, 7);
+    len += (size_t)snprintf(large + len, 40, "\",false,\"\\u00e9\",-12.5]");
+    for (size_t i = 0; i < COUNT(simds); i++) {
+        if (!json_simd_use(simds[i])) continue;
+        for (size_t step = 1; step < 90; step++) {
+            assert_int_equal(drip(small, sizeof small - 1, step), 11);
+            assert_int_equal(drip(large, len, step), 10);
+        }
+    }
+}
+
+/* What a string holds, wherever in its blocks, with blocks of plain text around it. */
+static void test_long_strings(void **state)
+{
+    (void)state;
+    static const struct { const char *text, *flags; } cases[] = {
+        {"", ""}, {"\\n", "e"}, {"\\\\\\\"\\\\\\\\", "e"}, {"\\u00e9\\b", "e"},
+        {"\xE4\xBD\xA0\xF0\x9F\x98\x80", ""}, {"\\ud83d\\ude00", "e"}, {"\\ud83d", "eu"},
+        {"\\ude00\xC3\xA9", "eu"}, {"\\u0000", "e0"}, {"\\\"\\", NULL}, {"\\u00g0", NULL},
+        {"\xE4\xBD\\n", NULL}, {"\xC3\\u00e9", NULL},
+    };
+    struct log *log = log_new();
+    struct wall wall = wall_open();
+    for (size_t i = 0; i < COUNT(cases) * COUNT(simds); i++) {
+        const char *text = cases[i / COUNT(simds)].text, *flags = cases[i / COUNT(simds)].flags;
+        if (!json_simd_use(simds[i % COUNT(simds)])) continue;
+        for (int pad = 0; pad < 2 * 64 + 70; pad++) {
+            char doc[640], want[96];
+            int n = snprintf(doc, sizeof doc, "[1,\"%0*d%s%0*d\",2]", pad + 1, 7, text, 150, 7);
+            int end = n - 3;
+            snprintf(want, sizeof want, "[0:0-1 #1:1-2 s1:3-%d%s #1:%d-%d ]0:%d-%d ", end,
+                     flags ? flags : "", end + 1, end + 2, end + 2, end + 3);
+            for (long cut = pad + 4; cut <= n; cut += cut < pad + 18 ? 1 : 9) {
+                scan_cut(log, wall, (struct bytes){doc, (size_t)n}, cut, 4, NULL);
+                assert_int_equal(log->accepted, flags != NULL);
+                if (flags) assert_string_equal(log->text, want);
+                else assert_true(log->at >= (uint64_t)pad + 5 && log->at < (uint64_t)pad + 13);
+            }
+        }
+    }
+    wall_close(wall);
+    free(log);
 }
 
 static void test_unescape(void **state)
@@ -636,6 +687,7 @@ int main(void)
         cmocka_unit_test(test_depth_limit),
         cmocka_unit_test(test_text_limit),
         cmocka_unit_test(test_rest_may_move_and_grow),
+        cmocka_unit_test(test_long_strings),
         cmocka_unit_test(test_unescape),
         cmocka_unit_test(test_integer),
         cmocka_unit_test(test_unknown_implementation),
