@@ -162,6 +162,21 @@ static bool is_folded(struct bytes key, struct bytes name)
     return key.len == 0 && name.len == 0;
 }
 
+/* Weir takes provider away before it forwards: a member of it that nobody reads would be
+ * accepted and ignored. */
+static bool refuse_later(struct openai_reader *r, uint8_t place, struct bytes key)
+{
+    enum { SHOWN = 40 };
+    (void)refuse_root(r, "", "");
+    int len = snprintf(r->pointer, sizeof r->pointer, "%s", parents[place]);
+    assert(len > 0 && (size_t)len < sizeof r->pointer);
+    int shown = key.ptr && key.len <= SHOWN ? (int)key.len : 0;
+    (void)snprintf(r->error, sizeof r->error,
+                   "the member '%.*s' of '%s' is not in this release", shown,
+                   shown ? key.ptr : "", parents[place]);
+    return false;
+}
+
 /* A key of an object that is read: finds its row, or skips the value. */
 static bool take_key(struct openai_reader *r, const struct json_token *t)
 {
@@ -185,7 +200,9 @@ static bool take_key(struct openai_reader *r, const struct json_token *t)
         r->field = f;
         break;
     }
-    if (!r->field) json_skip(&r->json);
+    if (r->field) return true;
+    if (place == PROVIDER || place == MAX_PRICE) return refuse_later(r, place, key);
+    json_skip(&r->json);
     return true;
 }
 

@@ -224,6 +224,17 @@ test('retry-after of a cooling provider is true', async () => {
   });
 });
 
+test("members of OpenRouter's provider that nobody reads are refused by name", async () => {
+  await before(async (call) => call.json(good), async (weir) => {
+    for (const [member, value] of [['require_parameters', true], ['quantizations', ['fp8']]]) {
+      const answer = await weir.chat(body({ provider: { [member]: value } }));
+      assert.equal(answer.status, 400, answer.text);
+      assert.match(answer.json.error.message, new RegExp(`${member}.*not in this release`));
+    }
+    assert.equal((await weir.chat(body({ provider: { only: ['a'] } }))).status, 200);
+  });
+});
+
 test('SIGTERM ends it though nobody reads its output', async () => {
   await before(async (call) => call.json(good), async (weir) => {
     weir.run.child?.stdout?.pause?.();

@@ -142,8 +142,8 @@ static void test_reads_what_it_names(void **state)
         "\"stream_options\":{\"include_usage\":true,\"x\":[1]},\"max_tokens\":7,"
         "\"max_completion_tokens\":9,\"n\":2,\"models\":[\"a\",\"b/c\"],\"provider\":{"
         "\"order\":[\"o1\"],\"only\":[\"p1\",\"p2\"],\"ignore\":[\"i\"],"
-        "\"allow_fallbacks\":false,\"sort\":\"throughput\",\"zdr\":true,\"unknown\":{\"a\":1},"
-        "\"max_price\":{\"prompt\":1.5,\"completion\":\"2\",\"request\":0}},"
+        "\"allow_fallbacks\":false,\"sort\":\"throughput\",\"zdr\":true,"
+        "\"max_price\":{\"prompt\":1.5,\"completion\":\"2\"}},"
         "\"usage\":{\"include\":true},\"tools\":[{\"a\":[]},{},3],"
         "\"messages\":[{\"role\":\"user\",\"content\":\"hey\"},{}]}");
     check_bytes(q->model, "openai/gpt-5\xC3\xA9");
@@ -367,6 +367,10 @@ static void test_refuses_wrong_types_and_values(void **state)
         {M "\"models\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\"]}", "/models/8",
          "'/models/8' is one too many (8 at most)"},
         {M "\"provider\":[]}", "/provider", "'/provider' must be an object, got an array"},
+        {M "\"provider\":{\"quantizations\":[]}}", "/provider",
+         "the member 'quantizations' of '/provider' is not in this release"},
+        {M "\"provider\":{\"max_price\":{\"request\":0}}}", "/provider/max_price",
+         "the member 'request' of '/provider/max_price' is not in this release"},
         {M "\"provider\":{\"order\":[null]}}", "/provider/order/0",
          "'/provider/order/0' must be a string, got null"},
         {M "\"provider\":{\"sort\":\"cheap\"}}", "/provider/sort",
