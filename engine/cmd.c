@@ -2,6 +2,7 @@
 #include "engine/cmd.h"
 #include "engine/conf.h"
 #include "engine/ring.h"
+#include "engine/show.h"
 #include "net/json.h"
 #include "net/jsonw.h"
 #include "net/tls.h"
@@ -45,28 +46,6 @@ int cmd_check(const char *config)
     return 0;
 }
 
-static void put_price(struct jsonw *w, const struct price *p)
-{
-    static const char *const names[] = {"input", "cached", "cache_write", "cache_write_1h",
-                                        "output"};
-    if (!p || !p->known) {
-        jsonw_null(w);
-        return;
-    }
-    jsonw_object(w);
-    for (unsigned i = 0; i < COUNT(names); i++) {
-        jsonw_key(w, names[i]);
-        jsonw_fixed_text(w, p->kind[i], 6);
-    }
-    jsonw_object_end(w);
-}
-
-static void put_known(struct jsonw *w, uint32_t value)
-{
-    if (value) jsonw_uint(w, value);
-    else jsonw_null(w);
-}
-
 static void print_json(const struct conf *conf, const struct catalog_model *m, uint64_t now,
                        bool first)
 {
@@ -77,9 +56,9 @@ static void print_json(const struct conf *conf, const struct catalog_model *m, u
     jsonw_key(&w, "id"), jsonw_text(&w, m->id);
     jsonw_key(&w, "provider"), jsonw_text(&w, conf->catalog.provider[m->provider].name);
     jsonw_key(&w, "upstream"), jsonw_text(&w, m->upstream);
-    jsonw_key(&w, "price"), put_price(&w, price_at(&m->price, now));
-    jsonw_key(&w, "context"), put_known(&w, m->context);
-    jsonw_key(&w, "max_output"), put_known(&w, m->max_output);
+    jsonw_key(&w, "price"), show_price(&w, price_at(&m->price, now));
+    jsonw_key(&w, "context"), show_known(&w, m->context);
+    jsonw_key(&w, "max_output"), show_known(&w, m->max_output);
     jsonw_key(&w, "configured"), jsonw_bool(&w, m->configured);
     jsonw_object_end(&w);
     (void)printf("%s%.*s", first ? "" : ",\n", (int)w.len, line);

@@ -8,6 +8,7 @@
 #include "engine/exchange.h"
 #include "engine/gateway.h"
 #include "engine/reply.h"
+#include "engine/show.h"
 #include "engine/tables.h"
 #include "net/http.h"
 #include "net/json.h"
@@ -16,27 +17,6 @@
 #include <stdio.h>
 
 enum { MODEL_JSON_MAX = 1024, TURN_NS_MAX = 1000000000 };
-
-static const char *const price_names[PRICE_KINDS] = {
-    [PRICE_INPUT] = "input", [PRICE_CACHED] = "cached", [PRICE_CACHE_WRITE] = "cache_write",
-    [PRICE_CACHE_WRITE_1H] = "cache_write_1h", [PRICE_OUTPUT] = "output",
-    [PRICE_AUDIO_INPUT] = "audio_input", [PRICE_AUDIO_OUTPUT] = "audio_output",
-    [PRICE_IMAGE_INPUT] = "image_input",
-};
-
-static void put_price(struct jsonw *w, const struct price *p)
-{
-    jsonw_object(w);
-    for (unsigned k = 0; k <= PRICE_OUTPUT; k++) {
-        jsonw_key(w, price_names[k]);
-        jsonw_fixed_text(w, p->kind[k], 6);  /* pico per token = micro per million */
-    }
-    if (p->request) {
-        jsonw_key(w, "request");
-        jsonw_fixed_text(w, p->request, 12);
-    }
-    jsonw_object_end(w);
-}
 
 static void put_abilities(struct jsonw *w, unsigned abilities)
 {
@@ -57,15 +37,9 @@ static void put_model(struct jsonw *w, const struct catalog *cat, uint32_t idx, 
     jsonw_key(w, "object"), jsonw_text(w, "model");
     jsonw_key(w, "created"), jsonw_int(w, 0);
     jsonw_key(w, "owned_by"), jsonw_text(w, cat->provider[m->provider].name);
-    jsonw_key(w, "price");
-    if (p && p->known) put_price(w, p);
-    else jsonw_null(w);
-    jsonw_key(w, "context");
-    if (m->context) jsonw_uint(w, m->context);
-    else jsonw_null(w);
-    jsonw_key(w, "max_output");
-    if (m->max_output) jsonw_uint(w, m->max_output);
-    else jsonw_null(w);
+    jsonw_key(w, "price"), show_price(w, p);
+    jsonw_key(w, "context"), show_known(w, m->context);
+    jsonw_key(w, "max_output"), show_known(w, m->max_output);
     jsonw_key(w, "supports"), put_abilities(w, m->abilities);
     jsonw_object_end(w);
 }

@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "engine/rand.h"
 #include "engine/reply.h"
+#include "engine/show.h"
 #include "engine/tables.h"
 
 #include <stdio.h>
@@ -95,12 +96,6 @@ static void put_providers(void *arg, struct jsonw *w)
     return_tables(e, t);
 }
 
-static void put_known(struct jsonw *w, uint32_t value)
-{
-    if (value) jsonw_uint(w, value);
-    else jsonw_null(w);
-}
-
 static void put_model(struct jsonw *w, const struct tables *t, uint32_t i, uint64_t now_ms)
 {
     const struct catalog_model *m = &t->catalog->model[i];
@@ -110,18 +105,9 @@ static void put_model(struct jsonw *w, const struct tables *t, uint32_t i, uint6
     jsonw_key(w, "provider"), jsonw_text(w, t->catalog->provider[m->provider].name);
     jsonw_key(w, "upstream"), jsonw_text(w, m->upstream);
     jsonw_key(w, "configured"), jsonw_bool(w, m->configured);
-    jsonw_key(w, "context"), put_known(w, m->context);
-    jsonw_key(w, "max_output"), put_known(w, m->max_output);
-    jsonw_key(w, "price");
-    if (p && p->known) {
-        jsonw_object(w);
-        jsonw_key(w, "input"), jsonw_fixed_text(w, p->kind[PRICE_INPUT], 6);
-        jsonw_key(w, "cached"), jsonw_fixed_text(w, p->kind[PRICE_CACHED], 6);
-        jsonw_key(w, "output"), jsonw_fixed_text(w, p->kind[PRICE_OUTPUT], 6);
-        jsonw_object_end(w);
-    } else {
-        jsonw_null(w);
-    }
+    jsonw_key(w, "context"), show_known(w, m->context);
+    jsonw_key(w, "max_output"), show_known(w, m->max_output);
+    jsonw_key(w, "price"), show_price(w, p);
     jsonw_key(w, "breaker");
     jsonw_text(w, breaker_name(breaker_look(&t->model_word[i * CATALOG_KEYS_MAX], now_ms)));
     jsonw_key(w, "state"), jsonw_text(w, "on");
