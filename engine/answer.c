@@ -107,6 +107,14 @@ bool answer_end(struct core *core, struct exchange *x)
     return x->http10 || chain_copy(&core->mem, &x->c->out, BYTES("0\r\n\r\n"));
 }
 
+void answer_complete(struct core *core, struct exchange *x, bool drain)
+{
+    book_price(core, x);
+    book_end(core, x, CLOSE_DONE, x->status);
+    if (!answer_end(core, x)) x->c->close_after = true;
+    exchange_finish(core, x, drain);
+}
+
 /* --- whole answers --- */
 
 /* Read the held answer; brief: without counting its text. False: it is not JSON. */
@@ -182,22 +190,20 @@ static void send_whole(struct core *core, struct exchange *x, uint64_t usage_at)
 
 static void whole_done(struct core *core, struct exchange *x)
 {
-    if (x->answer.bytes == 0 || x->head_sent) {  /* nothing, or no stream where one began */
-        attempt_failed(core, x, x->head_sent ? ATTEMPT_PROTOCOL : ATTEMPT_EMPTY, 0, 0);
+    assert(!x->head_sent);  /* on_head() takes no whole answer where a stream has begun */
+    if (x->answer.bytes == 0) {
+        attempt_failed(core, x, ATTEMPT_EMPTY, 0, 0);
         return;
     }
-    uint64_t usage_at = 0;
-    if (x->is_json) {
-        if (!read_answer(core, x)) {
-            attempt_failed(core, x, ATTEMPT_NOT_JSON, x->status, 0);
-            return;
-        }
-        usage_at = usage_end(core);
-        const struct openai_answer_reader *r = (const void *)core->text;
-        if (r->ans.error) {             /* 200 with an error body */
-            attempt_failed(core, x, ATTEMPT_ERROR_EVENT, 0, 0);
-            return;
-        }
+    if (!read_answer(core, x)) {
+        attempt_failed(core, x, ATTEMPT_NOT_JSON, x->status, 0);
+        return;
+    }
+    uint64_t usage_at = usage_end(core);
+    const struct openai_answer_reader *r = (const void *)core->text;
+    if (r->ans.error) {                 /* 200 with an error body */
+        attempt_failed(core, x, ATTEMPT_ERROR_EVENT, 0, 0);
+        return;
     }
     attempt_good(core, x);
     x->rec.ttft_us = (uint32_t)((core->now_ns - x->admitted_ns) / 1000);
@@ -251,14 +257,14 @@ static void refusal_done(struct core *core, struct exchange *x)
     exchange_finish(core, x, false);
 }
 
-/* --- large and binary answers: relayed as they arrive --- */
+/* --- large answers: relayed as they arrive --- */
 
 static bool relay_begin(struct core *core, struct exchange *x)
 {
     char *block;
     static_assert(sizeof(struct openai_answer_reader) <= MEM_BLOCK, "fits a block");
     if (!answer_head(core, x, x->status, UINT64_MAX, -1)) return false;
-    if (x->is_json && mem_block_take(&core->mem, &x->answer_block, &block)) {
+    if (mem_block_take(&core->mem, &x->answer_block, &block)) {
         x->answer_reader = (void *)block;
         openai_answer_begin(x->answer_reader);
     }
@@ -294,10 +300,7 @@ static void relay_done(struct core *core, struct exchange *x)
         x->usage = x->answer_reader->ans.usage;
         x->text_bytes = x->answer_reader->ans.text_bytes;
     }
-    book_price(core, x);
-    book_end(core, x, CLOSE_DONE, x->status);
-    if (!answer_end(core, x)) x->c->close_after = true;
-    exchange_finish(core, x, false);
+    answer_complete(core, x, false);
 }
 
 /* --- pieces --- */
@@ -313,8 +316,7 @@ static bool hold_piece(struct core *core, struct exchange *x, struct bytes piece
         attempt_failed(core, x, ATTEMPT_LARGE, x->status, 0);
         return false;
     }
-    bool large = !refusal && (x->answer.bytes > conf->limit_hold || !x->is_json);
-    if (!large || x->head_sent) return true;
+    if (refusal || x->answer.bytes <= conf->limit_hold) return true;
     if (relay_held(core, x)) return true;
     if (x->state != X_RELAY) {
         attempt_failed(core, x, ATTEMPT_NO_ROOM, x->status, 0);

@@ -17,6 +17,9 @@ MUST_USE bool answer_head(struct core *core, struct exchange *x, unsigned status
 MUST_USE bool answer_body(struct core *core, struct exchange *x, struct bytes b);
 /* The last framing of the client's body. */
 MUST_USE bool answer_end(struct core *core, struct exchange *x);
+/* All of the answer was handed on: price, record, last framing, in this order. drain: the
+ * provider's own framing is still awaited (exchange_finish). */
+void answer_complete(struct core *core, struct exchange *x, bool drain);
 /* A piece of the provider's body, framing removed. False when the attempt ended in it. */
 MUST_USE bool answer_piece(struct core *core, struct exchange *x, struct bytes piece,
                            uint32_t buf);

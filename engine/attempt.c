@@ -130,7 +130,6 @@ static void set_limits(struct core *core, struct exchange *x)
     uint64_t first = p->first_byte_ns, stall = p->stall_ns;
     if (!first) first = x->stream ? FIRST_BYTE_S * 1000000000ull : p->total_ns;
     if (!stall) stall = (thinks ? 300u : 60u) * 1000000000ull;
-    x->first_byte_ns = first;
     x->stall_ns = stall;
     x->attempt_ns = core->now_ns;
     x->wait_ns = core->now_ns + first;
@@ -148,10 +147,10 @@ static void reset_answer(struct core *core, struct exchange *x)
     x->answer_bytes = x->text_bytes = 0;
     x->interim = 0;
     x->status = 0;
-    x->is_json = x->is_sse = x->sent = x->good = x->finished = x->done_seen = false;
+    x->is_sse = x->sent = x->good = x->finished = x->done_seen = false;
 }
 
-static bool start(struct core *core, struct exchange *x)
+static void start(struct core *core, struct exchange *x)
 {
     const struct catalog_model *m = &x->tables->catalog->model[x->model];
     enum attempt_end end = ATTEMPT_NO_ROOM;
@@ -165,10 +164,9 @@ static bool start(struct core *core, struct exchange *x)
     if (x->u && compose_request(core, x)) {
         upstream_dirty(core, x->u);
         exchange_set_timer(core, x);
-        return true;
+    } else {
+        attempt_failed(core, x, x->u ? ATTEMPT_NO_ROOM : end, 0, 0);
     }
-    attempt_failed(core, x, x->u ? ATTEMPT_NO_ROOM : end, 0, 0);
-    return false;
 }
 
 void attempt_next(struct core *core, struct exchange *x)
@@ -186,7 +184,7 @@ void attempt_next(struct core *core, struct exchange *x)
             continue;
         }
         x->attempts++;
-        (void)start(core, x);
+        start(core, x);
         return;
     }
     none_left(core, x);
@@ -215,8 +213,7 @@ static void judge(struct core *core, struct exchange *x, enum attempt_end end, u
     } else if (status >= 400 && status < 500 && status != 408) {
         breaker_good(word);  /* it answered: the request was at fault */
         breaker_good(key_word(x, x->key));
-    } else if (end != ATTEMPT_NO_ROOM && end != ATTEMPT_CANCELLED && end != ATTEMPT_LARGE &&
-               end != ATTEMPT_NAME) {
+    } else if (end != ATTEMPT_NO_ROOM && end != ATTEMPT_LARGE && end != ATTEMPT_NAME) {
         (void)breaker_bad(word, now_ms);
         if (retry_ms) breaker_cool(word, now_ms, retry_ms);
         breaker_unprobe(key_word(x, x->key), now_ms);
@@ -241,7 +238,7 @@ void attempt_failed(struct core *core, struct exchange *x, enum attempt_end end,
     let_go(core, x);
     if (stale && time_left(core, x)) {
         x->fresh = true;
-        (void)start(core, x);
+        start(core, x);
         return;
     }
     if (end == ATTEMPT_TIMEOUT && !status && !time_left(core, x)) attempt_void(core, x);
@@ -250,7 +247,7 @@ void attempt_failed(struct core *core, struct exchange *x, enum attempt_end end,
     bool other_key = status == 401 || status == 403 || status == 429;
     if (other_key && time_left(core, x) && choose_key(core, x)) {
         x->fresh = false;
-        (void)start(core, x);
+        start(core, x);
         return;
     }
     note(x, end, status, detail);

@@ -214,7 +214,6 @@ static bool on_head(struct core *core, struct exchange *x, const struct http_hea
         attempt_failed(core, x, ATTEMPT_PROTOCOL, 0, 0);
         return false;
     }
-    x->is_json = !x->is_sse;  /* whatever it says of itself: these paths answer nothing else */
     x->state = x->is_sse ? X_WAIT : X_HOLD;
     x->wait_ns = core->now_ns + x->stall_ns;
     return true;
@@ -309,10 +308,7 @@ static bool feed_chunked(struct core *core, struct exchange *x, struct bytes *in
 static bool end_early(struct core *core, struct exchange *x)
 {
     if (!x->done_seen || x->state != X_RELAY) return true;
-    book_price(core, x);
-    book_end(core, x, CLOSE_DONE, x->status);
-    if (!answer_end(core, x)) x->c->close_after = true;
-    exchange_finish(core, x, true);
+    answer_complete(core, x, true);
     return x->state == X_DRAIN;
 }
 

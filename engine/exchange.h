@@ -52,7 +52,6 @@ struct exchange {
     struct openai_reader *reader;   /* in a block, while a large body is read */
     struct openai_request *req;     /* in a page, from the body's end to the commit */
     uint32_t reader_block, req_page;
-    uint64_t read_bytes;            /* of the body, given to reader */
     uint32_t plan[EXCHANGE_PLAN_MAX];   /* candidates: indexes into the catalogue */
     struct attempt_note note[EXCHANGE_PLAN_MAX];
     uint8_t plan_count, plan_next;  /* plan_next: the candidate after the current one */
@@ -70,7 +69,7 @@ struct exchange {
     uint64_t attempt_ns;            /* when it began */
     uint64_t spent_ns;              /* with the attempts before it */
     uint32_t quiet_s;               /* candidates cool down: the least time left; 0 none does */
-    uint64_t first_byte_ns, stall_ns;    /* limits of this attempt */
+    uint64_t stall_ns;              /* longest silence of this attempt's answer */
     uint64_t wait_ns;               /* deadline for what is awaited now */
     uint64_t ping_ns;               /* when the next comment line is due; 0 none */
     uint64_t until_ns;              /* of this attempt: the provider's total */
@@ -98,7 +97,7 @@ struct exchange {
     bool stream;                    /* the client asked for a stream */
     bool want_usage;                /* the client asked for its usage chunk */
     bool want_cost;                 /* OpenRouter's usage: {include: true} */
-    bool is_json, is_sse;           /* the answer's type */
+    bool is_sse;                    /* the answer is an event stream; else it must be JSON */
     bool sse_head;                  /* the client was told of an event stream */
     bool up_keep;                   /* the provider keeps the connection */
     bool head_sent;                 /* the client has our head (also by keep-awake comments) */

@@ -119,13 +119,22 @@ static bool refuse_path(struct core *core, struct conn *c, const struct http_hea
     return refuse(core, c, head, why, text);
 }
 
+/* Who asks? The key's view and its hash; NULL: refused. */
+static const struct key_view *known_key(struct core *core, struct conn *c,
+                                        const struct http_head *head, uint8_t *hash)
+{
+    const char *why = "the API key is not known";
+    const struct key_view *key = auth_hash(head, hash, &why) ? auth_find(core, hash) : NULL;
+    if (!key) (void)refuse(core, c, head, CLOSE_KEY_BAD, why);
+    return key;
+}
+
 /* --- GET --- */
 
 static bool get(struct core *core, struct conn *c, const struct http_head *head,
                 enum target target, struct bytes rest)
 {
     uint8_t hash[STORE_KEY_HASH];
-    const char *why = NULL;
     char id[65];
     gateway_request_id(core, head, id);
     if (target == TARGET_HEALTH || target == TARGET_READY) {
@@ -133,9 +142,8 @@ static bool get(struct core *core, struct conn *c, const struct http_head *head,
         conn_answered(core, c);
         return false;
     }
-    if (!auth_hash(head, hash, &why)) return refuse(core, c, head, CLOSE_KEY_BAD, why);
-    const struct key_view *key = auth_find(core, hash);
-    if (!key) return refuse(core, c, head, CLOSE_KEY_BAD, "the API key is not known");
+    const struct key_view *key = known_key(core, c, head, hash);
+    if (!key) return false;
     if (target == TARGET_KEY) gateway_key(core, c, key, id);
     else gateway_models(core, c, key, rest, id);
     conn_answered(core, c);
@@ -220,10 +228,8 @@ bool gateway_head(struct core *core, struct conn *c, const struct http_head *hea
     }
     if (is_get) return get(core, c, head, target, rest);
     uint8_t hash[STORE_KEY_HASH];
-    const char *why = NULL;
-    if (!auth_hash(head, hash, &why)) return refuse(core, c, head, CLOSE_KEY_BAD, why);
-    const struct key_view *key = auth_find(core, hash);
-    if (!key) return refuse(core, c, head, CLOSE_KEY_BAD, "the API key is not known");
+    const struct key_view *key = known_key(core, c, head, hash);
+    if (!key) return false;
     enum close_why lack = shortage(core);
     if (lack != CLOSE_NONE) return refuse(core, c, head, lack, NULL);
     return admit(core, c, head, target, key, hash);
@@ -239,21 +245,14 @@ static bool bad_body(struct core *core, struct exchange *x, const struct openai_
     return false;
 }
 
-/* Give the reader what it has not seen of the body. */
-static enum net_rc feed_reader(struct core *core, struct exchange *x, struct openai_reader *r,
-                               const struct chain *body, uint64_t from)
+/* Give the reader all of the body that is here. */
+static enum net_rc feed_reader(struct core *core, struct openai_reader *r,
+                               const struct chain *body)
 {
     uint32_t at = body->first, left = body->count;
     struct bytes piece;
-    uint64_t pos = 0;
-    (void)x;
     while (chain_next(&core->mem, &at, &left, &piece)) {
-        uint64_t end = pos + piece.len;
-        if (end > from) {
-            if (pos < from) bytes_cut(&piece, (size_t)(from - pos));
-            if (openai_request_feed(r, piece) == NET_BAD) return NET_BAD;
-        }
-        pos = end;
+        if (openai_request_feed(r, piece) == NET_BAD) return NET_BAD;
     }
     return NET_MORE;
 }
@@ -274,7 +273,7 @@ bool gateway_piece(struct core *core, struct conn *c, struct bytes piece)
     if (!mem_block_take(&core->mem, &x->reader_block, &block)) return true;
     x->reader = (void *)block;
     openai_request_begin(x->reader, (enum openai_api)x->api);
-    if (feed_reader(core, x, x->reader, &c->body, 0) == NET_BAD) {
+    if (feed_reader(core, x->reader, &c->body) == NET_BAD) {
         return bad_body(core, x, x->reader);
     }
     return true;
@@ -317,13 +316,12 @@ static bool is_routing(struct bytes name)
 static void no_plan(struct core *core, struct exchange *x, const struct plan *plan,
                     const struct allow_arg *arg)
 {
-    static const char *const levels[] = {"organization", "department", "team", "member", "key"};
     const struct catalog *cat = x->tables->catalog;
     char text[512];
     int n = (int)(plan->name.len < 128 ? plan->name.len : 128);
     if (plan->reason == PLAN_NOT_ALLOWED) {
         (void)snprintf(text, sizeof text, "the policy of this key's %s does not allow '%.*s'",
-                       levels[arg->level], n, plan->name.ptr);
+                       unit_kind_name(arg->level), n, plan->name.ptr);
         exchange_fail(core, x, CLOSE_MODEL_DENIED, text, "model");
     } else if (plan->reason == PLAN_FILTERED || plan->reason == PLAN_WRONG_DIALECT) {
         (void)snprintf(text, sizeof text,
@@ -418,7 +416,7 @@ static void read_request(struct core *core, struct exchange *x)
         static_assert(sizeof *r <= CORE_SCRATCH, "a reader fits the scratch");
         r = (void *)core->text;
         openai_request_begin(r, (enum openai_api)x->api);
-        rc = feed_reader(core, x, r, &x->body, 0);
+        rc = feed_reader(core, r, &x->body);
     }
     if (rc == NET_BAD || openai_request_end(r) != NET_DONE) {
         (void)bad_body(core, x, r);

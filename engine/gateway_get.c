@@ -113,14 +113,13 @@ void gateway_models(struct core *core, struct conn *c, const struct key_view *ke
 void gateway_key(struct core *core, struct conn *c, const struct key_view *key,
                  const char *request_id)
 {
-    static const char *const names[] = {"organization", "department", "team", "member", "key"};
     char text[MODEL_JSON_MAX], id[STORE_ID_TEXT_MAX];
     struct jsonw w;
     jsonw_init(&w, text, sizeof text);
     jsonw_object(&w);
     for (unsigned i = 0; i < UNIT_KINDS; i++) {
         store_id_text(key->path.unit[i], id);
-        jsonw_key(&w, names[i]);
+        jsonw_key(&w, unit_kind_name((enum unit_kind)i));
         if (id[0]) jsonw_text(&w, id);
         else jsonw_null(&w);
     }

@@ -17,7 +17,7 @@ static const char *const attempts[ATTEMPT_ENDS] = {
     [ATTEMPT_STATUS] = "status", [ATTEMPT_ERROR_EVENT] = "error event",
     [ATTEMPT_EMPTY] = "empty answer", [ATTEMPT_NOT_JSON] = "answer is not JSON",
     [ATTEMPT_LARGE] = "answer too large", [ATTEMPT_OPEN_BREAKER] = "cooling down",
-    [ATTEMPT_CANCELLED] = "cancelled", [ATTEMPT_ENCODED] = "encoded answer",
+    [ATTEMPT_ENCODED] = "encoded answer",
     [ATTEMPT_NO_ROOM] = "no room left",
 };
 

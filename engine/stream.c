@@ -273,10 +273,7 @@ void stream_end(struct core *core, struct exchange *x, bool clean)
         (void)no_room(core, x);
         return;
     }
-    book_price(core, x);
-    book_end(core, x, CLOSE_DONE, x->status);
-    if (!answer_end(core, x)) x->c->close_after = true;
-    exchange_finish(core, x, false);
+    answer_complete(core, x, false);
 }
 
 void stream_break(struct core *core, struct exchange *x, enum close_why why, const char *text)

@@ -50,6 +50,14 @@ static uint64_t unmix(uint64_t x)
     return x ^ (x >> 32);
 }
 
+const char *unit_kind_name(enum unit_kind kind)
+{
+    static const char *const names[UNIT_KINDS] = {"organization", "department", "team",
+                                                  "member", "key"};
+    assert(kind < UNIT_KINDS);
+    return names[kind];
+}
+
 enum unit_kind store_id_kind(store_id id)
 {
     uint64_t top = id >> KIND_SHIFT;

@@ -41,6 +41,8 @@ typedef uint64_t store_id;
 
 /* Kind of a valid id (not 0; from this file's functions or from the store). */
 enum unit_kind store_id_kind(store_id id);
+/* What a level is called: "organization" .. "key". Static text. */
+const char *unit_kind_name(enum unit_kind kind);
 /* True when id has the form of one; it need not exist. Any number may be asked. */
 bool store_id_is_valid(store_id id);
 /* The id of a kind's serial; serial: 1 .. 2^56 - 1. */

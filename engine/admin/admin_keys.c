@@ -13,8 +13,6 @@ enum { SECRET_ROOM = 64, HINT_LEN = 4 };
 /* Members of a key's JSON, without its braces. */
 static bool put_key(struct admin_call *call, const struct key *k)
 {
-    static const char *const levels[UNIT_KEY] = {"organization", "department", "team",
-                                                 "member"};
     struct jsonw *w = &call->w;
     struct unit_path path;
     enum store_rc rc = org_path(call->host->db, call->txn, k->id, &path);
@@ -33,7 +31,7 @@ static bool put_key(struct admin_call *call, const struct key *k)
     jsonw_key(w, "path");
     jsonw_object(w);
     for (unsigned level = 0; level < UNIT_KEY; level++) {
-        admin_put_id(w, levels[level], path.unit[level]);
+        admin_put_id(w, unit_kind_name((enum unit_kind)level), path.unit[level]);
     }
     jsonw_object_end(w);
     return true;

@@ -4,8 +4,6 @@
 #include "engine/admin/admin.h"
 #include "engine/admin/admin_part.h"
 
-static const char *const level_names[UNIT_KINDS] = {"organization", "department", "team",
-                                                    "member", "key"};
 
 static void put_uint(struct jsonw *w, const char *name, uint64_t value)
 {
@@ -109,7 +107,9 @@ void admin_put_request(struct jsonw *w, const struct record *r, const struct adm
     put_padded(w, "request_id", r->request_id, sizeof(r->request_id));
     jsonw_key(w, "time");
     admin_put_time(w, r->admitted_unix_ns);
-    for (int k = 0; k < UNIT_KINDS; k++) admin_put_id(w, level_names[k], r->path[k]);
+    for (int k = 0; k < UNIT_KINDS; k++) {
+        admin_put_id(w, unit_kind_name((enum unit_kind)k), r->path[k]);
+    }
     put_model(w, r);
     jsonw_key(w, "mode");
     jsonw_text(w, host->mode_name(r->mode));

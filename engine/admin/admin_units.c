@@ -7,8 +7,6 @@
 
 #include <stdio.h>
 
-static const char *const kind_names[UNIT_KEY] = {"organization", "department", "team",
-                                                 "member"};
 
 static void put_unit(struct jsonw *w, const struct unit *u)
 {
@@ -16,7 +14,7 @@ static void put_unit(struct jsonw *w, const struct unit *u)
     jsonw_object(w);
     admin_put_id(w, "id", u->id);
     jsonw_key(w, "kind");
-    jsonw_text(w, kind_names[store_id_kind(u->id)]);
+    jsonw_text(w, unit_kind_name(store_id_kind(u->id)));
     admin_put_id(w, "parent", u->parent);
     jsonw_key(w, "name");
     jsonw_text(w, u->name);
@@ -47,11 +45,11 @@ static void parent_check(struct admin_call *call, enum unit_kind kind, store_id 
         admin_fault(call, 400, "invalid_request", "/parent", "an organization has no parent");
     } else if (kind != UNIT_ORGANIZATION && !parent) {
         admin_fault(call, 400, "invalid_request", "/parent", "a %s needs a parent",
-                    kind_names[kind]);
+                    unit_kind_name(kind));
     } else if (parent && store_id_kind(parent) >= kind) {
         admin_fault(call, 400, "invalid_request", "/parent",
                     "a %s cannot stand below a %s: a level may be skipped, never reversed",
-                    kind_names[kind], kind_names[store_id_kind(parent)]);
+                    unit_kind_name(kind), unit_kind_name(store_id_kind(parent)));
     }
 }
 
@@ -143,7 +141,7 @@ void admin_unit_delete(struct admin_call *call)
     enum store_rc rc = org_delete(call->host->db, call->txn, u.id, recursive);
     if (rc == STORE_CONFLICT) {
         admin_fault(call, 409, "conflict", NULL, "units or keys are below this %s: delete them "
-                    "first, or ask with ?recursive=1", kind_names[store_id_kind(u.id)]);
+                    "first, or ask with ?recursive=1", unit_kind_name(store_id_kind(u.id)));
     }
     if (!admin_check(call, rc, "unit", NULL)) return;
     jsonw_object(&call->w);
