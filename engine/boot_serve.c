@@ -51,6 +51,13 @@ static int fail(const char *what, const char *why)
 
 static const char *environment(const char *name) { return getenv(name); }
 
+/* The command line says where; what else the file says of the listener stays. */
+static void set_address(struct conf_listen *l, const char *address)
+{
+    (void)snprintf(l->address, sizeof l->address, "%s", address);
+    l->kind = (uint8_t)conf_listen_kind(l->address);
+}
+
 static bool load(struct server *s, struct conf **conf)
 {
     bool ok = conf_load(s->options.config, environment, conf, &s->report);
@@ -58,13 +65,10 @@ static bool load(struct server *s, struct conf **conf)
     if (!ok) return false;
     const struct boot_options *o = &s->options;
     if (o->data) (void)snprintf((*conf)->data, sizeof (*conf)->data, "%s", o->data);
-    if (o->admin) {
-        (void)snprintf((*conf)->admin.address, sizeof (*conf)->admin.address, "%s", o->admin);
-    }
+    if (o->admin) set_address(&(*conf)->admin, o->admin);
     if (o->listen) {
         (*conf)->listen_count = 1;
-        (void)snprintf((*conf)->listen[0].address, sizeof (*conf)->listen[0].address, "%s",
-                       o->listen);
+        set_address(&(*conf)->listen[0], o->listen);
     }
     if (o->cores) (*conf)->cores = o->cores;
     return true;

@@ -10,8 +10,16 @@ enum { CONF_ERRORS_MAX = 20, CONF_LISTEN_MAX = 8 };
 
 enum conf_mode { MODE_BALANCED, MODE_COST, MODE_LATENCY, MODE_AVAILABILITY };
 
-struct conf_listen {
+enum listen_kind { LISTEN_TCP, LISTEN_UNIX };
+
+struct conf_tls {                /* of one listener; cert NULL: it is plain */
+    const char *cert, *key;      /* paths of PEM files, as written; both or none */
+};
+
+struct conf_listen {             /* one listener: an entry of listen, or admin.listen */
     char address[256];           /* as written: "127.0.0.1:8080", "unix:/path" */
+    struct conf_tls tls;
+    uint8_t kind;                /* enum listen_kind: what address says */
 };
 
 struct conf {
@@ -58,6 +66,8 @@ MUST_USE bool conf_parse(const char *text, size_t len, const char *file,
                          struct conf_report *report);
 /* Free a configuration and its catalogue, secrets wiped. takes conf (NULL is fine). */
 void conf_free(struct conf *conf);
+/* What an address that conf_load accepts stands for. */
+enum listen_kind conf_listen_kind(const char *address);
 /* Print all settings with type, default and one line of help (for weir.yaml.5). */
 void conf_manual(void (*put)(void *arg, const char *line), void *arg);
 

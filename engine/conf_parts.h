@@ -143,8 +143,8 @@ enum conf_type {
     CONF_TEXT,          /* const char * */
     CONF_CHARS,         /* char[] */
     CONF_ADDRESS,       /* char[]: ADDR:PORT */
-    CONF_LISTENS,       /* list of addresses */
-    CONF_TLS,           /* map {cert, key} */
+    CONF_LISTEN,        /* char[]: ADDR:PORT, or a map in its place */
+    CONF_LISTENS,       /* list of those */
     CONF_TOKEN,         /* char[]: a secret */
     CONF_COUNT,         /* whole number */
     CONF_COUNT_AUTO,    /* whole number or auto = 0 */
@@ -195,6 +195,8 @@ void conf_defaults(struct conf_reader *r, const char *prefix, void *base);
 /* Apply a map whose entries are settings under prefix to base (struct conf,
  * conf_listen, catalog_provider or catalog_model, as prefix says). */
 void conf_walk(struct conf_reader *r, struct conf_node *map, const char *prefix, void *base);
+/* Apply one value to the setting of this path, which is a single value of base. */
+void conf_apply(struct conf_reader *r, const char *path, struct conf_node *n, void *base);
 /* Read a scalar of one of the simple types, checked for type and range. False when
  * reported. */
 MUST_USE bool conf_value(struct conf_reader *r, const struct conf_setting *s,
@@ -221,6 +223,11 @@ bool conf_is_visible(struct bytes text);
 
 /* ---- settings with a reader of their own; all report and carry on ---- */
 
+/* listen: the whole list. */
+void conf_read_listens(struct conf_reader *r, const struct conf_setting *s,
+                       struct conf_node *n);
+/* admin.listen; n is a scalar or a map. */
+void conf_read_admin(struct conf_reader *r, struct conf_node *n);
 /* keys of one provider; base is a struct catalog_provider. */
 void conf_read_keys(struct conf_reader *r, const struct conf_setting *s, struct conf_node *n,
                     void *base);

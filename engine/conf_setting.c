@@ -74,6 +74,12 @@ static bool is_stored_as_text(const struct conf_setting *s)
            s->type == CONF_MODEL_ID || s->type == CONF_WORD_TEXT;
 }
 
+static bool is_kept_in_place(const struct conf_setting *s)
+{
+    return s->type == CONF_CHARS || s->type == CONF_ADDRESS || s->type == CONF_LISTEN ||
+           s->type == CONF_TOKEN;
+}
+
 static void store(struct conf_reader *r, const struct conf_setting *s,
                   const struct conf_value *v, void *base)
 {
@@ -83,7 +89,7 @@ static void store(struct conf_reader *r, const struct conf_setting *s,
         const char *copy = conf_heap_text(r->heap, v->text);
         assert(s->size == sizeof copy);
         memcpy(at, &copy, sizeof copy);
-    } else if (s->type == CONF_CHARS || s->type == CONF_ADDRESS || s->type == CONF_TOKEN) {
+    } else if (is_kept_in_place(s)) {
         assert(v->text.len < s->size);
         if (v->text.len) memcpy(at, v->text.ptr, v->text.len);
         at[v->text.len] = '\0';
@@ -101,7 +107,7 @@ static struct conf_node preset_node(const struct conf_setting *s)
 static bool is_simple(const struct conf_setting *s)
 {
     switch (s->type) {
-    case CONF_LISTENS: case CONF_TLS: case CONF_TEXTS: case CONF_WORDS: case CONF_KEYS:
+    case CONF_LISTENS: case CONF_TEXTS: case CONF_WORDS: case CONF_KEYS:
     case CONF_HEADERS: case CONF_PRICE: case CONF_QUALITY: case CONF_PROVIDERS:
     case CONF_MODELS: case CONF_ALIASES: case CONF_NOTHING:
         return false;
@@ -150,6 +156,7 @@ static const char *text_fault(const struct conf_setting *s, struct bytes text)
     const char *why = NULL;
     switch (s->type) {
     case CONF_ADDRESS:
+    case CONF_LISTEN:
         return url_listen(text, &url, &why) == NET_OK ? NULL : why;
     case CONF_URL:
         return url_parse(text, &url, &why) == NET_OK ? NULL : why;
@@ -178,7 +185,8 @@ static void apply_simple(struct conf_reader *r, const struct conf_setting *s,
 {
     struct conf_value v;
     if (!conf_value(r, s, n, &v)) return;
-    if (s->type == CONF_ADDRESS && bytes_starts(v.text, BYTES("unix:"))) {
+    bool address = s->type == CONF_ADDRESS || s->type == CONF_LISTEN;
+    if (address && bytes_starts(v.text, BYTES("unix:"))) {
         refuse_later(r, s, n);
         return;
     }
@@ -213,48 +221,11 @@ static const struct conf_setting *setting_find(const char *path)
     return NULL;
 }
 
-static void read_listen(struct conf_reader *r, struct conf_node *n, struct conf_listen *out)
+void conf_apply(struct conf_reader *r, const char *path, struct conf_node *n, void *base)
 {
-    const struct conf_setting *s = setting_find("listen[].address");
-    assert(s);
-    if (n->kind == CONF_MAP) {
-        conf_walk(r, n, "listen[].", out);
-        if (!conf_child(n, "address") && !n->bad) {
-            conf_error(r, n->at, "an entry of listen needs an address");
-            n->bad = true;
-        }
-    } else {
-        apply_simple(r, s, n, out);
-    }
-}
-
-static void read_listens(struct conf_reader *r, const struct conf_setting *s,
-                         struct conf_node *n)
-{
-    struct conf *c = r->conf;
-    if (!conf_is_list(r, s, n, CONF_LISTEN_MAX) || n->kind != CONF_LIST) return;
-    if (n->count == 0) {
-        conf_value_wrong(r, s, n);
-        return;
-    }
-    c->listen_count = 0;
-    for (struct conf_node *item = n->first; item; item = item->next) {
-        struct conf_listen *out = &c->listen[c->listen_count];
-        *out = (struct conf_listen){0};
-        read_listen(r, item, out);
-        struct bytes text = bytes_of(out->address);
-        if (!text.len) continue;
-        bool any_port = text.len > 2 && memcmp(text.ptr + text.len - 2, ":0", 2) == 0;
-        for (uint8_t i = 0; i < c->listen_count && !any_port; i++) {
-            if (!bytes_eq(text, bytes_of(c->listen[i].address))) continue;
-            char shown[CONF_QUOTE_MAX];
-            conf_error(r, item->at, "listen has this address twice: %s",
-                       conf_quote(item, shown));
-            break;
-        }
-        c->listen_count++;
-    }
-    if (c->listen_count == 0) c->listen_count = 1;   /* all reported; keep the struct whole */
+    const struct conf_setting *s = setting_find(path);
+    assert(s && is_simple(s));
+    apply_simple(r, s, n, base);
 }
 
 static void read_texts(struct conf_reader *r, const struct conf_setting *s,
@@ -304,7 +275,8 @@ static void apply(struct conf_reader *r, const struct conf_setting *s, struct co
 {
     struct catalog_model *model = base;   /* where the path says so */
     switch (s->type) {
-    case CONF_LISTENS: read_listens(r, s, n); break;
+    case CONF_LISTENS: conf_read_listens(r, s, n); break;
+    case CONF_LISTEN: conf_read_admin(r, n); break;
     case CONF_TEXTS: read_texts(r, s, n); break;
     case CONF_WORDS: read_words(r, s, n, base); break;
     case CONF_QUALITY: read_quality(r, s, n); break;
@@ -314,11 +286,8 @@ static void apply(struct conf_reader *r, const struct conf_setting *s, struct co
     case CONF_PROVIDERS: r->providers = n; break;
     case CONF_MODELS: r->models = n; break;
     case CONF_ALIASES: r->aliases = n; break;
-    case CONF_TLS:
     case CONF_NOTHING:
-        if (conf_is_null(n) || (s->type == CONF_NOTHING && n->kind == CONF_MAP && !n->count)) {
-            break;
-        }
+        if (conf_is_null(n) || (n->kind == CONF_MAP && !n->count)) break;
         if (n->kind == CONF_MAP) refuse_later(r, s, n);
         else conf_value_wrong(r, s, n);
         break;

@@ -200,7 +200,7 @@ const char *conf_takes(const struct conf_setting *s, char *out, size_t room)
     static const char *const plain[] = {
         [CONF_ADDRESS] = "ADDR:PORT, like 127.0.0.1:8080 or [::1]:8080",
         [CONF_LISTENS] = "a list of ADDR:PORT, like [\"127.0.0.1:8080\"]",
-        [CONF_TLS] = "a map of cert and key",
+        [CONF_LISTEN] = "ADDR:PORT, like 127.0.0.1:8080 or [::1]:8080",
         [CONF_TOKEN] = "one word of 1 to 255 visible ASCII characters",
         [CONF_BOOL] = "true or false, without quotes",
         [CONF_TEXTS] = "a list of texts",
@@ -278,6 +278,7 @@ static bool parse_number(const struct conf_setting *s, const struct conf_node *n
 static bool is_text(const struct conf_setting *s)
 {
     return s->type == CONF_TEXT || s->type == CONF_CHARS || s->type == CONF_ADDRESS ||
+           s->type == CONF_LISTEN ||
            s->type == CONF_TOKEN || s->type == CONF_URL || s->type == CONF_NAME ||
            s->type == CONF_MODEL_ID || s->type == CONF_TEXTS;
 }

@@ -51,7 +51,12 @@ static const struct refusal refused_settings[] = {
     {"listen: [\"unix:/run/weir\"]",
      "1:10 address is 'unix:/run/weir', which is not in this release"},
     {"listen: [{address: \"127.0.0.1:1\", tls: {cert: a, key: b}}]",
-     "1:40 tls is a map, which is not in this release"},
+     "1:47 tls.cert is 'a', which is not in this release | 1:55 tls.key is text, which is not "
+     "in this release"},
+    {"listen: [{address: \"127.0.0.1:1\", tls: {crt: a}}]",
+     "1:41 unknown setting 'crt' in listen[].tls (did you mean 'cert'?)"},
+    {"listen: [{address: \"127.0.0.1:1\", tls: yes}]",
+     "1:40 tls is 'yes'; it takes a map"},
     {"listen: [{adress: \"127.0.0.1:1\"}]",
      "1:10 an entry of listen needs an address | 1:11 unknown setting 'adress' in listen "
      "(did you mean 'address'?)"},
@@ -71,9 +76,14 @@ static const struct refusal refused_settings[] = {
      "1:17 admin.listen is 'unix:/x', which is not in this release; it takes only "
      "127.0.0.1:8081"},
     {"admin: {tls: {cert: a}}",
-     "1:14 admin.tls is a map, which is not in this release"},
+     "1:21 admin.tls.cert is 'a', which is not in this release"},
     {"admin: {tls: 5}",
-     "1:14 admin.tls is '5'; it takes a map of cert and key"},
+     "1:14 admin.tls is '5'; it takes a map"},
+    {"admin: {listen: {}}",
+     "1:17 admin.listen needs an address"},
+    {"admin: {listen: {address: \"127.0.0.1\"}}",
+     "1:27 address is '127.0.0.1': no port: write ADDRESS:PORT; it takes ADDR:PORT, like "
+     "127.0.0.1:8080 or [::1]:8080"},
     {"admin: {token: \"a b\"}",
      "1:16 admin.token is text: not one word of visible ASCII characters; it takes one "
      "word of 1 to 255 visible ASCII characters"},

@@ -176,6 +176,7 @@ static const struct { const char *yaml, *changed; } values[] = {
     {"listen: [\"127.0.0.1:0\", \"127.0.0.1:0\"]", "listen_count=2 listen=127.0.0.1:0 "
      "listen2=127.0.0.1:0"},
     {"admin: {listen: \"localhost:1\"}", "admin=localhost:1"},
+    {"admin: {listen: {address: \"[::]:1\"}}", "admin=[::]:1"},
     {"admin: {token: 12345}", "token=12345"},
     {"admin: {token: \"${HIDDEN}\"}", "token=hunter2"},
     {"admin: {listen: \"127.0.0.1:5\", tls: }", "admin=127.0.0.1:5"},
@@ -764,6 +765,15 @@ static const char *bad_token_env(const char *name)
     return strcmp(name, "WEIR_ADMIN_TOKEN") == 0 ? "hunter2 x" : NULL;
 }
 
+static void test_what_an_address_stands_for(void **state)
+{
+    (void)state;
+    assert_int_equal(conf_listen_kind("127.0.0.1:80"), LISTEN_TCP);
+    assert_int_equal(conf_listen_kind("[::1]:80"), LISTEN_TCP);
+    assert_int_equal(conf_listen_kind("unix:/run/weir.sock"), LISTEN_UNIX);
+    assert_int_equal(conf_listen_kind(""), LISTEN_TCP);
+}
+
 static void test_token_of_the_environment(void **state)
 {
     (void)state;
@@ -823,6 +833,7 @@ int main(void)
         cmocka_unit_test(test_a_file_of_4_mib_is_the_largest),
         cmocka_unit_test(test_file_references),
         cmocka_unit_test(test_load),
+        cmocka_unit_test(test_what_an_address_stands_for),
         cmocka_unit_test(test_token_of_the_environment),
         cmocka_unit_test(test_manual_has_every_setting),
     };
