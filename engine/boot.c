@@ -260,7 +260,7 @@ bool boot_first_start(struct engine *engine, char *secret)
 
 /* --- publishing --- */
 
-static bool adopted_everywhere(const struct engine *e, const struct tables *t)
+bool boot_adopted(const struct engine *e, const struct tables *t)
 {
     for (uint32_t i = 0; i <= e->core_count; i++) {
         const struct core *c = i < e->core_count ? e->core[i] : e->admin;
@@ -269,7 +269,7 @@ static bool adopted_everywhere(const struct engine *e, const struct tables *t)
     return true;
 }
 
-void boot_publish(struct engine *engine, struct tables *t)
+void boot_offer(struct engine *engine, struct tables *t)
 {
     struct tables *before = atomic_load_explicit(&engine->tables, memory_order_acquire);
     t->older = before;
@@ -279,8 +279,13 @@ void boot_publish(struct engine *engine, struct tables *t)
     atomic_store_explicit(&engine->tables, t, memory_order_release);
     for (uint32_t i = 0; i < engine->core_count; i++) core_wake(engine->core[i]);
     core_wake(engine->admin);
+}
+
+void boot_publish(struct engine *engine, struct tables *t)
+{
     struct timespec pause = {.tv_nsec = 500000};
-    while (!adopted_everywhere(engine, t) &&
+    boot_offer(engine, t);
+    while (!boot_adopted(engine, t) &&
            !atomic_load_explicit(&engine->draining, memory_order_acquire)) {
         (void)nanosleep(&pause, NULL);
     }
@@ -289,7 +294,7 @@ void boot_publish(struct engine *engine, struct tables *t)
 void boot_collect(struct engine *engine)
 {
     struct tables *newest = atomic_load_explicit(&engine->tables, memory_order_acquire);
-    if (!adopted_everywhere(engine, newest)) return;
+    if (!boot_adopted(engine, newest)) return;
     uint64_t now = clock_now_ns();
     struct tables **at = &newest->older;
     while (*at) {

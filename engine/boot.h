@@ -33,7 +33,11 @@ MUST_USE bool boot_first_start(struct engine *engine, char *secret);
 /* Read or make the admin token (DATA/admin.token, mode 0600). False with a sentence in why. */
 MUST_USE bool boot_token(struct engine *engine, const struct conf *conf, char *why,
                          size_t room);
-/* Publish a version and wait until every core has adopted it. Any thread but a core. */
+/* Publish a version and wake every core. takes t. */
+void boot_offer(struct engine *engine, struct tables *t);
+/* Has every core adopted it? */
+bool boot_adopted(const struct engine *engine, const struct tables *t);
+/* boot_offer, and wait until every core has adopted it. Any thread but a core. */
 void boot_publish(struct engine *engine, struct tables *t);
 /* Free versions that nobody can hold any more. Main thread. */
 void boot_collect(struct engine *engine);

@@ -7,15 +7,12 @@
 #include "engine/heap.h"
 #include "engine/rand.h"
 #include "engine/serve.h"
+#include "engine/sock.h"
 #include "engine/upstream.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 enum {
     DONES_MAX = 256,           /* completions handled a turn */
@@ -31,7 +28,7 @@ bool core_init(struct core *core, struct engine *engine, uint32_t idx, enum core
 {
     *core = (struct core){.engine = engine, .idx = idx, .role = (uint8_t)role,
                           .limits = *limits, .accepting = true};
-    core->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    core->wake_fd = sock_wake_open();
     size_t bytes = 3 * CORE_SCRATCH;
     char *scratch = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
                          0);
@@ -48,9 +45,7 @@ bool core_init(struct core *core, struct engine *engine, uint32_t idx, enum core
 
 void core_wake(struct core *core)
 {
-    uint64_t one = 1;
-    ssize_t n = write(core->wake_fd, &one, sizeof one);
-    (void)n;  /* a full counter wakes as well */
+    sock_wake(core->wake_fd);
 }
 
 /* The gateway core with the least load, when this one is above 1.25 times the mean. */
@@ -77,8 +72,7 @@ static void on_accept(struct core *core, const struct ring_done *d)
 {
     uint32_t listener = ring_user_slot(d->user);
     if (d->n >= 0) {
-        int one = 1;
-        (void)setsockopt(d->n, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        sock_accepted(d->n);
         struct core *to = lighter(core);
         if (to && to->ring) {
             core_count(core, STAT_HANDOFFS);
@@ -137,9 +131,7 @@ static void on_upstream(struct core *core, const struct ring_done *d, enum ring_
 
 static void on_wake(struct core *core, const struct ring_done *d)
 {
-    uint64_t count;
-    ssize_t n = read(core->wake_fd, &count, sizeof count);
-    (void)n;
+    sock_wake_clear(core->wake_fd);
     serve_wake(core);
     if (d->last) ring_wake(core->ring, core->wake_fd, d->user);
 }
@@ -273,14 +265,14 @@ int core_turn(struct core *core, uint64_t wait_ns)
     return 0;
 }
 
-static bool finished(const struct core *core)
+bool core_finished(const struct core *core)
 {
     if (core->kill_ns) return core->now_ns >= core->kill_ns || core->role == ROLE_ADMIN;
     if (!core->stopping) return false;
     return core->exchanges.used == 0 && core->conns.used == 0 && core->upstreams.used == 0;
 }
 
-static int boot(struct core *core)
+int core_boot(struct core *core)
 {
     struct ring_config config = {.entries = 4096, .buf_count = core->limits.rx_count,
                                  .buf_bytes = core->limits.rx_bytes};
@@ -307,10 +299,10 @@ static int boot(struct core *core)
 int core_run(struct core *core, void (*on_ready)(struct core *core, int rc, void *arg),
              void *arg)
 {
-    int rc = boot(core);
+    int rc = core_boot(core);
     on_ready(core, rc, arg);
     if (rc == 0 && core->role == ROLE_GATEWAY) heap_seal();
-    while (rc == 0 && !finished(core)) rc = core_turn(core, WAIT_NS_MAX);
+    while (rc == 0 && !core_finished(core)) rc = core_turn(core, WAIT_NS_MAX);
     if (rc == 0) rc = core_turn(core, 0);  /* submits the closes of the last turn */
     if (core->role == ROLE_GATEWAY) heap_unseal();
     return rc;

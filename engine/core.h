@@ -77,6 +77,11 @@ struct core {
  * False: out of memory. */
 MUST_USE bool core_init(struct core *core, struct engine *engine, uint32_t idx,
                         enum core_role role, const struct core_limits *limits);
+/* On the core's thread, before its first turn: opens the ring, reads the clock, adopts the
+ * newest tables, begins to accept. 0 or -errno. */
+MUST_USE int core_boot(struct core *core);
+/* Told to end, and nothing is left to do: no further turn is needed. */
+bool core_finished(const struct core *core);
 /* The thread: opens the ring, runs turns until stopped. on_ready is called once, on the thread,
  * with 0 or -errno of the ring, before the first turn. Gives 0 or -errno. */
 MUST_USE int core_run(struct core *core, void (*on_ready)(struct core *core, int rc, void *arg),

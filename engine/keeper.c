@@ -77,6 +77,19 @@ static void expire(struct keeper *k)
     k->expired_ns = more ? 0 : clock_now_ns();
 }
 
+bool keeper_step(struct keeper *k)
+{
+    bool ok = true;
+    front_run(k->engine, &k->engine->front->change);
+    uint64_t now = clock_now_ns();
+    if (now - k->folded_ns >= GROUP_MS * 1000000ull) {
+        ok = fold_all(k);
+        k->folded_ns = now;
+    }
+    if (now - k->expired_ns >= EXPIRE_S * 1000000000ull) expire(k);
+    return ok;
+}
+
 static void *store_main(void *arg)
 {
     struct keeper *k = arg;
@@ -84,13 +97,7 @@ static void *store_main(void *arg)
     heap_join();
     while (!atomic_load_explicit(&k->stop_store, memory_order_acquire)) {
         front_wait(&f->change, GROUP_MS);
-        front_run(k->engine, &f->change);
-        uint64_t now = clock_now_ns();
-        if (now - k->folded_ns >= GROUP_MS * 1000000ull) {
-            (void)fold_all(k);
-            k->folded_ns = now;
-        }
-        if (now - k->expired_ns >= EXPIRE_S * 1000000000ull) expire(k);
+        (void)keeper_step(k);
     }
     front_run(k->engine, &f->change);
     k->clean = fold_all(k);
@@ -132,12 +139,20 @@ static void *resolver_main(void *arg)
     return NULL;
 }
 
-struct keeper *keeper_start(struct engine *engine)
+struct keeper *keeper_make(struct engine *engine)
 {
+    assert(engine->db);
     struct keeper *k = calloc(1, sizeof *k);
     if (!k) return NULL;
     k->engine = engine;
     k->expired_ns = clock_now_ns();
+    return k;
+}
+
+struct keeper *keeper_start(struct engine *engine)
+{
+    struct keeper *k = keeper_make(engine);
+    if (!k) return NULL;
     bool ok = pthread_create(&k->store, NULL, store_main, k) == 0 &&
               pthread_create(&k->worker, NULL, worker_main, k) == 0;
     for (uint32_t i = 0; ok && i < RESOLVERS; i++) {

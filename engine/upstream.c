@@ -6,12 +6,10 @@
 #include "engine/core.h"
 #include "engine/engine.h"
 #include "engine/exchange.h"
+#include "engine/sock.h"
 #include "net/tls.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <unistd.h>
 
 enum {
     RACE_NS = 250000000,             /* RFC 8305: Connection Attempt Delay */
@@ -45,16 +43,6 @@ static void arm_recv(struct core *core, struct upstream *u)
     u->inflight++;
 }
 
-static int open_socket(int family)
-{
-    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-    if (fd < 0) return -1;
-    int one = 1;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
-    return fd;
-}
-
 /* Start connecting to the next address. False: none left, or no socket for any. */
 static bool dial_next(struct core *core, struct upstream *u, bool second)
 {
@@ -62,7 +50,7 @@ static bool dial_next(struct core *core, struct upstream *u, bool second)
     if (!host_look(core->engine->hosts.at[u->host_idx], &all)) return false;
     while (u->address < all.count) {
         uint32_t i = u->address++;
-        int fd = open_socket(all.at[i].ss_family);
+        int fd = sock_dial(all.at[i].ss_family);
         if (fd < 0) continue;
         if (second) {
             u->fd_2 = fd;
