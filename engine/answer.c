@@ -20,44 +20,20 @@
 enum {
     REFUSAL_MAX = MEM_BLOCK,       /* bytes kept of an error's body */
     WINDOW = 16384,                /* bytes copied at a time when an answer is edited */
+    HEAD_ROOM = 1024,              /* our own fields of an answer's head */
+    TOGETHER_MAX = 2048,           /* a body of fewer bytes is copied behind its head, so that
+                                      both leave in one piece */
 };
 
-static const struct bytes answer_stops[] = {
-    BYTES_INIT("content-length"), BYTES_INIT("set-cookie"), BYTES_INIT("set-cookie2"),
-    BYTES_INIT("cookie"), BYTES_INIT("content-encoding"), BYTES_INIT("server-timing"),
-    BYTES_INIT("alt-svc"), BYTES_INIT("strict-transport-security"), BYTES_INIT("date"),
-    BYTES_INIT("www-authenticate"), BYTES_INIT("clear-site-data"),
-};
-
-static bool comes_back(struct bytes name, const struct http_head *head)
+bool answer_keep(struct core *core, struct exchange *x, const struct http_head *head)
 {
-    for (size_t i = 0; i < COUNT(answer_stops); i++) {
-        if (bytes_ieq(name, answer_stops[i])) return false;
-    }
-    struct bytes weir = BYTES("x-weir-");
-    if (name.len >= weir.len && bytes_ieq((struct bytes){name.ptr, weir.len}, weir)) {
-        return false;
-    }
-    return !http_head_is_hop(head, name);
-}
-
-/* The provider's own fields, its request id under another name. */
-static void put_theirs(struct http_out *o, const struct exchange *x)
-{
-    struct http_head head;
-    struct bytes raw = gather_bytes(&x->up_head), name, value;
-    if (raw.len == 0 || http_response(raw, false, &head) != NET_OK) return;
-    struct bytes at = head.fields;
-    const char *run = at.ptr, *line = run;
-    for (; http_field_next(&at, &name, &value); line = at.ptr) {
-        bool id = bytes_ieq(name, BYTES("x-request-id")) ||
-                  bytes_ieq(name, BYTES("request-id"));
-        if (!id && comes_back(name, &head)) continue;
-        http_out_lines(o, bytes_between(run, line));  /* lines that go on, as they stand */
-        run = at.ptr;
-        if (id) http_out_field(o, BYTES("x-upstream-request-id"), value);
-    }
-    http_out_lines(o, bytes_between(run, line));
+    struct http_out o = {.out = core->text, .room = CORE_SCRATCH};
+    struct bytes id = head->field[HTTP_X_REQUEST_ID];
+    if (!id.ptr) id = head->field[HTTP_REQUEST_ID];
+    http_out_pass(&o, head);
+    if (id.ptr) http_out_field(&o, BYTES("x-upstream-request-id"), id);
+    x->up_head.len = 0;            /* what was gathered of the head lies in front of it */
+    return !o.full && gather_put(&core->mem, &x->up_head, (struct bytes){o.out, o.len});
 }
 
 bool answer_head(struct core *core, struct exchange *x, unsigned status, uint64_t length,
@@ -65,24 +41,31 @@ bool answer_head(struct core *core, struct exchange *x, unsigned status, uint64_
 {
     struct conn *c = x->c;
     assert(!x->head_sent && c);
-    struct http_out o = {.out = core->text, .room = CORE_SCRATCH};
-    char date[30], cost[32];
-    http_out_status(&o, status);
-    size_t n = http_date(core->unix_ns / 1000000000u, date);
-    http_out_field(&o, BYTES("date"), (struct bytes){date, n});
-    put_theirs(&o, x);
-    if (length != UINT64_MAX) http_out_number(&o, BYTES("content-length"), length);
-    else if (!x->http10) http_out_field(&o, BYTES("transfer-encoding"), BYTES("chunked"));
-    else c->close_after = true;
+    size_t want = HEAD_ROOM + x->up_head.len + (length < TOGETHER_MAX ? (size_t)length : 0);
+    char *room = want > MEM_BLOCK ? NULL : chain_room(&core->mem, &c->out, want);
+    if (!room) return false;
+    struct http_out o = {.out = room, .room = want};
+    reply_begin(&o, core, status);
+    http_out_text(&o, gather_bytes(&x->up_head));
+    if (length != UINT64_MAX) {
+        http_out_text(&o, BYTES("content-length: "));
+        http_out_digits(&o, length, 1);
+        http_out_text(&o, BYTES("\r\n"));
+    } else if (!x->http10) {
+        http_out_text(&o, BYTES("transfer-encoding: chunked\r\n"));
+    } else {
+        c->close_after = true;
+    }
     reply_fields(&o, core, x, NULL);
     if (cost_nusd >= 0) {
-        n = book_cost_text(cost_nusd, cost);
-        http_out_field(&o, BYTES("x-weir-cost-usd"), (struct bytes){cost, n});
+        char cost[32];
+        http_out_text(&o, BYTES("x-weir-cost-usd: "));
+        http_out_text(&o, (struct bytes){cost, book_cost_text(cost_nusd, cost)});
+        http_out_text(&o, BYTES("\r\n"));
     }
-    bool keep = conn_stays(core, c);
-    http_out_field(&o, BYTES("connection"), keep ? BYTES("keep-alive") : BYTES("close"));
-    http_out_end(&o);
-    if (o.full || !chain_copy(&core->mem, &c->out, (struct bytes){o.out, o.len})) return false;
+    reply_end(&o, conn_stays(core, c));
+    if (o.full) return false;
+    chain_fill(&core->mem, &c->out, o.len);
     x->head_sent = c->answered = true;
     x->sse_head = x->is_sse;
     conn_dirty(core, c);
@@ -152,11 +135,12 @@ static uint64_t usage_end(const struct core *core)
 
 static bool copy_range(struct core *core, struct exchange *x, uint64_t from, uint64_t to)
 {
-    char window[WINDOW];
     while (from < to) {
-        size_t n = to - from < sizeof window ? (size_t)(to - from) : sizeof window;
-        chain_read(&core->mem, &x->answer, from, window, n);
-        if (!chain_copy(&core->mem, &x->c->out, (struct bytes){window, n})) return false;
+        size_t n = to - from < WINDOW ? (size_t)(to - from) : WINDOW;
+        char *room = chain_room(&core->mem, &x->c->out, n);
+        if (!room) return false;
+        chain_read(&core->mem, &x->answer, from, room, n);
+        chain_fill(&core->mem, &x->c->out, n);
         from += n;
     }
     return true;
@@ -182,7 +166,8 @@ static void send_whole(struct core *core, struct exchange *x, uint64_t usage_at)
         ok = send_with_cost(core, x, usage_at);
     } else {
         ok = answer_head(core, x, x->status, x->answer.bytes, x->rec.cost_nusd);
-        if (ok) chain_move(&core->mem, &x->c->out, &x->answer);
+        if (ok && x->answer.bytes < TOGETHER_MAX) ok = copy_range(core, x, 0, x->answer.bytes);
+        else if (ok) chain_move(&core->mem, &x->c->out, &x->answer);
     }
     if (!ok) x->c->close_after = true;
     exchange_finish(core, x, false);
@@ -238,14 +223,8 @@ static void refusal_done(struct core *core, struct exchange *x)
     bool theirs = x->status == 400 || x->status == 422;
     bool last = x->plan_next >= x->plan_count;
     if (theirs && context_length(core, x) && !last) theirs = false;
-    struct http_head head;
-    uint64_t retry_ms = 0;
-    if (http_response(gather_bytes(&x->up_head), false, &head) == NET_OK) {
-        struct bytes after = head.field[HTTP_RETRY_AFTER];
-        if (after.ptr) retry_ms = attempt_retry_ms(after, core->unix_ns);
-    }
     if (!theirs || x->head_sent || x->answer.bytes == 0) {
-        attempt_failed(core, x, ATTEMPT_STATUS, x->status, retry_ms);
+        attempt_failed(core, x, ATTEMPT_STATUS, x->status, x->retry_ms);
         return;
     }
     attempt_good(core, x);
@@ -312,7 +291,8 @@ static bool hold_piece(struct core *core, struct exchange *x, struct bytes piece
     if (refusal && x->answer.bytes + piece.len > REFUSAL_MAX) {
         piece.len = REFUSAL_MAX > x->answer.bytes ? REFUSAL_MAX - (size_t)x->answer.bytes : 0;
     }
-    if (!chain_add(&core->mem, &x->answer, piece, buf)) {
+    bool whole = x->framing == HTTP_LENGTH && x->left == 0 && x->answer.count == 0;
+    if (!chain_add(&core->mem, &x->answer, piece, buf, whole)) {
         attempt_failed(core, x, ATTEMPT_LARGE, x->status, 0);
         return false;
     }

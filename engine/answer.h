@@ -7,9 +7,13 @@
 
 struct core;
 struct exchange;
+struct http_head;
 
-/* Compose the head of the client's answer from the provider's (x->up_head) and our own fields
- * into c->out. length: of the body; UINT64_MAX: chunked (close-delimited for HTTP/1.0).
+/* Keep what goes on of the provider's head in x->up_head: its field lines for the client, its
+ * request id under another name. False: no room. */
+MUST_USE bool answer_keep(struct core *core, struct exchange *x, const struct http_head *head);
+/* Compose the head of the client's answer from the provider's lines (x->up_head) and our own
+ * fields into c->out. length: of the body; UINT64_MAX: chunked (close-delimited for HTTP/1.0).
  * cost_nusd < 0: unknown yet. False: out of memory. */
 MUST_USE bool answer_head(struct core *core, struct exchange *x, unsigned status,
                           uint64_t length, int64_t cost_nusd);

@@ -102,10 +102,29 @@ bool chain_copy(struct mem *m, struct chain *c, struct bytes b)
     return true;
 }
 
-bool chain_add(struct mem *m, struct chain *c, struct bytes b, uint32_t buf)
+char *chain_room(struct mem *m, struct chain *c, size_t want)
+{
+    assert(want <= MEM_BLOCK);
+    if (c->count == 0 || tail_room(seg_at(m, c->last)) < want) {
+        if (!grow(m, c, want > MEM_PAGE)) return NULL;
+    }
+    struct seg *s = seg_at(m, c->last);
+    return s->base + (s->ptr - s->base) + s->len;
+}
+
+void chain_fill(struct mem *m, struct chain *c, size_t n)
+{
+    struct seg *s = seg_at(m, c->last);
+    assert(c->count > 0 && tail_room(s) >= n);
+    s->len += (uint32_t)n;
+    c->bytes += n;
+}
+
+bool chain_add(struct mem *m, struct chain *c, struct bytes b, uint32_t buf, bool share)
 {
     if (b.len == 0) return true;
-    if (buf == RING_BUF_NONE || b.len < MEM_COPY_MAX || mem_rx_scarce(m)) {
+    bool few = b.len < MEM_COPY_MAX && !share;
+    if (buf == RING_BUF_NONE || few || mem_rx_scarce(m)) {
         return chain_copy(m, c, b);
     }
     if (!append(m, c, (struct seg){.ptr = b.ptr, .len = (uint32_t)b.len, .owner = buf,
@@ -232,23 +251,36 @@ void chain_read(const struct mem *m, const struct chain *c, uint64_t from, char 
     assert(len == 0);
 }
 
-bool gather_put(struct mem *m, struct gather *g, struct bytes b)
+char *gather_room(struct mem *m, struct gather *g, size_t want)
 {
-    if (b.len == 0) return true;
-    if (b.len > MEM_BLOCK || g->len + b.len > MEM_BLOCK) return false;
-    if (g->len + b.len > g->room) {
-        bool large = g->len + b.len > MEM_PAGE;
+    if (want > MEM_BLOCK || g->len + want > MEM_BLOCK) return NULL;
+    if (g->len + want > g->room || !g->room) {
+        bool large = g->len + want > MEM_PAGE;
         struct gather to = {.len = g->len, .room = large ? MEM_BLOCK : MEM_PAGE};
         bool ok = large ? mem_block_take(m, &to.idx, &to.ptr)
                         : mem_page_take(m, &to.idx, &to.ptr);
-        if (!ok) return false;
+        if (!ok) return NULL;
         if (g->len) memcpy(to.ptr, g->ptr, g->len);
         gather_drop(m, g);
         *g = to;
     }
-    memcpy(g->ptr + g->len, b.ptr, b.len);
-    g->len += (uint32_t)b.len;
+    return g->ptr + g->len;
+}
+
+void gather_fill(struct gather *g, size_t n)
+{
+    assert(n <= g->room - g->len);
+    g->len += (uint32_t)n;
     if (g->len > g->high) g->high = g->len;
+}
+
+bool gather_put(struct mem *m, struct gather *g, struct bytes b)
+{
+    if (b.len == 0) return true;
+    char *room = gather_room(m, g, b.len);
+    if (!room) return false;
+    memcpy(room, b.ptr, b.len);
+    gather_fill(g, b.len);
     return true;
 }
 

@@ -8,12 +8,13 @@
 
 struct core;
 struct exchange;
+struct http_head;
 
+/* Keep what every attempt needs of the client's head in x->lines: its field lines that go on,
+ * and its query unless that holds a key. copies. False: no room for it. */
+MUST_USE bool compose_keep(struct core *core, struct exchange *x, const struct http_head *head);
 /* Queue the request of x for its current model and key on x->u. The body is borrowed from
  * x->body. False: out of memory (what was queued stays with u, which is to be closed). */
 MUST_USE bool compose_request(struct core *core, struct exchange *x);
-/* May a client's header field of this name go on to a provider? (Connection fields may nominate
- * further names that stop here.) */
-bool compose_passes(struct bytes name);
 
 #endif

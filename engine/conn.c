@@ -196,7 +196,7 @@ static bool body_piece(struct core *core, struct conn *c, struct bytes piece, ui
         return false;
     }
     bool whole = !c->chunked && c->body_left == 0 && c->body.count == 0;
-    if (!chain_add(&core->mem, &c->body, piece, whole ? buf : RING_BUF_NONE)) {
+    if (!chain_add(&core->mem, &c->body, piece, whole ? buf : RING_BUF_NONE, whole)) {
         core_count(core, STAT_NO_MEMORY);
         refuse(core, c, CLOSE_OVERLOADED, "no room for the request body");
         return false;
@@ -369,7 +369,7 @@ static void input(struct core *core, struct conn *c, struct bytes in, uint32_t b
     return;
 keep:
     if (c->close_after) return;  /* no further request will be read */
-    if (!chain_add(&core->mem, &c->ahead, in, buf)) {
+    if (!chain_add(&core->mem, &c->ahead, in, buf, false)) {
         conn_close(core, c, CLOSE_OVERLOADED);
         return;
     }

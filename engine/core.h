@@ -53,6 +53,8 @@ struct core {
     struct upstream *pool[CORE_HOSTS_MAX];   /* idle provider connections, newest first */
     uint32_t pooled[CORE_HOSTS_MAX];         /* how many */
     uint64_t rand;
+    uint64_t date_s;           /* the second that date tells of */
+    char date[32];             /* what the field date says (29 bytes) */
     uint64_t exchange_serial;
     _Atomic(struct tables *) adopted;   /* the same as tables, for the publisher to look at */
     _Atomic uint32_t load;     /* open exchanges and connections, for balancing */

@@ -7,6 +7,7 @@
 #include "engine/attempt.h"
 #include "engine/book.h"
 #include "engine/conf.h"
+#include "engine/compose.h"
 #include "engine/conn.h"
 #include "engine/core.h"
 #include "engine/engine.h"
@@ -29,17 +30,15 @@ struct exchange *exchange_open(struct core *core, struct conn *c, const struct h
 {
     struct exchange *x = slab_take(&core->exchanges);
     if (!x) return NULL;
+    if (!compose_keep(core, x, head)) {
+        slab_give(&core->exchanges, x);
+        return NULL;
+    }
     x->timer.kind = TIMER_EXCHANGE;
     x->c = c;
     x->state = X_READ;
     x->tables = core->tables;
     tables_pin(x->tables, core->idx);
-    x->hold_head = c->hold;
-    c->hold = (struct hold){0};
-    x->fields = head->fields;
-    struct bytes secret;                        /* Gemini's way to send a key */
-    bool has_key = http_query_find(head->query, BYTES("key"), &secret);
-    if (!has_key) x->query = head->query;
     x->http10 = c->http10;
     x->admitted_ns = core->now_ns;
     x->rec.version = 1;
@@ -93,8 +92,7 @@ void exchange_release_request(struct core *core, struct exchange *x)
     if (x->refs > 0 || !x->sent) return;  /* a closing connection may still send from it */
     drop_request(core, x);
     chain_drop(&core->mem, &x->body);
-    hold_drop(&core->mem, &x->hold_head);
-    x->fields = x->query = (struct bytes){0};
+    gather_drop(&core->mem, &x->lines);
 }
 
 static void retire(struct core *core, struct exchange *x)
@@ -123,7 +121,7 @@ void exchange_reap_all(struct core *core)
         gather_drop(&core->mem, &x->tail);
         chain_drop(&core->mem, &x->answer);
         chain_drop(&core->mem, &x->body);
-        hold_drop(&core->mem, &x->hold_head);
+        gather_drop(&core->mem, &x->lines);
         tables_unpin(x->tables, core->idx);
         core_uncount(core, STAT_EXCHANGES_OPEN);
         slab_give(&core->exchanges, x);
@@ -203,13 +201,18 @@ static bool on_head(struct core *core, struct exchange *x, const struct http_hea
         attempt_failed(core, x, ATTEMPT_ENCODED, h->status, 0);
         return false;
     }
-    struct bytes type = h->field[HTTP_CONTENT_TYPE];
+    struct bytes type = h->field[HTTP_CONTENT_TYPE], after = h->field[HTTP_RETRY_AFTER];
+    x->retry_ms = after.ptr ? (uint32_t)attempt_retry_ms(after, core->unix_ns) : 0;
     bool good = h->status >= 200 && h->status < 300;
     x->status = h->status;
     x->framing = (uint8_t)h->framing;
     x->left = h->framing == HTTP_LENGTH ? h->content_length : 0;
     x->up_keep = h->keep_alive;
     x->is_sse = good && type_is(type, BYTES("text/event-stream"));
+    if (!answer_keep(core, x, h)) {             /* from here on h's slices mean nothing */
+        attempt_failed(core, x, ATTEMPT_NO_ROOM, 0, 0);
+        return false;
+    }
     if (good && !x->is_sse && x->head_sent) {   /* no stream, where one has begun */
         attempt_failed(core, x, ATTEMPT_PROTOCOL, 0, 0);
         return false;
@@ -219,30 +222,46 @@ static bool on_head(struct core *core, struct exchange *x, const struct http_hea
     return true;
 }
 
+/* Find a whole head at the start of *in or of what was gathered before it: NET_OK and *raw,
+ * cut off *in; NET_MORE: all of *in was gathered; NET_BAD: the attempt ended. */
+static enum net_rc whole_head(struct core *core, struct exchange *x, struct bytes *in,
+                              struct bytes *raw)
+{
+    const struct conf *conf = x->tables->conf;
+    size_t before = x->up_head.len, scanned = 0;
+    size_t max = conf->limit_header < MEM_BLOCK ? (size_t)conf->limit_header : MEM_BLOCK;
+    if (before == 0 && http_head_end(*in, &scanned) == NET_OK && scanned <= max) {
+        *raw = bytes_cut(in, scanned);  /* the usual case: parsed where it was received */
+        return NET_OK;
+    }
+    size_t take = in->len < max - before ? in->len : max - before;
+    if (!gather_put(&core->mem, &x->up_head, (struct bytes){in->ptr, take})) {
+        attempt_failed(core, x, ATTEMPT_NO_ROOM, 0, 0);
+        return NET_BAD;
+    }
+    struct bytes all = gather_bytes(&x->up_head);
+    scanned = before > 3 ? before - 3 : 0;
+    if (http_head_end(all, &scanned) == NET_OK) {
+        bytes_cut(in, scanned - before);
+        *raw = (struct bytes){all.ptr, scanned};
+        return NET_OK;
+    }
+    bytes_cut(in, take);
+    if (x->up_head.len < max) return NET_MORE;
+    attempt_failed(core, x, ATTEMPT_PROTOCOL, 0, 0);
+    return NET_BAD;
+}
+
 /* Head bytes: true when the body may follow in *in; false when the attempt ended or more is
  * needed (then *in is empty). */
 static bool feed_head(struct core *core, struct exchange *x, struct bytes *in)
 {
-    const struct conf *conf = x->tables->conf;
     struct http_head h;
+    struct bytes raw;
     for (;;) {
-        size_t before = x->up_head.len, scanned = before > 3 ? before - 3 : 0;
-        size_t max = conf->limit_header < MEM_BLOCK ? (size_t)conf->limit_header : MEM_BLOCK;
-        size_t take = in->len < max - before ? in->len : max - before;
-        if (!gather_put(&core->mem, &x->up_head, (struct bytes){in->ptr, take})) {
-            attempt_failed(core, x, ATTEMPT_NO_ROOM, 0, 0);
-            return false;
-        }
-        struct bytes all = gather_bytes(&x->up_head);
-        if (http_head_end(all, &scanned) != NET_OK) {
-            bytes_cut(in, take);
-            if (x->up_head.len >= max) attempt_failed(core, x, ATTEMPT_PROTOCOL, 0, 0);
-            return false;
-        }
-        bytes_cut(in, scanned - before);
-        x->up_head.len = (uint32_t)scanned;
-        if (http_response((struct bytes){all.ptr, scanned}, false, &h) != NET_OK ||
-            h.status == 101 || (h.status < 200 && ++x->interim > INTERIM_MAX)) {
+        if (whole_head(core, x, in, &raw) != NET_OK) return false;
+        if (http_response(raw, false, &h) != NET_OK || h.status == 101 ||
+            (h.status < 200 && ++x->interim > INTERIM_MAX)) {
             attempt_failed(core, x, ATTEMPT_PROTOCOL, 0, 0);
             return false;
         }

@@ -45,9 +45,8 @@ struct exchange {
     struct upstream *u;
     struct tables *tables;     /* pinned */
     /* the request */
-    struct hold hold_head;
-    struct bytes fields;       /* field lines of its head; lives in hold_head */
-    struct bytes query;
+    struct gather lines;       /* field lines that go on, then the query; see compose_keep */
+    uint32_t lines_bytes;      /* of the field lines */
     struct chain body;
     struct openai_reader *reader;   /* in a block, while a large body is read */
     struct openai_request *req;     /* in a page, from the body's end to the commit */
@@ -77,7 +76,8 @@ struct exchange {
     uint64_t timeout_ns;            /* x-weir-timeout; 0 none */
     uint64_t admitted_ns;
     /* its answer */
-    struct gather up_head;          /* raw head, until the commit */
+    struct gather up_head;          /* its head while pieces come; then the lines that go on to
+                                       the client, until the commit */
     struct gather tail;             /* an unfinished stream event */
     struct chain answer;            /* held bytes */
     struct chunk chunk;
@@ -90,6 +90,7 @@ struct exchange {
     uint64_t progress_ns;           /* when the running entry was last brought up to date */
     struct openai_answer_reader *answer_reader;   /* in a block: a large answer relayed */
     uint32_t answer_block;
+    uint32_t retry_ms;              /* its Retry-After; 0 none */
     uint16_t status;                /* the provider's */
     uint8_t framing;                /* enum http_framing */
     uint8_t tail_big;               /* an event over 64 KiB is relayed uninspected:
@@ -114,8 +115,8 @@ struct exchange {
     struct record rec;              /* as it will be booked */
 };
 
-/* Admit a request whose head is complete: takes over c->hold. key paths are in rec.path. Gives
- * NULL when no slot is free (the caller answers 503). */
+/* Admit a request whose head is complete; what is needed of it is copied. key paths are in
+ * rec.path. Gives NULL when there is no room (the caller answers 503). */
 struct exchange *exchange_open(struct core *core, struct conn *c, const struct http_head *head);
 /* The upstream closing keeps the exchange's memory until exchange_drop. */
 void exchange_keep(struct exchange *x);

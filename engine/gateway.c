@@ -209,6 +209,8 @@ static bool admit(struct core *core, struct conn *c, const struct http_head *hea
         exchange_fail(core, x, CLOSE_BODY_LARGE, NULL, NULL);
         return false;
     }
+    hold_drop(&core->mem, &c->hold);
+    c->fields = (struct bytes){0};
     return true;
 }
 

@@ -15,7 +15,7 @@ enum {
     MEM_PAGE = 4096,
     MEM_BLOCK = 65536,
     MEM_PAGES_IN_BLOCK = MEM_BLOCK / MEM_PAGE,
-    MEM_COPY_MAX = 1024,       /* pieces below are copied together rather than referenced */
+    MEM_COPY_MAX = 2048,       /* pieces below are copied together rather than referenced */
 };
 
 enum seg_kind {
@@ -87,9 +87,16 @@ void mem_block_give(struct mem *m, uint32_t idx, size_t used);
 /* The chain functions: c is the caller's; false means out of memory and c keeps what it had.
  * Append a copy of b (into the last page's room, then new pages, or blocks for large). */
 MUST_USE bool chain_copy(struct mem *m, struct chain *c, struct bytes b);
-/* Append b, which lies in receive buffer buf (RING_BUF_NONE: transient memory): small pieces,
- * and all while buffers are scarce or buf is none, are copied; else a reference is counted. */
-MUST_USE bool chain_add(struct mem *m, struct chain *c, struct bytes b, uint32_t buf);
+/* Append b, which lies in receive buffer buf (RING_BUF_NONE: transient memory): small pieces
+ * (unless share says that no others follow), and all while buffers are scarce or buf is none,
+ * are copied; else a reference is counted. */
+MUST_USE bool chain_add(struct mem *m, struct chain *c, struct bytes b, uint32_t buf,
+                        bool share);
+/* Contiguous room for want (<= MEM_BLOCK) bytes behind the last segment, where the caller puts
+ * up to want bytes and says how many with chain_fill before anything else. NULL: no memory. */
+char *chain_room(struct mem *m, struct chain *c, size_t want);
+/* n bytes were put into the room. */
+void chain_fill(struct mem *m, struct chain *c, size_t n);
 /* Append memory that outlives the chain. borrows. */
 MUST_USE bool chain_borrow(struct mem *m, struct chain *c, struct bytes b);
 /* Append all of src, which becomes empty. */
@@ -118,6 +125,11 @@ struct gather {
 };
 /* Append b. False: no memory, or more than 64 KiB (then g->len + b.len tells which). */
 MUST_USE bool gather_put(struct mem *m, struct gather *g, struct bytes b);
+/* Contiguous room for want bytes behind the content; gather_fill says how many were put there.
+ * NULL: no memory, or more than 64 KiB. */
+char *gather_room(struct mem *m, struct gather *g, size_t want);
+/* n bytes were put into the room. */
+void gather_fill(struct gather *g, size_t n);
 /* Drop the first n bytes; the rest moves to the front. */
 void gather_eat(struct mem *m, struct gather *g, size_t n);
 /* Release. */

@@ -58,11 +58,6 @@ size_t reply_error_json(char *out, size_t room, unsigned status, const char *cod
     return w.full ? 0 : w.len;
 }
 
-static void number_field(struct http_out *o, const char *name, uint64_t value)
-{
-    http_out_number(o, bytes_of(name), value);
-}
-
 static void timing(struct http_out *o, const struct core *core, const struct exchange *x)
 {
     uint64_t now = clock_now_ns();  /* our own share is less than a turn */
@@ -70,15 +65,15 @@ static void timing(struct http_out *o, const struct core *core, const struct exc
     if (x->attempt_ns) up += core->now_ns - x->attempt_ns;
     up /= 1000;
     uint64_t own = all > up ? all - up : 0;
-    char text[96];
-    struct line l = {.out = text, .room = sizeof text};
-    LINE_UINT(&l, "weir;dur=", own / 1000);
-    line_bytes(&l, BYTES("."));
-    line_uint(&l, own % 1000, 3);
-    LINE_UINT(&l, ", upstream;dur=", up / 1000);
-    line_bytes(&l, BYTES("."));
-    line_uint(&l, up % 1000, 3);
-    http_out_field(o, BYTES("server-timing"), (struct bytes){text, l.len});
+    http_out_text(o, BYTES("server-timing: weir;dur="));
+    http_out_digits(o, own / 1000, 1);
+    http_out_text(o, BYTES("."));
+    http_out_digits(o, own % 1000, 3);
+    http_out_text(o, BYTES(", upstream;dur="));
+    http_out_digits(o, up / 1000, 1);
+    http_out_text(o, BYTES("."));
+    http_out_digits(o, up % 1000, 3);
+    http_out_text(o, BYTES("\r\n"));
 }
 
 static const char *const mode_names[] = {
@@ -99,30 +94,46 @@ void reply_fields(struct http_out *o, const struct core *core, const struct exch
         if (core->role != ROLE_GATEWAY) return;
         const struct conf *conf = core->tables->conf;
         http_out_field(o, BYTES("x-weir-mode"), bytes_of(reply_mode_name((uint8_t)conf->mode)));
-        number_field(o, "x-weir-attempts", 0);
+        http_out_number(o, BYTES("x-weir-attempts"), 0);
         http_out_field(o, BYTES("x-weir-gain"), BYTES("0"));
         http_out_field(o, BYTES("server-timing"), BYTES("weir;dur=0.000, upstream;dur=0.000"));
         return;
     }
     const struct record *r = &x->rec;
-    http_out_field(o, BYTES("x-request-id"),
-                   (struct bytes){r->request_id, strnlen(r->request_id, sizeof r->request_id)});
+    http_out_text(o, BYTES("x-request-id: "));
+    http_out_text(o, (struct bytes){r->request_id,
+                                    strnlen(r->request_id, sizeof r->request_id)});
     if (r->model[0]) {
-        http_out_field(o, BYTES("x-weir-model"),
-                       (struct bytes){r->model, strnlen(r->model, sizeof r->model)});
+        http_out_text(o, BYTES("\r\nx-weir-model: "));
+        http_out_text(o, (struct bytes){r->model, strnlen(r->model, sizeof r->model)});
     }
-    http_out_field(o, BYTES("x-weir-mode"), bytes_of(reply_mode_name(r->mode)));
-    number_field(o, "x-weir-attempts", x->attempts);
+    http_out_text(o, BYTES("\r\nx-weir-mode: "));
+    http_out_text(o, bytes_of(reply_mode_name(r->mode)));
+    http_out_text(o, BYTES("\r\nx-weir-attempts: "));
+    http_out_digits(o, x->attempts, 1);
     assert(r->gain == 0);  /* until routing learns it */
-    http_out_field(o, BYTES("x-weir-gain"), BYTES("0"));
+    http_out_text(o, BYTES("\r\nx-weir-gain: 0\r\n"));
     timing(o, core, x);
 }
 
-static void date_field(struct http_out *o, const struct core *core)
+void reply_begin(struct http_out *o, struct core *core, unsigned status)
 {
-    char text[30];
-    size_t n = http_date(core->unix_ns / 1000000000u, text);
-    http_out_field(o, BYTES("date"), (struct bytes){text, n});
+    uint64_t now_s = core->unix_ns / 1000000000u;
+    if (now_s != core->date_s) {
+        (void)http_date(now_s, core->date);
+        core->date_s = now_s;
+    }
+    if (status == 200) http_out_text(o, BYTES("HTTP/1.1 200 OK\r\n"));
+    else http_out_status(o, status);
+    http_out_text(o, BYTES("date: "));
+    http_out_text(o, (struct bytes){core->date, 29});
+    http_out_text(o, BYTES("\r\n"));
+}
+
+void reply_end(struct http_out *o, bool keep)
+{
+    http_out_text(o, keep ? BYTES("connection: keep-alive\r\n\r\n")
+                          : BYTES("connection: close\r\n\r\n"));
 }
 
 /* Queue the head of an answer of our own. False: out of memory. */
@@ -132,20 +143,14 @@ static bool put_head(struct core *core, struct conn *c, const struct exchange *x
 {
     char text[HEAD_MAX];
     struct http_out o = {.out = text, .room = sizeof text};
-    http_out_status(&o, status);
-    date_field(&o, core);
+    reply_begin(&o, core, status);
     if (status != 204) {
         http_out_field(&o, BYTES("content-type"), type);
-        number_field(&o, "content-length", length);
+        http_out_number(&o, BYTES("content-length"), length);
     }
     reply_fields(&o, core, x, id);
-    bool keep = conn_stays(core, c);
-    http_out_field(&o, BYTES("connection"), keep ? BYTES("keep-alive") : BYTES("close"));
-    if (extra.len && o.len + extra.len + 2 <= o.room) {
-        memcpy(o.out + o.len, extra.ptr, extra.len);
-        o.len += extra.len;
-    }
-    http_out_end(&o);
+    http_out_text(&o, extra);
+    reply_end(&o, conn_stays(core, c));
     assert(!o.full);
     c->answered = true;
     conn_dirty(core, c);

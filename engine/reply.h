@@ -26,6 +26,10 @@ void reply_error(struct core *core, struct conn *c, const struct exchange *x, co
 /* The same error object as one line of JSON into out; gives its length. status decides type. */
 size_t reply_error_json(char *out, size_t room, unsigned status, const char *code,
                         const char *text, const char *param);
+/* Begin the head of an answer: status line and date. */
+void reply_begin(struct http_out *o, struct core *core, unsigned status);
+/* End it: the field connection and the empty line. */
+void reply_end(struct http_out *o, bool keep);
 /* Append our own fields to a head being composed: x-request-id, x-weir-*. */
 void reply_fields(struct http_out *o, const struct core *core, const struct exchange *x,
                   const char *id);

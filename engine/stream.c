@@ -301,8 +301,8 @@ void stream_keep_awake(struct core *core, struct exchange *x)
         struct gather theirs = x->up_head;   /* may be half of a head */
         x->up_head = (struct gather){0};
         if (gather_put(&core->mem, &x->up_head,
-                       BYTES("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
-                             "cache-control: no-cache\r\n\r\n")) &&
+                       BYTES("content-type: text/event-stream\r\n"
+                             "cache-control: no-cache\r\n")) &&
             !answer_head(core, x, 200, UINT64_MAX, -1)) {
             core_count(core, STAT_NO_MEMORY);
         }

@@ -1,7 +1,9 @@
 /* tables.c - see tables.h. */
 #include "engine/tables.h"
 #include "engine/conf.h"
+#include "engine/fixed.h"
 #include "engine/host.h"
+#include "net/http.h"
 
 #include <stdlib.h>
 
@@ -56,6 +58,33 @@ static void place_stats(struct tables *t, const struct tables *older)
     }
 }
 
+/* Compose the fixed lines of all providers and keys: once to measure, once to keep. */
+static bool fix_lines(struct tables *t)
+{
+    enum { ONE_MAX = 65536 };
+    char *one = malloc(ONE_MAX);
+    for (int pass = 0; one && pass < 2; pass++) {
+        if (pass == 1) t->fixed_text = malloc(t->fixed_bytes + 1);
+        if (pass == 1 && !t->fixed_text) break;
+        size_t at = 0;
+        for (uint32_t p = 0; p < t->catalog->provider_count; p++) {
+            const struct catalog_provider *cp = &t->catalog->provider[p];
+            for (unsigned key = 0; key < cp->key_count || key == 0; key++) {
+                struct http_out o = {.out = one, .room = ONE_MAX};
+                fixed_put(&o, cp, key);
+                assert(!o.full);  /* conf bounds names, values and their count */
+                if (pass == 1) memcpy(t->fixed_text + at, one, o.len);
+                t->fixed[p][key] = (struct bytes){t->fixed_text + at, o.len};
+                at += o.len;
+            }
+        }
+        t->fixed_bytes = at;
+    }
+    if (one) explicit_bzero(one, ONE_MAX);
+    free(one);
+    return t->fixed_text != NULL;
+}
+
 struct tables *tables_make(struct conf *conf, struct hosts *hosts, const struct tables *older)
 {
     struct tables *t = calloc(1, sizeof *t);
@@ -71,6 +100,7 @@ struct tables *tables_make(struct conf *conf, struct hosts *hosts, const struct 
         ok = idx >= 0;
         if (ok) t->host[p] = (uint16_t)idx;
     }
+    if (ok) ok = fix_lines(t);
     if (!ok) {
         free(t->model_word);
         free(t);
@@ -85,6 +115,8 @@ struct tables *tables_make(struct conf *conf, struct hosts *hosts, const struct 
 void tables_free(struct tables *t)
 {
     conf_free(t->conf);
+    explicit_bzero(t->fixed_text, t->fixed_bytes);
+    free(t->fixed_text);
     free(t->model_word);
     free(t);
 }

@@ -20,6 +20,10 @@ struct tables {
     uint16_t host[CATALOG_PROVIDERS_MAX];   /* index into engine->hosts, per provider */
     uint16_t stat[CATALOG_PROVIDERS_MAX];   /* place of its counters, kept by name */
     uint16_t stat_count;                    /* places given away so far */
+    struct bytes fixed[CATALOG_PROVIDERS_MAX][CATALOG_KEYS_MAX];   /* lines of every request to
+                                               it with this key (fixed.h); into fixed_text */
+    char *fixed_text;                       /* holds keys: wiped when freed */
+    size_t fixed_bytes;
     breaker_word key_word[CATALOG_PROVIDERS_MAX][CATALOG_KEYS_MAX];
     breaker_word *model_word;               /* at model * CATALOG_KEYS_MAX + key */
     struct tables *older;                   /* list of versions not yet freed */

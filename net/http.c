@@ -239,6 +239,8 @@ static enum http_error field_take(struct http_head *head, enum http_field id,
     if (id == HTTP_CONNECTION) {
         if (head->connection_count == HTTP_CONNECTIONS_MAX) return HTTP_TOO_MANY;
         head->connection[head->connection_count++] = value;
+        if (!bytes_ieq(value, BYTES("keep-alive")) && !bytes_ieq(value, BYTES("close")))
+            head->pass_walk = true;  /* it may name other fields */
     }
     if (id == HTTP_UPGRADE && head->minor == 1 && http_list_has(value, BYTES("websocket")))
         head->upgrade_websocket = true;
@@ -255,10 +257,20 @@ static enum http_error field_take(struct http_head *head, enum http_field id,
     return HTTP_FINE;
 }
 
+/* Note a line that goes on: it extends the run before it or begins one. */
+static void pass_line(struct http_head *head, struct bytes line)
+{
+    struct bytes *const last = &head->pass[head->pass_count - 1];
+    if (head->pass_count > 0 && last->ptr + last->len == line.ptr) last->len += line.len;
+    else if (head->pass_count < HTTP_PASS_MAX) head->pass[head->pass_count++] = line;
+    else head->pass_walk = true;
+}
+
 /* field-line = field-name ":" OWS field-value OWS (RFC 9112 section 5), up to the empty
  * line. A blank before the colon, a folded line (section 5.2), a bare CR or LF and control
  * bytes all end as HTTP_BAD_FIELD: a fold is a name that begins with a blank. */
-static enum http_error field_lines(struct bytes *in, struct http_head *head, uint64_t single)
+static enum http_error field_lines(struct bytes *in, struct http_head *head, uint64_t single,
+                                   enum http_way way)
 {
     const char *const begin = in->ptr;
     while (!starts_crlf(*in)) {
@@ -269,8 +281,11 @@ static enum http_error field_lines(struct bytes *in, struct http_head *head, uin
         if (!starts_crlf((struct bytes){in->ptr + end, in->len - end})) return HTTP_BAD_FIELD;
         if (head->field_count == HTTP_FIELDS_MAX) return HTTP_TOO_MANY;
         head->field_count++;
-        const enum http_field id = http_field_token((struct bytes){in->ptr, colon});
-        if (id != HTTP_FIELD_COUNT) {
+        const struct bytes name = {in->ptr, colon};
+        const enum http_field id = http_field_token(name);
+        if (!(http_field_ways(id, name) & way))
+            pass_line(head, (struct bytes){in->ptr, end + 2});
+        if (id < HTTP_FIELD_COUNT) {
             const struct bytes value = {in->ptr + colon + 1, end - colon - 1};
             const enum http_error error = field_take(head, id, bytes_trim(value), single);
             if (error != HTTP_FINE) return error;
@@ -339,7 +354,7 @@ enum net_rc http_request(struct bytes in, struct http_head *head)
     *head = (struct http_head){0};
     struct bytes rest = in;
     enum http_error error = request_line(&rest, head);
-    if (error == HTTP_FINE) error = field_lines(&rest, head, single_request);
+    if (error == HTTP_FINE) error = field_lines(&rest, head, single_request, HTTP_UP);
     if (error == HTTP_FINE) error = host_check(head);
     if (error == HTTP_FINE) error = framing_find(head);
     if (error == HTTP_FINE) {
@@ -375,7 +390,7 @@ enum net_rc http_response(struct bytes in, bool head_request, struct http_head *
     *head = (struct http_head){0};
     struct bytes rest = in;
     enum http_error error = status_line(&rest, head);
-    if (error == HTTP_FINE) error = field_lines(&rest, head, single_always);
+    if (error == HTTP_FINE) error = field_lines(&rest, head, single_always, HTTP_DOWN);
     if (error == HTTP_FINE) error = response_framing(head, head_request);
     if (error == HTTP_FINE)
         head->keep_alive = head->framing != HTTP_UNTIL_CLOSE && keep_alive(head);

@@ -11,14 +11,27 @@ enum {
     HTTP_FIELDS_MAX = 256,      /* fields in one head; more is HTTP_TOO_MANY */
     HTTP_TARGET_MAX = 8192,     /* bytes of a request target */
     HTTP_CONNECTIONS_MAX = 4,   /* Connection lines in one head; more is HTTP_TOO_MANY */
+    HTTP_PASS_MAX = 6,          /* runs of field lines that go on; more are walked for */
 };
 
 enum http_field {
-#define X(id, name) HTTP_##id,
+#define X(id, name, stops) HTTP_##id,
+#define Y(id, name, stops)
 #include "net/http.def"
+#undef Y
+    HTTP_FIELD_COUNT,           /* those above have their value in the head */
+    HTTP_BEFORE_NAMED = HTTP_FIELD_COUNT - 1,
 #undef X
-    HTTP_FIELD_COUNT,
+#define X(id, name, stops)
+#define Y(id, name, stops) HTTP_##id,
+#include "net/http.def"
+#undef Y
+#undef X
+    HTTP_NAME_COUNT,            /* also: a name that http.def has not */
 };
+
+/* The two ways past a proxy: to the provider, back to the client. */
+enum http_way { HTTP_UP = 1, HTTP_DOWN = 2 };
 
 enum http_method {
     HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_OPTIONS,
@@ -69,11 +82,14 @@ struct http_head {
                                    repeated one the first, but of Content-Encoding the
                                    first that is not identity */
     struct bytes connection[HTTP_CONNECTIONS_MAX];  /* values of all Connection lines */
+    struct bytes pass[HTTP_PASS_MAX];  /* private: see http_out_pass */
     uint64_t content_length;    /* bytes; 0 unless framing is HTTP_LENGTH */
     enum http_framing framing;
     size_t bytes;               /* of the whole head, with the empty line */
     uint16_t field_count;
     uint8_t connection_count;   /* of connection[], 0..HTTP_CONNECTIONS_MAX */
+    uint8_t pass_count;         /* private */
+    bool pass_walk;             /* private: pass does not tell all */
     uint8_t minor;              /* HTTP/1.minor: 0 or 1 */
     bool keep_alive;            /* RFC 9112 section 9.3: version and Connection together */
     bool expect_continue;       /* Expect: 100-continue (RFC 9110 section 10.1.1); not in
@@ -112,17 +128,14 @@ const char *http_why(enum http_error error);
  * trimmed value. False at the end. All slices borrow from the head. */
 bool http_field_next(struct bytes *at, struct bytes *name, struct bytes *value);
 
-/* Which field of http.def this name is, in any case; HTTP_FIELD_COUNT where none. */
+/* Which field of http.def this name is, in any case; HTTP_NAME_COUNT where none. */
 enum http_field http_field_find(struct bytes name);
 
-/* True for fields that stop at a proxy (RFC 9110 section 7.6.1): Connection, Keep-Alive,
- * Proxy-Connection, Proxy-Authenticate, Proxy-Authorization, TE, Trailer,
- * Transfer-Encoding, Upgrade, and every name listed in connection (that field's value). */
-bool http_is_hop(struct bytes name, struct bytes connection);
-
-/* http_is_hop for a field of this head, with all of its Connection lines considered: what a
- * forwarding caller wants, since field[HTTP_CONNECTION] holds the first line only. */
-bool http_head_is_hop(const struct http_head *head, struct bytes name);
+/* True for a field of this head that stops here on its way: what belongs to one hop (RFC 9110
+ * section 7.6.1: Connection, Keep-Alive, Proxy-Connection, Proxy-Authenticate,
+ * Proxy-Authorization, TE, Trailer, Transfer-Encoding, Upgrade, and every name that a
+ * Connection line lists), framing, credentials, cookies, and what http.def says besides. */
+bool http_field_stops(const struct http_head *head, struct bytes name, enum http_way way);
 
 /* True when a comma list (RFC 9110 section 5.6.1) has the token, ASCII case ignored. */
 bool http_list_has(struct bytes list, struct bytes token);
@@ -147,6 +160,20 @@ struct http_out {    /* composes a head into caller's memory; sticky when full *
 void http_out_request(struct http_out *o, struct bytes method, struct bytes target);
 /* Begin a response head with the usual reason phrase. */
 void http_out_status(struct http_out *o, unsigned status);
+/* Text that the caller vouches for: pieces of a first line, of field lines. copies. A part that
+ * does not fit is left out whole, and everything behind it too. */
+static inline void http_out_text(struct http_out *o, struct bytes text)
+{
+    assert(o->len <= o->room);
+    if (o->full || text.len > o->room - o->len) {
+        o->full = true;
+        return;
+    }
+    if (text.len > 0) memcpy(o->out + o->len, text.ptr, text.len);
+    o->len += text.len;
+}
+/* A decimal number of at least width digits (0..20), without a field around it. */
+void http_out_digits(struct http_out *o, uint64_t value, unsigned width);
 /* One field. The value must hold no control bytes (asserted: callers pass parsed values or
  * their own text). */
 void http_out_field(struct http_out *o, struct bytes name, struct bytes value);
@@ -155,6 +182,9 @@ void http_out_number(struct http_out *o, struct bytes name, uint64_t value);
 /* Whole field lines, CRLF included, as they stand in a head that was parsed (so their bytes
  * were checked). copies. */
 void http_out_lines(struct http_out *o, struct bytes lines);
+/* The field lines of a parsed head that go on, as they stand: of a request's those for the
+ * provider, of an answer's those for the client (http_field_stops). */
+void http_out_pass(struct http_out *o, const struct http_head *head);
 /* The empty line. */
 void http_out_end(struct http_out *o);
 

@@ -5,14 +5,26 @@
 #include "net/http_token.h"
 #include "net/octet.h"
 
-static const struct bytes names[HTTP_FIELD_COUNT] = {
-#define X(id, name) [HTTP_##id] = {name, sizeof(name) - 1},
+static const struct bytes names[HTTP_NAME_COUNT] = {
+#define X(id, name, stops) [HTTP_##id] = {name, sizeof(name) - 1},
+#define Y X
 #include "net/http.def"
+#undef Y
 #undef X
 };
 
-enum { SLOTS = 64, NAME_MIN = 4 };
-#define SLOT(len, first, last) (((len) + 5U * (first) + 16U * (last)) % SLOTS)
+enum { NONE = 0, UP = HTTP_UP, DOWN = HTTP_DOWN, BOTH = HTTP_UP | HTTP_DOWN };
+
+static const uint8_t stops_on[HTTP_NAME_COUNT] = {
+#define X(id, name, stops) [HTTP_##id] = (stops),
+#define Y X
+#include "net/http.def"
+#undef Y
+#undef X
+};
+
+enum { SLOTS = 256, NAME_MIN = 2 };
+#define SLOT(len, first, last) (((len) + (first) + 22U * (last)) % SLOTS)
 
 /* Field id + 1, so that an empty slot is zero. */
 static const uint8_t slots[SLOTS] = {
@@ -29,6 +41,7 @@ static const uint8_t slots[SLOTS] = {
     [SLOT(14, 'x', 'y')] = HTTP_X_GOOG_API_KEY + 1,
     [SLOT(7, 'a', 'y')] = HTTP_API_KEY + 1,
     [SLOT(12, 'x', 'd')] = HTTP_X_REQUEST_ID + 1,
+    [SLOT(10, 'r', 'd')] = HTTP_REQUEST_ID + 1,
     [SLOT(11, 'x', 'e')] = HTTP_X_WEIR_MODE + 1,
     [SLOT(14, 'x', 't')] = HTTP_X_WEIR_TIMEOUT + 1,
     [SLOT(15, 'x', 't')] = HTTP_X_WEIR_MAX_TTFT + 1,
@@ -42,6 +55,28 @@ static const uint8_t slots[SLOTS] = {
     [SLOT(13, 'l', 'd')] = HTTP_LAST_EVENT_ID + 1,
     [SLOT(6, 'o', 'n')] = HTTP_ORIGIN + 1,
     [SLOT(4, 'd', 'e')] = HTTP_DATE + 1,
+    [SLOT(2, 't', 'e')] = HTTP_TE + 1,
+    [SLOT(7, 't', 'r')] = HTTP_TRAILER + 1,
+    [SLOT(10, 'k', 'e')] = HTTP_KEEP_ALIVE + 1,
+    [SLOT(16, 'p', 'n')] = HTTP_PROXY_CONNECTION + 1,
+    [SLOT(18, 'p', 'e')] = HTTP_PROXY_AUTHENTICATE + 1,
+    [SLOT(19, 'p', 'n')] = HTTP_PROXY_AUTHORIZATION + 1,
+    [SLOT(6, 'c', 'e')] = HTTP_COOKIE + 1,
+    [SLOT(7, 'c', '2')] = HTTP_COOKIE2 + 1,
+    [SLOT(15, 'a', 'g')] = HTTP_ACCEPT_ENCODING + 1,
+    [SLOT(9, 'f', 'd')] = HTTP_FORWARDED + 1,
+    [SLOT(3, 'v', 'a')] = HTTP_VIA + 1,
+    [SLOT(9, 'x', 'p')] = HTTP_X_REAL_IP + 1,
+    [SLOT(14, 't', 'p')] = HTTP_TRUE_CLIENT_IP + 1,
+    [SLOT(16, 'c', 'p')] = HTTP_CF_CONNECTING_IP + 1,
+    [SLOT(14, 'h', 's')] = HTTP_HTTP2_SETTINGS + 1,
+    [SLOT(10, 's', 'e')] = HTTP_SET_COOKIE + 1,
+    [SLOT(11, 's', '2')] = HTTP_SET_COOKIE2 + 1,
+    [SLOT(13, 's', 'g')] = HTTP_SERVER_TIMING + 1,
+    [SLOT(7, 'a', 'c')] = HTTP_ALT_SVC + 1,
+    [SLOT(25, 's', 'y')] = HTTP_STRICT_TRANSPORT_SECURITY + 1,
+    [SLOT(16, 'w', 'e')] = HTTP_WWW_AUTHENTICATE + 1,
+    [SLOT(15, 'c', 'a')] = HTTP_CLEAR_SITE_DATA + 1,
 };
 
 /* Bytes with bit 5 set: lower case for letters; '-' and digits have it anyway. */
@@ -67,6 +102,7 @@ static bool token_is(struct bytes token, struct bytes known)
     assert(known.len >= NAME_MIN);
     if (token.len != known.len) return false;
     const char *a = token.ptr, *b = known.ptr;
+    if (known.len < 4) return bytes_ieq(token, known);
     if (known.len < 8) {
         const size_t last = known.len - 4;
         return ((lower4(a) ^ lower4(b)) | (lower4(a + last) ^ lower4(b + last))) == 0;
@@ -79,18 +115,27 @@ static bool token_is(struct bytes token, struct bytes known)
 
 enum http_field http_field_token(struct bytes token)
 {
-    if (token.len < NAME_MIN) return HTTP_FIELD_COUNT;
+    if (token.len < NAME_MIN) return HTTP_NAME_COUNT;
     const unsigned first = (uint8_t)token.ptr[0] | 0x20U;
     const unsigned last = (uint8_t)token.ptr[token.len - 1] | 0x20U;
     const unsigned id = slots[SLOT((unsigned)token.len, first, last)];
-    if (id == 0 || !token_is(token, names[id - 1])) return HTTP_FIELD_COUNT;
+    if (id == 0 || !token_is(token, names[id - 1])) return HTTP_NAME_COUNT;
     return (enum http_field)(id - 1);
 }
 
 enum http_field http_field_find(struct bytes name)
 {
-    if (octet_span(name, OCTET_TOKEN) != name.len) return HTTP_FIELD_COUNT;
+    if (octet_span(name, OCTET_TOKEN) != name.len) return HTTP_NAME_COUNT;
     return http_field_token(name);
+}
+
+unsigned http_field_ways(enum http_field id, struct bytes token)
+{
+    if (id != HTTP_NAME_COUNT) return stops_on[id];
+    if (token.len < 7 || (token.ptr[0] | 0x20) != 'x' || token.ptr[1] != '-') return NONE;
+    if (bytes_ieq((struct bytes){token.ptr, 7}, BYTES("x-weir-"))) return BOTH;
+    if (token.len < 12) return NONE;
+    return bytes_ieq((struct bytes){token.ptr, 12}, BYTES("x-forwarded-")) ? UP : NONE;
 }
 
 bool http_field_next(struct bytes *at, struct bytes *name, struct bytes *value)
@@ -117,29 +162,10 @@ bool http_list_has(struct bytes list, struct bytes token)
     return false;
 }
 
-/* RFC 9110 section 7.6.1, and Keep-Alive and Proxy-Connection of older texts. */
-static bool is_hop_always(struct bytes name)
-{
-    static const struct bytes hops[] = {
-        {"te", 2}, {"trailer", 7}, {"upgrade", 7}, {"connection", 10}, {"keep-alive", 10},
-        {"proxy-connection", 16}, {"transfer-encoding", 17}, {"proxy-authenticate", 18},
-        {"proxy-authorization", 19},
-    };
-    for (size_t i = 0; i < COUNT(hops) && hops[i].len <= name.len; i++) {
-        if (hops[i].len == name.len && bytes_ieq(hops[i], name)) return true;
-    }
-    return false;
-}
-
-bool http_is_hop(struct bytes name, struct bytes connection)
-{
-    return is_hop_always(name) || http_list_has(connection, name);
-}
-
-bool http_head_is_hop(const struct http_head *head, struct bytes name)
+bool http_field_stops(const struct http_head *head, struct bytes name, enum http_way way)
 {
     assert(head->connection_count <= HTTP_CONNECTIONS_MAX);
-    if (is_hop_always(name)) return true;
+    if (http_field_ways(http_field_find(name), name) & way) return true;
     for (unsigned i = 0; i < head->connection_count; i++) {
         if (http_list_has(head->connection[i], name)) return true;
     }

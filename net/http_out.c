@@ -4,26 +4,14 @@
 #include "net/http.h"
 #include "net/octet.h"
 
-/* Append a; a part that does not fit is left out whole and everything behind it too. */
-static void put(struct http_out *o, struct bytes a)
-{
-    assert(o->len <= o->room);
-    if (o->full || a.len > o->room - o->len) {
-        o->full = true;
-        return;
-    }
-    if (a.len > 0) memcpy(o->out + o->len, a.ptr, a.len);
-    o->len += a.len;
-}
-
 void http_out_request(struct http_out *o, struct bytes method, struct bytes target)
 {
     assert(method.len > 0 && octet_span(method, OCTET_TOKEN) == method.len);
     assert(target.len > 0 && octet_span(target, OCTET_TARGET) == target.len);
-    put(o, method);
-    put(o, BYTES(" "));
-    put(o, target);
-    put(o, BYTES(" HTTP/1.1\r\n"));
+    http_out_text(o, method);
+    http_out_text(o, BYTES(" "));
+    http_out_text(o, target);
+    http_out_text(o, BYTES(" HTTP/1.1\r\n"));
 }
 
 void http_out_status(struct http_out *o, unsigned status)
@@ -31,42 +19,65 @@ void http_out_status(struct http_out *o, unsigned status)
     assert(status >= 100 && status <= 599);
     const char code[] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10),
                          (char)('0' + status % 10), ' '};
-    put(o, BYTES("HTTP/1.1 "));
-    put(o, (struct bytes){code, sizeof(code)});
-    put(o, bytes_of(http_reason(status)));
-    put(o, BYTES("\r\n"));
+    http_out_text(o, BYTES("HTTP/1.1 "));
+    http_out_text(o, (struct bytes){code, sizeof(code)});
+    http_out_text(o, bytes_of(http_reason(status)));
+    http_out_text(o, BYTES("\r\n"));
 }
 
 void http_out_field(struct http_out *o, struct bytes name, struct bytes value)
 {
     assert(name.len > 0 && octet_span(name, OCTET_TOKEN) == name.len);
     assert(octet_value_end(value, 0) == value.len);
-    put(o, name);
-    put(o, BYTES(": "));
-    put(o, value);
-    put(o, BYTES("\r\n"));
+    http_out_text(o, name);
+    http_out_text(o, BYTES(": "));
+    http_out_text(o, value);
+    http_out_text(o, BYTES("\r\n"));
+}
+
+void http_out_digits(struct http_out *o, uint64_t value, unsigned width)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+    assert(width <= sizeof(digits));
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0 || sizeof(digits) - at < width);
+    http_out_text(o, (struct bytes){digits + at, sizeof(digits) - at});
 }
 
 void http_out_number(struct http_out *o, struct bytes name, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    http_out_field(o, name, (struct bytes){digits + at, sizeof(digits) - at});
+    assert(name.len > 0 && octet_span(name, OCTET_TOKEN) == name.len);
+    http_out_text(o, name);
+    http_out_text(o, BYTES(": "));
+    http_out_digits(o, value, 1);
+    http_out_text(o, BYTES("\r\n"));
 }
 
 void http_out_lines(struct http_out *o, struct bytes lines)
 {
     assert(lines.len == 0 || (lines.len > 4 && lines.ptr[lines.len - 1] == '\n'));
-    put(o, lines);
+    http_out_text(o, lines);
+}
+
+void http_out_pass(struct http_out *o, const struct http_head *head)
+{
+    if (!head->pass_walk) {
+        for (unsigned i = 0; i < head->pass_count; i++) http_out_text(o, head->pass[i]);
+        return;
+    }
+    const enum http_way way = head->status ? HTTP_DOWN : HTTP_UP;
+    struct bytes at = head->fields, name, value;
+    for (const char *line = at.ptr; http_field_next(&at, &name, &value); line = at.ptr) {
+        if (!http_field_stops(head, name, way)) http_out_text(o, bytes_between(line, at.ptr));
+    }
 }
 
 void http_out_end(struct http_out *o)
 {
-    put(o, BYTES("\r\n"));
+    http_out_text(o, BYTES("\r\n"));
 }
 
 const char *http_reason(unsigned status)

@@ -305,8 +305,10 @@ static void test_expect(void **state)
 }
 
 static const char *const names[] = {
-#define X(id, name) [HTTP_##id] = name,
+#define X(id, name, stops) [HTTP_##id] = name,
+#define Y X
 #include "net/http.def"
+#undef Y
 #undef X
 };
 
@@ -320,7 +322,7 @@ static void upper(const char *text, char *out)
 static void test_names(void **state)
 {
     (void)state;
-    for (size_t id = 0; id < HTTP_FIELD_COUNT; id++) {
+    for (size_t id = 0; id < HTTP_NAME_COUNT; id++) {
         char name[32], other[32];
         upper(names[id], name);
         const struct bytes low = wall_put(&wall, bytes_of(names[id]));
@@ -332,13 +334,13 @@ static void test_names(void **state)
                 other[at] = (char)byte;
                 if (byte_lower((char)byte) == names[id][at]) continue;
                 const struct bytes wrong = {other, strlen(names[id])};
-                assert_int_equal(http_field_find(wrong), HTTP_FIELD_COUNT);
+                assert_int_not_equal(http_field_find(wrong), id);
             }
         }
         const struct bytes shorter = {names[id], strlen(names[id]) - 1};
-        assert_int_equal(http_field_find(shorter), HTTP_FIELD_COUNT);
+        assert_int_not_equal(http_field_find(shorter), id);
     }
-    assert_int_equal(http_field_find((struct bytes){0}), HTTP_FIELD_COUNT);
+    assert_int_equal(http_field_find((struct bytes){0}), HTTP_NAME_COUNT);
 }
 
 /* Fields with one meaning are refused when repeated, even with equal values. */

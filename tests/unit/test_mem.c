@@ -327,7 +327,8 @@ static void test_large_received_pieces_are_not_copied(void **state)
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         uint32_t buf = receive(pattern, cases[i].len);
-        assert_true(chain_add(&mem, &c, (struct bytes){ring.buf[buf], cases[i].len}, buf));
+        assert_true(chain_add(&mem, &c, (struct bytes){ring.buf[buf], cases[i].len}, buf,
+                              false));
         mem_rx_give(&mem, buf);
         assert_int_equal(ring.given[buf], cases[i].copied);
         uint32_t at = c.first, left = c.count;
@@ -339,7 +340,7 @@ static void test_large_received_pieces_are_not_copied(void **state)
     }
     uint32_t all[RX_COUNT];
     for (uint32_t i = 0; i < RX_COUNT; i++) all[i] = receive(pattern, RX_BYTES);
-    assert_true(chain_add(&mem, &c, (struct bytes){ring.buf[3], RX_BYTES}, 3));
+    assert_true(chain_add(&mem, &c, (struct bytes){ring.buf[3], RX_BYTES}, 3, false));
     for (uint32_t i = 0; i < RX_COUNT; i++) mem_rx_give(&mem, all[i]);
     assert_int_equal(ring.free, RX_COUNT);     /* scarce: copied, nothing is held back */
     check_content(&c, pattern, RX_BYTES);
@@ -358,7 +359,7 @@ static void test_no_segment_is_an_answer(void **state)
     assert_false(chain_copy(&mem, &c, (struct bytes){pattern, 5}));
     assert_false(chain_copy(&mem, &c, (struct bytes){pattern, 20000}));
     uint32_t buf = receive(pattern, RX_BYTES);
-    assert_false(chain_add(&mem, &c, (struct bytes){ring.buf[buf], RX_BYTES}, buf));
+    assert_false(chain_add(&mem, &c, (struct bytes){ring.buf[buf], RX_BYTES}, buf, false));
     mem_rx_give(&mem, buf);
     assert_true(ring.given[buf]);
     assert_int_equal(mem.bytes_used, 0);
@@ -446,7 +447,9 @@ static void step_receive(struct model *m)
     if (dice(4) == 0) bytes_cut(&in, b.len / 2);   /* what follows a head in its buffer */
     b.ptr += b.len - in.len;
     b.len = in.len;
-    if (chain_add(&mem, &m->c, in, dice(5) ? buf : RING_BUF_NONE)) grow_model(m, b.ptr, b.len);
+    bool share = dice(2) == 0;
+    bool added = chain_add(&mem, &m->c, in, dice(5) ? buf : RING_BUF_NONE, share);
+    if (added) grow_model(m, b.ptr, b.len);
     else refused(m, b);
     mem_rx_give(&mem, buf);
 }
