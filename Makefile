@@ -75,7 +75,6 @@ UNIT := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 UNIT := $(filter-out $(if $(SAN),%_sealed),$(UNIT))  # sanitizers replace malloc themselves
 UNIT_HELP := $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/bin/%,$(wildcard tests/fuzz/fuzz_*.c))
-BENCH := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
 
 .PHONY: all unit quick test tidy run bench fuzz fuzzers box sim rfc install clean
 all: $(BIN) $(SEALED) ; @:
@@ -96,8 +95,6 @@ $(B)/weir $(B)/weir-sealed $(B)/weir-mock $(B)/weirctl:
 	$(call say,LD,$@) $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(B)/unit/%: tests/unit/%.c $(UNIT_HELP:%.c=$(B)/%.o) $(LIB)
 	$(call say,TEST,$@) mkdir -p $(@D) && $(link) -lcmocka $(LDLIBS)
-$(B)/bench/%: bench/%.c $(LIB)
-	$(call say,LD,$@) mkdir -p $(@D) && $(link) $(LDLIBS)
 $(B)/bin/fuzz_%: tests/fuzz/fuzz_%.c $(LIB)
 	$(call say,FUZZ,$@) mkdir -p $(@D) && $(link) -fsanitize=fuzzer $(LDLIBS)
 # A text becomes an array with its name; several arrays share a file.
@@ -125,8 +122,6 @@ run:
 	$(Q)tools/setup build
 	$(Q)$(MAKE) all
 	$(Q)LISTEN='$(LISTEN)' ADMIN='$(ADMIN)' exec tools/run
-bench: all $(BENCH)
-	$(Q)set -e; for b in $(filter $(B)/bench/bench_%,$(BENCH)); do $$b; done
 fuzzers: $(FUZZERS) ; @:
 fuzz:
 	$(Q)$(MAKE) FUZZ=1 CC=clang fuzzers
@@ -147,4 +142,5 @@ install: all
 clean:
 	$(Q)rm -rf build
 
+include bench/bench.mk
 -include $(shell find $(B) -type f -name '*.d' 2>/dev/null)

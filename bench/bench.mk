@@ -1,0 +1,18 @@
+# bench.mk - the part of the Makefile that measures. Every bench/*.c is a program but for the
+# parts that load, upstream and forward share.
+#   make bench [QUICK=1]
+
+BENCH_HELP := $(patsubst %.c,$(B)/%.o,bench/answer.c bench/loop.c bench/meter.c)
+BENCH := $(filter-out $(BENCH_HELP:%.o=%),$(patsubst %.c,$(B)/%,$(wildcard bench/*.c)))
+
+$(B)/bench/%: bench/%.c $(BENCH_HELP) $(LIB)
+	$(call say,LD,$@) mkdir -p $(@D) && $(link) $(LDLIBS)
+
+bench:
+	$(Q)tools/setup build && tools/setup bench
+	$(Q)$(MAKE) all benches
+	$(Q)set -e; for b in $(filter $(B)/bench/bench_%,$(BENCH)); do $$b; done
+	$(Q)bench/run.py --build $(B) $(if $(QUICK),--rounds 3)
+benches: $(BENCH) ; @:
+.SECONDARY: $(BENCH_HELP)
+.PHONY: benches

@@ -1,0 +1,8 @@
+"""forward - the measured floor: bench/forward.c, which looks at nothing."""
+
+NEEDS = []
+
+
+def start(box, name, address, options):
+    box.start(name, [box.build + "/bench/forward", "--listen", address, "--to", box.upstream],
+              address)
