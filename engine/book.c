@@ -101,13 +101,19 @@ static struct bytes padded(const char *text, size_t max)
     return (struct bytes){text, strnlen(text, max)};
 }
 
-static size_t line_text(const struct exchange *x, enum close_why why, char *out, size_t room)
+/* The key's id; "-" where the request was refused before its key was known. */
+static void key_text(const struct record *r, char out[STORE_ID_TEXT_MAX])
 {
-    const struct record *r = &x->rec;
+    if (r->path[UNIT_KEY]) store_id_text(r->path[UNIT_KEY], out);
+    else memcpy(out, "-", 2);
+}
+
+static size_t line_text(const struct record *r, enum close_why why, char *out, size_t room)
+{
     struct line l = {.out = out, .room = room};
     char when[25], cost[32], key[STORE_ID_TEXT_MAX];
     log_time(r->admitted_unix_ns, when);
-    store_id_text(r->path[UNIT_KEY], key);
+    key_text(r, key);
     line_bytes(&l, (struct bytes){when, 24});
     line_bytes(&l, BYTES(" "));
     line_bytes(&l, padded(r->request_id, sizeof r->request_id));
@@ -130,12 +136,11 @@ static size_t line_text(const struct exchange *x, enum close_why why, char *out,
     return l.len;
 }
 
-static size_t line_json(const struct exchange *x, enum close_why why, char *line, size_t room)
+static size_t line_json(const struct record *r, enum close_why why, char *line, size_t room)
 {
-    const struct record *r = &x->rec;
     char when[25], key[STORE_ID_TEXT_MAX];
     log_time(r->admitted_unix_ns, when);
-    store_id_text(r->path[UNIT_KEY], key);
+    key_text(r, key);
     struct jsonw w;
     jsonw_init(&w, line, room);
     jsonw_object(&w);
@@ -157,13 +162,13 @@ static size_t line_json(const struct exchange *x, enum close_why why, char *line
     return w.len;
 }
 
-static void write_line(struct core *core, const struct exchange *x, enum close_why why)
+static void write_line(struct core *core, const struct conf *conf, const struct record *r,
+                       enum close_why why)
 {
-    const struct conf *conf = x->tables->conf;
     if (conf->log_level < 2 || !core->log) return;
     char line[LINE_MAX];
-    size_t len = conf->log_json ? line_json(x, why, line, sizeof line)
-                                : line_text(x, why, line, sizeof line);
+    size_t len = conf->log_json ? line_json(r, why, line, sizeof line)
+                                : line_text(r, why, line, sizeof line);
     if (!log_put(core->log, (struct bytes){line, len})) core_count(core, STAT_LOG_LOST);
 }
 
@@ -181,5 +186,16 @@ void book_end(struct core *core, struct exchange *x, enum close_why why, unsigne
     r->duration_us = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
     if (!x->no_row) journal_end(core->journal, x->journal_slot, r);
     stat_add(&core->stats.closes[why], 1);
-    write_line(core, x, why);
+    write_line(core, x->tables->conf, r, why);
+}
+
+void book_refused(struct core *core, const char *id, enum close_why why)
+{
+    assert(why != CLOSE_NONE && why != CLOSE_DONE);
+    stat_add(&core->stats.closes[why], 1);
+    if (!core->log || !core->tables) return;
+    struct record r = {.admitted_unix_ns = core->unix_ns, .close = (uint16_t)why};
+    r.status = (uint16_t)close_status(why);
+    memcpy(r.request_id, id, strnlen(id, sizeof r.request_id));
+    write_line(core, core->tables->conf, &r, why);
 }

@@ -38,6 +38,7 @@ struct server {
     char bound[CONF_LISTEN_MAX][300], admin_bound[300];
     uint32_t listen_count;
     uint64_t drain_ns;
+    uint64_t interrupted;            /* requests of an earlier run that never ended */
     pthread_mutex_t reload_lock;
     _Atomic int failed;              /* -errno of a ring, once */
     bool pinned;
@@ -168,12 +169,12 @@ static bool make_core(struct server *s, const struct conf *conf, uint32_t idx, b
     if (!core || !core_init(core, e, idx, admin ? ROLE_ADMIN : ROLE_GATEWAY, &limits)) {
         return false;
     }
+    core->log = log_ring_make();
     if (admin) {
         e->admin = core;
-        return true;
+        return core->log != NULL;
     }
     char why[256];
-    core->log = log_ring_make();
     e->core[idx] = core;
     enum store_rc rc = journal_open(e->db->dir, idx, limits.exchanges, JOURNAL_RECORDS,
                                     &e->journal[idx], why);
@@ -202,9 +203,10 @@ static bool open_store(struct server *s, const struct conf *conf)
         return false;
     }
     if (e->db->why[0]) (void)fprintf(stderr, "warning: %s\n", e->db->why);
-    if (recovered) {
+    s->interrupted = interrupted;
+    if (recovered || interrupted) {
         (void)fprintf(stderr,
-                      "recovered %llu records of an earlier run, %llu of them cut off\n",
+                      "recovered from an earlier run: %llu records, %llu requests interrupted\n",
                       (unsigned long long)recovered, (unsigned long long)interrupted);
     }
     return true;
@@ -261,6 +263,7 @@ static bool start_threads(struct server *s, const struct conf *conf)
     for (uint32_t i = 0; i < e->core_count; i++) {
         if (!make_core(s, conf, i, false)) return false;
     }
+    stat_add(&e->core[0]->stats.closes[CLOSE_INTERRUPTED], s->interrupted);
     e->metrics = metrics_make();
     e->front = front_make(e);
     if (!e->metrics || !e->front) return false;
@@ -303,6 +306,7 @@ static void drain_logs(struct server *s)
     for (uint32_t i = 0; i < s->engine.core_count; i++) {
         (void)log_drain(s->engine.core[i]->log, STDOUT_FILENO);
     }
+    (void)log_drain(s->engine.admin->log, STDOUT_FILENO);
 }
 
 static void main_loop(struct server *s, const sigset_t *set)
@@ -419,6 +423,7 @@ int boot_serve(const struct boot_options *options)
     s->options = *options;
     (void)pthread_mutex_init(&s->reload_lock, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);  /* RLIMIT_FSIZE: a full disk, which the ledger survives */
     tzset();  /* the C library reads the time zone on first use, and allocates */
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);

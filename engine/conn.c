@@ -4,6 +4,7 @@
  * gathered in a page. The kernel may still complete operations on a CLOSING connection, so
  * conn_reap_all() returns its slot only when nothing is in flight. */
 #include "engine/conn.h"
+#include "engine/book.h"
 #include "engine/core.h"
 #include "engine/serve.h"
 #include "net/http.h"
@@ -108,13 +109,14 @@ void conn_close(struct core *core, struct conn *c, enum close_why why)
     assert(why != CLOSE_NONE);
     if (c->state == CONN_CLOSING) return;
     bool busy = c->state == CONN_BUSY || c->state == CONN_BODY;
+    bool over = c->state == CONN_LINGER;  /* the first reason stands */
     conn_to(c, CONN_CLOSING);
     c->why = (uint8_t)why;
     c->state_ns = c->write_ns = 0;
     timer_disarm(&core->timers, &c->timer);
     if (busy) serve_gone(core, c, why);
     ring_shutdown(core->ring, c->fd, SHUT_RDWR);
-    if (!busy && why != CLOSE_DONE) stat_add(&core->stats.closes[why], 1);
+    if (!busy && !over && why != CLOSE_DONE) book_refused(core, "-", why);
     c->next_closing = core->closing_conns;
     core->closing_conns = c;
 }
@@ -175,7 +177,6 @@ void conn_answered(struct core *core, struct conn *c)
 static void refuse(struct core *core, struct conn *c, enum close_why why, const char *detail)
 {
     c->close_after = true;
-    stat_add(&core->stats.closes[why], 1);
     serve_refuse(core, c, why, detail);
     conn_answered(core, c);
 }

@@ -2,6 +2,7 @@
  * when it is done. */
 #include "engine/front.h"
 #include "engine/admin/admin.h"
+#include "engine/book.h"
 #include "engine/clock.h"
 #include "engine/conn.h"
 #include "engine/core.h"
@@ -182,8 +183,9 @@ void front_refuse(struct core *core, struct conn *c, enum close_why why, const c
     size_t n = error_json(body, sizeof body, close_code(why),
                           detail ? detail : close_sentence(why));
     const struct job *job = c->job;
-    reply_body(core, c, NULL, job ? job->id : state(core)->id, close_status(why),
-               BYTES("application/json"), (struct bytes){body, n}, (struct bytes){0});
+    const char *id = job ? job->id : state(core)->id;
+    book_refused(core, id, why);
+    reply_body(core, c, NULL, id, close_status(why), BYTES("application/json"), (struct bytes){body, n}, (struct bytes){0});
     if (c->job) free(((struct job *)c->job)->body);
     free(c->job);
     c->job = NULL;

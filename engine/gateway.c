@@ -10,7 +10,6 @@
 #include "engine/core.h"
 #include "engine/engine.h"
 #include "engine/exchange.h"
-#include "engine/log.h"
 #include "engine/reply.h"
 #include "engine/tables.h"
 #include "net/http.h"
@@ -89,20 +88,15 @@ void gateway_request_id(struct core *core, const struct http_head *head, char ou
 void gateway_refuse(struct core *core, struct conn *c, const struct http_head *head,
                     enum close_why why, const char *text)
 {
-    char id[65], when[25], line[256];
+    char id[65];
     gateway_request_id(core, head, id);
+    book_refused(core, id, why);
     reply_error(core, c, NULL, id, why, text, NULL);
-    if (!core->log) return;
-    log_time(core->unix_ns, when);
-    int n = snprintf(line, sizeof line, "%s %s %u %s", when, id, close_status(why),
-                     close_name(why));
-    if (!log_put(core->log, (struct bytes){line, (size_t)n})) core_count(core, STAT_LOG_LOST);
 }
 
 static bool refuse(struct core *core, struct conn *c, const struct http_head *head,
                    enum close_why why, const char *text)
 {
-    stat_add(&core->stats.closes[why], 1);
     gateway_refuse(core, c, head, why, text);
     conn_answered(core, c);
     return false;

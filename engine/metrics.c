@@ -128,8 +128,9 @@ static void put_counters(struct text *t, const struct engine *e)
     }
     head(t, "weir_closes_total", "counter", "Requests and connections by how they ended");
     for (unsigned c = 1; c < CLOSE_COUNT; c++) {
+        unsigned long long admin = stat_get(&e->admin->stats.closes[c]);
         put(t, "weir_closes_total{reason=\"%s\"} %llu\n", close_name((enum close_why)c),
-            sum(e, offsetof(struct stats, closes) + c * 8));
+            sum(e, offsetof(struct stats, closes) + c * 8) + admin);
     }
     head(t, "weir_refusals_total", "counter", "Requests refused by policy");
     put(t, "weir_refusals_total{layer=\"key\",code=\"model_not_allowed\"} %llu\n",

@@ -40,7 +40,6 @@ void serve_refuse(struct core *core, struct conn *c, enum close_why why, const c
         gateway_refuse(core, c, NULL, why, detail);
         return;
     }
-    stat_add(&core->stats.closes[why], (uint64_t)-1);  /* counted once, with its row */
     exchange_fail(core, x, why, detail, NULL);
 }
 

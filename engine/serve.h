@@ -21,7 +21,7 @@ MUST_USE bool serve_piece(struct core *core, struct conn *c, struct bytes piece)
 /* The body is complete in c->body. */
 void serve_body(struct core *core, struct conn *c);
 /* The request is refused by the codec or a limit (why: a CLOSE_ with a status): queue the
- * error answer. detail: a clause, may be NULL. Does not close. */
+ * error answer, count and log the ending. detail: a clause, may be NULL. Does not close. */
 void serve_refuse(struct core *core, struct conn *c, enum close_why why, const char *detail);
 /* The connection is closing while its request is in progress: let go of it. */
 void serve_gone(struct core *core, struct conn *c, enum close_why why);
