@@ -205,8 +205,8 @@ static bool open_store(struct server *s, const struct conf *conf)
     if (e->db->why[0]) (void)fprintf(stderr, "warning: %s\n", e->db->why);
     s->interrupted = interrupted;
     if (recovered || interrupted) {
-        (void)fprintf(stderr,
-                      "recovered from an earlier run: %llu records, %llu requests interrupted\n",
+        (void)fprintf(stderr, "recovered from an earlier run: %llu records, "
+                      "%llu requests interrupted\n",
                       (unsigned long long)recovered, (unsigned long long)interrupted);
     }
     return true;

@@ -185,7 +185,8 @@ void front_refuse(struct core *core, struct conn *c, enum close_why why, const c
     const struct job *job = c->job;
     const char *id = job ? job->id : state(core)->id;
     book_refused(core, id, why);
-    reply_body(core, c, NULL, id, close_status(why), BYTES("application/json"), (struct bytes){body, n}, (struct bytes){0});
+    reply_body(core, c, NULL, id, close_status(why), BYTES("application/json"),
+               (struct bytes){body, n}, (struct bytes){0});
     if (c->job) free(((struct job *)c->job)->body);
     free(c->job);
     c->job = NULL;

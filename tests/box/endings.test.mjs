@@ -17,8 +17,8 @@ const reasons = new Map([...text.matchAll(/^X\([A-Z_]+, "([a-z_]+)", (\d+), "([a
 // What no client and no provider can bring about, and the unit test that does.
 const inside = {
   none: 'no ending: the value before one; book_end() asserts that it is never booked',
-  client_recv: 'test_conn: test_errors_of_the_kernel',
-  client_send: 'test_conn: test_errors_of_the_kernel',
+  client_recv: 'test_conn_ends: test_errors_of_the_kernel',
+  client_send: 'test_conn_ends: test_errors_of_the_kernel',
 };
 
 // --- providers, by the name of the model
@@ -368,7 +368,7 @@ test('every reason of close.def is provoked, here or in a unit test that exists'
     const m = /^(test_\w+): (test_\w+)$/.exec(where);
     if (!m) continue;
     const source = fs.readFileSync(path.join(root, `tests/unit/${m[1]}.c`), 'utf8');
-    assert.ok(source.includes(`(${m[2]}),\n`), where);
+    assert.ok(source.includes(`teardown(${m[2]}, `), where);
   }
 });
 

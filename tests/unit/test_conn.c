@@ -627,51 +627,6 @@ static void test_gone_in_the_middle_of_an_answer(void **state)
     assert_int_equal(served.gones, 1);
 }
 
-/* What the kernel may say of a socket besides that its peer has gone: no peer can make it say
- * that, so here the completion of one more operation is made up. */
-static void test_errors_of_the_kernel(void **state)
-{
-    (void)state;
-    static const struct { bool sending; int32_t n; enum close_why why; } cases[] = {
-        {false, -EIO, CLOSE_CLIENT_RECV},       {true, -EIO, CLOSE_CLIENT_SEND},
-        {false, -ECONNRESET, CLOSE_CLIENT_GONE}, {true, -EPIPE, CLOSE_CLIENT_GONE},
-    };
-    struct conn *c = (struct conn *)(void *)slab_at(&rig.core->conns, 0);
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        const _Atomic uint64_t *count = &rig.core->stats.closes[cases[i].why];
-        const struct ring_done done = {.n = cases[i].n, .buf = RING_BUF_NONE, .last = true};
-        const uint64_t before = stat_get(count);
-        int fd = dial();
-        rig_turn(&rig);
-        assert_int_equal(c->state, CONN_IDLE);
-        c->inflight++;
-        c->sending = cases[i].sending;
-        if (cases[i].sending) conn_on_send(rig.core, c, &done);
-        else conn_on_recv(rig.core, c, &done);
-        assert_int_equal(c->why, cases[i].why);
-        assert_int_equal(stat_get(count), before + 1);
-        rig_turn(&rig);
-        hears(fd, "", true);
-        hang_up(fd);
-        assert_int_equal(rig.core->conns.used, 0);
-    }
-}
-
-/* The first reason stands: who resets the connection after its refusal has not gone. */
-static void test_a_reset_behind_a_refusal(void **state)
-{
-    (void)state;
-    const struct linger hard = {.l_onoff = 1};
-    int fd = dial();
-    say(fd, "GET /a HTTP/1.1\r\nHost : h\r\n\r\n");
-    hears(fd, "[400]", true);
-    assert_int_equal(rig.core->conns.used, 1);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard), 0);
-    hang_up(fd);
-    assert_int_equal(rig.core->conns.used, 0);
-    assert_int_equal(stat_get(&rig.core->stats.closes[CLOSE_CLIENT_GONE]), 0);
-}
-
 /* A client may shut its side when it has sent all: what it asked for is answered. */
 static void test_half_closed(void **state)
 {
@@ -912,8 +867,6 @@ int main(void)
         ON_CORE(test_lingering_ends),
         ON_CORE(test_gone_at_any_byte),
         ON_CORE(test_gone_in_the_middle_of_an_answer),
-        ON_CORE(test_errors_of_the_kernel),
-        ON_CORE(test_a_reset_behind_a_refusal),
         ON_CORE(test_half_closed),
         ON_CORE(test_a_flood_is_bounded_and_complete),
         ON_CORE(test_pipelining_is_bounded),
