@@ -26,7 +26,7 @@ override SAN := address,undefined
 endif
 
 # --- flags and libraries
-CPPFLAGS := -std=c11 -D_GNU_SOURCE -I. -I$(B)/gen
+CPPFLAGS := -std=c11 -D_GNU_SOURCE -DOPENSSL_SUPPRESS_DEPRECATED -I. -I$(B)/gen
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
         -Wmissing-prototypes -Wvla -Werror
 OPT ?= $(if $(FUZZ),-O1,-O2) -g

@@ -11,7 +11,7 @@
 #include "engine/look.h"
 #include "engine/reply.h"
 
-#include <openssl/mem.h>
+#include <openssl/crypto.h>
 #include <openssl/sha.h>
 #include <poll.h>
 #include <stdio.h>

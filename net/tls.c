@@ -1,11 +1,12 @@
-/* tls.c - TLS client connections over memory, on BoringSSL (or OpenSSL >= 3.0).
+/* tls.c - TLS connections over memory, on BoringSSL (or OpenSSL >= 3.0), and the client's side
+ * of them; the server's is in tls_server.c.
  * The library wants something to read from and write to: a BIO whose two ends are the
  * caller's slice and room, lent for the length of one call. Model:
  *   HELLO -> READY -> ENDED (close-notify)     HELLO, READY -> FAILED (t->why is set)
  * Rule: nothing the peer sends is asserted on, nothing is lost when the room is short (the
  * library keeps the rest of a record until the next call), and the window is empty between
  * calls, so that no pointer of the caller's outlives its call. */
-#include "net/tls.h"
+#include "net/tls_part.h"
 
 #include <dirent.h>
 #include <limits.h>
@@ -16,7 +17,6 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -28,31 +28,13 @@ enum {
 static_assert(TLS_SESSIONS_MAX % WAYS == 0, "sets are whole");
 static_assert(PLAIN_MAX + TLS_SEAL_EXTRA <= TLS_RECORD_MAX, "a full record fits the room");
 
+static const char starved[] = "out of memory for TLS";
+
 struct session {             /* a remembered session; ssl NULL: empty */
     SSL_SESSION *ssl;        /* ours */
     uint64_t host;           /* hash of the host it was verified for */
     uint32_t key;            /* the caller's number */
     uint32_t stamp;          /* when it was put, in sessions put */
-};
-
-struct tls_ctx {
-    SSL_CTX *ssl;
-    BIO_METHOD *method;
-    uint32_t stamp;
-    struct session sessions[TLS_SESSIONS_MAX]; /* sets of WAYS */
-};
-
-struct tls {
-    SSL *ssl;
-    struct tls_ctx *ctx;     /* borrows until tls_close */
-    const char *why;         /* static text; not NULL: FAILED */
-    struct bytes *in;        /* window: only during a call */
-    char *out;               /* window: only during a call */
-    size_t out_room, out_len;
-    uint64_t host;           /* hash, as in struct session */
-    uint32_t session_key;
-    uint32_t sealing;        /* plain bytes of a record the library has not got rid of */
-    bool ready, ended, said_goodbye;
 };
 
 /* --- the window: what the library reads and writes */
@@ -126,7 +108,7 @@ static const char *verify_why(long result)
     case X509_V_ERR_CERT_REVOKED: return "certificate was revoked";
     case X509_V_ERR_CERT_CHAIN_TOO_LONG: return "certificate chain is too long";
     case X509_V_ERR_INVALID_PURPOSE: return "certificate is not for a server";
-    case X509_V_ERR_OUT_OF_MEM: return "out of memory for TLS";
+    case X509_V_ERR_OUT_OF_MEM: return starved;
     default: return "certificate not trusted";
     }
 }
@@ -140,6 +122,13 @@ static const char *reason_why(int reason)
         {SSL_R_UNSUPPORTED_PROTOCOL, "no common TLS version"},
         {SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, "no common TLS version"},
         {SSL_R_NO_SHARED_CIPHER, "no common cipher"},
+        {SSL_R_HTTPS_PROXY_REQUEST, "peer does not speak TLS"},
+        {SSL_R_TLSV1_ALERT_UNKNOWN_CA, "peer does not trust the certificate"},
+        {SSL_R_SSLV3_ALERT_BAD_CERTIFICATE, "peer does not trust the certificate"},
+        {SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED, "peer does not trust the certificate"},
+        {SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN, "peer does not trust the certificate"},
+        {SSL_R_NO_RENEGOTIATION, "peer asked for renegotiation"},
+        {SSL_R_NO_APPLICATION_PROTOCOL, "peer does not speak http/1.1"},
         {SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, "peer refused the handshake"},
         {SSL_R_TLSV1_ALERT_ACCESS_DENIED, "peer refused the handshake"},
         {SSL_R_TLSV1_ALERT_INTERNAL_ERROR, "peer had an internal error"},
@@ -148,10 +137,13 @@ static const char *reason_why(int reason)
         {SSL_R_TLSV1_ALERT_CERTIFICATE_REQUIRED, "peer asks for a client certificate"},
         {SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL, "peer does not speak http/1.1"},
         {SSL_R_INVALID_ALPN_PROTOCOL, "peer does not speak http/1.1"},
+        {SSL_R_NO_SHARED_GROUP, "no common key exchange"},
+        {SSL_R_NO_COMMON_SIGNATURE_ALGORITHMS, "no common signature"},
 #else
         {SSL_R_TLSV1_UNRECOGNIZED_NAME, "peer does not know this host"},
         {SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, "peer asks for a client certificate"},
-        {SSL_R_NO_APPLICATION_PROTOCOL, "peer does not speak http/1.1"},
+        {SSL_R_NO_SUITABLE_KEY_SHARE, "no common key exchange"},
+        {SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, "no common signature"},
         {SSL_R_PACKET_LENGTH_TOO_LONG, "record too long"},
 #endif
         {SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, "corrupted record"},
@@ -173,7 +165,7 @@ static const char *queue_why(const struct tls *t, int error)
     unsigned long e;
     while ((e = ERR_get_error()) != 0) {
         int reason = ERR_GET_REASON((uint32_t)e);
-        if (reason == ERR_R_MALLOC_FAILURE) why = "out of memory for TLS";
+        if (reason == ERR_R_MALLOC_FAILURE) why = starved;
         else if (ERR_GET_LIB((uint32_t)e) != ERR_LIB_SSL) continue;
         else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
             why = verify_why(SSL_get_verify_result(t->ssl));
@@ -219,7 +211,7 @@ static void session_drop(struct session *s)
 /* The library gives a session that may be resumed. Gives 1: we keep its reference. */
 static int session_put(SSL *ssl, SSL_SESSION *session)
 {
-    struct tls *t = BIO_get_data(SSL_get_rbio(ssl));
+    struct tls *t = tls_of(ssl);
     struct session *s = session_find(t->ctx, t->session_key, t->host);
     if (!s) {
         struct session *set = s = session_set(t->ctx, t->session_key);
@@ -301,21 +293,16 @@ static const char *trust(X509_STORE *store, const struct tls_client_config *conf
 }
 
 /* TLS 1.2 only with forward secrecy and authenticated ciphers (RFC 9325 section 4.2); the
- * suites of TLS 1.3 are all such. */
+ * suites of TLS 1.3 are all such. X25519 first, as the cheapest. */
 static bool harden(SSL_CTX *ssl)
 {
-    static const unsigned char alpn[] = "\x08http/1.1";  /* RFC 7301 section 3.1 */
     SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                           SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION);
-    SSL_CTX_set_max_cert_list(ssl, CHAIN_BYTES_MAX);
-    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    SSL_CTX_sess_set_new_cb(ssl, session_put);
     return SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) &&
            SSL_CTX_set_max_proto_version(ssl, TLS1_3_VERSION) &&
            SSL_CTX_set1_curves_list(ssl, "X25519:P-256:P-384") &&
-           SSL_CTX_set_cipher_list(ssl, "ECDHE+AESGCM:ECDHE+CHACHA20") &&
-           SSL_CTX_set_alpn_protos(ssl, alpn, sizeof alpn - 1) == 0;
+           SSL_CTX_set_cipher_list(ssl, "ECDHE+AESGCM:ECDHE+CHACHA20");
 }
 
 static BIO_METHOD *window_method(void)
@@ -330,31 +317,52 @@ static BIO_METHOD *window_method(void)
     return NULL;
 }
 
+struct tls_ctx *tls_ctx_make(const SSL_METHOD *side, const char **why)
+{
+    *why = starved;
+    struct tls_ctx *ctx = OPENSSL_malloc(sizeof *ctx);
+    if (!ctx) return NULL;
+    memset(ctx, 0, sizeof *ctx);
+    ctx->method = window_method();
+    ctx->ssl = SSL_CTX_new(side);
+    if (ctx->method && ctx->ssl) {
+        if (harden(ctx->ssl)) return ctx;
+        *why = "the TLS library lacks a protocol or cipher that is needed";
+    }
+    ERR_clear_error();
+    tls_ctx_close(ctx);
+    return NULL;
+}
+
+/* What only a client has: sessions to offer, http/1.1 to ask for (RFC 7301 section 3.1). */
+static bool is_client_made(struct tls_ctx *ctx)
+{
+    static const unsigned char alpn[] = "\x08http/1.1";
+    size_t bytes = TLS_SESSIONS_MAX * sizeof *ctx->sessions;
+    ctx->sessions = OPENSSL_malloc(bytes);
+    if (!ctx->sessions) return false;
+    memset(ctx->sessions, 0, bytes);
+    SSL_CTX_set_max_cert_list(ctx->ssl, CHAIN_BYTES_MAX);
+    SSL_CTX_set_session_cache_mode(ctx->ssl,
+                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(ctx->ssl, session_put);
+    return SSL_CTX_set_alpn_protos(ctx->ssl, alpn, sizeof alpn - 1) == 0;
+}
+
 enum net_rc tls_client_open(const struct tls_client_config *config, struct tls_ctx **out,
                             const char **why)
 {
     assert(config && out && why);
-    *why = "out of memory for TLS";
-    struct tls_ctx *ctx = OPENSSL_malloc(sizeof *ctx);
+    struct tls_ctx *ctx = tls_ctx_make(TLS_client_method(), why);
     if (!ctx) return NET_BAD;
-    memset(ctx, 0, sizeof *ctx);
-    ctx->method = window_method();
-    ctx->ssl = SSL_CTX_new(TLS_client_method());
-    if (!ctx->method || !ctx->ssl) goto fail;
-    if (!harden(ctx->ssl)) {
-        *why = "the TLS library lacks a protocol or cipher that is needed";
-        goto fail;
-    }
+    const char *fault = starved;
+    if (is_client_made(ctx)) fault = trust(SSL_CTX_get_cert_store(ctx->ssl), config);
     SSL_CTX_set_verify(ctx->ssl, config->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
-    const char *fault = trust(SSL_CTX_get_cert_store(ctx->ssl), config);
-    if (fault) {
-        *why = fault;
-        goto fail;
+    if (!fault) {
+        *out = ctx;
+        return NET_OK;
     }
-    *out = ctx;
-    return NET_OK;
-
-fail:
+    *why = fault;
     ERR_clear_error();
     tls_ctx_close(ctx);
     return NET_BAD;
@@ -363,10 +371,27 @@ fail:
 void tls_ctx_close(struct tls_ctx *ctx)
 {
     if (!ctx) return;
-    for (size_t i = 0; i < TLS_SESSIONS_MAX; i++) session_drop(&ctx->sessions[i]);
+    assert(tls_ctx_users(ctx) == 0);
+    for (size_t i = 0; ctx->sessions && i < TLS_SESSIONS_MAX; i++) {
+        session_drop(&ctx->sessions[i]);
+    }
+    OPENSSL_free(ctx->sessions);
     SSL_CTX_free(ctx->ssl);
     if (ctx->method) BIO_meth_free(ctx->method);
     OPENSSL_free(ctx);
+}
+
+uint32_t tls_ctx_users(const struct tls_ctx *ctx)
+{
+    return atomic_load_explicit(&ctx->users, memory_order_acquire);
+}
+
+/* The counter has one writer, the thread of the context. */
+static void count_user(struct tls_ctx *ctx, int32_t by)
+{
+    uint32_t now = atomic_load_explicit(&ctx->users, memory_order_relaxed);
+    assert(by > 0 || now > 0);
+    atomic_store_explicit(&ctx->users, now + (uint32_t)by, memory_order_release);
 }
 
 /* --- connections */
@@ -383,13 +408,12 @@ static bool expect_host(SSL *ssl, const char *host, bool host_is_ip)
            SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
-struct tls *tls_client(struct tls_ctx *ctx, const char *host, bool host_is_ip,
-                       uint32_t session_key)
+struct tls *tls_make(struct tls_ctx *ctx)
 {
-    assert(ctx && host && host[0]);
+    assert(ctx && ctx->ssl);
     struct tls *t = OPENSSL_malloc(sizeof *t);
     if (!t) goto fail;
-    *t = (struct tls){.ctx = ctx, .host = hash_host(host), .session_key = session_key};
+    *t = (struct tls){.ctx = ctx};
     BIO *bio = BIO_new(ctx->method);
     if (!bio) goto fail_tls;
     BIO_set_data(bio, t);
@@ -397,19 +421,35 @@ struct tls *tls_client(struct tls_ctx *ctx, const char *host, bool host_is_ip,
     t->ssl = SSL_new(ctx->ssl);
     if (!t->ssl) goto fail_bio;
     SSL_set_bio(t->ssl, bio, bio);  /* takes bio */
-    SSL_set_connect_state(t->ssl);
 #ifdef OPENSSL_IS_BORINGSSL
     SSL_set_shed_handshake_config(t->ssl, 1);  /* idle connections are many: keep them small */
 #endif
-    if (!expect_host(t->ssl, host, host_is_ip)) goto fail_ssl;
-    session_offer(t);
+    count_user(ctx, 1);
     return t;
 
-fail_ssl: SSL_free(t->ssl);
-          bio = NULL;
 fail_bio: BIO_free(bio);
 fail_tls: OPENSSL_free(t);
 fail:     ERR_clear_error();
+    return NULL;
+}
+
+struct tls *tls_of(const SSL *ssl) { return BIO_get_data(SSL_get_rbio(ssl)); }
+
+struct tls *tls_client(struct tls_ctx *ctx, const char *host, bool host_is_ip,
+                       uint32_t session_key)
+{
+    assert(ctx && ctx->sessions && host && host[0]);
+    struct tls *t = tls_make(ctx);
+    if (!t) return NULL;
+    t->host = hash_host(host);
+    t->session_key = session_key;
+    SSL_set_connect_state(t->ssl);
+    if (expect_host(t->ssl, host, host_is_ip)) {
+        session_offer(t);
+        return t;
+    }
+    tls_close(t);
+    ERR_clear_error();
     return NULL;
 }
 
@@ -420,6 +460,7 @@ void tls_close(struct tls *t)
     /* OpenSSL takes a connection that ends unsaid for broken and its session with it; most
      * of ours end so, on purpose. What really failed has dropped its session in judge(). */
     if (!t->why) SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    count_user(t->ctx, -1);
     SSL_free(t->ssl);
     OPENSSL_free(t);
 }
@@ -435,7 +476,9 @@ static enum net_rc judge(struct tls *t, int rc)
     }
     t->why = queue_why(t, error);
     /* A session that led here is not offered again. */
-    if (!t->ready) session_drop(session_find(t->ctx, t->session_key, t->host));
+    if (!t->ready && t->ctx->sessions) {
+        session_drop(session_find(t->ctx, t->session_key, t->host));
+    }
     return NET_BAD;
 }
 
@@ -520,6 +563,8 @@ size_t tls_goodbye(struct tls *t, char *out, size_t out_room)
 }
 
 bool tls_failed(const struct tls *t) { return t->why != NULL; }
+
+bool tls_starved(const struct tls *t) { return t->why == starved; }
 
 const char *tls_why(const struct tls *t) { return t->why ? t->why : ""; }
 

@@ -8,8 +8,11 @@
 
 #include "net/bytes.h"
 
-struct tls_ctx;      /* per thread: settings, trust store, session cache of that thread */
+struct tls_ctx;      /* one side's settings, per thread: client with trust store and sessions,
+                        or server with certificate and key */
 struct tls;          /* one connection; private */
+struct tls_pair;     /* a certificate chain with its private key; immutable, shared */
+struct tls_tickets;  /* keys of session tickets; shared by the contexts of one certificate */
 
 enum {
     TLS_RECORD_MAX = 16384 + 256 + 5,  /* bytes of one record on the wire */
@@ -28,8 +31,41 @@ struct tls_client_config {
  * else /etc/ssl/certs). gives *out; NET_BAD with *why (static text) otherwise. */
 MUST_USE enum net_rc tls_client_open(const struct tls_client_config *config,
                                      struct tls_ctx **out, const char **why);
+/* Read a chain (PEM certificates, the server's own first; RFC 8446 section 4.4.2) and the
+ * private key of its first certificate (PEM, not encrypted). NET_OK gives *out. NET_BAD: *why
+ * is a clause (static), and *at_key says whether the key or the chain is at fault. */
+MUST_USE enum net_rc tls_pair_open(struct bytes chain, struct bytes key, struct tls_pair **out,
+                                   bool *at_key, const char **why);
+/* What a client will not like about it now ("has expired"), or NULL. Static text. */
+const char *tls_pair_doubt(const struct tls_pair *pair);
+/* True when both hold the same certificates and the same key. */
+bool tls_pair_same(const struct tls_pair *a, const struct tls_pair *b);
+/* Close a pair; contexts made of it live on. takes pair (NULL is fine). */
+void tls_pair_close(struct tls_pair *pair);
+
+/* Keys for session tickets (RFC 5077 section 4, RFC 8446 section 4.6.1), drawn at random. NULL:
+ * out of memory. gives. */
+struct tls_tickets *tls_tickets_open(void);
+/* Draw a new key: tickets are made with it from now on, those of the key before are still
+ * taken, older ones are not. One thread calls; contexts of others may be using them. */
+void tls_tickets_turn(struct tls_tickets *tickets);
+/* Wipe and close; contexts that use them are closed before. takes tickets (NULL is fine). */
+void tls_tickets_close(struct tls_tickets *tickets);
+
+/* Open a server context: TLS 1.2 and 1.3, ALPN http/1.1 where the client names protocols, no
+ * client certificates, no early data, no renegotiation. A ticket made by one context is taken
+ * by every other with the same tickets. pair and tickets: borrows, tickets until
+ * tls_ctx_close. gives *out; NET_BAD with *why (static text) otherwise. */
+MUST_USE enum net_rc tls_server_open(const struct tls_pair *pair, struct tls_tickets *tickets,
+                                     struct tls_ctx **out, const char **why);
+/* Connections that a context has. Any thread. */
+uint32_t tls_ctx_users(const struct tls_ctx *ctx);
 /* Close a context; all its connections are closed before. takes ctx. */
 void tls_ctx_close(struct tls_ctx *ctx);
+
+/* A server connection, waiting for the client's hello. NULL when the library's pool is empty.
+ * gives. */
+struct tls *tls_server(struct tls_ctx *ctx);
 
 /* A client connection to host (SNI and certificate check; an IP literal is checked as an IP
  * and sends no SNI), ALPN http/1.1. A session of an earlier connection with the same
@@ -71,6 +107,8 @@ bool tls_failed(const struct tls *t);
 /* Why NET_BAD, in words for an attempt's error ("certificate has expired"); "" before that.
  * Static text. */
 const char *tls_why(const struct tls *t);
+/* True when NET_BAD came of an empty pool, not of the peer. */
+bool tls_starved(const struct tls *t);
 /* True when the connection resumed an earlier session. */
 bool tls_resumed(const struct tls *t);
 /* Name and version of the library, for `weir version`. Static text. */

@@ -14,19 +14,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <openssl/ec.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 
 #include "engine/heap.h"
 #include "net/tls.h"
+#include "tests/unit/identity.h"
 
-enum { DAY = 86400, WIRE_MAX = 1 << 18, PAGE = 4096 };
-
-struct identity { EVP_PKEY *key; X509 *cert; };
+enum { WIRE_MAX = 1 << 18, PAGE = 4096 };
 
 struct world {                   /* made once */
     struct identity ca, stranger, forger; /* forger: another key under ca's name */
@@ -68,53 +64,6 @@ static char *guarded(size_t bytes)
 }
 
 /* --- certificates */
-
-static EVP_PKEY *key_make(void)
-{
-    EVP_PKEY *key = NULL;
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(EVP_PKEY_EC, NULL);
-    assert_int_equal(EVP_PKEY_keygen_init(ctx), 1);
-    assert_int_equal(EVP_PKEY_CTX_set_ec_paramgen_curve_nid(ctx, NID_X9_62_prime256v1), 1);
-    assert_int_equal(EVP_PKEY_keygen(ctx, &key), 1);
-    EVP_PKEY_CTX_free(ctx);
-    return key;
-}
-
-static void extend(X509 *cert, X509 *issuer, int nid, const char *value)
-{
-    X509V3_CTX ctx;
-    X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
-    X509_EXTENSION *ext = X509V3_EXT_nconf_nid(NULL, &ctx, nid, value);
-    assert_non_null(ext);
-    assert_int_equal(X509_add_ext(cert, ext, -1), 1);
-    X509_EXTENSION_free(ext);
-}
-
-/* A certificate signed by issuer (NULL: itself, a root) for names (NULL: none). */
-static struct identity identity_make(const struct identity *issuer, const char *cn,
-                                     const char *names, long from_s, long to_s)
-{
-    struct identity id = {.key = key_make(), .cert = X509_new()};
-    X509_set_version(id.cert, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(id.cert), rand());
-    X509_gmtime_adj(X509_getm_notBefore(id.cert), from_s);
-    X509_gmtime_adj(X509_getm_notAfter(id.cert), to_s);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(id.cert), "CN", MBSTRING_UTF8,
-                               (const unsigned char *)cn, -1, -1, 0);
-    X509 *by = issuer ? issuer->cert : id.cert;
-    X509_set_issuer_name(id.cert, X509_get_subject_name(by));
-    X509_set_pubkey(id.cert, id.key);
-    if (!issuer) extend(id.cert, by, NID_basic_constraints, "critical,CA:TRUE");
-    if (names) extend(id.cert, by, NID_subject_alt_name, names);
-    assert_true(X509_sign(id.cert, issuer ? issuer->key : id.key, EVP_sha256()) > 0);
-    return id;
-}
-
-static void identity_free(struct identity *id)
-{
-    EVP_PKEY_free(id->key);
-    X509_free(id->cert);
-}
 
 static struct identity leaf(const char *names)
 {
