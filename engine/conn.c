@@ -55,10 +55,34 @@ static void state_deadline(struct core *core, struct conn *c, uint64_t for_ns)
 static void arm_recv(struct core *core, struct conn *c)
 {
     assert(!c->recv_armed);
-    ring_recv(core->ring, c->fd, user(c, OP_CONN_RECV));
+    if (c->recv_once) ring_recv_once(core->ring, c->fd, user(c, OP_CONN_RECV));
+    else ring_recv(core->ring, c->fd, user(c, OP_CONN_RECV));
     c->recv_armed = true;
     c->recv_paused = false;
     c->inflight++;
+}
+
+static void arm_later(struct core *core, struct conn *c)
+{
+    struct pour_queue *q = &core->pouring_conns;
+    if (c->pouring) return;
+    c->pouring = true;
+    if (q->count++ == 0) q->first = c->head.slot;
+    else ((struct conn *)(void *)slab_at(&core->conns, q->last))->next_pouring = c->head.slot;
+    q->last = c->head.slot;
+}
+
+void conn_pour_some(struct core *core)
+{
+    struct pour_queue *q = &core->pouring_conns;
+    for (uint32_t i = 0; i < CORE_POUR_TURN && q->count > 0; i++) {
+        struct conn *c = (struct conn *)(void *)slab_at(&core->conns, q->first);
+        assert(c->pouring);
+        q->count--;
+        q->first = c->next_pouring;
+        c->pouring = false;
+        if (c->state != CONN_CLOSING && !c->recv_armed && !c->recv_paused) arm_recv(core, c);
+    }
 }
 
 void conn_open(struct core *core, int fd, uint8_t listener)
@@ -374,9 +398,9 @@ keep:
         conn_close(core, c, CLOSE_OVERLOADED);
         return;
     }
-    if (c->ahead.bytes > CORE_HELD_MAX && c->recv_armed && !c->recv_paused) {
-        c->recv_paused = true;
-        ring_cancel(core->ring, user(c, OP_CONN_RECV));
+    if (c->ahead.bytes > CORE_HELD_MAX && !c->recv_paused) {
+        c->recv_paused = c->recv_once = true;
+        if (c->recv_armed) ring_cancel(core->ring, user(c, OP_CONN_RECV));
     }
     if (c->state == CONN_IDLE) make_ready(core, c);
 }
@@ -386,7 +410,7 @@ static void recv_ended(struct core *core, struct conn *c, int32_t n)
 {
     if (n == -ENOBUFS) {
         core_count(core, STAT_NO_BUFFERS);
-        arm_recv(core, c);
+        if (!c->recv_paused) arm_recv(core, c);
     } else if (n == -ECANCELED) {
         if (!c->recv_paused) arm_recv(core, c);
     } else if (n == 0) {
@@ -397,9 +421,22 @@ static void recv_ended(struct core *core, struct conn *c, int32_t n)
                                      ? CLOSE_DONE : CLOSE_CLIENT_GONE);
     } else if (n < 0) {
         conn_close(core, c, n == -ECONNRESET ? CLOSE_CLIENT_GONE : CLOSE_CLIENT_RECV);
-    } else {
+    } else if (c->recv_paused) {
+        return;                    /* what is held is to be read first */
+    } else if (c->recv_once) {
+        arm_later(core, c);
+    } else if (!c->recv_armed) {
         arm_recv(core, c);
     }
+}
+
+static void note_pouring(struct core *core, struct conn *c, uint32_t n, bool last)
+{
+    bool pours = core_pours(core, &c->full_run, n);
+    if (last) c->recv_once = pours;
+    if (last || !pours || c->recv_once || c->state == CONN_CLOSING) return;
+    c->recv_once = true;
+    ring_cancel(core->ring, user(c, OP_CONN_RECV));
 }
 
 void conn_on_recv(struct core *core, struct conn *c, const struct ring_done *d)
@@ -413,6 +450,7 @@ void conn_on_recv(struct core *core, struct conn *c, const struct ring_done *d)
         uint32_t n = d->n > 0 ? (uint32_t)d->n : 0;
         mem_rx_take(&core->mem, d->buf, n);
         stat_add(&core->stats.count[STAT_BYTES_IN], n);
+        note_pouring(core, c, n, d->last);
         if (c->state != CONN_CLOSING && n > 0) {
             input(core, c, (struct bytes){ring_buf(core->ring, d->buf), n}, d->buf);
         }
@@ -548,7 +586,7 @@ void conn_reap_all(struct core *core)
     struct conn **at = &core->closing_conns;
     while (*at) {
         struct conn *c = *at;
-        if (c->inflight > 0 || c->dirty || c->ready) {
+        if (c->inflight > 0 || c->dirty || c->ready || c->pouring) {
             at = &c->next_closing;
             continue;
         }

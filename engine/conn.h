@@ -51,6 +51,10 @@ struct conn {
     bool expects;              /* the client waits for 100 before it sends its body */
     bool wants_post;           /* its path takes POST: what a 405 says */
     bool discard;              /* answered early: what is left of a small body is read away */
+    bool recv_once;            /* it pours: one receive buffer at a time */
+    bool pouring;              /* in the core's queue: armed again when it is its turn */
+    uint8_t full_run;          /* whole receive buffers in a row */
+    uint32_t next_pouring;     /* slot behind it in that queue */
 };
 
 /* A socket was accepted (or handed over). Takes fd; closes it when no slot is free. */
@@ -72,6 +76,8 @@ bool conn_stays(const struct core *core, const struct conn *c);
 void conn_close(struct core *core, struct conn *c, enum close_why why);
 /* End of turn: send what is queued. */
 void conn_flush_all(struct core *core);
+/* End of turn: receive from the next few of those that pour. */
+void conn_pour_some(struct core *core);
 /* End of turn: go on with pipelined requests (one a connection). */
 void conn_resume_all(struct core *core);
 /* End of turn: return slots with nothing in flight. */

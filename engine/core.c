@@ -241,7 +241,8 @@ static void publish(struct core *core, uint64_t woke_ns)
 int core_turn(struct core *core, uint64_t wait_ns)
 {
     struct ring_done done[DONES_MAX];
-    if (core->ready_conns || core->timers_left) wait_ns = 0;
+    bool pouring = core->pouring_conns.count > 0 || core->pouring_ups.count > 0;
+    if (core->ready_conns || core->timers_left || pouring) wait_ns = 0;
     else if (core->kill_ns && wait_ns > KILL_NS) wait_ns = KILL_NS;
     else wait_ns = timer_wait_ns(&core->timers, clock_now_ns(), wait_ns);
     int count = ring_wait(core->ring, wait_ns, done, DONES_MAX);
@@ -256,6 +257,8 @@ int core_turn(struct core *core, uint64_t wait_ns)
     drain(core);
     end_now(core);
     conn_resume_all(core);
+    conn_pour_some(core);
+    upstream_pour_some(core);
     upstream_flush_all(core);
     conn_flush_all(core);
     exchange_reap_all(core);

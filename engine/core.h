@@ -16,6 +16,8 @@ enum {
     CORE_HELD_MAX = 65536,     /* bytes received and unsent before receiving pauses */
     CORE_HOSTS_MAX = 512,
     CORE_SCRATCH = 65536,
+    CORE_POUR_RUN = 8,         /* whole receive buffers in a row: see core_pours() */
+    CORE_POUR_TURN = 16,       /* of those that pour, so many are received from in a turn */
 };
 
 enum core_role { ROLE_GATEWAY, ROLE_ADMIN };
@@ -34,6 +36,10 @@ struct core_limits {           /* copied from the configuration, fixed until a r
     bool wipe;                 /* zero_retention */
 };
 
+struct pour_queue {            /* slots of connections that pour, in order; 0 in count: empty */
+    uint32_t first, last, count;
+};
+
 struct core {
     uint64_t now_ns, unix_ns;  /* read once a turn */
     struct ring *ring;
@@ -49,6 +55,7 @@ struct core {
     void *serve;               /* private to the serve_* functions */
     struct conn *dirty_conns, *ready_conns, *closing_conns;    /* lists through the slots */
     struct upstream *dirty_ups, *closing_ups;
+    struct pour_queue pouring_conns, pouring_ups;
     struct exchange *dead_exchanges;
     struct upstream *pool[CORE_HOSTS_MAX];   /* idle provider connections, newest first */
     uint32_t pooled[CORE_HOSTS_MAX];         /* how many */
@@ -101,6 +108,17 @@ static inline void core_count(struct core *core, enum stat_id stat)
 static inline void core_uncount(struct core *core, enum stat_id stat)
 {
     stat_add(&core->stats.count[stat], (uint64_t)-1);
+}
+/* Count receives in *run that fill a whole buffer; true from the CORE_POUR_RUN-th in a row on,
+ * and from the first one while buffers are scarce.
+ * One multishot receive takes up to 32 buffers at once: too many of those that others wait
+ * for, and too late for back-pressure. Who pours is asked for one buffer at a time, a few of
+ * them in a turn, so that a turn stays short for everybody else. */
+static inline bool core_pours(const struct core *core, uint8_t *run, uint32_t n)
+{
+    if (n < core->limits.rx_bytes) *run = 0;
+    else if (*run < CORE_POUR_RUN) ++*run;
+    return *run >= CORE_POUR_RUN || (*run > 0 && mem_rx_scarce(&core->mem));
 }
 
 #endif

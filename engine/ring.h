@@ -84,6 +84,8 @@ void ring_accept(struct ring *r, int fd, uint64_t user);
 /* Receive until the end of the stream, into provided buffers; ends with -ENOBUFS when none is
  * free. */
 void ring_recv(struct ring *r, int fd, uint64_t user);
+/* Receive once, into one provided buffer; ends with -ENOBUFS when none is free. */
+void ring_recv_once(struct ring *r, int fd, uint64_t user);
 /* Send all pieces (count <= RING_IOV_MAX); the vector is copied, the bytes borrow until the
  * completion. A short count only after an error of the peer. */
 void ring_send(struct ring *r, int fd, uint64_t user, const struct iovec *iov, unsigned count);

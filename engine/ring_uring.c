@@ -186,13 +186,25 @@ void ring_accept(struct ring *r, int fd, uint64_t user)
     io_uring_sqe_set_data64(sqe, user);
 }
 
+static void select_buf(struct io_uring_sqe *sqe, uint64_t user)
+{
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = BUF_GROUP;
+    io_uring_sqe_set_data64(sqe, user);
+}
+
 void ring_recv(struct ring *r, int fd, uint64_t user)
 {
     struct io_uring_sqe *sqe = next_sqe(r);
     io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
-    sqe->flags |= IOSQE_BUFFER_SELECT;
-    sqe->buf_group = BUF_GROUP;
-    io_uring_sqe_set_data64(sqe, user);
+    select_buf(sqe, user);
+}
+
+void ring_recv_once(struct ring *r, int fd, uint64_t user)
+{
+    struct io_uring_sqe *sqe = next_sqe(r);
+    io_uring_prep_recv(sqe, fd, NULL, r->buf_bytes, 0);
+    select_buf(sqe, user);
 }
 
 void ring_send(struct ring *r, int fd, uint64_t user, const struct iovec *iov, unsigned count)

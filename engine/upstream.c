@@ -37,10 +37,35 @@ static void pool_remove(struct core *core, struct upstream *u)
 static void arm_recv(struct core *core, struct upstream *u)
 {
     assert(!u->recv_armed);
-    ring_recv(core->ring, u->fd, user(u, OP_UP_RECV));
+    if (u->recv_once) ring_recv_once(core->ring, u->fd, user(u, OP_UP_RECV));
+    else ring_recv(core->ring, u->fd, user(u, OP_UP_RECV));
     u->recv_armed = true;
     u->recv_paused = false;
     u->inflight++;
+}
+
+static void arm_later(struct core *core, struct upstream *u)
+{
+    struct pour_queue *q = &core->pouring_ups;
+    if (u->pouring) return;
+    u->pouring = true;
+    if (q->count++ == 0) q->first = u->head.slot;
+    else ((struct upstream *)(void *)slab_at(&core->upstreams, q->last))->next_pouring =
+             u->head.slot;
+    q->last = u->head.slot;
+}
+
+void upstream_pour_some(struct core *core)
+{
+    struct pour_queue *q = &core->pouring_ups;
+    for (uint32_t i = 0; i < CORE_POUR_TURN && q->count > 0; i++) {
+        struct upstream *u = (struct upstream *)(void *)slab_at(&core->upstreams, q->first);
+        assert(u->pouring);
+        q->count--;
+        q->first = u->next_pouring;
+        u->pouring = false;
+        if (u->state != UP_CLOSING && !u->recv_armed && !u->recv_paused) arm_recv(core, u);
+    }
 }
 
 /* Start connecting to the next address. False: none left, or no socket for any. */
@@ -146,7 +171,8 @@ static void fail(struct core *core, struct upstream *u, enum attempt_end end)
 void upstream_give(struct core *core, struct upstream *u)
 {
     assert(u->state == UP_BUSY);
-    bool odd = u->sending || u->out.bytes || u->wire.bytes || u->recv_paused || !u->recv_armed;
+    bool odd = u->sending || u->out.bytes || u->wire.bytes || u->recv_paused ||
+               (!u->recv_armed && u->full_run > 0);   /* more may lie behind a whole buffer */
     if (odd || core->stopping || core->pooled[u->host_idx] >= POOL_MAX) {
         upstream_close(core, u);
         return;
@@ -165,7 +191,7 @@ void upstream_pause(struct core *core, struct upstream *u, bool pause)
 {
     if (u->state != UP_BUSY || pause == u->recv_paused) return;
     if (pause) {
-        u->recv_paused = true;
+        u->recv_paused = u->recv_once = true;
         if (u->recv_armed) ring_cancel(core->ring, user(u, OP_UP_RECV));
     } else if (u->recv_armed) {
         u->recv_paused = false;       /* the cancellation runs: re-armed after it */
@@ -344,12 +370,23 @@ static void recv_ended(struct core *core, struct upstream *u, int32_t n)
 {
     if (n == -ENOBUFS) core_count(core, STAT_NO_BUFFERS);
     if (n == -ENOBUFS || n > 0 || n == -ECANCELED) {
-        if (!u->recv_paused) arm_recv(core, u);
+        if (u->recv_paused) return;
+        if (n > 0 && u->recv_once) arm_later(core, u);
+        else if (!u->recv_armed) arm_recv(core, u);
     } else if (n == 0 && u->state == UP_BUSY && u->x && !u->tls) {
         exchange_on_eof(core, u->x, u);
     } else {
         fail(core, u, n == 0 || n == -ECONNRESET ? ATTEMPT_RESET : ATTEMPT_UNREACHABLE);
     }
+}
+
+static void note_pouring(struct core *core, struct upstream *u, uint32_t n, bool last)
+{
+    bool pours = core_pours(core, &u->full_run, n);
+    if (last) u->recv_once = pours;
+    if (last || !pours || u->recv_once || u->state == UP_CLOSING) return;
+    u->recv_once = true;
+    ring_cancel(core->ring, user(u, OP_UP_RECV));
 }
 
 void upstream_on_recv(struct core *core, struct upstream *u, const struct ring_done *d)
@@ -362,6 +399,7 @@ void upstream_on_recv(struct core *core, struct upstream *u, const struct ring_d
     if (d->buf != RING_BUF_NONE) {
         uint32_t n = d->n > 0 ? (uint32_t)d->n : 0;
         mem_rx_take(&core->mem, d->buf, n);
+        note_pouring(core, u, n, d->last);
         if (u->state != UP_CLOSING && n > 0) plain_input(core, u, d->buf, n);
         mem_rx_give(&core->mem, d->buf);
     }
@@ -432,7 +470,7 @@ void upstream_reap_all(struct core *core)
     struct upstream **at = &core->closing_ups;
     while (*at) {
         struct upstream *u = *at;
-        if (u->inflight > 0 || u->dirty) {
+        if (u->inflight > 0 || u->dirty || u->pouring) {
             at = &u->next_closing;
             continue;
         }

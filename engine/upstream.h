@@ -40,6 +40,10 @@ struct upstream {
     bool recv_armed, recv_paused, sending, dirty, reused, connecting, connecting_2;
     bool unasked;              /* lent from the pool, and nothing of the request was sent yet */
     bool got_bytes;            /* something of the current answer arrived */
+    bool recv_once;            /* it pours: one receive buffer at a time */
+    bool pouring;              /* in the core's queue: armed again when it is its turn */
+    uint8_t full_run;          /* whole receive buffers in a row */
+    uint32_t next_pouring;     /* slot behind it in that queue */
 };
 
 /* Lend x a connection to a host: a pooled one, or a new one being dialled. fresh: do not take
@@ -63,6 +67,8 @@ void upstream_on_recv(struct core *core, struct upstream *u, const struct ring_d
 void upstream_on_send(struct core *core, struct upstream *u, const struct ring_done *d);
 /* Its timer fired: the dial is slow, or it idled too long. */
 void upstream_on_timer(struct core *core, struct upstream *u);
+/* End of turn: receive from the next few of those that pour. */
+void upstream_pour_some(struct core *core);
 /* End of turn: send what is queued. */
 void upstream_flush_all(struct core *core);
 /* End of turn: return slots with nothing in flight. */

@@ -143,6 +143,32 @@ static void test_receiving_goes_on(void **state)
     quiet(b);
 }
 
+/* Asked once it takes one buffer, however much is there, and is over. */
+static void test_receiving_once(void **state)
+{
+    struct bench *b = *state;
+    static char sent[2 * BUF_BYTES + 5];
+    for (size_t i = 0; i < sizeof sent; i++) sent[i] = (char)(i * 5 + i / 256);
+    assert_int_equal(write(b->fd[1], sent, sizeof sent), sizeof sent);
+    for (size_t at = 0; at < sizeof sent;) {
+        ring_recv_once(b->ring, b->fd[0], recv_user);
+        struct ring_done d = next_done(b);
+        size_t left = sizeof sent - at, n = left < BUF_BYTES ? left : BUF_BYTES;
+        assert_true(d.last && d.user == recv_user);
+        assert_int_equal(d.n, n);
+        assert_memory_equal(ring_buf(b->ring, d.buf), sent + at, n);
+        ring_buf_give(b->ring, d.buf);
+        quiet(b);                          /* nothing more until it is asked again */
+        at += n;
+    }
+    ring_recv_once(b->ring, b->fd[0], recv_user);
+    assert_int_equal(shutdown(b->fd[1], SHUT_WR), 0);
+    struct ring_done d = next_done(b);
+    assert_true(d.n == 0 && d.last);
+    if (d.buf != RING_BUF_NONE) ring_buf_give(b->ring, d.buf);
+    assert_int_equal(ring_buf_free(b->ring), BUFS);
+}
+
 /* Buffers run out: the operation ends with -ENOBUFS, nothing received is lost, and after one
  * buffer came back a new operation goes on where it stopped. */
 static void test_no_buffers_ends_it_and_arming_again_works(void **state)
@@ -444,6 +470,7 @@ int main(void)
         ON_RING(test_features),
         ON_RING(test_waiting_ends),
         ON_RING(test_receiving_goes_on),
+        ON_RING(test_receiving_once),
         ON_RING(test_no_buffers_ends_it_and_arming_again_works),
         ON_RING(test_every_number_of_pieces),
         ON_RING(test_more_sends_than_entries),
