@@ -243,7 +243,7 @@ static bool relay_begin(struct core *core, struct exchange *x)
     char *block;
     static_assert(sizeof(struct openai_answer_reader) <= MEM_BLOCK, "fits a block");
     if (!answer_head(core, x, x->status, UINT64_MAX, -1)) return false;
-    if (mem_block_take(&core->mem, &x->answer_block, &block)) {
+    if (mem_bulk_take(&core->mem, &x->answer_block, &block)) {
         x->answer_reader = (void *)block;
         openai_answer_begin(x->answer_reader);
     }

@@ -60,7 +60,7 @@ static bool grow(struct mem *m, struct chain *c, bool large)
     struct seg s = {.kind = large ? SEG_BLOCK : SEG_PAGE};
     /* Where no block is left pages are not taken instead: refusals need them for their
      * answers. */
-    bool ok = large ? mem_block_take(m, &s.owner, &s.base)
+    bool ok = large ? mem_bulk_take(m, &s.owner, &s.base)
                     : mem_page_take(m, &s.owner, &s.base);
     if (!ok) return false;
     s.ptr = s.base;
@@ -257,7 +257,7 @@ char *gather_room(struct mem *m, struct gather *g, size_t want)
     if (g->len + want > g->room || !g->room) {
         bool large = g->len + want > MEM_PAGE;
         struct gather to = {.len = g->len, .room = large ? MEM_BLOCK : MEM_PAGE};
-        bool ok = large ? mem_block_take(m, &to.idx, &to.ptr)
+        bool ok = large ? mem_bulk_take(m, &to.idx, &to.ptr)
                         : mem_page_take(m, &to.idx, &to.ptr);
         if (!ok) return NULL;
         if (g->len) memcpy(to.ptr, g->ptr, g->len);

@@ -266,7 +266,7 @@ bool gateway_piece(struct core *core, struct conn *c, struct bytes piece)
     char *block;
     static_assert(sizeof(struct openai_reader) <= MEM_BLOCK, "a reader fits a block");
     /* read at the end where there is no room */
-    if (!mem_block_take(&core->mem, &x->reader_block, &block)) return true;
+    if (!mem_bulk_take(&core->mem, &x->reader_block, &block)) return true;
     x->reader = (void *)block;
     openai_request_begin(x->reader, (enum openai_api)x->api);
     if (feed_reader(core, x->reader, &c->body) == NET_BAD) {

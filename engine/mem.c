@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { NO_BLOCK = 0x7fffffff, ALL_PAGES = 0xffff };
+enum { NO_BLOCK = 0x7fffffff, ALL_PAGES = 0xffff, RESERVED_SHARE = 16 };
 
 static bool init_region(struct mem *m, uint64_t region_bytes)
 {
@@ -84,6 +84,12 @@ bool mem_block_take(struct mem *m, uint32_t *idx, char **ptr)
     *ptr = m->region + (size_t)*idx * MEM_BLOCK;
     m->bytes_used += MEM_BLOCK;
     return true;
+}
+
+bool mem_bulk_take(struct mem *m, uint32_t *idx, char **ptr)
+{
+    uint64_t bulk = (uint64_t)(m->block_count - m->block_count / RESERVED_SHARE) * MEM_BLOCK;
+    return m->bytes_used < bulk && mem_block_take(m, idx, ptr);
 }
 
 void mem_block_give(struct mem *m, uint32_t idx, size_t used)

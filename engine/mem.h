@@ -81,6 +81,9 @@ MUST_USE bool mem_page_take(struct mem *m, uint32_t *idx, char **ptr);
 void mem_page_give(struct mem *m, uint32_t idx, size_t used);
 /* Take a block of 64 KiB. */
 MUST_USE bool mem_block_take(struct mem *m, uint32_t *idx, char **ptr);
+/* The same for what is large: the last sixteenth of the region is kept for pages, so that who
+ * sends much, or reads nothing, does not stand in the way of small requests. */
+MUST_USE bool mem_bulk_take(struct mem *m, uint32_t *idx, char **ptr);
 /* Give a block back. */
 void mem_block_give(struct mem *m, uint32_t idx, size_t used);
 

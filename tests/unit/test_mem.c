@@ -168,6 +168,27 @@ static void test_pages_to_the_last(void **state)
     end();
 }
 
+/* The last sixteenth is for pages: bulk ends before it, pages get all of it. */
+static void test_bulk_leaves_room_for_pages(void **state)
+{
+    (void)state;
+    enum { MANY = 33, BULK = MANY - MANY / 16, REST = MANY / 16 * MEM_PAGES_IN_BLOCK };
+    begin(false, MANY, SEGS);
+    uint32_t block[MANY], page[REST], idx;
+    char *ptr;
+    for (uint32_t i = 0; i < BULK; i++) assert_true(mem_bulk_take(&mem, &block[i], &ptr));
+    assert_false(mem_bulk_take(&mem, &idx, &ptr));
+    for (uint32_t i = 0; i < REST; i++) assert_true(mem_page_take(&mem, &page[i], &ptr));
+    assert_false(mem_page_take(&mem, &idx, &ptr));
+    mem_block_give(&mem, block[0], 0);
+    assert_false(mem_bulk_take(&mem, &idx, &ptr));      /* pages hold what is reserved */
+    for (uint32_t i = 0; i < REST; i++) mem_page_give(&mem, page[i], 0);
+    assert_true(mem_bulk_take(&mem, &block[0], &ptr));
+    assert_false(mem_bulk_take(&mem, &idx, &ptr));
+    for (uint32_t i = 0; i < BULK; i++) mem_block_give(&mem, block[i], 0);
+    end();
+}
+
 /* A block whose last page returns is whole at once, whatever the others hold. */
 static void test_split_blocks_merge(void **state)
 {
@@ -557,6 +578,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocks_to_the_last),
         cmocka_unit_test(test_pages_to_the_last),
+        cmocka_unit_test(test_bulk_leaves_room_for_pages),
         cmocka_unit_test(test_split_blocks_merge),
         cmocka_unit_test(test_wiped_as_asked),
         cmocka_unit_test(test_receive_buffers_are_counted),
