@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@
 
 enum {
     BACKLOG = 4096,
+    UNSENT_MAX = 131072,             /* bytes the kernel takes for a client beyond its window */
     FD_SPARE = 256,                  /* descriptors for everything that is no connection */
     EXCHANGES_MAX = 32768,           /* a core: bounds its journal's table */
     REGION_MAX_MB = 1024,            /* a core, when limits.memory is auto */
@@ -40,6 +42,9 @@ static int bind_now(const struct sockaddr *addr, socklen_t len, bool shared, cha
         return -1;
     }
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    /* what it accepts inherits it: a client that does not read holds little of the kernel */
+    int unsent = UNSENT_MAX;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
     if (shared) (void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
     if (addr->sa_family == AF_INET6) {
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
