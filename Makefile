@@ -113,7 +113,7 @@ quick: unit
 	$(Q)tests/run --build $(B) unit
 test:
 	$(Q)tools/setup build && tools/setup test
-	$(Q)$(MAKE) all unit
+	$(Q)$(MAKE) all unit $(B)/bench/attack
 	$(Q)$(MAKE) FUZZ=1 CC=clang fuzzers
 	$(Q)tests/run --build $(B) --seconds 2 unit fuzz box
 tidy:
@@ -126,7 +126,7 @@ fuzzers: $(FUZZERS) ; @:
 fuzz:
 	$(Q)$(MAKE) FUZZ=1 CC=clang fuzzers
 	$(Q)tests/run --seconds $(SECONDS) fuzz
-box: all
+box: all $(B)/bench/attack
 	$(Q)tools/setup test && tests/run --build $(B) box
 sim:
 	$(Q)echo 'make sim: not in this release' >&2; exit 1
