@@ -26,7 +26,7 @@
 enum { RECV, SEND };  /* operations */
 enum phase { RAMP, WARM, WINDOW, END };
 enum {
-    CONNS_MAX = 16384, BUFS = 256, BUF_BYTES = 16384, RAMP_MAX = 64,
+    CONNS_MAX = 16384, BUFS = 256, BUF_BYTES = 16384, RAMP_MAX = 512,
     LATE_MAX = 1 << 20,      /* requests due that wait for a free connection */
     STAMP_BYTES = 17,        /* "@" and 16 digits */
     RAMP_SECONDS_MAX = 60, FILE_MAX = 1 << 21,

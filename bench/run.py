@@ -1,141 +1,137 @@
 #!/usr/bin/env python3
 """run.py - Weir beside its peers, in the same minutes on the same processors.
 
-    bench/run.py [--only NAME,...] [--rounds 10] [--seconds 1.5] [--build build] [--list]
-                 [--strict]
+    bench/run.py [--only NAME,...] [--rounds 10] [--seconds 1.5] [--build build] [--strict]
+    bench/run.py --list
 
 A round measures, one after the other, weir, the raw forwarder, HAProxy, nginx and weir again.
 What is compared is the CPU time of all threads of a proxy per request (or chunk) in the same
 round; weir's is the mean of its two, and their quotient is the A/A control, which tells how
 much to believe. Numbers of other runs are never compared. A workload is void when the median
-of its A/A is outside 1 +- 0.03; any error of any request ends it.
-one-core: load, proxy and upstream share processor 0. two-core: the proxy has 0, the others 1.
+of its A/A is outside 1 +- 0.03; any error of any request ends it. --strict turns that into
+exit code 1. one-core: load, proxy and upstream share processor 0. two-core: the proxy has 0,
+the others 1. Tables go to stdout, BUILD/bench/results.json and plots beside it.
 """
 import argparse
-import importlib.util
+import json
 import os
-import shutil
-import statistics
+import platform
+import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True  # the tree stays as it was checked out
 sys.path.insert(0, HERE)
+import cpu  # noqa: E402
+import more  # noqa: E402
+import plot  # noqa: E402
 import proc  # noqa: E402
 
-ONE_CORE, TWO_CORE = (0, 0), (0, 1)
-PEERS = ["weir", "forward", "haproxy", "nginx"]
-VOID_ABOVE = 0.03
 
-# name, title, and how: cores, connections, body bytes, goals (ratios of weir to a peer).
-CPU_WORKLOADS = [
-    {"name": "one-core-1k", "title": "1 KB, 64 connections, one core", "cores": ONE_CORE,
-     "connections": 64, "body": 1024, "goals": {"forward": 1.40, "haproxy": 0.45}},
-    {"name": "two-core-1k-64", "title": "1 KB, 64 connections, two cores", "cores": TWO_CORE,
-     "connections": 64, "body": 1024, "goals": {"haproxy": 0.55}},
-    {"name": "two-core-1k-512", "title": "1 KB, 512 connections, two cores",
-     "cores": TWO_CORE, "connections": 512, "body": 1024, "goals": {"haproxy": 0.55}},
-    {"name": "one-core-64k", "title": "64 KB, 64 connections, one core", "cores": ONE_CORE,
-     "connections": 64, "body": 65536, "goals": {"haproxy": 0.50}},
-    {"name": "sse-1000", "title": "SSE, 1,000 streams x 20 ms, a chunk, one core",
-     "cores": ONE_CORE, "connections": 1000, "body": 1024, "stream": True, "gap_ms": 20,
-     "goals": {"forward": 1.08, "haproxy": 0.72}},
-]
+def output(*command):
+    """What a command prints, or nothing where it cannot run."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, cwd=HERE).stdout.strip()
+    except OSError:
+        return ""
 
 
-def adapter_of(name):
-    """The adapter bench/compare/NAME.py; weir+log is that of weir with an option."""
-    path = os.path.join(HERE, "compare", name.split("+")[0] + ".py")
-    spec = importlib.util.spec_from_file_location(name.split("+")[0], path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def machine():
+    """What the figures belong to."""
+    with open("/proc/cpuinfo") as f:
+        model = [line.split(":", 1)[1].strip() for line in f if line.startswith("model name")]
+    versions = {"haproxy": output("haproxy", "-v").split("\n")[0], "nginx": subprocess.run(
+        "nginx -v 2>&1", shell=True, capture_output=True, text=True).stdout.strip()}
+    return {"processor": model[0] if model else platform.machine(), "processors": len(model),
+            "kernel": platform.release(), "compiler": output("gcc", "--version").split("\n")[0],
+            "commit": output("git", "rev-parse", "--short=12", "HEAD") +
+            ("+" if output("git", "status", "--porcelain", "-uno") else ""),
+            "load_average": os.getloadavg()[0], "versions": versions,
+            "time": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())}
 
 
-def missing(name):
-    """What name needs and this machine has not, as a text; empty: nothing."""
-    return " ".join(c for c in adapter_of(name).NEEDS if not shutil.which(c))
+def header(m):
+    return "%s, %d processors, Linux %s, commit %s, %s" % (
+        m["processor"], m["processors"], m["kernel"], m["commit"], m["time"])
 
 
-def spread(values):
-    """Median and range of a list."""
-    return {"median": statistics.median(values), "min": min(values), "max": max(values),
-            "values": values}
-
-
-def show(s, digits=2):
-    return "%.*f [%.*f..%.*f]" % (digits, s["median"], digits, s["min"], digits, s["max"])
-
-
-def run_cpu(work, options):
-    """One workload of CPU_WORKLOADS; gives a result for the table and the plots."""
-    peers = [p for p in PEERS if not missing(p)]
-    rounds = []
-    load = ["--connections", work["connections"], "--window-ms", int(options.seconds * 1000)]
-    with proc.Box(options.build, work["cores"], work.get("gap_ms", 20)) as box:
-        for name in peers:
-            box.add(name, adapter_of(name), {})
-        for _ in range(options.rounds):
-            rounds.append([box.load(name, work["body"], work.get("stream", False),
-                                    options=load) for name in peers + ["weir"]])
-    result = {"name": work["name"], "title": work["title"], "rounds": options.rounds,
-              "goals": work["goals"], "cpu_us": {}, "rate": {}, "ratio": {},
-              "absent": [p for p in PEERS if p not in peers]}
-    weir = [(r[0]["cpu_us"] + r[-1]["cpu_us"]) / 2 for r in rounds]
-    for i, name in enumerate(peers):
-        cpu = weir if name == "weir" else [r[i]["cpu_us"] for r in rounds]
-        result["cpu_us"][name] = spread(cpu)
-        result["rate"][name] = spread([r[i]["count"] / r[i]["seconds"] for r in rounds])
-        if name != "weir":
-            result["ratio"][name] = spread([w / c for w, c in zip(weir, cpu)])
-    result["aa"] = spread([r[-1]["cpu_us"] / r[0]["cpu_us"] for r in rounds])
-    result["void"] = abs(result["aa"]["median"] - 1) > VOID_ABOVE
+def measure(work, options):
+    """Run one workload; what fails is a result too."""
+    began = time.monotonic()
+    try:
+        result = work["run"](options) if "run" in work else cpu.run(work, options)
+    except proc.Failed as why:
+        result = {"kind": "failed", "failed": str(why), "lines": ["failed: %s" % why]}
+    result.update(name=work["name"], title=work["title"], took_s=time.monotonic() - began)
+    rounds = ", %d rounds" % result["rounds"] if "rounds" in result else ""
+    print("\n%s: %s%s" % (result["name"], result["title"], rounds))
+    for line in result["lines"]:
+        print("  " + line)
+    sys.stdout.flush()
     return result
 
 
-def print_cpu(result):
-    print("\n%s (%d rounds)" % (result["title"], result["rounds"]))
-    for name, cpu in result["cpu_us"].items():
-        line = "  %-9s CPU us %-24s" % (name, show(cpu))
-        if name in result["ratio"]:
-            line += "  weir is %s x" % show(result["ratio"][name])
-            goal = result["goals"].get(name)
-            if goal:
-                line += ", goal %.2f" % goal
-        print(line)
-    for name in result["absent"]:
-        print("  %-9s not installed (%s)" % (name, missing(name)))
-    print("  A/A       %s%s" % (show(result["aa"], 3),
-                                "  VOID: outside 1 +- %.2f" % VOID_ABOVE
-                                if result["void"] else ""), flush=True)
+def plots(results, where, m):
+    """The plots that the results allow."""
+    def row(name, s, goal=None):
+        return name, s["median"], s["min"], s["max"], goal
+
+    measured = [r for r in results if r["kind"] == "cpu" and "nginx" not in r["absent"]
+                and len(r["relative"]) >= 3 and "portkey" not in r["relative"]]
+    plot.bars(where + "/cpu.svg", "CPU time beside HAProxy's", header(m),
+              "CPU per request or chunk, HAProxy in the same round = 1 (median, range)",
+              [(r["title"], [row(n, s, r["goals"].get("haproxy") if n == "weir" else None)
+                             for n, s in r["relative"].items()]) for r in measured])
+    for r in results:
+        if r["kind"] == "latency":
+            plot.bars(where + "/latency.svg", "Latency added to the direct way", header(m),
+                      "microseconds (median of %d runs, range)" % r["rounds"],
+                      [("%s, %s requests/s" % (p, rate),
+                        [row(n, f[p]) for n, f in figures.items()])
+                       for p in ("p50", "p99") for rate, figures in r["figures"].items()])
+        if r["kind"] == "memory":
+            plot.bars(where + "/memory.svg", "Memory of an open stream", header(m),
+                      "growth of resident memory, KB a stream (9,000 streams)",
+                      [("9,000 streams x 200 ms", [
+                          (n, f["kb"], f["kb"], f["kb"], 0.7 if n == "weir" else None)
+                          for n, f in r["figures"].items()])])
 
 
 def main():
-    parser = argparse.ArgumentParser(usage=__doc__.split("\n\n")[1].strip())
-    parser.add_argument("--only", default="")
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="names, with commas between")
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("--seconds", type=float, default=1.5, help="of a window")
     parser.add_argument("--build", default="build")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--strict", action="store_true")
     options = parser.parse_args()
-    works = {w["name"]: w for w in CPU_WORKLOADS}
+    works = {w["name"]: w for w in cpu.WORKLOADS + more.WORKLOADS}
     if options.list:
-        print("\n".join(works))
+        print("\n".join("%-16s %s" % (w["name"], w["title"]) for w in works.values()))
         return 0
     wanted = [n for n in options.only.split(",") if n] or list(works)
     for name in wanted:
         if name not in works:
             parser.error("no workload %s; --list shows them" % name)
-    bad = 0
-    for name in wanted:
-        try:
-            result = run_cpu(works[name], options)
-            print_cpu(result)
-            bad += result["void"]
-        except proc.Failed as why:
-            print("\n%s: failed: %s" % (name, why), flush=True)
-            bad += 1
+    if options.rounds < 1 or not 0.1 <= options.seconds <= 60:
+        parser.error("--rounds from 1, --seconds 0.1 to 60")
+    options.build = os.path.abspath(options.build)
+    m = machine()
+    print(header(m))
+    if os.cpu_count() < 2:
+        print("one processor only: two-core workloads share it, and say nothing")
+    results = [measure(works[name], options) for name in wanted]
+    where = options.build + "/bench"
+    with open(where + "/results.json", "w") as f:
+        json.dump({"machine": m, "rounds": options.rounds, "results": results}, f, indent=1)
+    plots(results, where, m)
+    bad = [r["name"] for r in results if r.get("void") or "failed" in r]
+    print("\n%d workloads in %.0f s; %s; JSON and plots in %s" % (
+        len(results), sum(r["took_s"] for r in results),
+        "void or failed: " + " ".join(bad) if bad else "all valid", os.path.relpath(where)))
     return 1 if bad and options.strict else 0
 
 

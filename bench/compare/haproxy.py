@@ -1,7 +1,8 @@
 """haproxy - HTTP mode, one thread, connections kept on both sides, one request field replaced
 and one answer field added, no log, no checks."""
 
-NEEDS = ["haproxy"]
+import proc
+
 CONFIG = """global
   nbthread 1
   maxconn 9700
@@ -21,6 +22,10 @@ frontend f
 backend b
   server s %(upstream)s pool-max-conn -1
 """
+
+
+def absent(build):
+    return proc.no_command("haproxy")
 
 
 def start(box, name, address, options):

@@ -2,7 +2,8 @@
 answer field added, no log, no buffering of answers, bodies in memory."""
 import os
 
-NEEDS = ["nginx"]
+import proc
+
 CONFIG = """daemon off; worker_processes 1; worker_rlimit_nofile 20000; pid %(dir)s/nginx.pid;
 error_log %(dir)s/nginx.err;
 events { worker_connections 19900; multi_accept on; }
@@ -22,6 +23,10 @@ http {
   }
 }
 """
+
+
+def absent(build):
+    return proc.no_command("nginx")
 
 
 def start(box, name, address, options):
