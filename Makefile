@@ -126,7 +126,7 @@ fuzzers: $(FUZZERS) ; @:
 fuzz:
 	$(Q)$(MAKE) FUZZ=1 CC=clang fuzzers
 	$(Q)tests/run --seconds $(SECONDS) fuzz
-box: all $(B)/bench/attack
+box: all unit $(B)/bench/attack
 	$(Q)tools/setup test && tests/run --build $(B) box
 sim:
 	$(Q)echo 'make sim: not in this release' >&2; exit 1

@@ -177,6 +177,15 @@ static bool refuse_later(struct openai_reader *r, uint8_t place, struct bytes ke
     return false;
 }
 
+/* A key that one parser ends at its NUL, or rids of what is no character, and another does not:
+ * it may be a key of the table to either. */
+static bool refuse_odd_key(struct openai_reader *r, const struct json_token *t)
+{
+    assert(t->nul || t->surrogate);
+    return refuse_root(r, "the name of a member holds ",
+                       t->nul ? "a NUL" : "an unpaired surrogate");
+}
+
 /* A key of an object that is read: finds its row, or skips the value. */
 static bool take_key(struct openai_reader *r, const struct json_token *t)
 {
@@ -185,6 +194,7 @@ static bool take_key(struct openai_reader *r, const struct json_token *t)
     struct bytes key = t->text;
     uint8_t place = r->at[r->level - 1].place;
     r->field = NULL;
+    if (t->nul || t->surrogate) return refuse_odd_key(r, t);
     if (key.ptr && key.len <= KEY_MAX && t->escaped) {
         key = (struct bytes){room, json_unescape(t->text, room)};
     }

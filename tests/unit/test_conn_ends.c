@@ -47,6 +47,7 @@ void serve_refuse(struct core *core, struct conn *c, enum close_why why, const c
     assert_int_equal(why, CLOSE_HEAD_BAD);
     assert_non_null(detail);
     refused++;
+    assert_true(chain_copy(&core->mem, &c->out, BYTES("[400]")));
     conn_dirty(core, c);
 }
 
@@ -146,20 +147,18 @@ static void test_errors_of_the_kernel(void **state)
     }
 }
 
-/* The first reason stands: who resets the connection after its refusal has not gone. */
+/* The first reason stands: who resets the connection behind its refusal has not gone. A socket
+ * that is closed over bytes nobody read resets its peer. */
 static void test_a_reset_behind_a_refusal(void **state)
 {
     (void)state;
-    const struct linger hard = {.l_onoff = 1};
     int fd = dial();
     const struct bytes bad = BYTES("GET /a HTTP/1.1\r\nHost : h\r\n\r\n");
     assert_int_equal(send(fd, bad.ptr, bad.len, MSG_NOSIGNAL), bad.len);
     rig_turn(&rig);
     assert_int_equal(refused, 1);
     assert_int_equal(rig.core->conns.used, 1);  /* it lingers */
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard), 0);
     hang_up(fd);
-    assert_int_equal(rig.core->conns.used, 0);
     assert_int_equal(stat_get(&rig.core->stats.closes[CLOSE_CLIENT_GONE]), 0);
 }
 

@@ -329,11 +329,16 @@ static void test_refuses_what_parsers_may_read_otherwise(void **state)
          "'/max_tokens' must be an integer"},
         {M "\"max_tokens\":1e2}", "/max_tokens", "'/max_tokens' must be an integer"},
         {M "\"n\":1.0}", "/n", "'/n' must be an integer"},
+        {"{\"model\\u0000\":\"m\"}", "", "the name of a member holds a NUL"},
+        {M "\"x\\u0000\":1}", "", "the name of a member holds a NUL"},
+        {M "\"\\udc00stream\":true}", "", "the name of a member holds an unpaired surrogate"},
+        {M "\"usage\":{\"inclu\\ud800de\":true}}", "",
+         "the name of a member holds an unpaired surrogate"},
     };
     check_refusals(OPENAI_CHAT, "invalid_request_error", cases, COUNT(cases));
     /* what is not read may hold all that */
     (void)good(OPENAI_CHAT, M "\"x\":1,\"x\":\"\\ud800\\u0000\",\"m\\u006f\":1e999,\"Mode\":1,"
-                            "\"metadata\":{\"model\":1,\"model\":2}}");
+                            "\"metadata\":{\"model\":1,\"model\":2,\"\\u0000\\ud800\":1}}");
 }
 
 static void test_refuses_wrong_types_and_values(void **state)
@@ -672,8 +677,32 @@ static void test_recorded_requests(void **state)
     assert_true(count > 20);
 }
 
-int main(void)
+/* What is read of each document on stdin ("LENGTH\n" and so many bytes), a line each: for
+ * tests/box/json.test.mjs, which compares it with what another parser reads. */
+static int read_stdin(void)
 {
+    enum { DOC_MAX = 1 << 20 };
+    static struct openai_reader r;
+    char *const doc = malloc(DOC_MAX), line[32];
+    while (doc && fgets(line, sizeof line, stdin)) {
+        const size_t len = (size_t)strtoul(line, NULL, 10);
+        if (len > DOC_MAX || fread(doc, 1, len, stdin) != len) return 1;
+        openai_request_begin(&r, OPENAI_CHAT);
+        const bool fed = openai_request_feed(&r, (struct bytes){doc, len}) == NET_MORE;
+        const bool good = openai_request_end(&r) == NET_DONE && fed;
+        printf("%s %d %lld ", good ? "good" : r.code, r.req.stream,
+               (long long)r.req.max_tokens);
+        const struct bytes model = good ? r.req.model : bytes_of(r.error);
+        for (size_t i = 0; i < model.len; i++) printf("%02x", (unsigned char)model.ptr[i]);
+        putchar('\n');
+    }
+    free(doc);
+    return ferror(stdin) || fflush(stdout) != 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "--read") == 0) return read_stdin();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_what_it_names),
         cmocka_unit_test(test_absent_is_told_from_zero),
