@@ -7,6 +7,8 @@
  * Rule: only here do LMDB's codes and errno become sentences. */
 #include "store/db.h"
 
+#include "store/upgrade.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -35,8 +37,8 @@ static const uint64_t filter_bits_max = (uint64_t)1 << 32;
 
 static const char *const table_names[DB_TABLES] = {
     [DB_META] = "meta",           [DB_UNITS] = "units",           [DB_CHILDREN] = "children",
-    [DB_KEYS] = "keys",           [DB_HASHES] = "hashes",         [DB_REQUESTS] = "requests",
-    [DB_BY_REQUEST] = "by_request", [DB_HOURS] = "hours",         [DB_FEEDBACK] = "feedback",
+    [DB_KEYS] = "keys",           [DB_HASHES] = "hashes",         [DB_ROWS] = "rows",
+    [DB_IDS] = "ids",             [DB_HOURS] = "hours",           [DB_FEEDBACK] = "feedback",
 };
 
 static const char *const serial_names[UNIT_KINDS] = {
@@ -207,14 +209,14 @@ fail:
 }
 
 /* Check the schema before anything is changed: written by a newer Weir, it may hold what we
- * would misread. A new store gets ours. */
+ * would misread. A new store gets ours; an older one is upgraded when its tables are open. */
 static enum store_rc schema_check(struct db *db, MDB_txn *txn)
 {
     uint64_t schema, boots;
     enum store_rc rc = db_meta_get(db, txn, "schema", &schema);
     if (rc == STORE_OK) rc = db_meta_get(db, txn, "boot", &boots);
     if (rc != STORE_OK) return rc;
-    if (schema == DB_SCHEMA) return STORE_OK;
+    if (schema > 0 && schema <= DB_SCHEMA) return STORE_OK;
     if (schema == 0 && boots == 0) return db_meta_put(db, txn, "schema", DB_SCHEMA);
     if (schema == 0) return db_damaged(db, "the schema version");
     say(db, "%s was written by a newer version (schema %llu; this one reads up to %d)",
@@ -299,6 +301,7 @@ enum store_rc db_open(struct db *db, const char *dir, size_t map_bytes)
     rc = env_open(db, map_bytes);
     if (rc != STORE_OK) goto fail_lock;
     rc = tables_open(db);
+    if (rc == STORE_OK) rc = upgrade_run(db);
     if (rc == STORE_OK) rc = filter_load(db);
     if (rc == STORE_OK) return STORE_OK;
 

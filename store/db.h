@@ -10,7 +10,8 @@
 #include <lmdb.h>
 
 enum {
-    DB_SCHEMA = 1,     /* version of all tables together; a newer one is refused */
+    DB_SCHEMA = 2,     /* version of all tables together; a newer one is refused,
+                        * an older one brought up to it (upgrade.h) */
     DB_DIR_MAX = 1000, /* bytes of DATA's path, with the end */
 };
 
@@ -20,8 +21,8 @@ enum db_table {
     DB_CHILDREN,   /* (unit, child unit) and (unit, any key below it) -> nothing */
     DB_KEYS,       /* key id -> key (rows.h) */
     DB_HASHES,     /* SHA-256 of a client key -> key id */
-    DB_REQUESTS,   /* (admission time, exchange id, part) -> struct record */
-    DB_BY_REQUEST, /* (key id, SHA-256 head of request id, time) -> key in DB_REQUESTS */
+    DB_ROWS,       /* (span of admission, number) -> block of request rows (ledger.h) */
+    DB_IDS,        /* (key id, SHA-256 head of a client's request id) -> place of the row */
     DB_HOURS,      /* hourly aggregates */
     DB_FEEDBACK,   /* exchange id -> outcome */
     DB_TABLES

@@ -13,6 +13,8 @@
  * The rule: each step can be repeated from its beginning and then changes nothing. */
 #include "store/fold.h"
 
+#include "store/block.h"
+#include "store/kinds.h"
 #include "store/ledger.h"
 #include "store/tally.h"
 
@@ -39,10 +41,15 @@ static const uint64_t mark_damaged = (uint64_t)1 << 62;  /* something in the fil
 /* ---- one transaction */
 
 struct share {              /* of one journal in a group */
-    struct record *record;  /* in the group's memory */
+    const struct record **record;   /* in the group's memory; the records lie in the ring */
     size_t count;
     uint64_t tail;          /* sequence before the first */
     uint64_t mark;          /* as read, and mark_damaged */
+};
+
+struct sums {               /* where the last row of a kind was counted */
+    uint64_t hour;          /* + 1; 0: nowhere yet */
+    uint32_t idx;           /* in group.hours */
 };
 
 struct group {
@@ -51,9 +58,14 @@ struct group {
     struct journal *const *journals;
     struct share *share;
     size_t journal_count;
-    struct record *records;
+    const struct record **record;   /* taken; NULL: there before, or unsound */
     size_t count;
     bool recovering;        /* the files are old: what is unsound in them is left out */
+    struct block_row *row;  /* to be put: those of the records that are rows */
+    size_t row_count;
+    struct kinds kinds;
+    struct sums *sums;      /* by kind */
+    size_t sums_max;
     struct tallies hours;
 };
 
@@ -83,14 +95,37 @@ static enum store_rc no_memory(struct db *db, const char *doing)
     return db_rc(db, ENOMEM, doing);
 }
 
-/* Put a record's row; count it in its hour if the row is new. */
-static enum store_rc book(struct group *g, const struct record *r, bool *fresh)
+/* Count a row of a kind in its hour. */
+static bool count(struct group *g, const struct record *r, uint32_t kind)
 {
-    enum store_rc rc = ledger_put(g->db, g->txn, r, fresh);
-    if (rc != STORE_OK || !*fresh) return rc;
-    uint8_t key[LEDGER_HOUR_KEY_MAX];
-    struct tally *t = tallies_at(&g->hours, key, ledger_hour_key(key, r), NULL);
-    if (!t || !tally_record(t, r)) return no_memory(g->db, "add up an hour");
+    if (kind >= g->sums_max) {
+        size_t max = g->kinds.max;
+        struct sums *sums = realloc(g->sums, max * sizeof(*sums));
+        if (!sums) return false;
+        memset(sums + g->sums_max, 0, (max - g->sums_max) * sizeof(*sums));
+        g->sums = sums;
+        g->sums_max = max;
+    }
+    struct sums *s = &g->sums[kind];
+    uint64_t hour = r->admitted_unix_ns / LEDGER_HOUR_NS + 1;
+    if (s->hour != hour) {
+        uint8_t key[LEDGER_HOUR_KEY_MAX];
+        if (!tallies_at(&g->hours, key, ledger_hour_key(key, r), &s->idx)) return false;
+        s->hour = hour;
+    }
+    return tally_record(&g->hours.entry[s->idx].tally, r);
+}
+
+/* Take a record in as a row and into its hour's sums. r borrows until the group ends. The
+ * caller made sure that it is not in the store. */
+static enum store_rc book(struct group *g, const struct record *r)
+{
+    struct block_row *row = &g->row[g->row_count];
+    *row = block_row_of(r);
+    if (!kinds_at(&g->kinds, r, &row->kind) || !count(g, r, row->kind)) {
+        return no_memory(g->db, "add up an hour");
+    }
+    g->row_count++;
     return STORE_OK;
 }
 
@@ -125,14 +160,10 @@ static enum store_rc feedback_put(struct group *g, const struct record *r)
 {
     store_id key = r->path[UNIT_KEY];
     size_t len = strnlen(r->request_id, RECORD_REQUEST_ID_MAX);
-    const void *row;
+    struct record row;
     uint64_t exchange_id;
     enum store_rc rc = ledger_find(g->db, g->txn, key, r->request_id, len, &row);
-    if (rc == STORE_OK) {
-        memcpy(&exchange_id, (const char *)row + offsetof(struct record, exchange_id),
-               sizeof(exchange_id));
-        return ledger_put_feedback(g->db, g->txn, exchange_id, r);
-    }
+    if (rc == STORE_OK) return ledger_put_feedback(g->db, g->txn, row.exchange_id, r);
     if (rc != STORE_NOT_FOUND) return rc;
     for (size_t i = 0; i < g->journal_count; i++) {
         if (!journal_find(g->journals[i], key, r->request_id, len, &exchange_id)) continue;
@@ -141,21 +172,35 @@ static enum store_rc feedback_put(struct group *g, const struct record *r)
     return STORE_OK;
 }
 
+/* A mark says exactly what of its file is in the store. Where none is, the file is new, or one
+ * that was removed and came back: only then the store itself is asked. */
+static enum store_rc is_fresh(struct group *g, const struct share *s, const struct record *r,
+                              bool *fresh)
+{
+    *fresh = true;
+    if (!g->recovering || (s->mark & MARK_SEQ)) return STORE_OK;
+    enum store_rc rc = ledger_has(g->db, g->txn, r->admitted_unix_ns, r->exchange_id,
+                                  block_part(r));
+    *fresh = rc == STORE_NOT_FOUND;
+    return rc == STORE_NOT_FOUND ? STORE_OK : rc;
+}
+
 /* Rows of one journal. Outcomes wait for the rows of all. What is unsound in an old file is
  * left out and remembered; in a mapping of our own, nothing is, or we are wrong. */
-static enum store_rc share_put(struct group *g, struct share *s)
+static enum store_rc share_take(struct group *g, struct share *s)
 {
     uint64_t folded = s->mark & MARK_SEQ;
     for (size_t i = 0; i < s->count; i++) {
-        struct record *r = &s->record[i];
+        const struct record *r = s->record[i];
         uint64_t seq = s->tail + 1 + i;
         bool fresh, sound = r->seq == seq && record_is_sound(r);
         assert(sound || g->recovering);
         if (!sound) s->mark |= mark_damaged;
         if (!sound || seq <= folded) {
-            r->kind = RECORD_NONE;
+            s->record[i] = NULL;
         } else if (r->kind != RECORD_FEEDBACK) {
-            enum store_rc rc = book(g, r, &fresh);
+            enum store_rc rc = is_fresh(g, s, r, &fresh);
+            if (rc == STORE_OK && fresh) rc = book(g, r);
             if (rc != STORE_OK) return rc;
         }
     }
@@ -170,10 +215,12 @@ static enum store_rc group_put(struct group *g)
         struct share *s = &g->share[i];
         if (s->count == 0) continue;
         rc = mark_get(g->db, g->txn, g->journals[i], &s->mark);
-        if (rc == STORE_OK) rc = share_put(g, s);
+        if (rc == STORE_OK) rc = share_take(g, s);
     }
+    if (rc == STORE_OK) rc = ledger_put(g->db, g->txn, &g->kinds, g->row, g->row_count);
     for (size_t i = 0; rc == STORE_OK && i < g->count; i++) {
-        if (g->records[i].kind == RECORD_FEEDBACK) rc = feedback_put(g, &g->records[i]);
+        const struct record *r = g->record[i];
+        if (r && r->kind == RECORD_FEEDBACK) rc = feedback_put(g, r);
     }
     if (rc == STORE_OK) rc = hours_put(g);
     for (size_t i = 0; rc == STORE_OK && i < g->journal_count; i++) {
@@ -185,21 +232,23 @@ static enum store_rc group_put(struct group *g)
     return rc;
 }
 
-/* Copy what is due: a fair part of max for each journal, what one leaves to those behind it. */
+/* Take what is due: a fair part of max for each journal, what one leaves to those behind it. */
 static enum store_rc group_take(struct group *g, size_t max)
 {
     uint64_t lag = 0;
     for (size_t i = 0; i < g->journal_count; i++) lag += journal_lag(g->journals[i]);
     if (lag < max) max = (size_t)lag;
     if (max == 0) return STORE_OK;
-    g->records = malloc(max * sizeof(*g->records));
+    g->record = malloc(max * sizeof(*g->record));
+    g->row = malloc(max * sizeof(*g->row));
     g->share = calloc(g->journal_count, sizeof(*g->share));
-    if (!g->records || !g->share) return no_memory(g->db, "take records");
+    if (!g->record || !g->row || !g->share) return no_memory(g->db, "take records");
+    g->kinds.seed = journal_generation(g->journals[0]);   /* random */
     for (size_t i = 0; i < g->journal_count; i++) {
         struct share *s = &g->share[i];
         size_t others = g->journal_count - i;
         size_t part = (max - g->count + others - 1) / others;
-        s->record = g->records + g->count;
+        s->record = g->record + g->count;
         s->tail = journal_tail(g->journals[i]);
         s->count = journal_peek(g->journals[i], s->record, part);
         g->count += s->count;
@@ -211,12 +260,15 @@ static enum store_rc group_take(struct group *g, size_t max)
 static void group_fini(struct group *g)
 {
     tallies_fini(&g->hours);
-    free(g->records);
+    kinds_fini(&g->kinds);
+    free(g->sums);
+    free(g->row);
+    free(g->record);
     free(g->share);
 }
 
-/* Take up to max records, commit them, move the tails. On STORE_OK, g->records are those
- * committed; those of kind RECORD_NONE were there before or unsound. group_fini in any case. */
+/* Take up to max records and commit them. On STORE_OK, g->record are those committed, until
+ * group_let_go moves the tails. group_fini in any case. */
 static enum store_rc group_fold(struct group *g, size_t max)
 {
     assert(max > 0);
@@ -228,12 +280,16 @@ static enum store_rc group_fold(struct group *g, size_t max)
     if (rc == STORE_OK) rc = db_commit(g->db, g->txn);
     else db_abort(g->txn);
     g->txn = NULL;
-    if (rc != STORE_OK) return rc;
-    for (size_t i = 0; i < g->journal_count; i++) {
+    return rc;
+}
+
+/* What was committed may be written over. */
+static void group_let_go(struct group *g)
+{
+    for (size_t i = 0; g->count > 0 && i < g->journal_count; i++) {
         struct share *s = &g->share[i];
         if (s->count > 0) journal_folded(g->journals[i], s->tail + s->count);
     }
-    return STORE_OK;
 }
 
 enum store_rc fold_step(struct db *db, struct journal *const *journals, size_t count,
@@ -249,8 +305,9 @@ enum store_rc fold_step(struct db *db, struct journal *const *journals, size_t c
     if (rc == STORE_OK) {
         *folded = g.count;
         for (size_t i = 0; visit && i < g.count; i++) {
-            if (g.records[i].kind != RECORD_NONE) visit(&g.records[i], arg);
+            if (g.record[i]) visit(g.record[i], arg);
         }
+        group_let_go(&g);
     }
     group_fini(&g);
     return rc;
@@ -350,43 +407,49 @@ static enum store_rc old_fold(struct old *o, uint64_t *recovered)
         enum store_rc rc = group_fold(&g, RECOVER_MAX);
         size_t taken = g.count;
         for (size_t i = 0; rc == STORE_OK && i < taken; i++) {
-            *recovered += g.records[i].kind != RECORD_NONE;
+            *recovered += g.record[i] != NULL;
         }
+        if (rc == STORE_OK) group_let_go(&g);
         group_fini(&g);
         if (rc != STORE_OK || taken == 0) return rc;
     }
 }
 
 /* Book a running exchange as it was last seen. A process may die between the end's record and
- * the clearing of the entry: then that row is in the store, and this one is not fresh. */
-static enum store_rc interrupt(struct old *o, struct group *g, struct record *r, bool *fresh)
+ * the clearing of the entry: then that row is in the store, and this one is none. */
+static enum store_rc interrupt(struct old *o, struct group *g, struct record *r)
 {
     assert(r->kind == RECORD_REQUEST);
     assert(g->txn);
+    enum store_rc rc = ledger_has(g->db, g->txn, r->admitted_unix_ns, r->exchange_id,
+                                  block_part(r));
+    if (rc != STORE_NOT_FOUND) return rc;
     r->flags |= RECORD_INTERRUPTED | RECORD_ESTIMATED;
     r->status = 499;
     r->close = o->close_interrupted;
     r->seq = 0;  /* of no ring */
     record_seal(r);
-    return book(g, r, fresh);
+    return book(g, r);
 }
 
 /* Entries first..end-1 of a running table, in the group's transaction. */
 static enum store_rc interrupt_some(struct old *o, struct group *g, const struct journal *j,
                                     uint32_t first, uint32_t end, uint64_t *mark)
 {
-    for (uint32_t slot = first; slot < end; slot++) {
-        struct record r;
-        enum journal_slot found = journal_running(j, slot, &r);
+    struct record *kept = malloc((end - first) * sizeof(*kept));
+    g->row = malloc((end - first) * sizeof(*g->row));
+    enum store_rc rc = kept && g->row ? STORE_OK : no_memory(g->db, "recover a journal");
+    for (uint32_t slot = first; rc == STORE_OK && slot < end; slot++) {
+        struct record *r = &kept[g->row_count];
+        enum journal_slot found = journal_running(j, slot, r);
         /* A torn entry is what a machine restart may leave, and nothing can be booked of it. */
         if (found == SLOT_DAMAGED) *mark |= mark_damaged;
-        if (found != SLOT_RUNNING) continue;
-        bool fresh;
-        enum store_rc rc = interrupt(o, g, &r, &fresh);
-        if (rc != STORE_OK) return rc;
-        o->interrupted += fresh;
+        if (found == SLOT_RUNNING) rc = interrupt(o, g, r);
     }
-    enum store_rc rc = hours_put(g);
+    o->interrupted += g->row_count;
+    if (rc == STORE_OK) rc = ledger_put(g->db, g->txn, &g->kinds, g->row, g->row_count);
+    if (rc == STORE_OK) rc = hours_put(g);
+    free(kept);
     if (end == journal_running_max(j)) *mark |= mark_done;
     return rc == STORE_OK ? mark_put(g->db, g->txn, j, *mark) : rc;
 }
@@ -544,11 +607,7 @@ enum store_rc fold_expire(struct db *db, uint64_t rows_before_unix_ns,
     enum store_rc rc = db_begin(db, true, &txn);
     if (rc != STORE_OK) return rc;
     uint64_t count = 0;
-    for (size_t n = 0; rc == STORE_OK && n < max; n++) {
-        rc = ledger_expire(db, txn, rows_before_unix_ns);
-        count += rc == STORE_OK;
-    }
-    if (rc == STORE_NOT_FOUND) rc = STORE_OK;
+    rc = ledger_expire(db, txn, rows_before_unix_ns, max, &count);
     if (rc == STORE_OK) rc = hours_expire(db, txn, hours_before_unix_ns, max, &count);
     if (rc != STORE_OK || count == 0) {
         db_abort(txn);

@@ -26,8 +26,9 @@ MUST_USE enum store_rc fold_step(struct db *db, struct journal *const *journals,
                                  size_t max, void (*visit)(const struct record *r, void *arg),
                                  void *arg, uint64_t *folded);
 
-/* Delete request rows admitted before rows_before_unix_ns and aggregates of hours before
- * hours_before_unix_ns, at most max of each; *deleted out. Write transaction of its own. */
+/* Delete request rows admitted before rows_before_unix_ns, block by block when all of a span
+ * (17 seconds) is that old, and aggregates of hours before hours_before_unix_ns, until max of
+ * each went; *deleted out. Write transaction of its own. */
 MUST_USE enum store_rc fold_expire(struct db *db, uint64_t rows_before_unix_ns,
                                    uint64_t hours_before_unix_ns, size_t max,
                                    uint64_t *deleted);

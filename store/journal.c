@@ -443,14 +443,14 @@ bool journal_has(const struct journal *j, store_id key, const char *request_id, 
     return journal_find(j, key, request_id, len, &exchange_id);
 }
 
-size_t journal_peek(const struct journal *j, struct record *out, size_t max)
+size_t journal_peek(const struct journal *j, const struct record **out, size_t max)
 {
     assert(out || max == 0);
     uint64_t head = atomic_load_explicit(&j->ends->head, memory_order_acquire);
     uint64_t tail = atomic_load_explicit(&j->ends->tail, memory_order_relaxed);
     assert(head - tail <= j->ring_max);
     size_t count = head - tail < max ? (size_t)(head - tail) : max;
-    for (size_t i = 0; i < count; i++) out[i] = *slot_of(j, tail + 1 + i);
+    for (size_t i = 0; i < count; i++) out[i] = slot_of(j, tail + 1 + i);
     return count;
 }
 

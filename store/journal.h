@@ -121,8 +121,9 @@ bool journal_has(const struct journal *j, store_id key, const char *request_id, 
 MUST_USE bool journal_find(const struct journal *j, store_id key, const char *request_id,
                            size_t len, uint64_t *exchange_id);
 
-/* Store thread. Copy up to max records from the tail without moving it. Gives the count. */
-size_t journal_peek(const struct journal *j, struct record *out, size_t max);
+/* Store thread. The records behind the tail, at most max of them: out gets pointers, which
+ * borrow from the mapping until journal_folded. Gives the count. */
+size_t journal_peek(const struct journal *j, const struct record **out, size_t max);
 /* Store thread. Sequence of the newest record folded: peek begins behind it. */
 uint64_t journal_tail(const struct journal *j);
 /* Store thread. Records up to seq are committed: move the tail. */

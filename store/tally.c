@@ -6,6 +6,8 @@
  * The rule: adding is all there is. Whatever the order, the sums are the same. */
 #include "store/tally.h"
 
+#include "store/varint.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +15,6 @@ enum {
     WRITTEN_VERSION = 1,
     SUB_BITS = 4,               /* 16 bins to an octave */
     SUB = 1 << SUB_BITS,
-    VARINT_MAX = 10,            /* bytes */
     PLAIN = 7 + TOKEN_KINDS,    /* numbers before the bins */
     KEY_MAX = 512,
     BLOCK_BYTES = 64 * 1024,
@@ -118,37 +119,6 @@ bool tally_record(struct tally *t, const struct record *r)
     t->ttft_count++;
     if (r->duration_us > r->ttft_us) t->output_us_sum += r->duration_us - r->ttft_us;
     return bin_add(t, bin_of(r->ttft_us), 1);
-}
-
-static uint8_t *varint_put(uint8_t *at, uint64_t v)
-{
-    for (; v >= 0x80; v >>= 7) *at++ = (uint8_t)(v | 0x80);
-    *at++ = (uint8_t)v;
-    return at;
-}
-
-/* False: no whole number of at most 64 bits, written the one shortest way. */
-static bool varint_next(const uint8_t **at, const uint8_t *end, uint64_t *v)
-{
-    *v = 0;
-    for (unsigned shift = 0; *at < end && shift < 64; shift += 7) {
-        uint8_t byte = *(*at)++;
-        if (shift == 63 && byte > 1) return false;
-        *v |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) return shift == 0 || byte != 0;
-    }
-    return false;
-}
-
-/* Negative costs near zero stay short: 0, -1, 1, -2, ... become 0, 1, 2, 3, ... */
-static uint64_t zigzag(int64_t v)
-{
-    return (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0);
-}
-
-static int64_t zigzag_back(uint64_t v)
-{
-    return (int64_t)(v >> 1 ^ (v & 1 ? UINT64_MAX : 0));
 }
 
 size_t tally_write(const struct tally *t, uint8_t out[TALLY_BYTES_MAX])
@@ -271,41 +241,40 @@ static const uint8_t *key_keep(struct tallies *m, const void *key, size_t len)
     return kept;
 }
 
-static struct tally *entry_make(struct tallies *m, const void *key, size_t len, uint64_t hash)
+static bool entry_make(struct tallies *m, const void *key, size_t len, uint64_t hash)
 {
     if (m->count == m->entry_max) {
         size_t max = m->entry_max ? m->entry_max * 2 : SLOTS_MIN / 2;
         struct tallies_entry *entry = realloc(m->entry, max * sizeof(*entry));
-        if (!entry) return NULL;
+        if (!entry) return false;
         m->entry = entry;
         m->entry_max = max;
     }
     const uint8_t *kept = key_keep(m, key, len);
-    if (!kept) return NULL;
+    if (!kept) return false;
     struct tallies_entry *e = &m->entry[m->count++];
     *e = (struct tallies_entry){.key = kept, .key_len = len, .hash = hash};
-    return &e->tally;
+    return true;
 }
 
-struct tally *tallies_at(struct tallies *m, const void *key, size_t len, bool *made)
+bool tallies_at(struct tallies *m, const void *key, size_t len, uint32_t *idx)
 {
     assert(len > 0);
     assert(len <= KEY_MAX);
-    if (made) *made = false;
-    if (m->count * 2 >= m->slot_count && !slots_grow(m)) return NULL;
+    if (m->count * 2 >= m->slot_count && !slots_grow(m)) return false;
     uint64_t hash = hash_of(key, len);
     size_t at = hash & (m->slot_count - 1);
     for (; m->slot[at]; at = (at + 1) & (m->slot_count - 1)) {
-        struct tallies_entry *e = &m->entry[m->slot[at] - 1];
+        const struct tallies_entry *e = &m->entry[m->slot[at] - 1];
+        *idx = m->slot[at] - 1;
         if (e->hash != hash || e->key_len != len) continue;
-        if (memcmp(e->key, key, len) == 0) return &e->tally;
+        if (memcmp(e->key, key, len) == 0) return true;
     }
     assert(m->count < UINT32_MAX - 1);
-    struct tally *t = entry_make(m, key, len, hash);
-    if (!t) return NULL;
-    m->slot[at] = (uint32_t)m->count;
-    if (made) *made = true;
-    return t;
+    *idx = (uint32_t)m->count;
+    if (!entry_make(m, key, len, hash)) return false;
+    m->slot[at] = *idx + 1;
+    return true;
 }
 
 static int by_key(const void *left, const void *right)

@@ -58,9 +58,9 @@ struct tallies {                /* all zero is an empty map; entry and count may
 
 /* Free everything; the map is empty again. */
 void tallies_fini(struct tallies *m);
-/* The tally of that key (copied, 1..512 bytes), made empty where there was none: *made (may
- * be NULL) says so. Good until the next call. NULL without memory. */
-struct tally *tallies_at(struct tallies *m, const void *key, size_t len, bool *made);
+/* The tally of that key (copied, 1..512 bytes), made empty where there was none: its index in
+ * m->entry, which stays until tallies_sort. False without memory. */
+MUST_USE bool tallies_at(struct tallies *m, const void *key, size_t len, uint32_t *idx);
 /* Order m->entry by key, bytewise. No tallies_at may follow. */
 void tallies_sort(struct tallies *m);
 

@@ -122,7 +122,9 @@ static enum store_rc group_add(struct query *q, const struct source *s, struct t
 {
     uint8_t key[GROUP_KEY_MAX];
     size_t len = group_key(key, q->ask->group_by, s, tag);
-    struct tally *t = tallies_at(&q->groups, key, len, NULL);
+    uint32_t idx;
+    bool room = tallies_at(&q->groups, key, len, &idx);
+    struct tally *t = room ? &q->groups.entry[idx].tally : NULL;
     enum store_rc rc = STORE_FULL;
     if (t && !s->record) rc = tally_read(t, s->written.mv_data, s->written.mv_size);
     else if (t && tally_record(t, s->record)) rc = STORE_OK;
@@ -168,47 +170,21 @@ static enum store_rc source_add(struct query *q, const struct source *s)
 
 /* ---- sources */
 
-static enum store_rc record_read(struct db *db, MDB_val key, MDB_val data, struct record *r)
+static enum store_rc row_add(const struct record *r, void *arg)
 {
-    if (key.mv_size != LEDGER_ROW_KEY || data.mv_size != sizeof(*r)) {
-        return db_damaged(db, "a request row");
-    }
-    memcpy(r, data.mv_data, sizeof(*r));
-    bool known = (r->kind == RECORD_ATTEMPT || r->kind == RECORD_REQUEST) &&
-                 r->admitted_unix_ns == db_from_be64(key.mv_data);
-    return known ? STORE_OK : db_damaged(db, "a request row");
+    struct query *q = arg;
+    if (!is_below(r->path, q->ask->unit)) return STORE_OK;
+    struct source s = {.path = r->path, .record = r,
+                       .hour_ns = r->admitted_unix_ns / LEDGER_HOUR_NS * LEDGER_HOUR_NS,
+                       .model = {r->model, strnlen(r->model, RECORD_MODEL_MAX)},
+                       .tags = {r->tags, strnlen(r->tags, RECORD_TAGS_MAX)}};
+    return source_add(q, &s);
 }
 
 /* Rows admitted at or after from_ns and before to_ns. */
 static enum store_rc rows_add(struct query *q, uint64_t from_ns, uint64_t to_ns)
 {
-    if (from_ns >= to_ns) return STORE_OK;
-    MDB_cursor *cursor;
-    int code = mdb_cursor_open(q->txn, q->db->dbi[DB_REQUESTS], &cursor);
-    if (code != 0) return db_rc(q->db, code, "open the request rows");
-    uint8_t from[LEDGER_ROW_KEY];
-    ledger_row_key(from, from_ns, 0, 0);
-    MDB_val key = {sizeof(from), from}, data;
-    enum store_rc rc = STORE_OK;
-    MDB_cursor_op op = MDB_SET_RANGE;
-    for (; rc == STORE_OK; op = MDB_NEXT) {
-        code = mdb_cursor_get(cursor, &key, &data, op);
-        if (code != 0) break;
-        struct record r;
-        rc = record_read(q->db, key, data, &r);
-        if (rc == STORE_OK && r.admitted_unix_ns >= to_ns) break;
-        if (rc != STORE_OK || !is_below(r.path, q->ask->unit)) continue;
-        struct source s = {.path = r.path, .record = &r,
-                           .hour_ns = r.admitted_unix_ns / LEDGER_HOUR_NS * LEDGER_HOUR_NS,
-                           .model = {r.model, strnlen(r.model, RECORD_MODEL_MAX)},
-                           .tags = {r.tags, strnlen(r.tags, RECORD_TAGS_MAX)}};
-        rc = source_add(q, &s);
-    }
-    mdb_cursor_close(cursor);
-    if (rc == STORE_OK && code != 0 && code != MDB_NOTFOUND) {
-        return db_rc(q->db, code, "read request rows");
-    }
-    return rc;
+    return ledger_each(q->db, q->txn, from_ns, to_ns, q->ask->unit, row_add, q);
 }
 
 /* A walk over the hours' tallies of a unit. */
@@ -328,32 +304,23 @@ enum store_rc usage_query(struct db *db, MDB_txn *txn, const struct usage_ask *a
 
 struct page {
     struct db *db;
-    MDB_cursor *cursor;            /* over DB_REQUESTS, from the newest down */
+    struct ledger_down down;       /* over the rows, from the newest */
     struct walk walk;              /* to ask what an hour holds of the unit */
     const struct usage_ask *ask;
-    uint64_t hour;                 /* known to hold something of the unit ... */
-    bool hour_known;               /* ... if this is so */
+    bool (*visit)(const struct request_row *row, void *arg);
+    void *arg;
+    uint64_t to, exchange;         /* rows before this place */
+    struct request_row row;
+    bool open;                     /* row waits for its attempts */
+    bool ended;                    /* visit said so, or rows are older than asked for */
 };
 
-/* Move to the last row before (admitted, exchange). */
-static int seek_before(MDB_cursor *cursor, uint64_t admitted, uint64_t exchange, MDB_val *key,
-                       MDB_val *data)
+/* May an hour hold rows of the unit? Asked of its tallies; an hour that has none (they expired
+ * before the rows) may. */
+static enum store_rc hour_may_hold(struct page *p, uint64_t hour, bool *may)
 {
-    uint8_t bytes[LEDGER_ROW_KEY];
-    ledger_row_key(bytes, admitted, exchange, 0);
-    *key = (MDB_val){sizeof(bytes), bytes};
-    int code = mdb_cursor_get(cursor, key, data, MDB_SET_RANGE);
-    if (code == MDB_NOTFOUND) return mdb_cursor_get(cursor, key, data, MDB_LAST);
-    return code ? code : mdb_cursor_get(cursor, key, data, MDB_PREV);
-}
-
-/* May a row of that time be of the unit? Asked of the hour's tallies, once an hour; an hour
- * that has none (they expired before the rows) may. */
-static enum store_rc hour_may_hold(struct page *p, uint64_t admitted, bool *may)
-{
-    uint64_t hour = admitted / LEDGER_HOUR_NS;
     *may = true;
-    if (p->ask->unit == 0 || (p->hour_known && p->hour == hour)) return STORE_OK;
+    if (p->ask->unit == 0) return STORE_OK;
     p->walk.unit = p->ask->unit;
     p->walk.end = hour + 1;
     p->walk.moved = false;
@@ -364,8 +331,6 @@ static enum store_rc hour_may_hold(struct page *p, uint64_t admitted, bool *may)
         rc = walk_next(&p->walk, hour);
         *may = rc == STORE_NOT_FOUND;
     }
-    p->hour = hour;
-    p->hour_known = *may;
     return rc == STORE_NOT_FOUND ? STORE_OK : rc;
 }
 
@@ -387,82 +352,95 @@ static void attempt_add(struct record *end, const struct record *attempt)
     end->flags |= attempt->flags & (RECORD_ESTIMATED | RECORD_FREE_PRICE);
 }
 
-/* Rows downwards from where the cursor stands. An exchange's end comes first, then its
- * attempts; attempts without an end are of an exchange that still runs. */
-static enum store_rc page_walk(struct page *p, int code, MDB_val *key, MDB_val *data,
-                               bool (*visit)(const struct request_row *, void *), void *arg)
+/* One row downwards. An exchange's end comes first, then its attempts; attempts without an end
+ * are of an exchange that still runs. */
+static void page_take(struct page *p, const struct record *r)
 {
-    struct request_row row;
-    bool open = false;             /* row waits for its attempts */
-    enum store_rc rc = STORE_OK;
-    while (rc == STORE_OK && code == 0) {
-        struct record r;
-        bool may;
-        rc = record_read(p->db, *key, *data, &r);
-        if (rc != STORE_OK || r.admitted_unix_ns < p->ask->from_unix_ns) break;
-        if (open && r.exchange_id == row.after && r.kind == RECORD_ATTEMPT) {
-            attempt_add(&row.end, &r);
-            code = mdb_cursor_get(p->cursor, key, data, MDB_PREV);
-            continue;
-        }
-        if (open && !visit(&row, arg)) return STORE_OK;
-        open = false;
-        rc = hour_may_hold(p, r.admitted_unix_ns, &may);
-        if (rc != STORE_OK) break;
-        if (!may) {
-            uint64_t hour_ns = r.admitted_unix_ns / LEDGER_HOUR_NS * LEDGER_HOUR_NS;
-            code = seek_before(p->cursor, hour_ns, 0, key, data);
-            continue;
-        }
-        if (r.kind == RECORD_REQUEST && is_below(r.path, p->ask->unit)) {
-            row = (struct request_row){.end = r, .after = r.exchange_id};
-            open = true;
-        }
-        code = mdb_cursor_get(p->cursor, key, data, MDB_PREV);
+    if (p->open && r->exchange_id == p->row.end.exchange_id && r->kind == RECORD_ATTEMPT) {
+        attempt_add(&p->row.end, r);
+        return;
     }
-    if (rc == STORE_OK && code != 0 && code != MDB_NOTFOUND) {
-        return db_rc(p->db, code, "read request rows");
+    bool visited = p->open;
+    p->open = false;
+    if (visited && !p->visit(&p->row, p->arg)) p->ended = true;
+    if (r->admitted_unix_ns < p->ask->from_unix_ns) p->ended = true;
+    if (p->ended || r->kind != RECORD_REQUEST || !is_below(r->path, p->ask->unit)) return;
+    p->row.end = *r;
+    p->open = true;
+}
+
+/* Rows of one span. All of an exchange are of one time, so that none waits at its end. */
+static enum store_rc page_span(struct page *p, uint64_t span_ns)
+{
+    struct record r;
+    enum store_rc rc = ledger_down_load(&p->down, span_ns, p->to, p->exchange);
+    while (rc == STORE_OK && !p->ended) {
+        rc = ledger_down_next(&p->down, &r);
+        if (rc == STORE_OK) page_take(p, &r);
     }
-    if (rc == STORE_OK && open) (void)visit(&row, arg);
-    return rc;
+    if (rc != STORE_OK && rc != STORE_NOT_FOUND) return rc;
+    if (p->open && !p->ended && !p->visit(&p->row, p->arg)) p->ended = true;
+    p->open = false;
+    return STORE_OK;
+}
+
+/* Spans downwards. Those that lie in hours without anything of the unit are passed over: the
+ * hour is asked about once, at the newest span that ends in it. */
+static enum store_rc page_walk(struct page *p)
+{
+    const uint64_t span_bytes = UINT64_C(1) << LEDGER_SPAN_SHIFT;
+    uint64_t at = p->to, span_ns, hour = UINT64_MAX;
+    while (!p->ended) {
+        bool may = true;
+        enum store_rc rc = ledger_down_span(&p->down, at, &span_ns);
+        if (rc != STORE_OK) return rc == STORE_NOT_FOUND ? STORE_OK : rc;
+        uint64_t last = span_ns + (span_bytes - 1), first_hour = span_ns / LEDGER_HOUR_NS;
+        if (last < p->ask->from_unix_ns) return STORE_OK;
+        if (hour != first_hour && first_hour == last / LEDGER_HOUR_NS) {
+            rc = hour_may_hold(p, first_hour, &may);
+            if (may) hour = first_hour;
+        }
+        if (rc == STORE_OK && may) rc = page_span(p, span_ns);
+        if (rc != STORE_OK) return rc;
+        /* An hour without the unit is left at once; the span it shares with the one before is
+         * looked at, for it has rows of both. */
+        uint64_t next = may ? span_ns : first_hour * LEDGER_HOUR_NS;
+        if (next == 0) return STORE_OK;
+        at = next - 1;
+    }
+    return STORE_OK;
 }
 
 enum store_rc usage_requests(struct db *db, MDB_txn *txn, const struct usage_ask *ask,
-                             uint64_t after,
+                             const struct request_mark *after,
                              bool (*visit)(const struct request_row *row, void *arg), void *arg)
 {
     assert(db && txn);
     assert(ask && visit);
-    uint64_t to = ask->to_unix_ns ? ask->to_unix_ns : UINT64_MAX, exchange = 0;
-    if (after != 0) {
-        uint64_t admitted;
-        enum store_rc rc = ledger_find_exchange(db, txn, after, &admitted);
+    struct page p = {.db = db, .ask = ask, .walk = {.db = db}, .visit = visit, .arg = arg,
+                     .down = {.db = db, .txn = txn, .unit = ask->unit}};
+    p.to = ask->to_unix_ns ? ask->to_unix_ns : UINT64_MAX;
+    if (after) {
+        enum store_rc rc = ledger_has(db, txn, after->admitted_unix_ns, after->exchange_id,
+                                      UINT32_MAX);
         if (rc != STORE_OK) return rc;
-        if (admitted < to) {
-            to = admitted;
-            exchange = after;
+        if (after->admitted_unix_ns < p.to) {
+            p.to = after->admitted_unix_ns;
+            p.exchange = after->exchange_id;
         }
     }
-    struct page p = {.db = db, .ask = ask, .walk = {.db = db}};
-    int code = mdb_cursor_open(txn, db->dbi[DB_REQUESTS], &p.cursor);
-    if (code != 0) return db_rc(db, code, "open the request rows");
-    code = mdb_cursor_open(txn, db->dbi[DB_HOURS], &p.walk.cursor);
-    if (code != 0) {
-        mdb_cursor_close(p.cursor);
-        return db_rc(db, code, "open the hours");
-    }
-    MDB_val key, data;
-    code = seek_before(p.cursor, to, exchange, &key, &data);
-    enum store_rc rc = page_walk(&p, code, &key, &data, visit, arg);
+    int code = mdb_cursor_open(txn, db->dbi[DB_HOURS], &p.walk.cursor);
+    if (code != 0) return db_rc(db, code, "open the hours");
+    enum store_rc rc = page_walk(&p);
     mdb_cursor_close(p.walk.cursor);
-    mdb_cursor_close(p.cursor);
+    ledger_down_fini(&p.down);
     return rc;
 }
 
 enum store_rc usage_find(struct db *db, MDB_txn *txn, store_id key, const char *request_id,
                          size_t len)
 {
-    const void *row;
+    struct record row;
     return ledger_find(db, txn, key, request_id, len, &row);
 }
 

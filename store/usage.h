@@ -44,15 +44,19 @@ MUST_USE enum store_rc usage_query(struct db *db, MDB_txn *txn, const struct usa
  * and whether any part was estimated or had no price). */
 struct request_row {
     struct record end;
-    uint64_t after;          /* page mark, the exchange id: give it back as `after` */
 };
 
-/* Visit request rows, newest first, of ask's unit and time, starting behind `after` (the
- * exchange id of a row seen; 0: from the newest). group_by is not looked at. A page costs what
- * it shows: `after` is found by an index, and hours without anything of the unit are skipped.
- * STORE_NOT_FOUND: no row has that mark (any more). */
+/* Where a page ended: of the last row seen. */
+struct request_mark {
+    uint64_t admitted_unix_ns, exchange_id;
+};
+
+/* Visit request rows, newest first, of ask's unit and time, starting behind `after` (NULL:
+ * from the newest). group_by is not looked at. A page costs what it shows: hours, and blocks,
+ * without anything of the unit are passed over. STORE_NOT_FOUND: no row has that mark (any
+ * more). */
 MUST_USE enum store_rc usage_requests(struct db *db, MDB_txn *txn, const struct usage_ask *ask,
-                                      uint64_t after,
+                                      const struct request_mark *after,
                                       bool (*visit)(const struct request_row *row, void *arg),
                                       void *arg);
 

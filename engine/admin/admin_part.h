@@ -37,7 +37,7 @@ enum admin_type {
     ADMIN_COUNT,      /* 1..`high`; number: it, `otherwise` where absent. Queries only */
     ADMIN_FLAG,       /* 1, 0, true, false; number: 1 or 0 */
     ADMIN_GROUPS,     /* enum usage_group names with commas; number: their bits */
-    ADMIN_ROW,        /* id of a request row; number: the exchange id */
+    ADMIN_ROW,        /* id of a request row; number: admitted, unix ns; second: the exchange */
 };
 
 /* A member of a body or a parameter of a query: how it is read, checked and described. */
@@ -54,9 +54,12 @@ struct admin_field {
     bool later;                  /* not in this release */
 };
 
+enum { ADMIN_ROW_MAX = 37 };     /* bytes of a row's id, with the end */
+
 struct admin_value {             /* all zero: absent */
     bool given, null;
     uint64_t number;             /* as enum admin_type says */
+    uint64_t second;             /* ADMIN_ROW only */
     char text[STORE_NAME_MAX];   /* as sent, escapes resolved */
 };
 
@@ -168,8 +171,9 @@ void admin_put_policy(struct jsonw *w, const struct policy *policy);
 /* Change *policy as the body's policy says: null and absent members included. False: it became
  * too large, and a fault is left. */
 MUST_USE bool admin_policy_change(struct admin_call *call, struct policy *policy);
-/* "row_..." of an exchange id. out: room for 24 bytes. */
-void admin_row_text(uint64_t exchange_id, char out[STORE_ID_TEXT_MAX]);
+/* "row_...": when the exchange was admitted and which it was: the way to the row. */
+void admin_row_text(uint64_t admitted_unix_ns, uint64_t exchange_id,
+                    char out[ADMIN_ROW_MAX]);
 
 /* ---- repeated POSTs (admin_idem.c), inside the write transaction ---- */
 

@@ -97,11 +97,11 @@ static void put_flag(struct jsonw *w, const char *name, bool value)
 
 void admin_put_request(struct jsonw *w, const struct record *r, const struct admin_host *host)
 {
-    char id[STORE_ID_TEXT_MAX];
+    char id[ADMIN_ROW_MAX];
     assert(r->exchange_id != 0);
     assert(host->mode_name && host->close_name);
     jsonw_object(w);
-    admin_row_text(r->exchange_id, id);
+    admin_row_text(r->admitted_unix_ns, r->exchange_id, id);
     jsonw_key(w, "id");
     jsonw_text(w, id);
     put_padded(w, "request_id", r->request_id, sizeof(r->request_id));
@@ -160,11 +160,13 @@ void admin_requests_get(struct admin_call *call)
         .from_unix_ns = admin_query(call, "from")->number,
         .to_unix_ns = admin_query(call, "to")->number,
     };
+    const struct admin_value *after = admin_query(call, "after");
+    struct request_mark mark = {after->number, after->second};
     jsonw_object(w);
     jsonw_key(w, "data");
     jsonw_array(w);
     enum store_rc rc = usage_requests(call->host->db, call->txn, &ask,
-                                      admin_query(call, "after")->number, page_visit, &page);
+                                      after->given ? &mark : NULL, page_visit, &page);
     if (!admin_check(call, rc, "row (any more) as in 'after'", NULL)) return;
     jsonw_array_end(w);
     jsonw_key(w, "has_more");

@@ -205,23 +205,26 @@ static bool read_groups(struct bytes text, uint64_t *bits, char why[ADMIN_WHY_MA
     return true;
 }
 
-static bool read_row(struct bytes text, uint64_t *exchange)
+static bool read_row(struct bytes text, uint64_t *admitted_unix_ns, uint64_t *exchange)
 {
     static const char digits[] = "0123456789abcdef";
-    if (text.len != 20 || !bytes_starts(text, BYTES("row_"))) return false;
-    uint64_t value = 0;
+    if (text.len != ADMIN_ROW_MAX - 1 || !bytes_starts(text, BYTES("row_"))) return false;
+    uint64_t half[2] = {0, 0};
     for (size_t i = 4; i < text.len; i++) {
         const char *digit = memchr(digits, text.ptr[i], 16);
         if (!digit) return false;
-        value = value << 4 | (uint64_t)(digit - digits);
+        uint64_t *value = &half[(i - 4) / 16];
+        *value = *value << 4 | (uint64_t)(digit - digits);
     }
-    *exchange = value;
-    return value != 0;
+    *admitted_unix_ns = half[0];
+    *exchange = half[1];
+    return *exchange != 0;
 }
 
-void admin_row_text(uint64_t exchange_id, char out[STORE_ID_TEXT_MAX])
+void admin_row_text(uint64_t admitted_unix_ns, uint64_t exchange_id, char out[ADMIN_ROW_MAX])
 {
-    snprintf(out, STORE_ID_TEXT_MAX, "row_%016llx", (unsigned long long)exchange_id);
+    snprintf(out, ADMIN_ROW_MAX, "row_%016llx%016llx", (unsigned long long)admitted_unix_ns,
+             (unsigned long long)exchange_id);
 }
 
 static bool read_flag(struct bytes text, uint64_t *number)
@@ -299,7 +302,8 @@ bool admin_value_read(const struct admin_field *f, struct bytes text, struct adm
         good = read_groups(text, number, why);
         break;
     case ADMIN_ROW:
-        good = read_row(text, number) || fault(why, "must be the id of a row of this list");
+        good = read_row(text, number, &v->second) ||
+               fault(why, "must be the id of a row of this list");
         break;
     case ADMIN_POLICY:
         good = fault(why, "must be an object");

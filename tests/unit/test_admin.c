@@ -85,7 +85,7 @@ static void test_queries(void **state)
         {"GET usage?format=pdf", "not in this release"},
         {"GET usage?baseline=openai/gpt", "not in this release"},
         {"GET requests?after=1", "id of a row"},
-        {"GET requests?after=row_00000000000000zz", "id of a row"},
+        {"GET requests?after=row_000000000000000100000000000000zz", "id of a row"},
         {"GET requests?limit=2000", "1 to 1000"}, {"DELETE units/x?recursive=maybe", "1 or 0"},
     };
     struct engine *e = engine_open(*state);
@@ -98,7 +98,7 @@ static void test_queries(void **state)
     want(e, &a, 200, "GET units?&limit=1&", NULL);
     want(e, &a, 200, "GET usage?from=2026-01-01T00:00:00+01:00&to=2026-02-01&format=json",
          NULL);
-    want(e, &a, 404, "GET requests?after=row_00000000000000ff", NULL);
+    want(e, &a, 404, "GET requests?after=row_000000000000000100000000000000ff", NULL);
     drop(&a);
     engine_close(e);
 }

@@ -171,7 +171,7 @@ static void test_no_secret_is_kept(void **state)
 static void test_request_rows(void **state)
 {
     static const struct { const char *pointer, *value; } values[] = {
-        {"id", "row_0000000000000003"}, {"request_id", "client-3"},
+        {"id", "row_188f59504cc308000000000000000003"}, {"request_id", "client-3"},
         {"time", "2026-01-30T00:03:00Z"}, {"model", "openai/gpt-1"}, {"provider", "openai"},
         {"mode", "balanced"}, {"gain", "0.25"}, {"status", "200"}, {"close", "done"},
         {"stream", "true"}, {"attempts", "2"}, {"input_tokens", "11"}, {"cached_tokens", "4"},
@@ -213,7 +213,8 @@ static void test_request_rows(void **state)
     check_value(&a, "/data/0/estimated", "true");
     check_value(&a, "/data/0/unpriced", "true");
     assert_int_equal(strlen(pick(&a, "/data/0/request_id", NULL)), RECORD_REQUEST_ID_MAX);
-    want(e, &a, 200, call_of("GET requests?after=row_0000000000000003&unit=", f.org, ""), NULL);
+    want(e, &a, 200, call_of("GET requests?after=row_188f59504cc308000000000000000003"
+                              "&unit=", f.org, ""), NULL);
     assert_int_equal(count_of(&a, "/data"), 2);
     check_value(&a, "/has_more", "false");
     check_value(&a, "/data/0/request_id", "client-2");

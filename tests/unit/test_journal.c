@@ -170,7 +170,8 @@ static void test_every_flipped_bit_shows(void **state)
 static void test_records_come_back_in_order(void **state)
 {
     struct journal *j = open_journal(*state, RUNNING, RING);
-    struct record a = record_of(1), out[RING];
+    struct record a = record_of(1);
+    const struct record *out[RING];
     memset(a.spare, 0xee, sizeof(a.spare));   /* a caller's rubbish does not get in */
     uint32_t slot = journal_begin(j, &a);
     journal_attempt(j, &a);
@@ -182,34 +183,34 @@ static void test_records_come_back_in_order(void **state)
     assert_int_equal(journal_peek(j, out, RING), 3);
     static const uint8_t kinds[] = {RECORD_ATTEMPT, RECORD_REQUEST, RECORD_FEEDBACK};
     for (size_t i = 0; i < 3; i++) {
-        assert_true(record_is_sound(&out[i]));
-        assert_int_equal(out[i].seq, i + 1);
-        assert_int_equal(out[i].kind, kinds[i]);
-        assert_int_equal(out[i].exchange_id, 1);
-        for (size_t k = 0; k < sizeof(out[i].spare); k++) assert_int_equal(out[i].spare[k], 0);
+        assert_true(record_is_sound(out[i]));
+        assert_int_equal(out[i]->seq, i + 1);
+        assert_int_equal(out[i]->kind, kinds[i]);
+        assert_int_equal(out[i]->exchange_id, 1);
+        for (size_t k = 0; k < sizeof(a.spare); k++) assert_int_equal(out[i]->spare[k], 0);
     }
     journal_folded(j, 2);
     assert_int_equal(journal_tail(j), 2);
     assert_int_equal(journal_peek(j, out, RING), 1);
-    assert_int_equal(out[0].seq, 3);
+    assert_int_equal(out[0]->seq, 3);
     journal_close(j);
 }
 
 static void test_the_ring_wraps(void **state)
 {
     struct journal *j = open_journal(*state, RUNNING, RING);
-    struct record out[RING];
+    const struct record *out[RING];
     uint64_t next = 1;
     for (int round = 0; round < 50; round++) {
         for (int i = 0; i < 20; i++) end_one(j, next++);
         size_t n = journal_peek(j, out, RING);
         assert_int_equal(n, 20);
         for (size_t i = 0; i < n; i++) {
-            assert_true(record_is_sound(&out[i]));
-            assert_int_equal(out[i].exchange_id, next - 20 + i);
-            assert_int_equal(out[i].seq, out[i].exchange_id);
+            assert_true(record_is_sound(out[i]));
+            assert_int_equal(out[i]->exchange_id, next - 20 + i);
+            assert_int_equal(out[i]->seq, out[i]->exchange_id);
         }
-        journal_folded(j, out[n - 1].seq);
+        journal_folded(j, out[n - 1]->seq);
     }
     assert_int_equal(journal_lag(j), 0);
     journal_close(j);
@@ -237,10 +238,10 @@ static void test_room_is_kept_for_what_runs(void **state)
             journal_end(j, slots[k], &r);
         }
         assert_true(journal_lag(j) <= cases[i].ring);
-        struct record *out = calloc(cases[i].ring, sizeof(*out));
+        const struct record **out = calloc(cases[i].ring, sizeof(*out));
         assert_non_null(out);
         size_t n = journal_peek(j, out, cases[i].ring);
-        for (size_t k = 0; k < n; k++) assert_true(record_is_sound(&out[k]));
+        for (size_t k = 0; k < n; k++) assert_true(record_is_sound(out[k]));
         journal_folded(j, n);
         assert_true(journal_has_room(j));
         free(out);
@@ -458,11 +459,11 @@ static void test_after_a_restart_only_contiguous_records_count(void **state)
         assert_false(journal_same_boot(old));
         uint64_t tail = journal_tail(old);
         journal_rewind(old, cases[i].folded);
-        struct record out[RING];
+        const struct record *out[RING];
         assert_int_equal(journal_peek(old, out, RING), cases[i].left);
         if (cases[i].left) {
             uint64_t first = cases[i].folded > tail ? cases[i].folded + 1 : tail + 1;
-            assert_int_equal(out[0].seq, first);
+            assert_int_equal(out[0]->seq, first);
         }
         journal_drop(old);
         if (cases[i].bad) assert_int_equal(pwrite(fd, &byte, 1, at + 40), 1);
@@ -569,16 +570,16 @@ struct drain {
 static void *drain_run(void *arg)
 {
     struct drain *d = arg;
-    struct record out[16];
+    const struct record *out[16];
     for (;;) {
         bool last = atomic_load(&d->stop);
         size_t n = journal_peek(d->j, out, COUNT(out));
         for (size_t i = 0; i < n; i++) {
-            d->bad += !record_is_sound(&out[i]) || out[i].seq != d->next ||
-                      out[i].exchange_id != d->next;
+            d->bad += !record_is_sound(out[i]) || out[i]->seq != d->next ||
+                      out[i]->exchange_id != d->next;
             d->next++;
         }
-        if (n > 0) journal_folded(d->j, out[n - 1].seq);
+        if (n > 0) journal_folded(d->j, out[n - 1]->seq);
         else if (last) return NULL;
     }
 }

@@ -1,6 +1,7 @@
 /* test_usage.c - questions to the ledger against an oracle that knows nothing of hours: it adds
  * up the records it was given, one by one, for each group a record belongs to. */
 #include "store/fold.h"
+#include "store/ledger.h"
 #include "store/tally.h"
 #include "store/usage.h"
 
@@ -23,6 +24,24 @@ static uint32_t draw(uint64_t *seed, uint32_t below)
 {
     *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     return (uint32_t)(*seed >> 33) % below;
+}
+
+static void make_id_of(struct record *r, uint64_t ms, uint64_t chance)
+{
+    static const char letters[] = "0123456789abcdefghijklmnopqrstuv";
+    memset(r->request_id, 0, sizeof(r->request_id));
+    memcpy(r->request_id, "req_", 4);
+    for (int i = 8; i >= 0; i--, ms >>= 5) r->request_id[4 + i] = letters[ms & 31];
+    for (int i = 23; i >= 9; i--, chance >>= 5) r->request_id[4 + i] = letters[chance & 31];
+}
+
+/* Every second id is as Weir makes them, of the millisecond of admission; each tenth such one
+ * is of a moment that the row is not of, as a client may send it. */
+static void make_id(struct record *r)
+{
+    uint64_t e = r->exchange_id, ms = r->admitted_unix_ns / 1000000 + (e % 10 == 0);
+    if (e % 2 == 0) make_id_of(r, ms, e);
+    else snprintf(r->request_id, sizeof(r->request_id), "req-%llu", (unsigned long long)e);
 }
 
 static struct record draw_record(uint64_t *seed, uint64_t exchange)
@@ -53,7 +72,7 @@ static struct record draw_record(uint64_t *seed, uint64_t exchange)
     r.duration_us = r.ttft_us + draw(seed, 1000000);
     snprintf(r.model, sizeof(r.model), "%s", models[draw(seed, COUNT(models))]);
     snprintf(r.tags, sizeof(r.tags), "%s", tags[draw(seed, COUNT(tags))]);
-    snprintf(r.request_id, sizeof(r.request_id), "req-%llu", (unsigned long long)exchange);
+    make_id(&r);
     return r;
 }
 
@@ -362,7 +381,8 @@ struct page {
     const struct world *w;
     struct usage_ask ask;
     size_t limit, seen, total;
-    uint64_t after, before_ns, before_exchange;
+    struct request_mark after;
+    uint64_t before_ns, before_exchange;
     uint8_t met[RECORDS + 1];
 };
 
@@ -389,7 +409,7 @@ static bool see_request(const struct request_row *row, void *arg)
     assert_int_equal(r->cost_nusd, cost);
     assert_int_equal(r->reasoning_tokens, reasoning);
     assert_memory_equal(r->tokens, tokens, sizeof(tokens));
-    p->after = row->after;
+    p->after = (struct request_mark){r->admitted_unix_ns, r->exchange_id};
     p->total++;
     return ++p->seen < p->limit;
 }
@@ -403,7 +423,8 @@ static void page_through(struct data_dir *d, const struct world *w, struct usage
     do {
         p->seen = 0;
         MDB_txn *txn = data_dir_begin(d, false);
-        assert_int_equal(usage_requests(d->db, txn, &ask, p->after, see_request, p), STORE_OK);
+        assert_int_equal(usage_requests(d->db, txn, &ask, p->total ? &p->after : NULL,
+                                        see_request, p), STORE_OK);
         db_abort(txn);
     } while (p->seen == limit);
     size_t want = 0;
@@ -435,8 +456,9 @@ static void test_pages_hold_each_request_once(void **state)
     assert_true(deleted > 0);
     page_through(d, w, (struct usage_ask){.unit = id_of(UNIT_KEY, 101)}, 50);
     struct page p = {.w = w};
+    struct request_mark none = {epoch, 987654321};
     MDB_txn *txn = data_dir_begin(d, false);
-    assert_int_equal(usage_requests(d->db, txn, &p.ask, 987654321, see_request, &p),
+    assert_int_equal(usage_requests(d->db, txn, &p.ask, &none, see_request, &p),
                      STORE_NOT_FOUND);
     db_abort(txn);
     free(w);
@@ -461,6 +483,39 @@ static void test_requests_are_found_by_their_id(void **state)
     assert_int_equal(usage_find(d->db, txn, 1, "", 0), STORE_NOT_FOUND);
     db_abort(txn);
     free(w);
+}
+
+/* Of requests with one id the newest is found: in one millisecond, in a block written later, at
+ * both ends of a span. */
+static void test_the_newest_of_an_id_is_found(void **state)
+{
+    struct data_dir *d = *state;
+    char why[JOURNAL_WHY_MAX];
+    struct journal *j = NULL;
+    data_dir_open(d);
+    if (journal_open(d->path, 0, 16, 1024, &j, why) != STORE_OK) fail_msg("%s", why);
+    const uint64_t span = (uint64_t)1 << LEDGER_SPAN_SHIFT;
+    uint64_t seed = 1, exchange = 0, ms = (epoch / span + 1) * span / 1000000;  /* across two */
+    const uint64_t times[] = {ms * 1000000 + 5, ms * 1000000 + 999999, ms * 1000000 + 7};
+    assert_int_not_equal(times[0] / span, times[1] / span);
+    for (int again = 0; again < 2; again++) {
+        for (size_t i = 0; i < COUNT(times); i++) {
+            struct record r = draw_record(&seed, 2), seen;
+            r.exchange_id = ++exchange;
+            r.path[UNIT_KEY] = id_of(UNIT_KEY, 1);
+            r.admitted_unix_ns = times[i];
+            make_id_of(&r, ms, 7);
+            journal_end(j, journal_begin(j, &r), &r);
+            fold_all(d, j);
+            uint64_t want = again == 0 && i == 0 ? 1 : again == 0 ? 2 : i == 0 ? 2 : 5;
+            MDB_txn *txn = data_dir_begin(d, false);
+            assert_int_equal(ledger_find(d->db, txn, r.path[UNIT_KEY], r.request_id, 28, &seen),
+                             STORE_OK);
+            assert_int_equal(seen.exchange_id, want);
+            db_abort(txn);
+        }
+    }
+    journal_close(j);
 }
 
 /* ---- tallies */
@@ -521,6 +576,7 @@ int main(void)
         DATA_TEST(test_visit_may_stop),
         DATA_TEST(test_pages_hold_each_request_once),
         DATA_TEST(test_requests_are_found_by_their_id),
+        DATA_TEST(test_the_newest_of_an_id_is_found),
         cmocka_unit_test(test_a_tally_reads_back_as_written),
         cmocka_unit_test(test_percentiles_within_five_percent),
     };
