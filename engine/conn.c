@@ -283,34 +283,34 @@ static void send_continue(struct core *core, struct conn *c, const struct http_h
     }
 }
 
-static void head_done(struct core *core, struct conn *c, struct bytes raw, struct bytes *rest)
+/* A head was read (rc says how); rest is what came behind it. */
+static void head_done(struct core *core, struct conn *c, enum net_rc rc,
+                      const struct http_head *head, struct bytes rest)
 {
-    struct http_head head = {0};
-    enum net_rc rc = http_request(raw, &head);
-    c->http10 = head.minor == 0 && rc == NET_OK;
-    c->keep_alive = rc == NET_OK && head.keep_alive;
-    c->head_only = head.method == HTTP_HEAD;
+    c->http10 = head->minor == 0 && rc == NET_OK;
+    c->keep_alive = rc == NET_OK && head->keep_alive;
+    c->head_only = head->method == HTTP_HEAD;
     c->body_max = UINT64_MAX;
     if (rc != NET_OK) {
-        refuse(core, c, head_why(head.error), http_why(head.error));
+        refuse(core, c, head_why(head->error), http_why(head->error));
         return;
     }
-    if (head.field[HTTP_EXPECT].ptr && !head.expect_continue) {
+    if (head->field[HTTP_EXPECT].ptr && !head->expect_continue) {
         refuse(core, c, CLOSE_EXPECT_BAD, NULL);
         return;
     }
-    c->expects = head.expect_continue;
-    c->fields = head.fields;
-    c->chunked = head.framing == HTTP_CHUNKED;
-    c->body_left = head.framing == HTTP_LENGTH ? head.content_length : 0;
+    c->expects = head->expect_continue;
+    c->fields = head->fields;
+    c->chunked = head->framing == HTTP_CHUNKED;
+    c->body_left = head->framing == HTTP_LENGTH ? head->content_length : 0;
     conn_to(c, CONN_BODY);
     state_deadline(core, c, serve_times(core).body_ns);
-    if (!serve_head(core, c, &head)) return;
+    if (!serve_head(core, c, head)) return;
     if (c->body_left > c->body_max) {
         refuse(core, c, CLOSE_BODY_LARGE, NULL);
         return;
     }
-    send_continue(core, c, &head, rest->len > 0);
+    send_continue(core, c, head, rest.len > 0);
 }
 
 static void feed_gathered(struct core *core, struct conn *c, struct bytes *in)
@@ -332,8 +332,10 @@ static void feed_gathered(struct core *core, struct conn *c, struct bytes *in)
     }
     struct bytes all = gather_bytes(g);
     if (http_head_end(all, &scanned) == NET_OK) {
+        struct http_head head;
+        enum net_rc rc = http_request((struct bytes){all.ptr, scanned}, &head);
         bytes_cut(in, scanned - before);
-        head_done(core, c, (struct bytes){all.ptr, scanned}, in);
+        head_done(core, c, rc, &head, *in);
     } else if (take < in->len || g->len >= max) {
         refuse(core, c, CLOSE_HEAD_LARGE, NULL);
     } else {
@@ -348,15 +350,15 @@ static void feed_head(struct core *core, struct conn *c, struct bytes *in, uint3
         bytes_cut(in, http_blank_lines(*in));
         if (in->len == 0) return;
     }
-    size_t scanned = 0;
+    struct http_head head;
     bool whole = c->state == CONN_IDLE && buf != RING_BUF_NONE &&
-                 http_head_end(*in, &scanned) == NET_OK &&
-                 scanned <= serve_times(core).header_max && !mem_rx_scarce(&core->mem);
+                 !mem_rx_scarce(&core->mem) && http_request(*in, &head) == NET_OK &&
+                 head.bytes <= serve_times(core).header_max;
     if (whole) {
-        struct bytes raw = bytes_cut(in, scanned);
+        bytes_cut(in, head.bytes);
         mem_rx_share(&core->mem, buf);
         c->hold.rx = buf + 1;
-        head_done(core, c, raw, in);
+        head_done(core, c, NET_OK, &head, *in);
         return;
     }
     if (c->state == CONN_IDLE) {

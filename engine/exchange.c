@@ -222,34 +222,33 @@ static bool on_head(struct core *core, struct exchange *x, const struct http_hea
     return true;
 }
 
-/* Find a whole head at the start of *in or of what was gathered before it: NET_OK and *raw,
- * cut off *in; NET_MORE: all of *in was gathered; NET_BAD: the attempt ended. */
-static enum net_rc whole_head(struct core *core, struct exchange *x, struct bytes *in,
-                              struct bytes *raw)
+/* Read the head that begins in *in or in what was gathered before it, and cut it off *in.
+ * False: the attempt ended, or all of *in was gathered. */
+static bool read_head(struct core *core, struct exchange *x, struct bytes *in,
+                      struct http_head *h)
 {
     const struct conf *conf = x->tables->conf;
-    size_t before = x->up_head.len, scanned = 0;
+    size_t before = x->up_head.len, scanned = before > 3 ? before - 3 : 0;
     size_t max = conf->limit_header < MEM_BLOCK ? (size_t)conf->limit_header : MEM_BLOCK;
-    if (before == 0 && http_head_end(*in, &scanned) == NET_OK && scanned <= max) {
-        *raw = bytes_cut(in, scanned);  /* the usual case: parsed where it was received */
-        return NET_OK;
+    if (before == 0 && http_response(*in, false, h) == NET_OK && h->bytes <= max) {
+        bytes_cut(in, h->bytes);  /* the usual case: parsed where it was received */
+        return true;
     }
     size_t take = in->len < max - before ? in->len : max - before;
     if (!gather_put(&core->mem, &x->up_head, (struct bytes){in->ptr, take})) {
         attempt_failed(core, x, ATTEMPT_NO_ROOM, 0, 0);
-        return NET_BAD;
+        return false;
     }
     struct bytes all = gather_bytes(&x->up_head);
-    scanned = before > 3 ? before - 3 : 0;
-    if (http_head_end(all, &scanned) == NET_OK) {
-        bytes_cut(in, scanned - before);
-        *raw = (struct bytes){all.ptr, scanned};
-        return NET_OK;
+    if (http_head_end(all, &scanned) != NET_OK) {
+        bytes_cut(in, take);
+        if (x->up_head.len >= max) attempt_failed(core, x, ATTEMPT_PROTOCOL, 0, 0);
+        return false;
     }
-    bytes_cut(in, take);
-    if (x->up_head.len < max) return NET_MORE;
+    bytes_cut(in, scanned - before);
+    if (http_response((struct bytes){all.ptr, scanned}, false, h) == NET_OK) return true;
     attempt_failed(core, x, ATTEMPT_PROTOCOL, 0, 0);
-    return NET_BAD;
+    return false;
 }
 
 /* Head bytes: true when the body may follow in *in; false when the attempt ended or more is
@@ -257,11 +256,9 @@ static enum net_rc whole_head(struct core *core, struct exchange *x, struct byte
 static bool feed_head(struct core *core, struct exchange *x, struct bytes *in)
 {
     struct http_head h;
-    struct bytes raw;
     for (;;) {
-        if (whole_head(core, x, in, &raw) != NET_OK) return false;
-        if (http_response(raw, false, &h) != NET_OK || h.status == 101 ||
-            (h.status < 200 && ++x->interim > INTERIM_MAX)) {
+        if (!read_head(core, x, in, &h)) return false;
+        if (h.status == 101 || (h.status < 200 && ++x->interim > INTERIM_MAX)) {
             attempt_failed(core, x, ATTEMPT_PROTOCOL, 0, 0);
             return false;
         }

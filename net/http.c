@@ -266,33 +266,89 @@ static void pass_line(struct http_head *head, struct bytes line)
     else head->pass_walk = true;
 }
 
+/* A walk over field lines by the bits of octet_look(): positions only grow, so the block of the
+ * last one is kept. Behind the end of the text all bytes count as zeros. */
+struct walk {
+    struct bytes text;
+    size_t base;                /* of the block; a multiple of OCTET_BLOCK */
+    struct octet_block block;
+};
+
+static void walk_look(struct walk *w, size_t base)
+{
+    char last[OCTET_BLOCK] = {0};
+    const char *p = w->text.ptr + base;
+    if (w->text.len < base + OCTET_BLOCK) {
+        if (base < w->text.len) memcpy(last, p, w->text.len - base);
+        p = last;
+    }
+    w->block = octet_look(p);
+    w->base = base;
+}
+
+static size_t walk_control(struct walk *w, size_t at)
+{
+    while (at - w->base >= OCTET_BLOCK) walk_look(w, w->base + OCTET_BLOCK);
+    uint64_t bits = w->block.control >> (at - w->base);
+    while (!bits) {
+        at = w->base + OCTET_BLOCK;
+        walk_look(w, at);
+        bits = w->block.control;
+    }
+    return at + (size_t)__builtin_ctzll(bits);
+}
+
+/* Where the token at at ends. */
+static size_t walk_token(struct walk *w, size_t at)
+{
+    for (;; at++) {
+        while (at - w->base >= OCTET_BLOCK) walk_look(w, w->base + OCTET_BLOCK);
+        uint64_t bits = w->block.nameless >> (at - w->base);
+        while (!bits) {
+            at = w->base + OCTET_BLOCK;
+            walk_look(w, at);
+            bits = w->block.nameless;
+        }
+        at += (size_t)__builtin_ctzll(bits);
+        if (at >= w->text.len || !octet_is(w->text.ptr[at], OCTET_TOKEN)) return at;
+    }
+}
+
+static bool crlf_at(struct bytes in, size_t at)
+{
+    return at + 2 <= in.len && in.ptr[at] == '\r' && in.ptr[at + 1] == '\n';
+}
+
 /* field-line = field-name ":" OWS field-value OWS (RFC 9112 section 5), up to the empty
  * line. A blank before the colon, a folded line (section 5.2), a bare CR or LF and control
  * bytes all end as HTTP_BAD_FIELD: a fold is a name that begins with a blank. */
 static enum http_error field_lines(struct bytes *in, struct http_head *head, uint64_t single,
                                    enum http_way way)
 {
-    const char *const begin = in->ptr;
-    while (!starts_crlf(*in)) {
-        /* Apart from the colon, so that the processor looks for both at the same time. */
-        const size_t end = octet_value_end(*in, 0);
-        const size_t colon = octet_token_len(*in);
-        if (colon == 0 || colon >= end || in->ptr[colon] != ':') return HTTP_BAD_FIELD;
-        if (!starts_crlf((struct bytes){in->ptr + end, in->len - end})) return HTTP_BAD_FIELD;
+    struct walk w = {.text = *in};
+    size_t at = 0;
+    walk_look(&w, 0);
+    for (; !crlf_at(*in, at); head->field_count++) {
+        const size_t colon = walk_token(&w, at);
+        if (colon == at || colon >= in->len || in->ptr[colon] != ':') return HTTP_BAD_FIELD;
+        const size_t end = walk_control(&w, colon);
+        if (!crlf_at(*in, end)) return HTTP_BAD_FIELD;
         if (head->field_count == HTTP_FIELDS_MAX) return HTTP_TOO_MANY;
-        head->field_count++;
-        const struct bytes name = {in->ptr, colon};
+        const struct bytes name = {in->ptr + at, colon - at};
         const enum http_field id = http_field_token(name);
         if (!(http_field_ways(id, name) & way))
-            pass_line(head, (struct bytes){in->ptr, end + 2});
+            pass_line(head, (struct bytes){name.ptr, end + 2 - at});
         if (id < HTTP_FIELD_COUNT) {
             const struct bytes value = {in->ptr + colon + 1, end - colon - 1};
             const enum http_error error = field_take(head, id, bytes_trim(value), single);
-            if (error != HTTP_FINE) return error;
+            if (error != HTTP_FINE) {
+                head->field_count++;
+                return error;
+            }
         }
-        bytes_cut(in, end + 2);
+        at = end + 2;
     }
-    head->fields = bytes_between(begin, in->ptr);
+    head->fields = bytes_cut(in, at);
     bytes_cut(in, 2);
     return HTTP_FINE;
 }

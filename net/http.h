@@ -110,9 +110,10 @@ MUST_USE enum net_rc http_head_end(struct bytes in, size_t *scanned);
  * section 2.2: at least one is to be ignored); at most 2 pairs are taken. */
 size_t http_blank_lines(struct bytes in);
 
-/* Parse a whole request head (in starts with the request line; http_head_end said NET_OK).
+/* Parse a whole request head; in starts with the request line, and may go on behind the head.
  * *head borrows from in. NET_OK, or NET_BAD with head->error (other fields then hold what
- * was understood so far: method, minor). */
+ * was understood so far: method, minor); of a head that is not whole, as of a bad one, it is
+ * NET_BAD: http_head_end tells them apart. */
 MUST_USE enum net_rc http_request(struct bytes in, struct http_head *head);
 
 /* Parse a whole response head, else as http_request. head_request: the request was HEAD, so

@@ -132,10 +132,11 @@ enum http_field http_field_find(struct bytes name)
 unsigned http_field_ways(enum http_field id, struct bytes token)
 {
     if (id != HTTP_NAME_COUNT) return stops_on[id];
-    if (token.len < 7 || (token.ptr[0] | 0x20) != 'x' || token.ptr[1] != '-') return NONE;
-    if (bytes_ieq((struct bytes){token.ptr, 7}, BYTES("x-weir-"))) return BOTH;
-    if (token.len < 12) return NONE;
-    return bytes_ieq((struct bytes){token.ptr, 12}, BYTES("x-forwarded-")) ? UP : NONE;
+    if (token.len < 7 || lower4(token.ptr) != lower4("x-we")) {
+        if (token.len < 12 || lower8(token.ptr) != lower8("x-forwar")) return NONE;
+        return lower4(token.ptr + 8) == lower4("ded-") ? UP : NONE;
+    }
+    return lower4(token.ptr + 3) == lower4("eir-") ? BOTH : NONE;
 }
 
 bool http_field_next(struct bytes *at, struct bytes *name, struct bytes *value)

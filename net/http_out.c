@@ -37,13 +37,24 @@ void http_out_field(struct http_out *o, struct bytes name, struct bytes value)
 
 void http_out_digits(struct http_out *o, uint64_t value, unsigned width)
 {
+    static const char pairs[] =
+        "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+        "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+        "8081828384858687888990919293949596979899";
     char digits[20];
     size_t at = sizeof(digits);
     assert(width <= sizeof(digits));
-    do {
+    while (value > UINT32_MAX) {
         digits[--at] = (char)('0' + value % 10);
         value /= 10;
-    } while (value > 0 || sizeof(digits) - at < width);
+    }
+    uint32_t left = (uint32_t)value;  /* divided by multiplying */
+    for (; left >= 10; left /= 100) {
+        at -= 2;
+        memcpy(digits + at, pairs + left % 100 * 2, 2);
+    }
+    if (left > 0 || at == sizeof(digits)) digits[--at] = (char)('0' + left);
+    while (sizeof(digits) - at < width) digits[--at] = '0';
     http_out_text(o, (struct bytes){digits + at, sizeof(digits) - at});
 }
 

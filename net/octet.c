@@ -1,6 +1,10 @@
 /* octet.c - the class table. Read by every parser, written by none. */
 #include "net/octet.h"
 
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
 /* Shorthands for the table alone; undefined behind it. */
 #define T_ OCTET_TOKEN
 #define V_ OCTET_TARGET
@@ -48,3 +52,42 @@ const uint8_t octet_class[256] = {
 #undef C
 
 static_assert(sizeof(octet_class) == 256, "every byte value has an entry");
+
+#ifdef __x86_64__
+__attribute__((target("avx512bw"))) static struct octet_block look_512(const char *p)
+{
+    const __m512i v = _mm512_loadu_si512((const void *)p);
+    const __m512i letter = _mm512_sub_epi8(_mm512_or_si512(v, _mm512_set1_epi8(0x20)),
+                                           _mm512_set1_epi8('a'));
+    const __m512i digit = _mm512_sub_epi8(v, _mm512_set1_epi8('0'));
+    const uint64_t name = _mm512_cmplt_epu8_mask(letter, _mm512_set1_epi8(26)) |
+                          _mm512_cmplt_epu8_mask(digit, _mm512_set1_epi8(10)) |
+                          _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('-'));
+    const uint64_t low = _mm512_cmplt_epu8_mask(v, _mm512_set1_epi8(0x20)) &
+                         _mm512_cmpneq_epi8_mask(v, _mm512_set1_epi8('\t'));
+    return (struct octet_block){low | _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8(0x7f)),
+                                ~name};
+}
+#endif
+
+struct octet_block octet_look(const char *p)
+{
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx512bw")) return look_512(p);
+#endif
+    struct octet_block b = {0};
+#ifdef __SSE2__
+    for (unsigned at = 0; at < OCTET_BLOCK; at += OCTET_STRIDE) {
+        b.control |= (uint64_t)octet_stride_control(p + at) << at;
+        b.nameless |= (uint64_t)octet_stride_nameless(p + at) << at;
+    }
+#else
+    for (unsigned at = 0; at < OCTET_BLOCK; at++) {
+        const uint8_t c = (uint8_t)p[at], lower = c | 0x20;
+        const bool name = (uint8_t)(lower - 'a') < 26 || (uint8_t)(c - '0') < 10 || c == '-';
+        b.control |= (uint64_t)octet_is((char)c, OCTET_CONTROL) << at;
+        b.nameless |= (uint64_t)!name << at;
+    }
+#endif
+    return b;
+}

@@ -100,6 +100,17 @@ static inline unsigned octet_stride_nameless(const char *p)
 }
 #endif
 
+/* What 64 bytes are, a bit each, the first byte in bit 0. */
+struct octet_block {
+    uint64_t control;   /* OCTET_CONTROL */
+    uint64_t nameless;  /* no letter, digit or '-', which is what field names are made of */
+};
+
+enum { OCTET_BLOCK = 64 };
+
+/* Look at the OCTET_BLOCK bytes at p, with the widest registers this processor has. */
+struct octet_block octet_look(const char *p);
+
 /* Where a line or field value stops: the position of the first control byte at or behind at
  * (HTAB is none), or a.len where there is none. No byte outside of a is read. */
 static inline size_t octet_value_end(struct bytes a, size_t at)
