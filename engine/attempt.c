@@ -107,17 +107,20 @@ static void final_text(const struct exchange *x, char *out, size_t room)
     }
 }
 
-/* No candidate is left: 504 if every attempt ended by a timeout, 503 if none could be asked,
- * else 502 (contract.md section 4). */
+/* No candidate is left: 504 if every attempt ended by a timeout, 503 if none could be asked
+ * (by our own shortage of memory or descriptors, or because all cool down), else 502
+ * (contract.md section 4). */
 static void none_left(struct core *core, struct exchange *x)
 {
-    bool asked = false, all_slow = x->note_count > 0;
+    bool asked = false, all_slow = x->note_count > 0, no_room = false;
     for (unsigned i = 0; i < x->note_count; i++) {
         if (x->note[i].end != ATTEMPT_TIMEOUT) all_slow = false;
-        if (x->note[i].end != ATTEMPT_OPEN_BREAKER) asked = true;
+        if (x->note[i].end == ATTEMPT_NO_ROOM) no_room = true;
+        else if (x->note[i].end != ATTEMPT_OPEN_BREAKER) asked = true;
     }
-    enum close_why why = all_slow ? CLOSE_UPSTREAM_SLOW
-                         : asked  ? CLOSE_UPSTREAM_FAILED : CLOSE_NO_PROVIDER;
+    enum close_why why = all_slow  ? CLOSE_UPSTREAM_SLOW
+                         : asked   ? CLOSE_UPSTREAM_FAILED
+                         : no_room ? CLOSE_OVERLOADED : CLOSE_NO_PROVIDER;
     char text[WHY_MAX];
     final_text(x, text, sizeof text);
     exchange_fail(core, x, why, text, NULL);
