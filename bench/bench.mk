@@ -8,6 +8,16 @@ BENCH := $(filter-out $(BENCH_HELP:%.o=%),$(patsubst %.c,$(B)/%,$(wildcard bench
 $(B)/bench/%: bench/%.c $(BENCH_HELP) $(LIB)
 	$(call say,LD,$@) mkdir -p $(@D) && $(link) $(LDLIBS)
 
+# simdjson's on-demand reader, which bench_json loads: once per instruction set.
+SHIMS := $(if $(and $(wildcard /usr/include/simdjson.h),$(shell command -v g++)), \
+         $(if $(findstring x86_64,$(shell uname -m)),icelake haswell))
+$(B)/bench/bench_json: $(SHIMS:%=$(B)/bench/simdjson_%.so)
+$(B)/bench/simdjson_icelake.so: MARCH := icelake-server
+$(B)/bench/simdjson_haswell.so: MARCH := haswell
+$(B)/bench/simdjson_%.so: bench/simdjson_shim.cc
+	$(call say,CXX,$@) mkdir -p $(@D) && g++ -std=c++17 -O3 -march=$(MARCH) -shared -fPIC \
+	  -fvisibility=hidden -DSHIM='"$*"' -o $@ $< -lsimdjson
+
 bench:
 	$(Q)tools/setup build && { tools/setup bench || true; }  # what is missing is not measured
 	$(Q)$(MAKE) all benches

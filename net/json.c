@@ -274,34 +274,6 @@ static ALWAYS_INLINE enum json_step string_step(struct walk *w, unsigned pos)
     return STEP_TOKEN;
 }
 
-static ALWAYS_INLINE bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-/* True when the bytes p..end are one number (RFC 8259 section 6). What end points to can be
- * read, and no word goes on with it. */
-static ALWAYS_INLINE bool number_whole(const char *p, const char *end)
-{
-    if (*p == '-') p++;
-    bool zero = *p == '0';
-    if (!is_digit(*p++)) return false;
-    if (!zero) while (is_digit(*p)) p++;
-    if (p == end) return true;
-    if (*p == '.') {
-        p++;
-        if (!is_digit(*p)) return false;
-        while (is_digit(*p)) p++;
-    }
-    if ((*p | 0x20) == 'e') {
-        p++;
-        if (*p == '+' || *p == '-') p++;
-        if (!is_digit(*p)) return false;
-        while (is_digit(*p)) p++;
-    }
-    return p == end;
-}
-
 /* The type of the word of len bytes at p when it is a right one, or JSON_NONE. */
 static ALWAYS_INLINE unsigned word_whole(const char *p, unsigned len)
 {
@@ -309,7 +281,7 @@ static ALWAYS_INLINE unsigned word_whole(const char *p, unsigned len)
     case 't': return len == 4 && memcmp(p, "true", 4) == 0 ? JSON_TRUE : JSON_NONE;
     case 'n': return len == 4 && memcmp(p, "null", 4) == 0 ? JSON_NULL : JSON_NONE;
     case 'f': return len == 5 && memcmp(p + 1, "alse", 4) == 0 ? JSON_FALSE : JSON_NONE;
-    default: return number_whole(p, p + len) ? JSON_NUMBER : JSON_NONE;
+    default: return number_len(p) == len ? JSON_NUMBER : JSON_NONE;
     }
 }
 

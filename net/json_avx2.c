@@ -14,6 +14,13 @@
 
 struct vec { __m256i a, b; };
 
+/* c in every byte. */
+static ALWAYS_INLINE __m256i all_of(char c)
+{
+    const char *row = json_row(c);
+    return row ? _mm256_load_si256((const __m256i *)(const void *)row) : _mm256_set1_epi8(c);
+}
+
 static inline struct vec vec_load(const char *p)
 {
     return (struct vec){_mm256_loadu_si256((const __m256i *)(const void *)p),
@@ -35,7 +42,7 @@ static inline uint64_t bits_of(__m256i a, __m256i b)
 
 static inline uint64_t vec_eq(const struct vec *v, char c)
 {
-    __m256i all = _mm256_set1_epi8(c);
+    __m256i all = all_of(c);
     return bits_of(_mm256_cmpeq_epi8(v->a, all), _mm256_cmpeq_epi8(v->b, all));
 }
 
@@ -43,7 +50,7 @@ static inline __m256i marks_of(__m256i half)
 {
     const __m256i table = _mm256_broadcastsi128_si256(_mm_setr_epi8(
         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ':', '{', ',', '}', 0, 0));
-    __m256i up = _mm256_or_si256(half, _mm256_set1_epi8(0x20));
+    __m256i up = _mm256_or_si256(half, all_of(' '));
     return _mm256_cmpeq_epi8(_mm256_shuffle_epi8(table, half), up);
 }
 
@@ -53,10 +60,32 @@ static inline uint64_t vec_marks(const struct vec *v)
     return bits_of(marks_of(v->a), marks_of(v->b));
 }
 
+/* Equal to c, bit 5 set. */
+static inline uint64_t vec_eq_up(const struct vec *v, char c)
+{
+    __m256i all = all_of(c), up = all_of(' ');
+    return bits_of(_mm256_cmpeq_epi8(_mm256_or_si256(v->a, up), all),
+                   _mm256_cmpeq_epi8(_mm256_or_si256(v->b, up), all));
+}
+
+/* Bit 5: set in { and }, not in [ and ]. */
+static inline uint64_t vec_wide(const struct vec *v)
+{
+    return bits_of(_mm256_slli_epi16(v->a, 2), _mm256_slli_epi16(v->b, 2));
+}
+
+/* tokens_list() */
+static inline void vec_list(const struct vec *v, uint64_t tokens, const char *p, char *first,
+                            uint32_t *at, uint32_t base)
+{
+    (void)v;
+    tokens_list(tokens, p, first, at, base);
+}
+
 /* Control bytes, and bytes above 7F. */
 static inline uint64_t vec_low(const struct vec *v)
 {
-    __m256i all = _mm256_set1_epi8(0x20);
+    __m256i all = all_of(' ');
     return bits_of(_mm256_cmpgt_epi8(all, v->a), _mm256_cmpgt_epi8(all, v->b));
 }
 
@@ -91,9 +120,9 @@ static inline uint64_t vec_escape_plain(const struct vec *v)
 
 static inline __m256i loud(__m256i half)
 {
-    __m256i quote = _mm256_cmpeq_epi8(half, _mm256_set1_epi8('"'));
-    __m256i backslash = _mm256_cmpeq_epi8(half, _mm256_set1_epi8('\\'));
-    __m256i low = _mm256_cmpgt_epi8(_mm256_set1_epi8(0x20), half);
+    __m256i quote = _mm256_cmpeq_epi8(half, all_of('"'));
+    __m256i backslash = _mm256_cmpeq_epi8(half, all_of('\\'));
+    __m256i low = _mm256_cmpgt_epi8(all_of(' '), half);
     return _mm256_or_si256(_mm256_or_si256(quote, backslash), low);
 }
 
@@ -122,6 +151,7 @@ static inline uint64_t prefix_xor(uint64_t m)
 #define SCAN_NAME json_avx2
 #define SCAN_TEXT "avx2"
 #include "net/json_scan.h"
+#include "net/json_pass.h"
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -61,6 +61,33 @@ static inline uint64_t vec_marks(const struct vec *v)
     return m;
 }
 
+/* Equal to c, bit 5 set. */
+static inline uint64_t vec_eq_up(const struct vec *v, char c)
+{
+    uint64_t m = 0;
+    for (int i = 0; i < WORDS; i++) {
+        uint64_t up = v->word[i] | (EACH * 0x20);
+        m |= tops_of(zeros_of(up ^ (EACH * (uint8_t)c))) << (8 * i);
+    }
+    return m;
+}
+
+/* Bit 5: set in { and }, not in [ and ]. */
+static inline uint64_t vec_wide(const struct vec *v)
+{
+    uint64_t m = 0;
+    for (int i = 0; i < WORDS; i++) m |= tops_of(v->word[i] << 2) << (8 * i);
+    return m;
+}
+
+/* tokens_list() */
+static inline void vec_list(const struct vec *v, uint64_t tokens, const char *p, char *first,
+                            uint32_t *at, uint32_t base)
+{
+    (void)v;
+    tokens_list(tokens, p, first, at, base);
+}
+
 /* Top bit of each byte that is a control byte or above 7F. */
 static inline uint64_t lows_of(uint64_t word)
 {
@@ -122,3 +149,4 @@ static inline uint64_t prefix_xor(uint64_t m)
 #define SCAN_NAME json_scalar
 #define SCAN_TEXT "scalar"
 #include "net/json_scan.h"
+#include "net/json_pass.h"

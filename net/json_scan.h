@@ -1,6 +1,6 @@
 /* json_scan.h - the block scanner of JSON, written once and compiled per instruction set:
  * json_<set>.c defines struct vec (64 bytes), the vec_ functions and prefix_xor, SCAN_NAME,
- * then includes this file.
+ * then includes this file, and json_pass.h, which has the table of the set.
  *
  * Model: bit i of a mask speaks of byte i of a block. Blocks follow each other without gaps
  * from where the piece began, or the last token that a cut or a block's end went through, so
@@ -315,13 +315,6 @@ static uint64_t block_inside(struct json *j, const char *p, size_t n, size_t *pa
     *passed = run;
     return run < n ? block_masks(j, p + run, n - run, true, carry) : 0;
 }
-
-const struct json_simd SCAN_NAME = {
-    .name = SCAN_TEXT,
-    .block = block_plain,
-    .inside = block_inside,
-    .string = string_scan,
-};
 
 #undef EVEN
 #endif

@@ -5,6 +5,15 @@
 
 #include <stdatomic.h>
 
+#define EIGHT(c) c, c, c, c, c, c, c, c
+#define ROW(c) {EIGHT(c), EIGHT(c), EIGHT(c), EIGHT(c), EIGHT(c), EIGHT(c), EIGHT(c), EIGHT(c)}
+
+_Alignas(BLOCK) const char json_rows[ROWS][BLOCK] = {
+    [ROW_QUOTE] = ROW('"'), [ROW_BACKSLASH] = ROW('\\'), [ROW_COMMA] = ROW(','),
+    [ROW_COLON] = ROW(':'), [ROW_OPEN] = ROW('{'), [ROW_CLOSE] = ROW('}'),
+    [ROW_BLANK] = ROW(' '),
+};
+
 static bool usable(const struct json_simd *simd)
 {
 #if defined(__x86_64__)
@@ -12,7 +21,10 @@ static bool usable(const struct json_simd *simd)
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("pclmul") &&
                 __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt");
     if (simd == &json_avx2) return avx2;
-    if (simd == &json_avx512) return avx2 && __builtin_cpu_supports("avx512bw");
+    if (simd == &json_avx512) {
+        return avx2 && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512vbmi2");
+    }
 #endif
     (void)simd;
     return true;

@@ -34,6 +34,8 @@ enum run_end {                   /* how a string or a word ended */
     RUN_BAD,                     /* *used is the bad byte, j->error says why */
 };
 
+struct json_index;
+
 /* One instruction set. Chosen per document: an indirect call a block is the price of having
  * no -march flag. */
 struct json_simd {
@@ -46,6 +48,8 @@ struct json_simd {
     uint64_t (*inside)(struct json *j, const char *p, size_t n, size_t *passed);
     /* Go on in the string whose contents continue at p. */
     enum run_end (*string)(struct json *j, const char *p, size_t n, size_t *used);
+    /* json_index_build(), of a document that ends with "}". */
+    bool (*index)(struct json_index *x, struct bytes doc, unsigned depth_max);
 };
 
 #define ALWAYS_INLINE __attribute__((always_inline)) inline
@@ -56,7 +60,50 @@ extern const struct json_simd json_scalar;
 extern const struct json_simd json_sse2;
 extern const struct json_simd json_avx2;
 extern const struct json_simd json_avx512;
+/* 0..9, whatever the locale. */
+static ALWAYS_INLINE bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Length of the number at p (RFC 8259 section 6), 0 where none is. There must be a byte
+ * behind it that none goes on with. */
+static ALWAYS_INLINE size_t number_len(const char *begin)
+{
+    const char *p = begin;
+    if (*p == '-') p++;
+    bool zero = *p == '0';
+    if (!is_digit(*p++)) return 0;
+    if (!zero) while (is_digit(*p)) p++;
+    if (*p == '.') {
+        p++;
+        if (!is_digit(*p)) return 0;
+        while (is_digit(*p)) p++;
+    }
+    if ((*p | 0x20) == 'e') {
+        p++;
+        if (*p == '+' || *p == '-') p++;
+        if (!is_digit(*p)) return 0;
+        while (is_digit(*p)) p++;
+    }
+    return (size_t)(p - begin);
+}
+
 #endif
+
+/* A block's worth of each byte that blocks are compared with. Out of the compiler's sight, or
+ * it would make them anew in every turn of a loop, on the port that comparing needs. */
+enum { ROW_QUOTE, ROW_BACKSLASH, ROW_COMMA, ROW_COLON, ROW_OPEN, ROW_CLOSE, ROW_BLANK, ROWS };
+extern const char json_rows[ROWS][BLOCK];
+
+/* Where the row of c is; NULL: it has none. c is to be a constant. */
+static ALWAYS_INLINE const char *json_row(char c)
+{
+    return c == '"' ? json_rows[ROW_QUOTE] : c == '\\' ? json_rows[ROW_BACKSLASH]
+         : c == ',' ? json_rows[ROW_COMMA] : c == ':' ? json_rows[ROW_COLON]
+         : c == '{' ? json_rows[ROW_OPEN] : c == '}' ? json_rows[ROW_CLOSE]
+         : c == ' ' ? json_rows[ROW_BLANK] : NULL;
+}
 
 /* The implementation that json_init gives to a document. */
 const struct json_simd *json_simd_chosen(void);
@@ -142,6 +189,23 @@ static inline uint64_t below(unsigned n)
 static inline unsigned lowest(uint64_t m)
 {
     return m ? (unsigned)__builtin_ctzll(m) : BLOCK;
+}
+
+/* List the tokens of a block at p: their first bytes, and their offsets, the block's being
+ * base. Both have room for BLOCK more. The first eight without asking how many there are:
+ * nobody foretells it. */
+static ALWAYS_INLINE void tokens_list(uint64_t tokens, const char *p, char *first,
+                                      uint32_t *at, uint32_t base)
+{
+    unsigned count = (unsigned)__builtin_popcountll(tokens);
+    for (unsigned i = 0; i < count; i += 8) {
+        for (unsigned k = i; k < i + 8; k++) {
+            unsigned pos = lowest(tokens) & (BLOCK - 1);
+            first[k] = p[pos];
+            at[k] = base + pos;
+            tokens &= tokens - 1;
+        }
+    }
 }
 
 /* First digit of the \uXXXX whose u is p[0] that is no hex digit: its distance 1..4; 5 all

@@ -53,6 +53,33 @@ static inline uint64_t vec_marks(const struct vec *v)
     return bits_of(&m);
 }
 
+/* Equal to c, bit 5 set. */
+static inline uint64_t vec_eq_up(const struct vec *v, char c)
+{
+    struct vec m;
+    for (int i = 0; i < 4; i++) {
+        __m128i up = _mm_or_si128(v->part[i], _mm_set1_epi8(0x20));
+        m.part[i] = _mm_cmpeq_epi8(up, _mm_set1_epi8(c));
+    }
+    return bits_of(&m);
+}
+
+/* Bit 5: set in { and }, not in [ and ]. */
+static inline uint64_t vec_wide(const struct vec *v)
+{
+    struct vec m;
+    for (int i = 0; i < 4; i++) m.part[i] = _mm_slli_epi16(v->part[i], 2);
+    return bits_of(&m);
+}
+
+/* tokens_list() */
+static inline void vec_list(const struct vec *v, uint64_t tokens, const char *p, char *first,
+                            uint32_t *at, uint32_t base)
+{
+    (void)v;
+    tokens_list(tokens, p, first, at, base);
+}
+
 /* Control bytes, and bytes above 7F. */
 static inline uint64_t vec_low(const struct vec *v)
 {
@@ -110,5 +137,6 @@ static inline uint64_t prefix_xor(uint64_t m)
 #define SCAN_NAME json_sse2
 #define SCAN_TEXT "sse2"
 #include "net/json_scan.h"
+#include "net/json_pass.h"
 
 #endif

@@ -2,8 +2,10 @@
  *   1. it accepts exactly what a slow, obvious recogniser of RFC 8259 accepts;
  *   2. any cut, and one byte at a time, gives the same tokens, error and position;
  *   3. every implementation gives the same;
- *   4. skipping values changes neither the verdict nor the position of a fault. */
-#include "net/json.h"
+ *   4. skipping values changes neither the verdict nor the position of a fault;
+ *   5. what the index accepts is accepted, and its tokens are those of the scanner; what the
+ *      scanner accepts, is an object, and fits, the index accepts. */
+#include "net/json_index.h"
 
 #include <stdlib.h>
 
@@ -243,6 +245,61 @@ static bool same(struct answer a, struct answer b)
            a.accepted == b.accepted;
 }
 
+/* ---- the index, against the scanner ---- */
+
+/* The next token of the index, commas and colons passed over, is t. */
+static void same_token(const struct json_index *x, const char *text, uint32_t *i,
+                       const struct json_token *t)
+{
+    static const char firsts[] = "\0{}[]\"\"\0tfn";
+    while (*i < x->count && (x->first[*i] == ',' || x->first[*i] == ':')) (*i)++;
+    REQUIRE(*i < x->count && x->at[*i] == (t->type == JSON_OBJECT_END ||
+            t->type == JSON_ARRAY_END ? t->end - 1 : t->start));
+    char first = firsts[t->type];
+    REQUIRE(x->first[*i] == (first ? first : text[t->start]));
+    bool key = x->keys[*i / JSON_INDEX_GROUP] >> *i % JSON_INDEX_GROUP & 1;
+    bool string = x->strings[*i / JSON_INDEX_GROUP] >> *i % JSON_INDEX_GROUP & 1;
+    REQUIRE(key == (t->type == JSON_KEY) && string == (t->type == JSON_STRING));
+    if (key || string) REQUIRE(bytes_eq(json_index_text(x, text, *i), t->text));
+    if (t->type == JSON_OBJECT || t->type == JSON_ARRAY) {
+        REQUIRE(x->close[*i] > *i && x->close[*i] < x->count);
+        REQUIRE(x->first[x->close[*i]] == x->first[*i] + 2);
+        REQUIRE(json_index_behind(x, *i) == x->close[*i] + 1u);
+    }
+    (*i)++;
+}
+
+/* Closing brackets lie where the scanner has them: close, by depth, of what is open. */
+static void check_index(const uint8_t *data, size_t size, bool accepted)
+{
+    static struct json_index x;
+    char *copy = malloc(size ? size : 1);
+    REQUIRE(copy);
+    if (size) memcpy(copy, data, size);
+    struct bytes in = {copy, size};
+    bool good = json_index_build(&x, in, DEPTH);
+    REQUIRE(accepted || !good);
+    bool plain = size > 1 && copy[size - 1] == '}' && memchr("{[", copy[0], 2);
+    struct json j;
+    struct json_token t;
+    uint32_t i = 0, tokens = 0, open[DEPTH];
+    unsigned deepest = 0;
+    json_init(&j, DEPTH);
+    while (json_next(&j, &in, &t) == NET_OK) {
+        if (t.depth >= deepest) deepest = t.depth + 1u;
+        tokens += 2;
+        if (!good) continue;
+        same_token(&x, copy, &i, &t);
+        if (t.type == JSON_OBJECT || t.type == JSON_ARRAY) open[t.depth] = i - 1;
+        bool ends = t.type == JSON_OBJECT_END || t.type == JSON_ARRAY_END;
+        if (ends) REQUIRE(x.close[open[t.depth]] == i - 1);
+    }
+    if (good) REQUIRE(i == x.count);
+    bool fits = tokens < JSON_INDEX_TOKENS - JSON_INDEX_GROUP && deepest <= JSON_INDEX_DEPTH;
+    REQUIRE(good || !accepted || !plain || !fits);
+    free(copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -255,6 +312,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct answer first = {0};
         for (size_t i = 0; i < COUNT(names); i++) {
             if (!json_simd_use(names[i])) continue;
+            if (s == 0) check_index(data, size, wanted);
             struct answer whole = scan(data, size, size, 0, skips[s]);
             REQUIRE(whole.accepted == wanted);
             if (i > 0) REQUIRE(same(first, whole));
