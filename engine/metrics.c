@@ -31,6 +31,7 @@ struct histogram { _Atomic uint64_t bucket[BUCKETS + 1], sum_us, count; };
 struct metrics {
     struct row row[ROWS_MAX];
     _Atomic uint32_t row_count;
+    uint32_t last;                /* the row of the record before: the store thread's guess */
     struct histogram duration, ttft;
     _Atomic uint64_t tokens[TOKEN_KINDS];
     _Atomic uint64_t cost_nusd;
@@ -47,20 +48,26 @@ static void observe(struct histogram *h, uint32_t us)
     stat_add(&h->count, 1);
 }
 
+static bool is_row_of(const struct row *row, const struct record *r)
+{
+    return row->status == r->status && memcmp(row->model, r->model, sizeof r->model) == 0;
+}
+
 static void see_row(struct metrics *m, const struct record *r)
 {
     uint32_t count = atomic_load_explicit(&m->row_count, memory_order_relaxed);
-    size_t len = strnlen(r->model, sizeof r->model);
+    if (m->last < count && is_row_of(&m->row[m->last], r)) {
+        stat_add(&m->row[m->last].count, 1);
+        return;
+    }
     for (uint32_t i = 0; i < count; i++) {
-        struct row *row = &m->row[i];
-        if (row->status == r->status && strlen(row->model) == len &&
-            memcmp(row->model, r->model, len) == 0) {
-            stat_add(&row->count, 1);
-            return;
-        }
+        if (!is_row_of(&m->row[i], r)) continue;
+        stat_add(&m->row[i].count, 1);
+        m->last = i;
+        return;
     }
     if (count == ROWS_MAX) return;
-    memcpy(m->row[count].model, r->model, len);
+    memcpy(m->row[count].model, r->model, sizeof r->model);
     m->row[count].status = r->status;
     stat_add(&m->row[count].count, 1);
     atomic_store_explicit(&m->row_count, count + 1, memory_order_release);

@@ -35,6 +35,7 @@ enum {
     COUNTS = TOKEN_KINDS + 1,      /* tokens by kind, then reasoning */
     NS_PER_MS = 1000000,
 };
+#define LOW_40 ((UINT64_C(1) << 40) - 1)
 static_assert(4 + ID_TIME + ID_CHANCE == BLOCK_OWN_ID, "an id's parts");
 /* path, prices and their bits, two codes, five bytes, two texts with their lengths; 4 */
 static_assert(5 * VARINT_MAX + 2 + 9 * VARINT_MAX + 6 + 5 + 2 + RECORD_MODEL_MAX +
@@ -43,28 +44,33 @@ static_assert(5 * VARINT_MAX + 2 + 9 * VARINT_MAX + 6 + 5 + 2 + RECORD_MODEL_MAX
 static_assert(4 * VARINT_MAX + 2 * 5 + 3 + 2 + (COUNTS + 2) * 5 + 1 + RECORD_REQUEST_ID_MAX +
               4 + ORIGIN_BYTES <= BLOCK_ROW_MAX, "the longest row");
 
-static uint32_t load32(const uint8_t *at)
+/* Numbers of fixed length are little-endian, as the machine is (journal.c refuses others). */
+static uint32_t load32(const void *at)
 {
-    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
-           (uint32_t)at[3] << 24;
+    uint32_t v;
+    memcpy(&v, at, sizeof(v));
+    return v;
 }
 
-static uint64_t load64(const uint8_t *at)
+static uint64_t load64(const void *at)
 {
-    return (uint64_t)load32(at) | (uint64_t)load32(at + 4) << 32;
+    uint64_t v;
+    memcpy(&v, at, sizeof(v));
+    return v;
 }
 
-static uint8_t *put32(uint8_t *at, uint64_t v)
+static uint8_t *put32(uint8_t *at, size_t v)
 {
     assert(v <= UINT32_MAX);
-    for (int i = 0; i < 4; i++, v >>= 8) *at++ = (uint8_t)v;
-    return at;
+    uint32_t narrow = (uint32_t)v;
+    memcpy(at, &narrow, sizeof(narrow));
+    return at + sizeof(narrow);
 }
 
 static uint8_t *put64(uint8_t *at, uint64_t v)
 {
-    for (int i = 0; i < 8; i++, v >>= 8) *at++ = (uint8_t)v;
-    return at;
+    memcpy(at, &v, sizeof(v));
+    return at + sizeof(v);
 }
 
 uint32_t block_part(const struct record *r)
@@ -76,25 +82,65 @@ uint32_t block_part(const struct record *r)
 
 /* ---- ids */
 
-/* Value of a base32 digit, or 0xff. */
-static uint8_t digit_of(char c)
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Eight digits (0-9, a-v) as their values, a byte each, all at once: chance decides between
+ * digits and letters, so that a branch for each would be a wrong guess for each. */
+static uint64_t values_of(uint64_t digits)
 {
-    if (c >= '0' && c <= '9') return (uint8_t)(c - '0');
-    return c >= 'a' && c <= 'v' ? (uint8_t)(c - 'a' + 10) : 0xff;
+    uint64_t letter = digits >> 6 & EACH(1);
+    return (digits & EACH(0x1f)) + letter * 0x19 - EACH(0x10);
+}
+
+/* Back again. Values are below 32, and then the result is digits whatever they are. */
+static uint64_t digits_of(uint64_t values)
+{
+    uint64_t letter = (values + EACH(0x80 - 10)) >> 7 & EACH(1);
+    return values + EACH('0') + letter * ('a' - '0' - 10);
+}
+
+/* Eight values of 5 bits as one number, the first on top: pairs, fours, all. */
+static uint64_t values_join(uint64_t v)
+{
+    v = (v & UINT64_C(0x00ff00ff00ff00ff)) << 5 | (v >> 8 & UINT64_C(0x00ff00ff00ff00ff));
+    v = (v & UINT64_C(0x0000ffff0000ffff)) << 10 | (v >> 16 & UINT64_C(0x0000ffff0000ffff));
+    return (v & UINT32_MAX) << 20 | v >> 32;
+}
+
+static uint64_t values_split(uint64_t number)
+{
+    uint64_t v = number >> 20 | (number & 0xfffff) << 32;
+    v = (v >> 10 & UINT64_C(0x000003ff000003ff)) | (v & UINT64_C(0x000003ff000003ff)) << 16;
+    return (v >> 5 & UINT64_C(0x001f001f001f001f)) | (v & UINT64_C(0x001f001f001f001f)) << 8;
+}
+
+/* The 24 digits behind "req_" as three numbers of 40 bits. False: they are none. */
+static bool id_numbers(const char *digits, uint64_t number[3])
+{
+    bool good = true;
+    for (int i = 0; i < 3; i++) {
+        uint64_t word = load64(digits + 8 * i), v = values_of(word);
+        /* Only digits come back as they were. */
+        good &= (v & EACH(0xe0)) == 0 && digits_of(v) == word;
+        number[i] = values_join(v);
+    }
+    return good;
+}
+
+/* 45 bits of time are the first number and the first digit of the second. */
+static uint64_t id_ms(const uint64_t number[3])
+{
+    return number[0] << 5 | number[1] >> 35;
 }
 
 bool block_own_id(const char *id, size_t len, uint64_t *unix_ms)
 {
     assert(id && unix_ms);
+    uint64_t number[3];
     if (len != BLOCK_OWN_ID || memcmp(id, "req_", 4) != 0) return false;
-    uint8_t bad = 0;
-    *unix_ms = 0;
-    for (size_t i = 4; i < BLOCK_OWN_ID; i++) {
-        uint8_t digit = digit_of(id[i]);
-        bad |= digit;
-        if (i < 4 + ID_TIME) *unix_ms = *unix_ms << 5 | digit;
-    }
-    return bad < 32;
+    if (!id_numbers(id + 4, number)) return false;
+    *unix_ms = id_ms(number);
+    return true;
 }
 
 bool block_id_leads(const struct record *r)
@@ -108,7 +154,7 @@ bool block_id_leads(const struct record *r)
 /* Bytes of a text without the NULs that pad it. */
 static size_t text_len(const char *text, size_t room)
 {
-    while (room >= 8 && load64((const uint8_t *)text + room - 8) == 0) room -= 8;
+    while (room >= 8 && load64(text + room - 8) == 0) room -= 8;
     while (room > 0 && text[room - 1] == '\0') room--;
     return room;
 }
@@ -122,29 +168,33 @@ static uint8_t *text_put(uint8_t *at, const char *text, size_t room)
 }
 
 /* 15 digits as 75 bits, the first one's on top; 5 spare bits below. */
-static uint8_t *chance_put(uint8_t *at, const char *digits)
+static uint8_t *chance_put(uint8_t *at, const char *id)
 {
-    uint64_t high = 0, low = 0;
-    for (int i = 0; i < 8; i++) high = high << 5 | digit_of(digits[i]);
-    for (int i = 8; i < ID_CHANCE; i++) low = low << 5 | digit_of(digits[i]);
-    for (int i = 4; i >= 0; i--, high >>= 8) at[i] = (uint8_t)high;
-    low <<= 5;
-    for (int i = ID_BYTES - 1; i >= 5; i--, low >>= 8) at[i] = (uint8_t)low;
+    uint64_t number[3];
+    bool own = id_numbers(id + 4, number);
+    assert(own);
+    uint64_t high = (number[1] << 5 & LOW_40) | number[2] >> 35, low = number[2] << 5 & LOW_40;
+    for (int i = 4; i >= 0; i--, high >>= 8, low >>= 8) {
+        at[i] = (uint8_t)high;
+        at[5 + i] = (uint8_t)low;
+    }
     return at + ID_BYTES;
 }
 
 static void own_id_read(const uint8_t *at, uint64_t unix_ms, char out[BLOCK_OWN_ID])
 {
-    static const char digits[] = "0123456789abcdefghijklmnopqrstuv";
     uint64_t high = 0, low = 0;
+    for (int i = 0; i < 5; i++) {
+        high = high << 8 | at[i];
+        low = low << 8 | at[5 + i];
+    }
+    const uint64_t number[3] = {
+        unix_ms >> 5 & LOW_40, (unix_ms & 31) << 35 | high >> 5, (high & 31) << 35 | low >> 5,
+    };
     memcpy(out, "req_", 4);
-    for (int i = 0; i < 5; i++) high = high << 8 | at[i];
-    for (int i = 5; i < ID_BYTES; i++) low = low << 8 | at[i];
-    low >>= 5;
-    for (int i = ID_TIME - 1; i >= 0; i--, unix_ms >>= 5) out[4 + i] = digits[unix_ms & 31];
-    char *chance = out + 4 + ID_TIME;
-    for (int i = 7; i >= 0; i--, high >>= 5) chance[i] = digits[high & 31];
-    for (int i = ID_CHANCE - 1; i >= 8; i--, low >>= 5) chance[i] = digits[low & 31];
+    for (int i = 0; i < 3; i++) {
+        put64((uint8_t *)out + 4 + 8 * i, digits_of(values_split(number[i])));
+    }
 }
 
 /* ---- order */
@@ -272,7 +322,7 @@ static uint8_t *row_put(uint8_t *at, struct writer *w, const struct record *r, u
         return text_put(at, r->request_id, sizeof(r->request_id));
     }
     *at++ = ID_OWN;
-    return chance_put(at, r->request_id + 4 + ID_TIME);
+    return chance_put(at, r->request_id);
 }
 
 size_t block_room(const struct kinds *k, size_t count)
@@ -292,7 +342,7 @@ static uint32_t kinds_put(struct kinds *k, const struct block_row *row, size_t c
         assert(row[i].kind < k->count);
         if (k->local[row[i].kind]) continue;
         k->local[row[i].kind] = ++used;
-        place = put32(place, (uint64_t)(*at - out));
+        place = put32(place, (size_t)(*at - out));
         *at = kind_put(*at, row[i].record);
     }
     return used;
@@ -310,7 +360,7 @@ size_t block_write(struct kinds *k, const struct block_row *row, size_t count, u
     uint32_t kind_count = kinds_put(k, row, count, out, &at, kind_place);
     for (size_t i = 0; i < count; i++) {
         assert(i == 0 || block_row_before(&row[i - 1], &row[i]));
-        put32(row_place + 4 * i, (uint64_t)(at - out));
+        put32(row_place + 4 * i, (size_t)(at - out));
         at = row_put(at, &w, row[i].record, k->local[row[i].kind] - 1, row[0].admitted_unix_ns);
     }
     for (size_t i = 0; i < count; i++) k->local[row[i].kind] = 0;

@@ -49,11 +49,12 @@ static bool bin_add(struct tally *t, uint32_t idx, uint64_t count)
 {
     assert(idx < TALLY_BINS);
     assert(count > 0);
-    uint32_t low = 0, high = t->bin_count;
-    while (low < high) {
-        uint32_t mid = low + (high - low) / 2;
-        if (t->bin[mid].idx < idx) low = mid + 1;
-        else high = mid;
+    uint32_t low = 0;
+    for (uint32_t left = t->bin_count; left > 0;) {
+        /* By a move instead of a branch, which chance would guess wrong half the time. */
+        uint32_t half = (left + 1) / 2, next = low + half;
+        low = t->bin[next - 1].idx < idx ? next : low;
+        left -= half;
     }
     if (low < t->bin_count && t->bin[low].idx == idx) {
         t->bin[low].count += count;
