@@ -67,6 +67,7 @@ bool answer_head(struct core *core, struct exchange *x, unsigned status, uint64_
     if (o.full) return false;
     chain_fill(&core->mem, &c->out, o.len);
     x->head_sent = c->answered = true;
+    x->shown = (uint16_t)status;
     x->sse_head = x->is_sse;
     conn_dirty(core, c);
     return true;
@@ -93,7 +94,7 @@ bool answer_end(struct core *core, struct exchange *x)
 void answer_complete(struct core *core, struct exchange *x, bool drain)
 {
     book_price(core, x);
-    book_end(core, x, CLOSE_DONE, x->status);
+    book_end(core, x, CLOSE_DONE, x->shown);
     if (!answer_end(core, x)) x->c->close_after = true;
     exchange_finish(core, x, drain);
 }

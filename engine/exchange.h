@@ -92,6 +92,7 @@ struct exchange {
     uint32_t answer_block;
     uint32_t retry_ms;              /* its Retry-After; 0 none */
     uint16_t status;                /* the provider's */
+    uint16_t shown;                 /* in the head that the client has; 0: it has none */
     uint8_t framing;                /* enum http_framing */
     uint8_t tail_big;               /* an event over 64 KiB is relayed uninspected:
                                        1 + line ends just seen */

@@ -285,7 +285,7 @@ void stream_break(struct core *core, struct exchange *x, enum close_why why, con
                                 close_code(why), text ? text : close_sentence(why), NULL);
     memcpy(event + 6 + n, "\n\n", 2);
     if (x->state == X_RELAY) book_price(core, x);
-    if (!x->booked) book_end(core, x, why, x->status ? x->status : 200);
+    if (!x->booked) book_end(core, x, why, x->shown);
     bool sse = x->sse_head;        /* else the close without a last chunk tells */
     bool ok = !x->tail_big || answer_body(core, x, BYTES("\n\n"));
     if (ok && sse) ok = answer_body(core, x, (struct bytes){event, n + 8});
