@@ -260,9 +260,13 @@ void stream_end(struct core *core, struct exchange *x, bool clean)
 {
     struct sse_event ev;
     struct bytes rest = gather_bytes(&x->tail);
-    if (rest.len > 0 && !x->done_seen && sse_finish(&x->sse, rest, &ev) == NET_OK &&
-        !on_event(core, x, &ev)) {
-        return;
+    if (rest.len > 0 && !x->done_seen && sse_finish(&x->sse, rest, &ev) == NET_OK) {
+        if (!on_event(core, x, &ev)) return;
+        /* Its empty line was cut off; what we put behind it must not become part of it. */
+        if (x->state == X_RELAY && !emit(core, x, BYTES("\n"))) {
+            (void)no_room(core, x);
+            return;
+        }
     }
     if (x->state == X_WAIT || !x->finished || x->tail_big || (!clean && !x->done_seen)) {
         bool empty = x->state == X_WAIT && clean;

@@ -31,7 +31,7 @@ const names = ['plain', 'e500', 'e429', 'e404', 'e413', 'e408', 'refused', 'rese
                'empty', 'error-200', 'html', 'odd-length', 'context', 'e400', 'e422', 'e401',
                'sse-error', 'sse-stall', 'sse-empty', 'sse-reset', 'sse-cut', 'sse-meta',
                'late-error', 'late-reset', 'late-cut', 'late-end', 'late-garbage',
-               'late-stall', 'gzip', 'two-lengths', 'cl-te', 'status-99', 'keys', 'keys403',
+               'late-stall', 'late-line', 'gzip', 'two-lengths', 'cl-te', 'status-99', 'keys', 'keys403',
                'keys429', 'alone', 'slow', 'd500', 'd429', 'sick'];
 // Only what is to stall goes to the impatient provider: a loaded machine is no failure.
 const impatient = { connect: '5s', first_byte: '700ms', stall: '700ms', total: '6s' };
@@ -371,6 +371,10 @@ const late = {
   'late-end': (call) => call.end(),
   'late-garbage': (call) => call.event('{"choices":[{"delta"'),
   'late-stall': () => new Promise(() => {}),
+  'late-line': async (call) => {       // a whole line, and not the empty one behind it
+    await call.chunk(`data: ${JSON.stringify(delta({ content: '' }))}\n`);
+    return call.cut();
+  },
 };
 
 for (const [name, script] of Object.entries(late)) {
