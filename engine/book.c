@@ -9,6 +9,7 @@
 #include "engine/log.h"
 #include "engine/tables.h"
 #include "net/jsonw.h"
+#include "store/maybe.h"
 
 enum {
     BYTES_PER_TOKEN = 4,           /* of ordinary English text; an estimate, marked as such */
@@ -184,7 +185,10 @@ void book_end(struct core *core, struct exchange *x, enum close_why why, unsigne
     r->fallbacks = x->attempts > 1 ? (uint8_t)(x->attempts - 1) : 0;
     uint64_t us = (core->now_ns - x->admitted_ns) / 1000;
     r->duration_us = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
-    if (!x->no_row) journal_end(core->journal, x->journal_slot, r);
+    DEATH(before_record);
+    if (!x->no_row && !PLANT(lost_settle)) journal_end(core->journal, x->journal_slot, r);
+    if (PLANT(double_end)) journal_end(core->journal, journal_begin(core->journal, r), r);
+    DEATH(recorded);
     stat_add(&core->stats.closes[why], 1);
     write_line(core, x->tables->conf, r, why);
 }

@@ -2,6 +2,7 @@
  * segments own; bytes are copied where they are few and referenced where they are many. */
 #include "engine/mem.h"
 #include "engine/ring.h"
+#include "store/maybe.h"
 
 static struct seg *seg_at(const struct mem *m, uint32_t slot)
 {
@@ -214,6 +215,11 @@ unsigned chain_iov(const struct mem *m, const struct chain *c, struct iovec *iov
     while (n < max && chain_next(m, &at, &left, &piece)) {
         iov[n++] = (struct iovec){.iov_base = (void *)(uintptr_t)piece.ptr,
                                   .iov_len = piece.len};
+    }
+    if (n > 1 && PLANT(reordered_bytes)) {
+        struct iovec first = iov[0];
+        iov[0] = iov[1];
+        iov[1] = first;
     }
     return n;
 }

@@ -8,6 +8,7 @@
 #include "engine/core.h"
 #include "engine/serve.h"
 #include "net/http.h"
+#include "store/maybe.h"
 
 #include <errno.h>
 
@@ -598,7 +599,7 @@ void conn_reap_all(struct core *core)
         chain_drop(&core->mem, &c->out);
         ring_close_fd(core->ring, c->fd);
         core_uncount(core, STAT_CONNECTIONS_OPEN);
-        slab_give(&core->conns, c);
+        if (!PLANT(leaked_slot)) slab_give(&core->conns, c);
     }
 }
 

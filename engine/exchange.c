@@ -17,6 +17,7 @@
 #include "engine/upstream.h"
 #include "net/http.h"
 #include "store/db.h"
+#include "store/maybe.h"
 
 #include <stdio.h>
 
@@ -100,7 +101,7 @@ static void retire(struct core *core, struct exchange *x)
     assert(x->state != X_DONE && x->booked);
     x->state = X_DONE;
     timer_disarm(&core->timers, &x->timer);
-    if (x->u) upstream_close(core, x->u);
+    if (x->u && !PLANT(missed_cancel)) upstream_close(core, x->u);
     x->u = NULL;
     x->next_dead = core->dead_exchanges;
     core->dead_exchanges = x;

@@ -1,6 +1,7 @@
 /* host.c - see host.h. Addresses are stored with families alternating (RFC 8305 section 4), so
  * that the second one tried is of the other family where there is one. */
 #include "engine/host.h"
+#include "store/maybe.h"
 
 #include <netdb.h>
 #include <netinet/in.h>
@@ -18,6 +19,7 @@ static void store(struct host *h, const struct host_addresses *found)
 
 bool host_look(const struct host *h, struct host_addresses *out)
 {
+    if (MAYBE(no_address)) return false;
     for (int tries = 0; tries < 1000; tries++) {
         uint32_t before = atomic_load_explicit(&h->seq, memory_order_acquire);
         if (before & 1) continue;

@@ -3,6 +3,7 @@
  * have a free page are on a list, and a block whose last page returns is whole again. */
 #include "engine/mem.h"
 #include "engine/ring.h"
+#include "store/maybe.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -73,6 +74,7 @@ bool mem_is_tight(const struct mem *m)
 
 bool mem_block_take(struct mem *m, uint32_t *idx, char **ptr)
 {
+    if (MAYBE(no_block)) return false;
     if (m->block_free != NO_BLOCK) {
         *idx = m->block_free;
         m->block_free = m->block_next[*idx];
@@ -121,6 +123,7 @@ static void split_remove(struct mem *m, uint32_t block)
 bool mem_page_take(struct mem *m, uint32_t *idx, char **ptr)
 {
     uint32_t block = m->split_first;
+    if (MAYBE(no_page)) return false;
     if (block == NO_BLOCK) {
         char *unused;
         if (!mem_block_take(m, &block, &unused)) return false;

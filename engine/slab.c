@@ -1,6 +1,7 @@
 /* slab.c - see slab.h. A free list runs through the slots that were used before; fresh slots
  * come from the untouched end, so an idle process touches no page of a large slab. */
 #include "engine/slab.h"
+#include "store/maybe.h"
 
 #include <sys/mman.h>
 
@@ -25,6 +26,7 @@ struct slab_head *slab_at(const struct slab *s, uint32_t slot)
 void *slab_take(struct slab *s)
 {
     struct slab_head *h;
+    if (MAYBE(no_slot)) return NULL;
     if (s->free != SLAB_NONE) {
         h = slab_at(s, s->free);
         s->free = h->next_free;

@@ -16,6 +16,7 @@
 #include "store/block.h"
 #include "store/kinds.h"
 #include "store/ledger.h"
+#include "store/maybe.h"
 #include "store/tally.h"
 
 #include <dirent.h>
@@ -274,9 +275,10 @@ static enum store_rc group_fold(struct group *g, size_t max)
     assert(max > 0);
     enum store_rc rc = group_take(g, max);
     if (rc != STORE_OK || g->count == 0) return rc;
+    DEATH(before_commit);
     rc = db_begin(g->db, true, &g->txn);
     if (rc != STORE_OK) return rc;
-    rc = group_put(g);
+    rc = MAYBE(commit_fails) ? STORE_FULL : group_put(g);
     if (rc == STORE_OK) rc = db_commit(g->db, g->txn);
     else db_abort(g->txn);
     g->txn = NULL;
@@ -288,6 +290,7 @@ static void group_let_go(struct group *g)
 {
     for (size_t i = 0; g->count > 0 && i < g->journal_count; i++) {
         struct share *s = &g->share[i];
+        DEATH(committed);
         if (s->count > 0) journal_folded(g->journals[i], s->tail + s->count);
     }
 }
