@@ -2,6 +2,7 @@
 # are found by wildcard and everything made lies under build/.
 #   make [V=1] [CC=clang] [SAN=address,undefined | SAN=thread] [TLS=openssl | BORINGSSL=DIR]
 #   make quick | test | tidy | box | fuzz [SECONDS=10] | bench | run [LISTEN= ADMIN=] | rfc
+#   make sim [SEED=n | SEEDS=n]
 #   make install [PREFIX=/usr/local] [DESTDIR=]
 
 ifeq ($(MAKELEVEL),0)
@@ -108,14 +109,16 @@ $(B)/gen/builtin_tsv.c: $(B)/embed $(wildcard route/*.tsv)
 $(B)/gen/page.c: $(B)/embed tools/console/index.html
 	$(call say,EMBED,$@) mkdir -p $(@D) && $(call embed,console_html:$(lastword $^))
 
+include tests/sim/sim.mk
+
 # --- what it is for
 quick: unit
 	$(Q)tests/run --build $(B) unit
 test:
 	$(Q)tools/setup build && tools/setup test
-	$(Q)$(MAKE) all unit $(B)/bench/attack
+	$(Q)$(MAKE) all unit $(B)/bench/attack $(SIM)
 	$(Q)$(MAKE) FUZZ=1 CC=clang fuzzers
-	$(Q)tests/run --build $(B) --seconds 2 unit fuzz box
+	$(Q)tests/run --build $(B) --seconds 2 unit fuzz sim box
 tidy:
 	$(Q)tests/tidy.py --self-test && tests/tidy.py
 run:
@@ -128,8 +131,6 @@ fuzz:
 	$(Q)tests/run --seconds $(SECONDS) fuzz
 box: all unit $(B)/bench/attack
 	$(Q)tools/setup test && tests/run --build $(B) box
-sim:
-	$(Q)echo 'make sim: not in this release' >&2; exit 1
 rfc:
 	$(Q)tests/tidy.py --rfc
 install: all

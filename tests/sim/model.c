@@ -1,0 +1,399 @@
+/* model.c - see model.h: requests, answers and configurations as texts. */
+#include "tests/sim/model.h"
+#include "tests/sim/machine.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct model the;
+
+struct model *model(void) { return &the; }
+
+void model_begin(bool calm)
+{
+    memset(&the, 0, sizeof the);
+    the.calm = calm;
+    the.versions = 1;
+    the.hold_bytes = draw_maybe(500) ? 4096 : 1 << 20;
+    the.patient = draw_maybe(200);
+}
+
+/* --- texts */
+
+static void grow(struct text *t, size_t more)
+{
+    if (t->len + more <= t->room) return;
+    t->room = (t->len + more) * 2;
+    t->at = realloc(t->at, t->room);
+    assert(t->at);
+}
+
+void text_bytes(struct text *t, const char *bytes, size_t len)
+{
+    grow(t, len + 1);
+    memcpy(t->at + t->len, bytes, len);
+    t->len += len;
+    t->at[t->len] = 0;
+}
+
+void text_put(struct text *t, const char *format, ...)
+{
+    char part[2048];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(part, sizeof part, format, args);
+    va_end(args);
+    assert(n >= 0 && (size_t)n < sizeof part);
+    text_bytes(t, part, (size_t)n);
+}
+
+/* Inside of a JSON string: letters, escapes, and bytes above ASCII. */
+static void put_words(struct text *t, uint32_t len)
+{
+    static const char *const odd[] = {"\\n", "\\\"", "\\u00e9", "\xc3\xa9", "\xe2\x82\xac",
+                                      "\\\\", "{", "]", "data: ", "\\t"};
+    for (uint32_t i = 0; i < len; i++) {
+        if (draw_maybe(30)) text_put(t, "%s", odd[draw(10)]);
+        else text_put(t, "%c", "abcdefghijklmnopqrstuvwxyz     "[draw(31)]);
+    }
+}
+
+/* --- requests */
+
+static const char *model_name(enum ask_kind kind)
+{
+    static const char *const names[] = {"p0/m", "p1/m", "two", "three", "all", "p4/m"};
+    return kind == ASK_NO_MODEL ? "p0/unheard-of" : names[draw(6)];
+}
+
+static uint32_t body_size(void)
+{
+    switch (draw(8)) {
+    case 0: return draw_range(3000, 12000);
+    case 1: return draw_range(60000, 140000);
+    default: return draw_range(1, 400);
+    }
+}
+
+static void put_json(struct text *t, struct ask *a)
+{
+    put_words(&a->prompt, body_size());
+    bool stream = a->kind == ASK_STREAM;
+    text_put(t, "{\"model\":\"%s\",", model_name((enum ask_kind)a->kind));
+    if (stream && draw_maybe(500)) {
+        text_put(t, "\"stream\":true,");
+        stream = false;
+    }
+    if (a->want_usage) text_put(t, "\"stream_options\":{\"include_usage\":true},");
+    text_put(t, "\"messages\":[{\"role\":\"user\",\"content\":\"");
+    text_bytes(t, a->prompt.at, a->prompt.len);
+    text_put(t, "\"}]%s%s", stream ? ",\"stream\":true" : "",
+             a->kind == ASK_BAD_JSON ? ",}" : "}");
+}
+
+static void put_chunked(struct text *t, const struct text *body)
+{
+    for (size_t from = 0; from < body->len;) {
+        size_t n = draw_range(1, draw_maybe(500) ? 20000 : 200);
+        if (n > body->len - from) n = body->len - from;
+        text_put(t, "%zx%s\r\n", n, draw_maybe(50) ? ";x=1" : "");
+        text_bytes(t, body->at + from, n);
+        text_put(t, "\r\n");
+        from += n;
+    }
+    text_put(t, "0\r\n%s\r\n", draw_maybe(50) ? "x-trailer: 1\r\n" : "");
+}
+
+static void put_post(struct ask *a, uint32_t number)
+{
+    struct text body = {0};
+    const char *path = a->kind == ASK_NO_PATH ? "/v1/nothing" : "/v1/chat/completions";
+    put_json(&body, a);
+    text_put(&a->wire, "POST %s HTTP/1.1\r\nhost: weir.test\r\nx-request-id: sim-%u\r\n"
+             "content-type: application/json\r\nauthorization: Bearer %s\r\n", path, number,
+             a->kind == ASK_BAD_KEY ? "sk-weir-nobody-has-this-key" : the.key);
+    if (draw_maybe(100)) text_put(&a->wire, "x-filler: %0*u\r\n", (int)draw_range(1, 1800), 0);
+    if (a->last) text_put(&a->wire, "connection: close\r\n");
+    if (draw_maybe(60)) text_put(&a->wire, "expect: 100-continue\r\n");
+    if (draw_maybe(300)) {
+        text_put(&a->wire, "transfer-encoding: chunked\r\n\r\n");
+        put_chunked(&a->wire, &body);
+    } else {
+        text_put(&a->wire, "content-length: %zu\r\n\r\n", body.len);
+        text_bytes(&a->wire, body.at, body.len);
+    }
+    free(body.at);
+}
+
+static void put_malformed(struct text *t)
+{
+    static const char *const odd[] = {
+        "GET /v1/models\r\n\r\n", "BREW / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\x00\x01",
+        ("POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n"
+         "transfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
+        "GET /healthz HTTP/1.1\r\nhost: a\r\nbad header : 1\r\n\r\n",
+        "GET /healthz HTTP/2.7\r\nhost: a\r\n\r\n",
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: -5\r\n\r\n",
+        "GET  /healthz HTTP/1.1\r\nhost: a\r\n\r\n",
+    };
+    const char *one = odd[draw(8)];
+    text_bytes(t, one, strlen(one));
+}
+
+static void put_get(struct ask *a, uint32_t number)
+{
+    const char *path = a->kind == ASK_MODELS ? "/v1/models" : "/healthz";
+    text_put(&a->wire, "GET %s HTTP/1.1\r\nhost: weir.test\r\nx-request-id: sim-%u\r\n"
+             "authorization: Bearer %s\r\n%s\r\n", path, number, the.key,
+             a->last ? "connection: close\r\n" : "");
+}
+
+uint32_t model_ask(enum ask_kind kind, bool last)
+{
+    static const uint16_t status[ASK_KINDS] = {
+        [ASK_MODELS] = 200, [ASK_HEALTH] = 200, [ASK_BAD_KEY] = 401, [ASK_NO_MODEL] = 404,
+        [ASK_BAD_JSON] = 400, [ASK_NO_PATH] = 404};
+    assert(the.ask_count < ASKS_MAX);
+    uint32_t number = the.ask_count++;
+    struct ask *a = &the.ask[number];
+    a->kind = (uint8_t)kind;
+    a->last = last;
+    a->want_usage = kind == ASK_STREAM && draw_maybe(400);
+    a->expect_status = status[kind];
+    if (kind == ASK_MALFORMED) put_malformed(&a->wire);
+    else if (kind == ASK_MODELS || kind == ASK_HEALTH) put_get(a, number);
+    else put_post(a, number);
+    return number;
+}
+
+struct ask *model_find(const char *name, size_t len)
+{
+    char text[24] = "";
+    unsigned number;
+    int used = 0;
+    if (len >= sizeof text) return NULL;
+    memcpy(text, name, len);
+    if (sscanf(text, "sim-%u%n", &number, &used) != 1 || (size_t)used != len) return NULL;
+    return number < the.ask_count ? &the.ask[number] : NULL;
+}
+
+/* --- answers */
+
+static void put_usage(struct text *t, const struct reply *p)
+{
+    text_put(t, "\"usage\":{\"prompt_tokens\":%u,\"completion_tokens\":%u,\"total_tokens\":%u,"
+             "\"prompt_tokens_details\":{\"cached_tokens\":%u}}", p->input + p->cached,
+             p->output, p->input + p->cached + p->output, p->cached);
+}
+
+static uint32_t answer_size(void)
+{
+    switch (draw(8)) {
+    case 0: return draw_range(2000, 20000);
+    case 1: return draw_maybe(300) ? draw_range(60000, 150000) : 0;
+    default: return draw_range(1, 300);
+    }
+}
+
+static void put_whole(struct text *t, const struct reply *p, const char *name)
+{
+    if (p->kind == REPLY_EMPTY) return;
+    if (p->kind == REPLY_ERROR) {
+        text_put(t, "{\"error\":{\"message\":\"no %s\",\"code\":500}}", name);
+        return;
+    }
+    text_put(t, "{\"id\":\"%s\",\"object\":\"chat.completion\",\"choices\":[{\"index\":0,"
+             "\"message\":{\"role\":\"assistant\",\"content\":\"", name);
+    put_words(t, answer_size());
+    text_put(t, "\"},\"finish_reason\":\"stop\"}]");
+    if (p->usage) {
+        text_put(t, ",");
+        put_usage(t, p);
+    }
+    text_put(t, p->kind == REPLY_NOT_JSON ? ",,}" : "}");
+}
+
+/* One event as the provider writes it; what the client shall see of it goes to expect. */
+static void put_event(struct text *sent, struct text *expect, const char *name, bool crlf,
+                      bool null_usage, const char *inside, const struct text *words)
+{
+    const char *end = crlf ? "\r\n\r\n" : "\n\n";
+    struct text *to[2] = {sent, expect};
+    for (int i = 0; i < 2; i++) {
+        text_put(to[i], "data: {\"id\":\"%s\",\"choices\":[{\"index\":0,\"delta\":{", name);
+        if (words) {
+            text_put(to[i], "\"content\":\"");
+            text_bytes(to[i], words->at, words->len);
+            text_put(to[i], "\"");
+        }
+        text_put(to[i], "%s", inside);
+        if (null_usage && i == 0) text_put(to[i], ",\"usage\":null");
+        text_put(to[i], "}%s", end);
+    }
+}
+
+static void put_contents(struct text *sent, struct text *expect, const char *name, bool crlf,
+                         bool null_usage)
+{
+    uint32_t events = draw_range(1, 12), size = answer_size() / events + 1;
+    if (null_usage && size > 30000) size = 30000;  /* larger ones pass uninspected */
+    for (uint32_t i = 0; i < events; i++) {
+        struct text words = {0};
+        put_words(&words, draw_range(1, size));
+        put_event(sent, expect, name, crlf, null_usage, "}}]", &words);
+        free(words.at);
+        if (draw_maybe(50)) {
+            text_put(sent, ": ping%s", crlf ? "\r\n\r\n" : "\n\n");
+            text_put(expect, ": ping%s", crlf ? "\r\n\r\n" : "\n\n");
+        }
+    }
+}
+
+static void put_stream(struct text *t, struct reply *p, const struct ask *a, const char *name)
+{
+    bool crlf = draw_maybe(150), null_usage = !a->want_usage && draw_maybe(300);
+    const char *end = crlf ? "\r\n\r\n" : "\n\n";
+    struct text *x = &p->expect;
+    if (draw_maybe(500)) put_event(t, x, name, crlf, false, "\"role\":\"assistant\"}}]", NULL);
+    if (p->kind == REPLY_EMPTY) return;
+    put_contents(t, x, name, crlf, null_usage);
+    if (p->kind == REPLY_ERROR) {
+        text_put(t, "data: {\"error\":{\"message\":\"broke\",\"code\":500}}%s", end);
+        return;
+    }
+    if (p->kind == REPLY_NOT_JSON) {
+        text_put(t, "data: {\"choices\":[}%s", end);
+        return;
+    }
+    put_event(t, x, name, crlf, null_usage, "},\"finish_reason\":\"stop\"}]", NULL);
+    struct text *to[2] = {t, a->want_usage ? x : NULL};
+    for (int i = 0; i < 2 && p->usage; i++) {
+        if (!to[i]) continue;
+        text_put(to[i], "data: {\"id\":\"%s\",\"choices\":[],", name);
+        put_usage(to[i], p);
+        text_put(to[i], "}%s", end);
+    }
+    bool done = p->kind != REPLY_NO_DONE;
+    if (done) text_put(t, "data: [DONE]%s", end);
+    text_put(x, "data: [DONE]%s", done ? end : "\n\n");
+}
+
+static void put_framed(struct reply *p, const struct text *body)
+{
+    struct text *w = &p->wire;
+    uint32_t way = draw(p->sse ? 2 : 3);
+    p->until_close = draw_maybe(80);
+    p->close = p->until_close || draw_maybe(150);
+    if (p->close) text_put(w, "connection: close\r\n");
+    if (p->until_close) {
+        text_put(w, "\r\n");
+        text_bytes(w, body->at, body->len);
+    } else if (way == 0 || (p->sse && !draw_maybe(100))) {
+        text_put(w, "transfer-encoding: chunked\r\n\r\n");
+        put_chunked(w, body);
+    } else {
+        text_put(w, "content-length: %zu\r\n\r\n", body->len);
+        text_bytes(w, body->at, body->len);
+    }
+}
+
+static enum reply_kind draw_kind(const struct ask *a)
+{
+    if (the.calm || draw_maybe(600)) return REPLY_GOOD;
+    enum reply_kind kind = (enum reply_kind)draw(REPLY_KINDS);
+    return kind == REPLY_NO_DONE && a->kind != ASK_STREAM ? REPLY_GOOD : kind;
+}
+
+static void put_status(struct reply *p)
+{
+    static const uint16_t bad[] = {400, 401, 403, 404, 408, 422, 429, 429, 500, 502, 503, 529};
+    p->status = p->kind == REPLY_STATUS ? bad[draw(12)] : 200;
+    if (!the.calm && draw_maybe(50)) {
+        text_put(&p->wire, "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n");
+    }
+    text_put(&p->wire, "HTTP/1.1 %u Word\r\nx-request-id: theirs\r\ndate: then\r\n", p->status);
+    if (p->status == 429 && draw_maybe(500)) {
+        text_put(&p->wire, "retry-after: %u\r\n", draw(3));
+    }
+    if (p->kind == REPLY_ENCODED) text_put(&p->wire, "content-encoding: gzip\r\n");
+}
+
+struct reply *model_reply(struct ask *a, uint32_t provider)
+{
+    assert(provider < MODEL_PROVIDERS);
+    if (a->reply_count == REPLIES_MAX) return NULL;
+    struct reply *p = &a->reply[a->reply_count];
+    char name[32];
+    struct text body = {0};
+    (void)snprintf(name, sizeof name, "sim-%u#%u", (unsigned)(a - the.ask), a->reply_count);
+    *p = (struct reply){.kind = (uint8_t)draw_kind(a), .provider = (uint8_t)provider};
+    a->reply_count++;
+    p->usage = p->kind != REPLY_NO_USAGE;
+    p->input = draw(2000);
+    p->cached = draw(500);
+    p->output = draw_range(1, 3000);
+    if (p->kind == REPLY_GARBAGE) {
+        text_put(&p->wire, "HTTP/1.1 two hundred\r\n\r\nwhat?");
+        return p;
+    }
+    put_status(p);
+    p->sse = a->kind == ASK_STREAM && p->status == 200;
+    if (p->status != 200) text_put(&body, "{\"error\":{\"message\":\"not now\",\"id\":\"%s\"}}",
+                                   name);
+    else if (p->sse) put_stream(&body, p, a, name);
+    else put_whole(&body, p, name);
+    text_put(&p->wire, "content-type: %s\r\n", p->sse ? "text/event-stream; charset=utf-8"
+                                                      : "application/json");
+    put_framed(p, &body);
+    if (!p->sse) p->expect = body;
+    else free(body.at);
+    return p;
+}
+
+/* --- the configuration */
+
+int64_t model_price(uint32_t provider, uint32_t version, enum token_kind kind)
+{
+    int64_t base = 1000000 + 300000 * (int64_t)provider + 7 * (int64_t)version;
+    switch (kind) {
+    case TOKEN_INPUT: return base;
+    case TOKEN_CACHED: return base / 4;
+    case TOKEN_OUTPUT: return base * 3;
+    default: return -1;
+    }
+}
+
+static void put_price(struct text *t, const char *name, int64_t pico)
+{
+    text_put(t, "%s: \"%lld.%06lld\"", name, (long long)(pico / 1000000),
+             (long long)(pico % 1000000));
+}
+
+void model_config(struct text *t, uint32_t version)
+{
+    text_put(t, "providers:\n");
+    for (uint32_t i = 0; i < MODEL_PROVIDERS; i++) {
+        char address[32] = "many.test";
+        if (i < 4) (void)snprintf(address, sizeof address, "10.0.0.%u", i + 1);
+        text_put(t, "  - {name: p%u, url: \"http://%s:8000/v1\", keys: [k%u-a%s], timeouts: "
+                 "{connect: 1s, first_byte: %s, stall: 2s, total: %s}}\n", i, address, i,
+                 i % 2 ? ", other" : "", the.patient ? "40s" : "3s",
+                 the.patient ? "90s" : "12s");
+    }
+    text_put(t, "models:\n");
+    for (uint32_t i = 0; i < MODEL_PROVIDERS; i++) {
+        text_put(t, "  - {id: p%u/m, upstream: m, price: {", i);
+        put_price(t, "input", model_price(i, version, TOKEN_INPUT));
+        put_price(t, ", cached", model_price(i, version, TOKEN_CACHED));
+        put_price(t, ", output", model_price(i, version, TOKEN_OUTPUT));
+        text_put(t, "}}\n");
+    }
+    text_put(t, "aliases: {two: [p0/m, p1/m], three: [p2/m, p3/m, p4/m], "
+             "all: [p4/m, p3/m, p2/m, p1/m, p0/m]}\n");
+    text_put(t, "timeouts: {header: 2s, body: 4s, idle: 5s, write: 3s}\n");
+    text_put(t, "limits: {hold: %llu, answer: 1MiB, body: 1MiB}\n",
+             (unsigned long long)the.hold_bytes);
+}

@@ -1,0 +1,108 @@
+/* model.h - what the clients of one run ask, what providers answered to it, what the clients
+ * have seen, and what was booked: the truth that the engine is measured by.
+ *   an ask     one request of a client, named sim-N: providers and records know it by that
+ *   a reply    one provider's answer to it, sim-N#M: the name is in its text, so that a client
+ *              can say whose answer it reads */
+#ifndef TESTS_SIM_MODEL_H
+#define TESTS_SIM_MODEL_H
+
+#include "store/journal.h"
+
+enum {
+    ASKS_MAX = 256,
+    REPLIES_MAX = 12,          /* providers that were asked, for one request */
+    MODEL_PROVIDERS = 5,
+    MODEL_VERSIONS = 16,       /* configurations published in one run */
+};
+
+enum ask_kind {
+    ASK_WHOLE, ASK_STREAM,     /* chat completions */
+    ASK_MODELS, ASK_HEALTH,    /* answered by Weir itself */
+    ASK_BAD_KEY, ASK_NO_MODEL, ASK_BAD_JSON, ASK_NO_PATH,
+    ASK_MALFORMED,             /* not HTTP: the connection ends with it */
+    ASK_KINDS
+};
+
+struct text { char *at; size_t len, room; };   /* grows on the heap */
+
+enum reply_kind {
+    REPLY_GOOD, REPLY_NO_USAGE, REPLY_NO_DONE, REPLY_STATUS, REPLY_NOT_JSON, REPLY_EMPTY,
+    REPLY_ERROR, REPLY_ENCODED, REPLY_GARBAGE, REPLY_KINDS
+};
+
+struct reply {
+    uint8_t kind;              /* enum reply_kind: what its text is */
+    uint8_t provider;
+    uint16_t status;
+    bool sse, until_close, close;
+    bool cut;                  /* not all of wire is sent */
+    bool sent;                 /* all of it was */
+    struct text wire;          /* head and body as sent */
+    struct text expect;        /* the body a client shall see of it */
+    bool usage;
+    uint32_t input, cached, output;
+};
+
+struct ask {
+    uint8_t kind;              /* enum ask_kind */
+    bool want_usage, last;     /* last: it says connection: close */
+    struct text wire;          /* as sent */
+    struct text prompt;        /* a piece of the body that providers must get as it is */
+    uint32_t expect_status;    /* where nothing fails; 0: a provider decides */
+    struct reply reply[REPLIES_MAX];
+    uint32_t reply_count;
+    /* what its client saw */
+    bool began, complete, broken;   /* broken: ended by an error event, or cut off */
+    uint16_t status;
+    struct text body;          /* as decoded, comments to keep awake left out */
+    size_t checked;            /* bytes of it that agree with the reply's */
+    const struct reply *from;  /* whose it is; NULL: not known yet */
+    bool tail;                 /* behind checked: an end that Weir put there */
+    /* what was booked */
+    uint32_t rows;
+    struct record row;
+};
+
+struct model {
+    struct ask ask[ASKS_MAX];
+    uint32_t ask_count;
+    char key[80];              /* the client key */
+    uint32_t versions;         /* configurations published so far */
+    uint64_t hold_bytes;       /* limits.hold */
+    bool calm;                 /* nothing fails in this run */
+    bool patient;              /* long first_byte: streams are kept awake */
+};
+
+/* The one model. */
+struct model *model(void);
+/* As new. */
+void model_begin(bool calm);
+
+/* Append to t. */
+void text_put(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Append bytes. */
+void text_bytes(struct text *t, const char *bytes, size_t len);
+
+/* Make the next request of a client: its number. last: it is the connection's last. */
+uint32_t model_ask(enum ask_kind kind, bool last);
+/* The request of that name ("sim-12"), or NULL. */
+struct ask *model_find(const char *name, size_t len);
+/* Make a provider's answer to it; NULL: too many. */
+struct reply *model_reply(struct ask *a, uint32_t provider);
+/* The configuration of that version (0..): YAML. */
+void model_config(struct text *out, uint32_t version);
+/* Price of a provider's model in a configuration, pico-dollars per token. */
+int64_t model_price(uint32_t provider, uint32_t version, enum token_kind kind);
+
+/* A client got the head of an answer. */
+void model_head(struct ask *a, unsigned status, bool sse);
+/* It got bytes of its body: violates "bytes" where they are not the reply's. */
+void model_body(struct ask *a, const char *bytes, size_t len);
+/* The answer is complete (its framing says so). */
+void model_done(struct ask *a);
+/* A record was folded or recovered: violates "journal" where it is not as it should be. */
+void model_row(const struct record *r);
+/* At the end: every answer booked once, as it was. violates "booked". */
+void model_settle(void);
+
+#endif

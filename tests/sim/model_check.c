@@ -1,0 +1,243 @@
+/* model_check.c - what the clients saw and what was booked, held against what providers sent;
+ * see model.h. The checkers here: bytes, status, journal, ends-once, booked. */
+#include "tests/sim/machine.h"
+#include "tests/sim/model.h"
+
+#include "engine/stats.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char awake[] = ": waiting for the provider\n\n";
+static const char error_event[] = "data: {\"error\":", done_event[] = "data: [DONE]\n\n";
+
+static unsigned number_of(const struct ask *a) { return (unsigned)(a - model()->ask); }
+
+static bool asks_provider(const struct ask *a)
+{
+    return a->kind == ASK_WHOLE || a->kind == ASK_STREAM;
+}
+
+void model_head(struct ask *a, unsigned status, bool sse)
+{
+    static const uint16_t allowed[] = {200, 400, 408, 413, 422, 431, 502, 503, 504};
+    note("head", number_of(a), status, sse);
+    a->began = true;
+    a->status = (uint16_t)status;
+    bool fine = status == a->expect_status;
+    for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++) {
+        bool own = asks_provider(a) || allowed[i] == 408 || allowed[i] == 503;
+        if (status == allowed[i] && own) fine = true;
+    }
+    if (a->kind == ASK_MALFORMED) fine = status >= 400 && status < 510;
+    unsigned expect = asks_provider(a) ? 200 : a->expect_status;
+    if (model()->calm && a->kind != ASK_MALFORMED) fine = status == expect;
+    if (!fine) {
+        violated("status", "sim-%u (kind %u) was answered %u", number_of(a), a->kind, status);
+    }
+    if (sse && a->kind != ASK_STREAM) violated("status", "sim-%u is no stream", number_of(a));
+}
+
+/* --- bytes */
+
+static bool starts(const struct text *t, size_t from, const char *with)
+{
+    size_t len = strlen(with), left = t->len - from;
+    return memcmp(t->at + from, with, left < len ? left : len) == 0;
+}
+
+static void drop_comments(struct ask *a)
+{
+    size_t len = sizeof awake - 1;
+    while (a->kind == ASK_STREAM && a->body.len >= len && starts(&a->body, 0, awake)) {
+        memmove(a->body.at, a->body.at + len, a->body.len - len);
+        a->body.len -= len;
+    }
+}
+
+/* Whose answer is it? Its name is in the text. */
+static void find_reply(struct ask *a)
+{
+    char name[24];
+    int n = snprintf(name, sizeof name, "sim-%u#", number_of(a));
+    const char *at = a->body.len ? memmem(a->body.at, a->body.len, name, (size_t)n) : NULL;
+    unsigned number;
+    if (!at || !memchr(at, '"', (size_t)(a->body.at + a->body.len - at))) return;
+    if (sscanf(at + n, "%u\"", &number) != 1 || number >= a->reply_count) {
+        violated("bytes", "sim-%u got the answer %.24s, which nobody gave", number_of(a), at);
+    }
+    a->from = &a->reply[number];
+    note("from", number_of(a), number, a->from->provider);
+}
+
+/* The end of the last whole event before `at`. */
+static size_t event_end(const struct text *t, size_t at)
+{
+    for (size_t i = at; i > 1; i--) {
+        bool ends = memcmp(t->at + i - 2, "\n\n", 2) == 0;
+        if (!ends && i > 3) ends = memcmp(t->at + i - 4, "\r\n\r\n", 4) == 0;
+        if (ends) return i;
+    }
+    return 0;
+}
+
+static void wrong_bytes(const struct ask *a, size_t at)
+{
+    const struct text *x = &a->from->expect;
+    size_t from = at > 40 ? at - 40 : 0;
+    int got = (int)(a->body.len - from < 120 ? a->body.len - from : 120);
+    int want = (int)(from < x->len ? (x->len - from < 120 ? x->len - from : 120) : 0);
+    violated("bytes", "sim-%u: byte %zu differs.\n got: %.*s\nsent: %.*s", number_of(a), at,
+             got, a->body.at + from, want, x->at + from);
+}
+
+/* Behind the reply's bytes: the error event or the [DONE] that Weir puts there itself. */
+static void check_tail(const struct ask *a, size_t at)
+{
+    bool ours = starts(&a->body, a->checked, error_event) ||
+                (starts(&a->body, a->checked, done_event) && a->from && a->from->cut);
+    bool may = a->kind == ASK_STREAM && a->status == 200 && !model()->calm;
+    if (!may || !ours) wrong_bytes(a, at);
+}
+
+static void compare(struct ask *a)
+{
+    const struct text *x = &a->from->expect;
+    size_t at = a->checked;
+    while (at < a->body.len && at < x->len && a->body.at[at] == x->at[at]) at++;
+    a->checked = at;
+    if (at == a->body.len) return;
+    /* Behind the last whole event; or behind one whose empty line Weir completed. */
+    size_t behind = at;
+    while (behind < a->body.len && strchr("\r\n", a->body.at[behind])) behind++;
+    if (behind == a->body.len) return;
+    a->checked = behind > at ? behind : event_end(&a->body, at);
+    a->tail = true;
+    check_tail(a, at);
+}
+
+void model_body(struct ask *a, const char *bytes, size_t len)
+{
+    text_bytes(&a->body, bytes, len);
+    if (!asks_provider(a) || a->kind == ASK_MALFORMED) return;
+    if (a->tail) {
+        check_tail(a, a->checked);
+        return;
+    }
+    if (!a->from) drop_comments(a);
+    bool error_only = a->kind == ASK_STREAM && a->body.len >= sizeof error_event - 1 &&
+                      starts(&a->body, 0, error_event);
+    if (!a->from && error_only && a->status == 200) a->tail = true;
+    if (!a->from && !a->tail) find_reply(a);
+    if (a->from && !a->tail) compare(a);
+}
+
+void model_done(struct ask *a)
+{
+    note("answered", number_of(a), a->status, a->body.len);
+    a->complete = true;
+    a->broken = a->tail && starts(&a->body, a->checked, error_event);
+    if (!asks_provider(a)) return;
+    if (a->from && !a->tail && a->checked != a->from->expect.len) {
+        violated("bytes", "sim-%u: %zu bytes of %zu are said to be all", number_of(a),
+                 a->checked, a->from->expect.len);
+    }
+    if (a->status == 200 && !a->from && !a->tail) {
+        violated("bytes", "sim-%u: 200 with %zu bytes that nobody sent: %.200s", number_of(a),
+                 a->body.len, a->body.len ? a->body.at : "");
+    }
+    if (model()->calm && (!a->from || a->tail)) {
+        violated("bytes", "sim-%u: no whole answer though nothing failed", number_of(a));
+    }
+}
+
+/* --- records */
+
+void model_row(const struct record *r)
+{
+    size_t len = strnlen(r->request_id, sizeof r->request_id);
+    struct ask *a = model_find(r->request_id, len);
+    if (!a || r->kind != RECORD_REQUEST) {
+        violated("journal", "a record of kind %u of %.*s, which nobody asked", r->kind,
+                 (int)len, r->request_id);
+    }
+    if (!asks_provider(a) && a->kind != ASK_BAD_JSON && a->kind != ASK_NO_MODEL) {
+        violated("journal", "sim-%u is no request to be booked", number_of(a));
+    }
+    note("row", number_of(a), r->status, r->close);
+    if (++a->rows > 1) violated("ends-once", "sim-%u ended %u times", number_of(a), a->rows);
+    a->row = *r;
+}
+
+static int64_t cost_of(const struct record *r)
+{
+    int64_t pico = r->tokens[TOKEN_INPUT] * r->price[TOKEN_INPUT] +
+                   r->tokens[TOKEN_CACHED] * r->price[TOKEN_CACHED] +
+                   r->tokens[TOKEN_OUTPUT] * r->price[TOKEN_OUTPUT];
+    return (pico + 500) / 1000;
+}
+
+static bool price_was_published(const struct record *r, uint32_t provider)
+{
+    static const enum token_kind kinds[] = {TOKEN_INPUT, TOKEN_CACHED, TOKEN_OUTPUT};
+    for (uint32_t v = 0; v < model()->versions; v++) {
+        bool same = true;
+        for (size_t i = 0; i < 3; i++) {
+            if (r->price[kinds[i]] != model_price(provider, v, kinds[i])) same = false;
+        }
+        if (same) return true;
+    }
+    return false;
+}
+
+/* A whole good answer: tokens, price, cost and model of the provider that gave it. */
+static void settle_good(const struct ask *a)
+{
+    const struct record *r = &a->row;
+    const struct reply *p = a->from;
+    char name[RECORD_MODEL_MAX];
+    unsigned n = number_of(a);
+    (void)snprintf(name, sizeof name, "p%u/m", p->provider);
+    if (r->close != CLOSE_DONE) violated("booked", "sim-%u is booked as %u", n, r->close);
+    if (strncmp(r->model, name, sizeof r->model) != 0) {
+        violated("booked", "sim-%u: %s is booked, %s answered", n, r->model, name);
+    }
+    if (!price_was_published(r, p->provider)) violated("booked", "sim-%u: whose price?", n);
+    if (r->cost_nusd != cost_of(r)) {
+        violated("booked", "sim-%u cost %" PRId64 ", by its tokens %" PRId64, n, r->cost_nusd,
+                 cost_of(r));
+    }
+    bool estimated = (r->flags & RECORD_ESTIMATED) != 0;
+    if (a->tail || (p->cut && !p->usage)) return;    /* cut off behind its last content */
+    /* A large answer is read as it passes, where there is memory for the reader. */
+    if (estimated && p->expect.len > model()->hold_bytes && !model()->calm) return;
+    if (estimated != !p->usage) violated("booked", "sim-%u: estimated %d", n, estimated);
+    if (p->usage && (r->tokens[TOKEN_INPUT] != p->input || r->tokens[TOKEN_CACHED] != p->cached
+                     || r->tokens[TOKEN_OUTPUT] != p->output)) {
+        violated("booked", "sim-%u: %u + %u + %u tokens, %u + %u + %u were told", n,
+                 r->tokens[TOKEN_INPUT], r->tokens[TOKEN_CACHED], r->tokens[TOKEN_OUTPUT],
+                 p->input, p->cached, p->output);
+    }
+}
+
+void model_settle(void)
+{
+    for (uint32_t i = 0; i < model()->ask_count; i++) {
+        const struct ask *a = &model()->ask[i];
+        bool answered = a->complete && a->status == 200 && asks_provider(a);
+        if ((a->reply_count > 0 || answered) && a->rows != 1) {
+            violated("booked", "sim-%u was asked of %u providers and is booked %u times", i,
+                     a->reply_count, a->rows);
+        }
+        if (a->rows == 0 || !a->complete) continue;
+        if (a->row.status != a->status) {
+            violated("booked", "sim-%u was answered %u and is booked as %u", i, a->status,
+                     a->row.status);
+        }
+        if (a->broken && a->row.close == CLOSE_DONE) {
+            violated("booked", "sim-%u broke and is booked as whole", i);
+        }
+        if (answered && !a->broken && a->from) settle_good(a);
+    }
+}

@@ -1,0 +1,326 @@
+/* provider.c - see provider.h.
+ *   READ -> THINK -> WRITE -> READ (keep-alive) | STALLED | gone
+ * A connection whose other end went away is closed as soon as that is seen. */
+#include "tests/sim/provider.h"
+#include "engine/host.h"
+#include "tests/sim/machine.h"
+#include "tests/sim/model.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { MS = 1000000, ADDRESSES = 3, BLACK_HOLE_S = 130 };
+
+enum end_state { END_NONE, END_READ, END_THINK, END_WRITE, END_STALLED };
+enum cut_way { CUT_FIN, CUT_RST, CUT_STALL };
+
+struct end {                   /* one connection, the provider's side */
+    uint8_t state, provider, cut_way;
+    bool early;                /* answers before it has the whole request */
+    bool extra;                /* sends something behind its answer */
+    bool slow;
+    int sock;
+    uint64_t next_ns;
+    struct text in;
+    struct ask *ask;
+    struct reply *reply;
+    size_t sent, stop;
+    size_t owed;               /* bytes of the request still to come */
+    char path[96];             /* what the head began with: for verbose notes */
+};
+
+struct providers {
+    struct end end[PROVIDER_ENDS];
+    uint8_t health[MODEL_PROVIDERS][ADDRESSES];   /* 0 fine, 1 sometimes, 2 refuses, 3 silent */
+    bool calm;                 /* the end of the run: nobody plays tricks */
+};
+
+static struct providers the;
+
+void provider_calm_down(void)
+{
+    the.calm = true;
+    for (int i = 0; i < PROVIDER_ENDS; i++) {
+        if (the.end[i].state == END_STALLED) the.end[i].next_ns = machine()->now_ns;
+    }
+}
+
+int provider_count(void)
+{
+    int count = 0;
+    for (int i = 0; i < PROVIDER_ENDS; i++) count += the.end[i].state != END_NONE;
+    return count;
+}
+
+/* --- dials */
+
+static int address_of(const struct sockaddr *to, uint32_t *provider)
+{
+    *provider = 4;
+    if (to->sa_family == AF_INET6) return 0;
+    const struct sockaddr_in *a = (const struct sockaddr_in *)(const void *)to;
+    uint32_t ip = ntohl(a->sin_addr.s_addr);
+    if (ip >> 8 == 0x0a0001) return (int)(ip & 0xff);
+    *provider = (ip & 0xff) - 1;
+    assert(ip >> 8 == 0x0a0000 && *provider < 4);
+    return 0;
+}
+
+static struct wire_dial on_dial(const struct sockaddr *to)
+{
+    uint32_t provider;
+    int address = address_of(to, &provider);
+    assert(address < ADDRESSES);
+    uint8_t health = the.calm ? 0 : the.health[provider][address];
+    struct wire_dial d = {chance(2 * MS), 0, (int)provider};
+    if (health == 1 && chance(3) == 0) {
+        static const int bad[] = {-ECONNREFUSED, -EHOSTUNREACH, -ECONNRESET, -ETIMEDOUT, 0};
+        d.rc = bad[chance(5)];
+        d.after_ns = (uint64_t)chance(1500) * MS;
+    }
+    if (health == 2) d.rc = -ECONNREFUSED;
+    if (health == 3) d = (struct wire_dial){BLACK_HOLE_S * 1000ull * MS, -ETIMEDOUT, 0};
+    note("dial", provider, (uint64_t)(int64_t)d.rc, d.after_ns);
+    return d;
+}
+
+/* On a sealed thread: no heap. */
+static void on_connected(int sock, int server)
+{
+    for (int i = 0; i < PROVIDER_ENDS; i++) {
+        struct end *e = &the.end[i];
+        if (e->state != END_NONE) continue;
+        struct text in = {e->in.at, 0, e->in.room};
+        *e = (struct end){.state = END_READ, .provider = (uint8_t)server, .sock = sock,
+                          .in = in};
+        return;
+    }
+    violated("world", "more connections to providers than %d", PROVIDER_ENDS);
+}
+
+void provider_begin(void)
+{
+    memset(&the, 0, sizeof the);
+    wire()->dial = on_dial;
+    wire()->connected = on_connected;
+    if (model()->calm) return;
+    for (int i = 0; i < MODEL_PROVIDERS; i++) {
+        for (int k = 0; k < ADDRESSES; k++) {
+            the.health[i][k] = draw_maybe(600) ? 0 : (uint8_t)draw_range(1, 3);
+        }
+    }
+}
+
+void provider_addresses(struct host *h)
+{
+    struct host_addresses *to = &h->addresses;
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(h->port)};
+    six.sin6_addr.s6_addr[0] = 0xfd;
+    memcpy(&to->at[0], &six, sizeof six);
+    to->len[0] = sizeof six;
+    for (uint32_t i = 1; i < ADDRESSES; i++) {
+        struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(h->port),
+                                   .sin_addr.s_addr = htonl(0x0a000100u + i)};
+        memcpy(&to->at[i], &four, sizeof four);
+        to->len[i] = sizeof four;
+    }
+    to->count = ADDRESSES;
+}
+
+/* --- one connection */
+
+static void leave(struct end *e, bool reset)
+{
+    note("provider-leaves", (uint64_t)e->sock, reset, 0);
+    if (reset) wire_abort(e->sock);
+    else wire_close(e->sock);
+    e->state = END_NONE;
+}
+
+static uint64_t pause_ns(const struct end *e)
+{
+    if (the.calm || model()->calm || !e->slow) return chance(MS);
+    return chance(8) ? chance(20 * MS) : chance(1500 * MS);
+}
+
+/* How the answer is to be sent. */
+static void plan(struct end *e)
+{
+    struct reply *p = e->reply;
+    bool tricks = !model()->calm && !the.calm;
+    e->state = END_THINK;
+    e->sent = 0;
+    e->stop = p->wire.len;
+    e->extra = tricks && draw_maybe(50);
+    e->slow = tricks && draw_maybe(300);
+    e->next_ns = machine()->now_ns + chance(20 * MS);
+    if (tricks && draw_maybe(100)) e->next_ns += (uint64_t)draw(2500) * MS;
+    if (tricks && model()->patient && draw_maybe(400)) {
+        e->next_ns += (uint64_t)draw(35000) * MS;
+    }
+    if (!tricks || !draw_maybe(200)) return;
+    p->cut = true;
+    e->stop = draw((uint32_t)p->wire.len);
+    e->cut_way = (uint8_t)draw(3);
+}
+
+static bool field(const struct text *in, size_t end, const char *name, char *out, size_t room)
+{
+    size_t len = strlen(name);
+    for (size_t i = 0; i + len < end; i++) {
+        if (in->at[i] != '\n' || strncasecmp(in->at + i + 1, name, len) != 0) continue;
+        const char *from = in->at + i + 1 + len, *to = strchr(from, '\r');
+        assert(to);
+        size_t n = (size_t)(to - from);
+        if (n >= room) n = room - 1;
+        memcpy(out, from, n);
+        out[n] = 0;
+        return true;
+    }
+    return false;
+}
+
+/* What the client wrote must have arrived as it is (model and options may differ). */
+static void check_request(const struct end *e, const char *body, size_t len)
+{
+    const struct ask *a = e->ask;
+    bool whole = memmem(body, len, a->prompt.at, a->prompt.len) != NULL;
+    bool named = memmem(body, len, "\"model\":\"m\"", 11) != NULL;
+    bool usage = memmem(body, len, "\"include_usage\":true", 20) != NULL;
+    if (!whole || !named) violated("request", "provider %u got: %.200s", e->provider, body);
+    if (usage != (a->kind == ASK_STREAM)) violated("request", "usage was asked for: %d", usage);
+}
+
+static void on_head(struct end *e, size_t end)
+{
+    char id[80], length[32], authorization[80], want[80];
+    struct text *in = &e->in;
+    bool ok = field(in, end, "x-request-id: ", id, sizeof id) &&
+              field(in, end, "content-length: ", length, sizeof length) &&
+              field(in, end, "authorization: ", authorization, sizeof authorization);
+    e->ask = ok ? model_find(id, strlen(id)) : NULL;
+    if (!e->ask) violated("request", "provider %u got: %.*s", e->provider, (int)end, in->at);
+    (void)snprintf(want, sizeof want, "Bearer k%u-a", e->provider);
+    if (strcmp(authorization, want) != 0 && strcmp(authorization, "Bearer other") != 0) {
+        violated("request", "provider %u got the key %s", e->provider, authorization);
+    }
+    e->owed = end + strtoul(length, NULL, 10);
+    e->early = !model()->calm && draw_maybe(40);
+}
+
+static void on_request(struct end *e)
+{
+    note("request", (uint64_t)e->sock, (uint64_t)(e->ask - model()->ask), e->provider);
+    if (e->ask->from) {
+        violated("ends-once", "sim-%u is asked again after its answer began",
+                 (unsigned)(e->ask - model()->ask));
+    }
+    e->reply = model_reply(e->ask, e->provider);
+    if (!e->reply) leave(e, true);
+    else plan(e);
+}
+
+static void read_request(struct end *e)
+{
+    struct text *in = &e->in;
+    if (e->owed == 0) {
+        const char *end = in->len ? strstr(in->at, "\r\n\r\n") : NULL;
+        if (!end) return;
+        on_head(e, (size_t)(end - in->at) + 4);
+    }
+    if (in->len < e->owed && !e->early) return;
+    if (in->len >= e->owed) {
+        const char *body = strstr(in->at, "\r\n\r\n") + 4;
+        check_request(e, body, e->owed - (size_t)(body - in->at));
+    }
+    on_request(e);
+}
+
+/* Bytes, or the other end's end. False: e is gone. */
+static bool take(struct end *e)
+{
+    char part[4096];
+    long n = wire_take(e->sock, part, sizeof part);
+    if (n == WIRE_AGAIN) return true;
+    if (n <= 0) {
+        leave(e, false);
+        return false;
+    }
+    text_bytes(&e->in, part, (size_t)n);
+    if (e->state == END_READ) read_request(e);
+    return e->state != END_NONE;
+}
+
+static void answered(struct end *e)
+{
+    struct reply *p = e->reply;
+    if (p->cut) {
+        note("cut", (uint64_t)e->sock, e->stop, e->cut_way);
+        if (e->cut_way == CUT_STALL && !the.calm) e->state = END_STALLED;
+        else leave(e, e->cut_way == CUT_RST);
+        e->next_ns = UINT64_MAX;
+        return;
+    }
+    p->sent = true;
+    if (e->extra) (void)wire_put(e->sock, "HTTP/1.1 200 OK\r\n\r\n", 19);
+    bool keep = !p->close && p->kind != REPLY_GARBAGE && e->in.len >= e->owed;
+    if (!keep || (!model()->calm && draw_maybe(60))) {
+        leave(e, !model()->calm && draw_maybe(200));
+        return;
+    }
+    size_t more = e->in.len - e->owed;
+    if (more > 0) violated("request", "%zu bytes behind a request", more);
+    e->in.len = e->owed = 0;
+    e->state = END_READ;
+    e->next_ns = draw_maybe(300) ? machine()->now_ns + (uint64_t)draw(3000) * MS : UINT64_MAX;
+}
+
+static void write_answer(struct end *e)
+{
+    struct reply *p = e->reply;
+    size_t most = e->slow ? 1 + chance(300) : 1 + chance(16384);
+    size_t left = e->stop - e->sent;
+    long n = left ? wire_put(e->sock, p->wire.at + e->sent, left < most ? left : most) : 0;
+    if (n < 0) {
+        leave(e, false);
+        return;
+    }
+    e->sent += (size_t)n;
+    e->next_ns = machine()->now_ns + (n == 0 && left ? MS : pause_ns(e));
+    if (e->sent == e->stop) answered(e);
+}
+
+bool provider_step(int i)
+{
+    struct end *e = &the.end[i];
+    uint64_t now = machine()->now_ns, when;
+    if (e->state == END_NONE) return false;
+    if (wire_ready(e->sock, &when)) {
+        (void)take(e);
+        return true;
+    }
+    if (e->next_ns == 0 || now < e->next_ns) return false;
+    switch ((enum end_state)e->state) {
+    case END_READ: leave(e, !model()->calm && draw_maybe(300)); break;   /* idled enough */
+    case END_STALLED: leave(e, false); break;
+    case END_THINK: e->state = END_WRITE; break;
+    case END_WRITE: write_answer(e); break;
+    case END_NONE: break;
+    }
+    return true;
+}
+
+uint64_t provider_next(int i)
+{
+    const struct end *e = &the.end[i];
+    uint64_t when;
+    if (e->state == END_NONE) return UINT64_MAX;
+    if (wire_ready(e->sock, &when)) return 0;
+    if (e->next_ns != 0 && e->next_ns < when) when = e->next_ns;
+    return when;
+}

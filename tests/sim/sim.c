@@ -1,0 +1,276 @@
+/* sim.c - the simulation's program.
+ *   sim --seed N             one seed: its trace, what was drawn, what came of it
+ *   sim --seeds N [--from M] [--jobs J]   N seeds; some of them twice, for the same hash
+ *   sim --plant NAME         how many seeds it takes to find a planted bug
+ *   sim --plants             all of them: each must be found
+ * Each seed runs in a process of its own, so that a crash is a finding like any other. The
+ * last line counts: "N passed, N failed". A failure says how to repeat it. */
+#include "tests/sim/machine.h"
+#include "tests/sim/world.h"
+
+#include <ftw.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    TWICE_EVERY = 50,              /* of so many seeds one is run twice */
+    PLANT_SEEDS = 200,             /* within so many each planted bug is found */
+    SECONDS_MAX = 60,              /* of real time, for one seed */
+    JOBS_MAX = 16,
+};
+
+static const char *const plants[] = {"lost_settle", "leaked_slot", "reordered_bytes",
+                                     "missed_cancel", "double_end"};
+
+struct options { uint64_t seed, from, seeds; int jobs; const char *plant; bool all_plants; };
+
+struct result {
+    uint64_t seed, hash;
+    pid_t pid;
+    int err;                       /* what it said */
+    char dir[200];
+};
+
+/* --- one seed in a process */
+
+static void on_signal(int number)
+{
+    static const char text[] = "checker crash: the process ended by a signal\n";
+    machine_tell();
+    ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)n;
+    (void)signal(number, SIG_DFL);
+    (void)raise(number);
+}
+
+static void tell_repeat(void)
+{
+    const struct machine *m = machine();
+    (void)fprintf(stderr, "repeat with: make sim SEED=%" PRIu64 "%s%s\n", m->seed,
+                  m->plant ? " PLANT=" : "", m->plant ? m->plant : "");
+}
+
+/* Memory where there is some: nothing here is to survive the machine. */
+static const char *base_dir(void)
+{
+    const char *dir = getenv("TMPDIR");
+    if (dir && *dir) return dir;
+    return access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+}
+
+static void make_dir(char *out, size_t room)
+{
+    (void)snprintf(out, room, "%s/weir-sim-XXXXXX", base_dir());
+    if (mkdtemp(out)) return;
+    perror(out);
+    exit(2);
+}
+
+static int take_away(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    (void)st, (void)flag, (void)ftw;
+    return remove(path);
+}
+
+static void remove_dir(const char *dir) { (void)nftw(dir, take_away, 8, FTW_DEPTH | FTW_PHYS); }
+
+static uint64_t run_here(uint64_t seed, const char *plant, bool verbose, const char *dir)
+{
+    static const int fatal[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGALRM};
+    size_t count = sizeof fatal / sizeof fatal[0];
+    for (size_t i = 0; i < count; i++) (void)signal(fatal[i], on_signal);
+    (void)alarm(verbose ? 0 : SECONDS_MAX);
+    machine()->plant = plant;
+    machine()->verbose = verbose;
+    machine()->on_fail = tell_repeat;
+    return world_run(seed, dir);
+}
+
+static void begin(struct result *r, const char *plant)
+{
+    int out[2], err = -1;
+    char name[] = "sim-stderr";
+    (void)fflush(NULL);
+    err = memfd_create(name, MFD_CLOEXEC);
+    if (err < 0 || pipe(out) != 0) {
+        perror("sim");
+        exit(2);
+    }
+    make_dir(r->dir, sizeof r->dir);
+    r->pid = fork();
+    if (r->pid == 0) {
+        (void)dup2(err, STDERR_FILENO);
+        uint64_t hash = run_here(r->seed, plant, false, r->dir);
+        bool ok = write(out[1], &hash, sizeof hash) == sizeof hash;
+        _exit(ok ? 0 : 1);
+    }
+    (void)close(out[1]);
+    r->hash = 0;
+    r->err = err;
+    /* The hash is read once the process has ended: the pipe holds it. */
+    (void)dup2(out[0], 100 + r->err);
+    (void)close(out[0]);
+}
+
+static bool ended(struct result *r, int status)
+{
+    int pipe_end = 100 + r->err;
+    bool ok = WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
+              read(pipe_end, &r->hash, sizeof r->hash) == sizeof r->hash;
+    (void)close(pipe_end);
+    remove_dir(r->dir);
+    return ok;
+}
+
+/* What it said, from the last lines of `most` bytes on. */
+static void show(const struct result *r, FILE *to, const char *only)
+{
+    char text[16384];
+    off_t size = lseek(r->err, 0, SEEK_END);
+    off_t from = size > (off_t)sizeof text - 1 ? size - (off_t)sizeof text + 1 : 0;
+    ssize_t n = pread(r->err, text, sizeof text - 1, from);
+    text[n > 0 ? n : 0] = 0;
+    const char *at = only ? strstr(text, only) : text;
+    if (!at) at = text;
+    int len = (int)(only ? strcspn(at, "\n") : strlen(at));
+    (void)fprintf(to, "%.*s\n", len, at);
+}
+
+/* --- many seeds */
+
+struct many { struct result job[JOBS_MAX]; int running; uint64_t failed, passed, first_bad; };
+
+static void second_run(struct many *m, const struct options *o, struct result *r)
+{
+    struct result again = {.seed = r->seed};
+    int status;
+    begin(&again, o->plant);
+    (void)waitpid(again.pid, &status, 0);
+    if (ended(&again, status) && again.hash == r->hash) {
+        m->passed++;
+    } else {
+        m->failed++;
+        (void)printf("checker replay: seed %" PRIu64 " gave %016" PRIx64 ", then %016" PRIx64
+                     "\n", r->seed, r->hash, again.hash);
+    }
+    (void)close(again.err);
+}
+
+static void reap(struct many *m, const struct options *o)
+{
+    int status;
+    pid_t pid = wait(&status);
+    for (int i = 0; i < m->running; i++) {
+        struct result *r = &m->job[i];
+        if (r->pid != pid) continue;
+        if (ended(r, status)) {
+            m->passed++;
+            if (r->seed % TWICE_EVERY == 0 && !o->plant) second_run(m, o, r);
+        } else {
+            m->failed++;
+            if (!m->first_bad) m->first_bad = r->seed;
+            if (!o->plant) show(r, stdout, NULL);
+            else {
+                (void)printf("plant %s: seed %" PRIu64 ": ", o->plant, r->seed);
+                show(r, stdout, "checker ");
+            }
+        }
+        (void)close(r->err);
+        m->job[i] = m->job[--m->running];
+        return;
+    }
+}
+
+/* Run seeds; with a plant, until one finds it. */
+static struct many run_many(const struct options *o)
+{
+    struct many m = {0};
+    for (uint64_t seed = o->from; seed < o->from + o->seeds; seed++) {
+        if (o->plant && m.failed) break;
+        while (m.running >= o->jobs) reap(&m, o);
+        struct result *r = &m.job[m.running++];
+        *r = (struct result){.seed = seed};
+        begin(r, o->plant);
+    }
+    while (m.running > 0) reap(&m, o);
+    return m;
+}
+
+static bool find_plant(struct options o, const char *name)
+{
+    o.plant = name;
+    o.seeds = PLANT_SEEDS;
+    struct many m = run_many(&o);
+    if (!m.failed) (void)printf("plant %s: NOT found in %d seeds\n", name, PLANT_SEEDS);
+    (void)fflush(stdout);
+    return m.failed > 0;
+}
+
+static int run_plants(const struct options *o)
+{
+    int found = 0, count = 0;
+    for (size_t i = 0; i < sizeof plants / sizeof plants[0]; i++) {
+        if (o->plant && strcmp(o->plant, plants[i]) != 0) continue;
+        count++;
+        found += find_plant(*o, plants[i]);
+    }
+    (void)printf("%d passed, %d failed\n", found, count - found);
+    return found == count && count > 0 ? 0 : 1;
+}
+
+static int usage(void)
+{
+    (void)fprintf(stderr, "usage: sim [--seed N | --seeds N] [--from N] [--jobs N] "
+                          "[--plant NAME | --plants]\n");
+    return 2;
+}
+
+static bool read_options(int argc, char **argv, struct options *o)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (strcmp(name, "--plants") == 0) {
+            o->all_plants = true;
+            continue;
+        }
+        if (!value) return false;
+        i++;
+        uint64_t number = strtoull(value, NULL, 10);
+        if (strcmp(name, "--seed") == 0) o->seed = number;
+        else if (strcmp(name, "--seeds") == 0) o->seeds = number;
+        else if (strcmp(name, "--from") == 0) o->from = number;
+        else if (strcmp(name, "--jobs") == 0) o->jobs = (int)number;
+        else if (strcmp(name, "--plant") == 0) o->plant = value;
+        else return false;
+    }
+    return o->jobs >= 1 && o->jobs <= JOBS_MAX;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.from = 1, .seeds = 1000, .jobs = 2};
+    /* Nobody speaks TLS here, and reading all certificates takes longer than a run. */
+    (void)setenv("SSL_CERT_FILE", "/dev/null", 1);
+    (void)setenv("SSL_CERT_DIR", "/dev/null", 1);
+    if (!read_options(argc, argv, &o)) return usage();
+    if (o.seed) {
+        char dir[200];
+        make_dir(dir, sizeof dir);
+        (void)run_here(o.seed, o.plant, true, dir);
+        remove_dir(dir);
+        machine_tell_faults();
+        world_tell();
+        return 0;
+    }
+    if (o.all_plants || o.plant) return run_plants(&o);
+    struct many m = run_many(&o);
+    (void)printf("%" PRIu64 " passed, %" PRIu64 " failed\n", m.passed, m.failed);
+    return m.failed ? 1 : 0;
+}
