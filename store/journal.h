@@ -90,6 +90,7 @@ struct journal;      /* one core's mapping; private */
 /* Make or replace DATA/journal/core-N: running_max entries, ring_max records (a power of two),
  * allocated and populated now, so that a full disk is noticed here. Any earlier file must have
  * been recovered before (fold.h): one that still holds something is not replaced but refused.
+ * Threads may open journals of different cores at once.
  * why: room for 256 bytes, a sentence on failure.
  * STORE_OK and gives *out; STORE_FULL; STORE_FAIL. */
 MUST_USE enum store_rc journal_open(const char *data_dir, unsigned core_idx,
