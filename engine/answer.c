@@ -80,9 +80,8 @@ bool answer_body(struct core *core, struct exchange *x, struct bytes b)
     if (b.len == 0) return true;
     conn_dirty(core, x->c);
     if (x->http10) return chain_copy(&core->mem, out, b);
-    size_t n = chunk_line(b.len, line);
-    return chain_copy(&core->mem, out, (struct bytes){line, n}) &&
-           chain_copy(&core->mem, out, b) && chain_copy(&core->mem, out, BYTES("\r\n"));
+    const struct bytes chunk[] = {{line, chunk_line(b.len, line)}, b, BYTES("\r\n")};
+    return chain_copy_all(&core->mem, out, chunk, COUNT(chunk));
 }
 
 bool answer_end(struct core *core, struct exchange *x)

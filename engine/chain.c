@@ -88,19 +88,32 @@ static void take_back(struct mem *m, struct chain *c, const struct chain *was, u
     if (more.count > 0) chain_drop(m, &more);
 }
 
-bool chain_copy(struct mem *m, struct chain *c, struct bytes b)
+/* Append a copy of b; false: of a part of it only. */
+static bool copy_in(struct mem *m, struct chain *c, struct bytes b)
 {
-    const struct chain was = *c;
-    uint32_t tail = c->count > 0 ? seg_at(m, c->last)->len : 0;
     if (b.len > 0 && c->count > 0) fill_tail(c, seg_at(m, c->last), &b);
     while (b.len > 0) {
-        if (!grow(m, c, b.len + c->bytes > 2 * MEM_PAGE)) {
-            take_back(m, c, &was, tail);
-            return false;
-        }
+        if (!grow(m, c, b.len + c->bytes > 2 * MEM_PAGE)) return false;
         fill_tail(c, seg_at(m, c->last), &b);
     }
     return true;
+}
+
+bool chain_copy_all(struct mem *m, struct chain *c, const struct bytes *pieces, size_t count)
+{
+    const struct chain was = *c;
+    uint32_t tail = c->count > 0 ? seg_at(m, c->last)->len : 0;
+    for (size_t i = 0; i < count; i++) {
+        if (copy_in(m, c, pieces[i])) continue;
+        take_back(m, c, &was, tail);
+        return false;
+    }
+    return true;
+}
+
+bool chain_copy(struct mem *m, struct chain *c, struct bytes b)
+{
+    return chain_copy_all(m, c, &b, 1);
 }
 
 char *chain_room(struct mem *m, struct chain *c, size_t want)

@@ -90,6 +90,9 @@ void mem_block_give(struct mem *m, uint32_t idx, size_t used);
 /* The chain functions: c is the caller's; false means out of memory and c keeps what it had.
  * Append a copy of b (into the last page's room, then new pages, or blocks for large). */
 MUST_USE bool chain_copy(struct mem *m, struct chain *c, struct bytes b);
+/* Append copies of all pieces, or of none: what is not to be cut, such as a framed chunk. */
+MUST_USE bool chain_copy_all(struct mem *m, struct chain *c, const struct bytes *pieces,
+                             size_t count);
 /* Append b, which lies in receive buffer buf (RING_BUF_NONE: transient memory): small pieces
  * (unless share says that no others follow), and all while buffers are scarce or buf is none,
  * are copied; else a reference is counted. */

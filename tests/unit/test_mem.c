@@ -389,6 +389,25 @@ static void test_no_segment_is_an_answer(void **state)
     end();
 }
 
+/* A size line without its chunk would be framing that lies. */
+static void test_pieces_are_copied_all_or_none(void **state)
+{
+    (void)state;
+    for (uint32_t segs = 1; segs <= 4; segs++) {
+        begin(true, BLOCKS, segs);
+        struct chain c = {0};
+        const struct bytes pieces[] = {{pattern + 10, 6}, {pattern + 16, 2 * MEM_PAGE},
+                                       {pattern + 16 + 2 * MEM_PAGE, 2}};
+        bool fits = segs >= 2;                 /* a page, and a block for the rest */
+        assert_true(chain_copy(&mem, &c, (struct bytes){pattern, 10}));
+        assert_int_equal(chain_copy_all(&mem, &c, pieces, 3), fits);
+        check_content(&c, pattern, fits ? 18 + 2 * MEM_PAGE : 10);
+        assert_int_equal(mem.segs.used, fits ? 2 : 1);
+        chain_drop(&mem, &c);
+        end();
+    }
+}
+
 static void test_iov_in_pieces(void **state)
 {
     (void)state;
@@ -587,6 +606,7 @@ int main(void)
         cmocka_unit_test(test_hold),
         cmocka_unit_test(test_large_received_pieces_are_not_copied),
         cmocka_unit_test(test_no_segment_is_an_answer),
+        cmocka_unit_test(test_pieces_are_copied_all_or_none),
         cmocka_unit_test(test_iov_in_pieces),
         cmocka_unit_test(test_random_chains),
     };
