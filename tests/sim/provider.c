@@ -156,7 +156,7 @@ static void plan(struct end *e)
     e->state = END_THINK;
     e->sent = 0;
     e->stop = p->wire.len;
-    e->extra = tricks && draw_maybe(50);
+    e->extra = tricks && draw_maybe(50) && !p->until_close;  /* there it would be body */
     e->slow = tricks && draw_maybe(300);
     e->next_ns = machine()->now_ns + chance(20 * MS);
     if (tricks && draw_maybe(100)) e->next_ns += (uint64_t)draw(2500) * MS;
