@@ -150,6 +150,11 @@ void ring_recv(struct ring *r, int fd, uint64_t user)
     deliver(r, fd);
 }
 
+void ring_recv_once(struct ring *r, int fd, uint64_t user)
+{
+    ring_recv(r, fd, user);
+}
+
 void ring_send(struct ring *r, int fd, uint64_t user, const struct iovec *iov, unsigned count)
 {
     size_t n = 0;

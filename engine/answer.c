@@ -25,15 +25,35 @@ enum {
                                       both leave in one piece */
 };
 
-bool answer_keep(struct core *core, struct exchange *x, const struct http_head *head)
+bool answer_keep_lines(struct core *core, struct exchange *x, struct bytes lines)
+{
+    assert(x->kept.len >= x->theirs_at);
+    x->kept.len = x->theirs_at;    /* those of an attempt before go */
+    return gather_put(&core->mem, &x->kept, lines);
+}
+
+static struct bytes their_lines(const struct exchange *x)
+{
+    struct bytes all = gather_bytes(&x->kept);
+    bytes_cut(&all, x->theirs_at);
+    return all;
+}
+
+enum attempt_end answer_keep(struct core *core, struct exchange *x,
+                             const struct http_head *head)
 {
     struct http_out o = {.out = core->text, .room = CORE_SCRATCH};
     struct bytes id = head->field[HTTP_X_REQUEST_ID];
     if (!id.ptr) id = head->field[HTTP_REQUEST_ID];
     http_out_pass(&o, head);
-    if (id.ptr) http_out_field(&o, BYTES("x-upstream-request-id"), id);
-    x->up_head.len = 0;            /* what was gathered of the head lies in front of it */
-    return !o.full && gather_put(&core->mem, &x->up_head, (struct bytes){o.out, o.len});
+    if (id.ptr) {
+        http_out_text(&o, BYTES("x-upstream-request-id: "));
+        http_out_text(&o, id);
+        http_out_text(&o, BYTES("\r\n"));
+    }
+    if (o.full || x->theirs_at + o.len > MEM_BLOCK) return ATTEMPT_LARGE;
+    bool kept = answer_keep_lines(core, x, (struct bytes){o.out, o.len});
+    return kept ? ATTEMPT_GOOD : ATTEMPT_NO_ROOM;
 }
 
 bool answer_head(struct core *core, struct exchange *x, unsigned status, uint64_t length,
@@ -41,12 +61,13 @@ bool answer_head(struct core *core, struct exchange *x, unsigned status, uint64_
 {
     struct conn *c = x->c;
     assert(!x->head_sent && c);
-    size_t want = HEAD_ROOM + x->up_head.len + (length < TOGETHER_MAX ? (size_t)length : 0);
+    struct bytes theirs = their_lines(x);
+    size_t want = HEAD_ROOM + theirs.len + (length < TOGETHER_MAX ? (size_t)length : 0);
     char *room = want > MEM_BLOCK ? NULL : chain_room(&core->mem, &c->out, want);
     if (!room) return false;
     struct http_out o = {.out = room, .room = want};
     reply_begin(&o, core, status);
-    http_out_text(&o, gather_bytes(&x->up_head));
+    http_out_text(&o, theirs);
     if (length != UINT64_MAX) {
         http_out_text(&o, BYTES("content-length: "));
         http_out_digits(&o, length, 1);

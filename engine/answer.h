@@ -9,10 +9,13 @@ struct core;
 struct exchange;
 struct http_head;
 
-/* Keep what goes on of the provider's head in x->up_head: its field lines for the client, its
- * request id under another name. False: no room. */
-MUST_USE bool answer_keep(struct core *core, struct exchange *x, const struct http_head *head);
-/* Compose the head of the client's answer from the provider's lines (x->up_head) and our own
+/* Keep what goes on of the provider's head until the commit: its field lines for the client,
+ * its request id under another name. ATTEMPT_GOOD, or why not: ATTEMPT_LARGE, ATTEMPT_NO_ROOM. */
+MUST_USE enum attempt_end answer_keep(struct core *core, struct exchange *x,
+                                      const struct http_head *head);
+/* The same for lines of our own instead of a provider's. copies. */
+MUST_USE bool answer_keep_lines(struct core *core, struct exchange *x, struct bytes lines);
+/* Compose the head of the client's answer from the provider's lines that were kept and our own
  * fields into c->out. length: of the body; UINT64_MAX: chunked (close-delimited for HTTP/1.0).
  * cost_nusd < 0: unknown yet. False: out of memory. */
 MUST_USE bool answer_head(struct core *core, struct exchange *x, unsigned status,

@@ -54,7 +54,6 @@ const struct key_view *auth_find(struct core *core, const uint8_t hash[STORE_KEY
 {
     struct auth *a = core->auth;
     struct db *db = core->engine->db;
-    if (!keys_maybe(db, hash)) return NULL;
     uint64_t generation = atomic_load_explicit(&db->generation, memory_order_acquire) + 1;
     uint64_t word;
     memcpy(&word, hash, sizeof word);
@@ -69,6 +68,7 @@ const struct key_view *auth_find(struct core *core, const uint8_t hash[STORE_KEY
         }
         if (e->used < oldest->used) oldest = e;
     }
+    if (!keys_maybe(db, hash)) return NULL;   /* asked last: those that are here are many */
     if (!read_store(core, hash, &oldest->view)) {
         oldest->generation = 0;
         return NULL;

@@ -29,7 +29,7 @@ static bool overridden(const struct catalog_provider *p, struct bytes name)
 
 bool compose_keep(struct core *core, struct exchange *x, const struct http_head *head)
 {
-    char *room = gather_room(&core->mem, &x->lines, head->fields.len + head->query.len);
+    char *room = gather_room(&core->mem, &x->kept, head->fields.len + head->query.len);
     if (!room) return false;
     struct http_out o = {.out = room, .room = head->fields.len};
     http_out_pass(&o, head);
@@ -38,7 +38,8 @@ bool compose_keep(struct core *core, struct exchange *x, const struct http_head 
     struct bytes secret;                        /* Gemini's way to send a key */
     size_t query = http_query_find(head->query, BYTES("key"), &secret) ? 0 : head->query.len;
     if (query) memcpy(room + o.len, head->query.ptr, query);
-    gather_fill(&x->lines, o.len + query);
+    gather_fill(&x->kept, o.len + query);
+    x->query_bytes = (uint32_t)query;
     return true;
 }
 
@@ -46,7 +47,7 @@ bool compose_keep(struct core *core, struct exchange *x, const struct http_head 
 static void put_lines(struct http_out *o, const struct exchange *x,
                       const struct catalog_provider *p)
 {
-    struct bytes at = {x->lines.ptr, x->lines_bytes}, name, value;
+    struct bytes at = {x->kept.ptr, x->lines_bytes}, name, value;
     if (p->header_count == 0) {
         http_out_lines(o, at);
         return;
@@ -59,13 +60,12 @@ static void put_lines(struct http_out *o, const struct exchange *x,
 static void put_head(struct http_out *o, const struct exchange *x,
                      const struct catalog_provider *p, uint64_t length)
 {
-    struct bytes kept = gather_bytes(&x->lines);
-    bytes_cut(&kept, x->lines_bytes);           /* the query is left */
+    struct bytes query = {x->kept.ptr + x->lines_bytes, x->query_bytes};
     http_out_text(o, BYTES("POST "));
     http_out_text(o, bytes_of(p->base_path));
     http_out_text(o, suffixes[x->api]);
-    if (kept.len) http_out_text(o, BYTES("?"));
-    http_out_text(o, kept);
+    if (query.len) http_out_text(o, BYTES("?"));
+    http_out_text(o, query);
     http_out_text(o, BYTES(" HTTP/1.1\r\n"));
     const struct catalog_model *m = &x->tables->catalog->model[x->model];
     http_out_lines(o, x->tables->fixed[m->provider][x->key]);
@@ -91,10 +91,11 @@ bool compose_request(struct core *core, struct exchange *x)
     char scratch[EDIT_SCRATCH];
     struct openai_edit edits[OPENAI_EDITS_MAX];
     bool want_usage = x->stream && (x->api == OPENAI_CHAT || x->api == OPENAI_COMPLETIONS);
-    size_t count = openai_request_edits(x->req, bytes_of(m->upstream), want_usage, edits,
-                                        scratch, sizeof scratch);
+    size_t count = openai_request_edits(exchange_request(x), bytes_of(m->upstream), want_usage,
+                                        edits, scratch, sizeof scratch);
     uint64_t length = edited_length(x, edits, count);
-    size_t want = HEAD_ROOM + x->tables->fixed[m->provider][x->key].len + x->lines.len;
+    size_t want = HEAD_ROOM + x->tables->fixed[m->provider][x->key].len + x->lines_bytes +
+                  x->query_bytes;
     struct chain *out = &x->u->out;
     char *room = chain_room(&core->mem, out, want);
     if (!room) return false;

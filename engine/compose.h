@@ -10,7 +10,7 @@ struct core;
 struct exchange;
 struct http_head;
 
-/* Keep what every attempt needs of the client's head in x->lines: its field lines that go on,
+/* Keep what every attempt needs of the client's head in x->kept: its field lines that go on,
  * and its query unless that holds a key. copies. False: no room for it. */
 MUST_USE bool compose_keep(struct core *core, struct exchange *x, const struct http_head *head);
 /* Queue the request of x for its current model and key on x->u. The body is borrowed from

@@ -70,30 +70,45 @@ void exchange_set_timer(struct core *core, struct exchange *x)
     else timer_disarm(&core->timers, &x->timer);
 }
 
-static void drop_request(struct core *core, struct exchange *x)
-{
-    if (!x->req) return;
-    size_t used = offsetof(struct openai_request, pool) + x->req->pool_len;
-    mem_page_give(&core->mem, x->req_page, used);
-    x->req = NULL;
-}
-
 static void drop_readers(struct core *core, struct exchange *x)
 {
     struct mem *m = &core->mem;
     if (x->reader) mem_block_give(m, x->reader_block, sizeof *x->reader);
     if (x->answer_reader) mem_block_give(m, x->answer_block, sizeof *x->answer_reader);
-    drop_request(core, x);
     x->reader = NULL;
     x->answer_reader = NULL;
+}
+
+bool exchange_keep_request(struct core *core, struct exchange *x,
+                           const struct openai_request *r)
+{
+    enum { ALIGN = 16 };
+    size_t bytes = offsetof(struct openai_request, pool) + r->pool_len;
+    char *room = gather_room(&core->mem, &x->kept, bytes + ALIGN);
+    if (!room) return false;
+    uint32_t pad = (ALIGN - x->kept.len % ALIGN) % ALIGN;
+    struct openai_request *kept = (void *)(room + pad);
+    memset(room, 0, pad);
+    memcpy((void *)kept, r, bytes);
+    if (r->model.len) kept->model.ptr = kept->pool + (r->model.ptr - r->pool);
+    x->req_at = x->kept.len + pad;
+    gather_fill(&x->kept, pad + bytes);
+    x->theirs_at = x->kept.len;
+    return true;
+}
+
+const struct openai_request *exchange_request(const struct exchange *x)
+{
+    assert(x->theirs_at > x->req_at);
+    return (const void *)(x->kept.ptr + x->req_at);
 }
 
 void exchange_release_request(struct core *core, struct exchange *x)
 {
     if (x->refs > 0 || !x->sent) return;  /* a closing connection may still send from it */
-    drop_request(core, x);
     chain_drop(&core->mem, &x->body);
-    gather_drop(&core->mem, &x->lines);
+    gather_drop(&core->mem, &x->kept);
+    x->req_at = x->theirs_at = 0;
 }
 
 static void retire(struct core *core, struct exchange *x)
@@ -122,7 +137,7 @@ void exchange_reap_all(struct core *core)
         gather_drop(&core->mem, &x->tail);
         chain_drop(&core->mem, &x->answer);
         chain_drop(&core->mem, &x->body);
-        gather_drop(&core->mem, &x->lines);
+        gather_drop(&core->mem, &x->kept);
         tables_unpin(x->tables, core->idx);
         core_uncount(core, STAT_EXCHANGES_OPEN);
         slab_give(&core->exchanges, x);
@@ -210,8 +225,10 @@ static bool on_head(struct core *core, struct exchange *x, const struct http_hea
     x->left = h->framing == HTTP_LENGTH ? h->content_length : 0;
     x->up_keep = h->keep_alive;
     x->is_sse = good && type_is(type, BYTES("text/event-stream"));
-    if (!answer_keep(core, x, h)) {             /* from here on h's slices mean nothing */
-        attempt_failed(core, x, ATTEMPT_NO_ROOM, 0, 0);
+    enum attempt_end kept = answer_keep(core, x, h);
+    gather_drop(&core->mem, &x->up_head);       /* from here on h's slices mean nothing */
+    if (kept != ATTEMPT_GOOD) {
+        attempt_failed(core, x, kept, 0, 0);
         return false;
     }
     if (good && !x->is_sse && x->head_sent) {   /* no stream, where one has begun */

@@ -45,12 +45,16 @@ struct exchange {
     struct upstream *u;
     struct tables *tables;     /* pinned */
     /* the request */
-    struct gather lines;       /* field lines that go on, then the query; see compose_keep */
-    uint32_t lines_bytes;      /* of the field lines */
+    struct gather kept;        /* until the commit: the client's field lines that go on, its
+                                  query, what was read of its body, the provider's lines */
+    uint32_t lines_bytes;      /* of the client's field lines, which come first */
+    uint32_t query_bytes;      /* of its query, behind them */
+    uint32_t req_at;           /* where struct openai_request lies */
+    uint32_t theirs_at;        /* where the provider's lines lie, up to the end; 0: the body
+                                  was not read */
     struct chain body;
     struct openai_reader *reader;   /* in a block, while a large body is read */
-    struct openai_request *req;     /* in a page, from the body's end to the commit */
-    uint32_t reader_block, req_page;
+    uint32_t reader_block;
     uint32_t plan[EXCHANGE_PLAN_MAX];   /* candidates: indexes into the catalogue */
     struct attempt_note note[EXCHANGE_PLAN_MAX];
     uint8_t plan_count, plan_next;  /* plan_next: the candidate after the current one */
@@ -76,8 +80,7 @@ struct exchange {
     uint64_t timeout_ns;            /* x-weir-timeout; 0 none */
     uint64_t admitted_ns;
     /* its answer */
-    struct gather up_head;          /* its head while pieces come; then the lines that go on to
-                                       the client, until the commit */
+    struct gather up_head;          /* its head while it comes in pieces */
     struct gather tail;             /* an unfinished stream event */
     struct chain answer;            /* held bytes */
     struct chunk chunk;
@@ -147,6 +150,12 @@ void exchange_on_sent(struct core *core, struct exchange *x, struct upstream *u)
 void exchange_on_timer(struct core *core, struct exchange *x);
 /* Set the timer to the earliest of its deadlines. */
 void exchange_set_timer(struct core *core, struct exchange *x);
+/* Keep what was read of the request's body until the commit. copies r, without the names other
+ * than model. False: no room. */
+MUST_USE bool exchange_keep_request(struct core *core, struct exchange *x,
+                                    const struct openai_request *r);
+/* What was kept. borrows until something else is kept. */
+const struct openai_request *exchange_request(const struct exchange *x);
 /* Release what only planning and repeating need: reader, request page, body, head. */
 void exchange_release_request(struct core *core, struct exchange *x);
 /* Told to end at once: every request ends now, with its error and its record. */

@@ -386,16 +386,10 @@ static bool make_plan(struct core *core, struct exchange *x, const struct openai
 /* Keep what repeating the request needs: the spans of the members that are edited. */
 static bool keep_request(struct core *core, struct exchange *x, const struct openai_request *r)
 {
-    static_assert(sizeof *r <= MEM_PAGE, "what was read fits a page");
-    char *page;
-    if (!mem_page_take(&core->mem, &x->req_page, &page)) {
+    if (!exchange_keep_request(core, x, r)) {
         exchange_fail(core, x, CLOSE_OVERLOADED, NULL, NULL);
         return false;
     }
-    struct openai_request *kept = (void *)page;
-    memcpy(page, r, offsetof(struct openai_request, pool) + r->pool_len);
-    if (r->model.len) kept->model.ptr = kept->pool + (r->model.ptr - r->pool);
-    x->req = kept;
     x->stream = r->stream;
     x->want_usage = r->include_usage || r->usage_include;
     x->want_cost = r->usage_include;

@@ -12,20 +12,31 @@
 #include "net/http.h"
 #include "net/jsonw.h"
 
+#include <endian.h>
+
 enum { ERROR_MAX = 16384, HEAD_MAX = 16384 };
+
+/* The low 40 bits as 8 digits of base 32 (RFC 4648 section 7, lower case), highest first: in
+ * three steps each byte gets its five bits, then all become letters at once. */
+static void put_digits(char out[8], uint64_t bits)
+{
+    const uint64_t ones = 0x0101010101010101;
+    uint64_t x = (bits & 0xfffff) | (bits >> 20 & 0xfffff) << 32;
+    x = (x & 0x000003ff000003ff) | (x & 0x000ffc00000ffc00) << 6;
+    x = (x & 0x001f001f001f001f) | (x & 0x03e003e003e003e0) << 3;
+    uint64_t above_9 = (x + ones * (128 - 10)) >> 7 & ones;
+    x = htobe64(x + ones * '0' + above_9 * ('a' - '0' - 10));
+    memcpy(out, &x, sizeof x);
+}
 
 void reply_make_id(struct core *core, char out[32])
 {
-    static const char letters[] = "0123456789abcdefghijklmnopqrstuv";
-    memcpy(out, "req_", 4);
     uint64_t ms = core->unix_ns / 1000000u;     /* 45 bits: until the year 3084 */
-    for (int i = 8; i >= 0; i--, ms >>= 5) out[4 + i] = letters[ms & 31];
-    uint64_t bits = 0;
-    for (int i = 9; i < 24; i++) {
-        if (i % 12 == 0 || i == 9) bits = rand_next(&core->rand);
-        out[4 + i] = letters[bits & 31];
-        bits >>= 5;
-    }
+    uint64_t more = rand_next(&core->rand), rest = rand_next(&core->rand);
+    memcpy(out, "req_", 4);
+    put_digits(out + 4, ms >> 5);
+    put_digits(out + 12, (ms & 31) << 35 | (more & ((1ull << 35) - 1)));
+    put_digits(out + 20, rest);
     out[28] = 0;
 }
 

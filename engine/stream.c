@@ -54,7 +54,6 @@ static bool commit(struct core *core, struct exchange *x)
     attempt_good(core, x);
     x->state = X_RELAY;
     x->ping_ns = 0;
-    gather_drop(&core->mem, &x->up_head);
     if (x->sent) exchange_release_request(core, x);
     return send_held(core, x);
 }
@@ -302,16 +301,11 @@ void stream_keep_awake(struct core *core, struct exchange *x)
 {
     if (!x->head_sent) {
         x->rec.model[0] = 0;  /* which one answers is not known yet */
-        struct gather theirs = x->up_head;   /* may be half of a head */
-        x->up_head = (struct gather){0};
-        if (gather_put(&core->mem, &x->up_head,
-                       BYTES("content-type: text/event-stream\r\n"
-                             "cache-control: no-cache\r\n")) &&
-            !answer_head(core, x, 200, UINT64_MAX, -1)) {
+        bool kept = answer_keep_lines(core, x, BYTES("content-type: text/event-stream\r\n"
+                                                     "cache-control: no-cache\r\n"));
+        if (kept && !answer_head(core, x, 200, UINT64_MAX, -1)) {
             core_count(core, STAT_NO_MEMORY);
         }
-        gather_drop(&core->mem, &x->up_head);
-        x->up_head = theirs;
         x->sse_head = x->head_sent;
         const char *id = x->tables->catalog->model[x->model].id;
         memcpy(x->rec.model, id, strnlen(id, sizeof x->rec.model - 1));

@@ -257,12 +257,11 @@ static enum http_error field_take(struct http_head *head, enum http_field id,
     return HTTP_FINE;
 }
 
-/* Note a line that goes on: it extends the run before it or begins one. */
-static void pass_line(struct http_head *head, struct bytes line)
+/* Note a run of lines that go on. */
+static void pass_run(struct http_head *head, struct bytes run)
 {
-    struct bytes *const last = &head->pass[head->pass_count - 1];
-    if (head->pass_count > 0 && last->ptr + last->len == line.ptr) last->len += line.len;
-    else if (head->pass_count < HTTP_PASS_MAX) head->pass[head->pass_count++] = line;
+    if (run.len == 0) return;
+    if (head->pass_count < HTTP_PASS_MAX) head->pass[head->pass_count++] = run;
     else head->pass_walk = true;
 }
 
@@ -274,19 +273,22 @@ struct walk {
     struct octet_block block;
 };
 
-static void walk_look(struct walk *w, size_t base)
+static struct octet_block look_at_end(struct bytes text, size_t base)
 {
     char last[OCTET_BLOCK] = {0};
-    const char *p = w->text.ptr + base;
-    if (w->text.len < base + OCTET_BLOCK) {
-        if (base < w->text.len) memcpy(last, p, w->text.len - base);
-        p = last;
-    }
-    w->block = octet_look(p);
+    if (base < text.len) memcpy(last, text.ptr + base, text.len - base);
+    return octet_look(last);
+}
+
+static inline void walk_look(struct walk *w, size_t base)
+{
+    bool all = w->text.len >= base + OCTET_BLOCK;
+    w->block = all ? octet_look(w->text.ptr + base) : look_at_end(w->text, base);
     w->base = base;
 }
 
-static size_t walk_control(struct walk *w, size_t at)
+/* Where the next control byte at or behind at is. */
+static inline size_t walk_control(struct walk *w, size_t at)
 {
     while (at - w->base >= OCTET_BLOCK) walk_look(w, w->base + OCTET_BLOCK);
     uint64_t bits = w->block.control >> (at - w->base);
@@ -299,7 +301,7 @@ static size_t walk_control(struct walk *w, size_t at)
 }
 
 /* Where the token at at ends. */
-static size_t walk_token(struct walk *w, size_t at)
+static inline size_t walk_token(struct walk *w, size_t at)
 {
     for (;; at++) {
         while (at - w->base >= OCTET_BLOCK) walk_look(w, w->base + OCTET_BLOCK);
@@ -326,28 +328,34 @@ static enum http_error field_lines(struct bytes *in, struct http_head *head, uin
                                    enum http_way way)
 {
     struct walk w = {.text = *in};
+    struct bytes run = {in->ptr, 0};
     size_t at = 0;
+    unsigned count = 0;
+    enum http_error error = HTTP_FINE;
     walk_look(&w, 0);
-    for (; !crlf_at(*in, at); head->field_count++) {
+    for (; error == HTTP_FINE && !crlf_at(w.text, at); count++) {
         const size_t colon = walk_token(&w, at);
-        if (colon == at || colon >= in->len || in->ptr[colon] != ':') return HTTP_BAD_FIELD;
+        if (colon == at || colon >= w.text.len || w.text.ptr[colon] != ':')
+            return HTTP_BAD_FIELD;
         const size_t end = walk_control(&w, colon);
-        if (!crlf_at(*in, end)) return HTTP_BAD_FIELD;
-        if (head->field_count == HTTP_FIELDS_MAX) return HTTP_TOO_MANY;
-        const struct bytes name = {in->ptr + at, colon - at};
+        if (!crlf_at(w.text, end)) return HTTP_BAD_FIELD;
+        if (count == HTTP_FIELDS_MAX) return HTTP_TOO_MANY;
+        const struct bytes name = {w.text.ptr + at, colon - at};
         const enum http_field id = http_field_token(name);
-        if (!(http_field_ways(id, name) & way))
-            pass_line(head, (struct bytes){name.ptr, end + 2 - at});
-        if (id < HTTP_FIELD_COUNT) {
-            const struct bytes value = {in->ptr + colon + 1, end - colon - 1};
-            const enum http_error error = field_take(head, id, bytes_trim(value), single);
-            if (error != HTTP_FINE) {
-                head->field_count++;
-                return error;
-            }
-        }
         at = end + 2;
+        if (http_field_ways(id, name) & way) {
+            pass_run(head, run);
+            run = (struct bytes){w.text.ptr + at, 0};
+        } else {
+            run.len += at - (size_t)(name.ptr - w.text.ptr);
+        }
+        if (id >= HTTP_FIELD_COUNT) continue;
+        const struct bytes value = {w.text.ptr + colon + 1, end - colon - 1};
+        error = field_take(head, id, bytes_trim(value), single);
     }
+    head->field_count = (uint16_t)count;
+    if (error != HTTP_FINE) return error;
+    pass_run(head, run);
     head->fields = bytes_cut(in, at);
     bytes_cut(in, 2);
     return HTTP_FINE;

@@ -115,7 +115,7 @@ static void request_free(struct request *r)
 {
     struct mem *m = &r->core->mem;
     chain_drop(m, &r->x->body);
-    gather_drop(m, &r->x->lines);
+    gather_drop(m, &r->x->kept);
     assert_int_equal(m->segs.used, 0);
     munmap(m->region, (size_t)m->block_count * MEM_BLOCK);
     munmap(m->segs.items, m->segs.item_bytes * m->segs.count);
@@ -147,12 +147,12 @@ static const char *composed(struct request *r, const char *model, const char *bo
     int n = snprintf(raw, sizeof raw, "POST /v1/chat/completions HTTP/1.1\r\n%s%s\r\n",
                      strstr(fields, "Host:") ? "" : "Host: weir\r\n", fields);
     assert_int_equal(http_request((struct bytes){raw, (size_t)n}, &head), NET_OK);
-    gather_drop(m, &r->x->lines);
+    gather_drop(m, &r->x->kept);
     assert_true(compose_keep(r->core, r->x, &head));
     openai_request_begin(r->reader, OPENAI_CHAT);
     assert_int_equal(openai_request_feed(r->reader, bytes_of(body)), NET_MORE);
     if (openai_request_end(r->reader) != NET_DONE) fail_msg("%s", r->reader->error);
-    r->x->req = &r->reader->req;
+    assert_true(exchange_keep_request(r->core, r->x, &r->reader->req));
     r->x->stream = r->reader->req.stream;
     assert_true(chain_copy(m, &r->x->body, bytes_of(body)));
     assert_true(compose_request(r->core, r->x));
