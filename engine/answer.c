@@ -239,8 +239,20 @@ static bool context_length(const struct core *core, const struct exchange *x)
            holds(core, &x->answer, BYTES("context window"));
 }
 
+/* Gemini and who follows it say in the body what others say in Retry-After. */
+static void read_retry_info(struct core *core, struct exchange *x)
+{
+    static_assert((int)REFUSAL_MAX <= (int)CORE_SCRATCH, "a refusal fits the scratch");
+    if (x->retry_ms || (x->status != 429 && x->status != 503)) return;
+    size_t n = (size_t)x->answer.bytes;
+    assert(n <= REFUSAL_MAX);
+    chain_read(&core->mem, &x->answer, 0, core->text, n);
+    x->retry_ms = (uint32_t)attempt_retry_info_ms((struct bytes){core->text, n});
+}
+
 static void refusal_done(struct core *core, struct exchange *x)
 {
+    read_retry_info(core, x);
     bool theirs = x->status == 400 || x->status == 422;
     bool last = x->plan_next >= x->plan_count;
     if (theirs && context_length(core, x) && !last) theirs = false;

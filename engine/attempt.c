@@ -290,3 +290,29 @@ uint64_t attempt_retry_ms(struct bytes value, uint64_t unix_ns)
     uint64_t left = (at - now_s) * 1000;
     return left > BREAKER_COOL_MS_MAX ? BREAKER_COOL_MS_MAX : left;
 }
+
+static void skip_blanks(struct bytes *b)
+{
+    while (b->len > 0 && (*b->ptr == ' ' || *b->ptr == '\t' || *b->ptr == '\r' ||
+                          *b->ptr == '\n')) {
+        bytes_cut(b, 1);
+    }
+}
+
+/* The member is looked for as text: a refusal need not be JSON to be obeyed, and a wrong answer
+ * costs its provider a pause within the cap. */
+uint64_t attempt_retry_info_ms(struct bytes body)
+{
+    struct bytes name = BYTES("\"retryDelay\"");
+    const char *at = body.len ? memmem(body.ptr, body.len, name.ptr, name.len) : NULL;
+    if (!at) return 0;
+    struct bytes rest = bytes_between(at + name.len, body.ptr + body.len);
+    skip_blanks(&rest);
+    if (rest.len == 0 || *bytes_cut(&rest, 1).ptr != ':') return 0;
+    skip_blanks(&rest);
+    if (rest.len == 0 || *bytes_cut(&rest, 1).ptr != '"') return 0;
+    struct bytes value = bytes_cut(&rest, bytes_find(rest, '"'));
+    if (rest.len == 0 || value.len < 2 || value.ptr[value.len - 1] != 's') return 0;
+    value.len--;
+    return attempt_retry_ms(value, 0);
+}

@@ -22,5 +22,8 @@ void attempt_void(struct core *core, struct exchange *x);
 /* Milliseconds a Retry-After value asks for (RFC 9110 section 10.2.3: seconds or a date); 0 for
  * anything else. */
 uint64_t attempt_retry_ms(struct bytes value, uint64_t unix_ns);
+/* How long a refusal's body asks for, in google.rpc.RetryInfo ("retryDelay": "12.5s"); within
+ * the cap as above, 0 where it says nothing. */
+uint64_t attempt_retry_info_ms(struct bytes body);
 
 #endif

@@ -51,8 +51,34 @@ static void test_retry_after(void **state)
     assert_int_equal(attempt_retry_ms((struct bytes){0}, 0), 0);
 }
 
+/* google.rpc.RetryInfo in a body, as Gemini sends it beside a quota error. */
+static void test_retry_info(void **state)
+{
+    (void)state;
+    enum { MOST = BREAKER_COOL_MS_MAX };
+    static const struct { const char *body; uint64_t ms; } cases[] = {
+        {"{\"error\":{\"details\":[{\"@type\":\"type.googleapis.com/google.rpc.RetryInfo\","
+         "\"retryDelay\":\"34s\"}]}}", 34000},
+        {"[{\"retryDelay\" : \r\n\t \"1.5s\"}]", 1000}, {"\"retryDelay\":\"0.25s\"", 1000},
+        {"\"retryDelay\":\"0s\"", 0}, {"\"retryDelay\":\"86400s\"", MOST},
+        {"\"retryDelay\":\"-3s\"", 0}, {"\"retryDelay\":\"s\"", 0},
+        {"\"retryDelay\":\"\"", 0}, {"\"retryDelay\":\"12\"", 0},
+        {"\"retryDelay\":\"12s", 0}, {"\"retryDelay\":12", 0}, {"\"retryDelay\":", 0},
+        {"\"retryDelay\"", 0}, {"\"retryDelay\" \"5s\"", 0}, {"retryDelay: 5s", 0}, {"", 0},
+    };
+    struct wall wall = wall_open(4096);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct bytes body = wall_put(&wall, bytes_of(cases[i].body));
+        uint64_t ms = attempt_retry_info_ms(body);
+        if (ms != cases[i].ms) wall_row(body);
+        assert_int_equal(ms, cases[i].ms);
+    }
+    wall_close(&wall);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_retry_after)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_retry_after),
+                                       cmocka_unit_test(test_retry_info)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
