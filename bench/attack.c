@@ -195,6 +195,12 @@ static void make_readers(struct attack *a, struct client *c, uint64_t k)
     c->deaf = true;
 }
 
+static void make_streams(struct attack *a, struct client *c, uint64_t k)
+{
+    (void)k;
+    say_request(a, c, true);
+}
+
 static void make_idle(struct attack *a, struct client *c, uint64_t k)
 {
     (void)a;
@@ -334,6 +340,7 @@ static const struct mode modes[] = {
     {"heads", make_heads, 1000, 2000, 1000, "request heads that never end, a byte a second"},
     {"bodies", make_bodies, 1000, 2000, 500, "request bodies that never end"},
     {"readers", make_readers, 200, 400, 0, "streams that nobody reads"},
+    {"streams", make_streams, 1000, 1000, 0, "streams that are read, as long as they last"},
     {"idle", make_idle, 5000, 5000, 0, "connections that stay open"},
     {"pipeline", make_pipeline, 16, 100, 10, "requests without waiting for answers"},
     {"flood", make_flood, 64, 200, 10, "requests whose answers nobody reads"},
