@@ -19,6 +19,7 @@ enum {
     TIMERS_MAX = 1024,         /* timers handled a turn */
     WAIT_NS_MAX = 250000000,   /* so that /healthz sees a turn a second */
     ACCEPT_AGAIN_NS = 100000000,
+    TRIM_NS = 250000000,
     KILL_NS = 20000000,        /* for last words after a second SIGTERM */
     BALANCE_MIN = 8,           /* below so many open exchanges cores are not compared */
 };
@@ -238,6 +239,13 @@ static void publish(struct core *core, uint64_t woke_ns)
                           memory_order_relaxed);
 }
 
+static void trim(struct core *core)
+{
+    if (core->now_ns < core->trim_ns) return;
+    core->trim_ns = core->now_ns + TRIM_NS;
+    mem_trim(&core->mem);
+}
+
 int core_turn(struct core *core, uint64_t wait_ns)
 {
     struct ring_done done[DONES_MAX];
@@ -264,6 +272,7 @@ int core_turn(struct core *core, uint64_t wait_ns)
     exchange_reap_all(core);
     upstream_reap_all(core);
     conn_reap_all(core);
+    trim(core);
     publish(core, woke_ns);
     return 0;
 }

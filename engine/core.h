@@ -69,6 +69,7 @@ struct core {
     uint32_t listen_count;
     uint32_t accept_again;     /* bit per listener whose accepting failed */
     uint64_t accept_ns;        /* when to try again */
+    uint64_t trim_ns;          /* when memory is trimmed next */
     uint64_t kill_ns;          /* told to end at once: until then; 0 not told */
     int wake_fd;
     uint32_t idx;

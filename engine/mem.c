@@ -8,7 +8,11 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { NO_BLOCK = 0x7fffffff, ALL_PAGES = 0xffff, RESERVED_SHARE = 16 };
+enum {
+    NO_BLOCK = 0x7fffffff, ALL_PAGES = 0xffff, RESERVED_SHARE = 16,
+    TRIM_KEEP = 16,            /* free blocks that stay: 1 MiB, for the next burst */
+    TRIM_MAX = 32,             /* blocks trimmed in one call: some 100 us */
+};
 
 static bool init_region(struct mem *m, uint64_t region_bytes)
 {
@@ -24,7 +28,7 @@ static bool init_region(struct mem *m, uint64_t region_bytes)
     m->page_map = calloc(m->block_count, sizeof *m->page_map);
     m->split_prev = calloc(m->block_count, sizeof *m->split_prev);
     m->split_next = calloc(m->block_count, sizeof *m->split_next);
-    m->block_free = m->split_first = NO_BLOCK;
+    m->block_free = m->block_dry = m->split_first = NO_BLOCK;
     return m->block_next && m->page_map && m->split_prev && m->split_next;
 }
 
@@ -78,6 +82,11 @@ bool mem_block_take(struct mem *m, uint32_t *idx, char **ptr)
     if (m->block_free != NO_BLOCK) {
         *idx = m->block_free;
         m->block_free = m->block_next[*idx];
+        assert(m->free_count > 0);
+        if (--m->free_count < m->free_low) m->free_low = m->free_count;
+    } else if (m->block_dry != NO_BLOCK) {
+        *idx = m->block_dry;
+        m->block_dry = m->block_next[*idx];
     } else if (m->blocks_touched < m->block_count) {
         *idx = m->blocks_touched++;
     } else {
@@ -101,7 +110,23 @@ void mem_block_give(struct mem *m, uint32_t idx, size_t used)
     if (m->wipe) memset(m->region + (size_t)idx * MEM_BLOCK, 0, used);
     m->block_next[idx] = m->block_free;
     m->block_free = idx;
+    m->free_count++;
     m->bytes_used -= MEM_BLOCK;
+}
+
+void mem_trim(struct mem *m)
+{
+    uint32_t spare = m->free_low > TRIM_KEEP ? m->free_low - TRIM_KEEP : 0;
+    for (uint32_t i = 0; i < spare && i < TRIM_MAX; i++) {
+        uint32_t idx = m->block_free;
+        assert(idx != NO_BLOCK && m->free_count > 0);
+        m->block_free = m->block_next[idx];
+        m->free_count--;
+        (void)madvise(m->region + (size_t)idx * MEM_BLOCK, MEM_BLOCK, MADV_DONTNEED);
+        m->block_next[idx] = m->block_dry;
+        m->block_dry = idx;
+    }
+    m->free_low = m->free_count;
 }
 
 static void split_push(struct mem *m, uint32_t block)

@@ -51,6 +51,9 @@ struct mem {
     uint32_t blocks_touched;
     uint32_t *block_next;      /* free list of blocks, by index */
     uint32_t block_free;
+    uint32_t block_dry;        /* free list of those whose memory the machine has back */
+    uint32_t free_count;       /* blocks on block_free ... */
+    uint32_t free_low;         /* ... and the fewest there were since mem_trim() */
     uint16_t *page_map;        /* per block: bit per page in use; only while split */
     uint32_t *split_prev, *split_next;   /* list of split blocks with a free page */
     uint32_t split_first;
@@ -84,6 +87,9 @@ MUST_USE bool mem_block_take(struct mem *m, uint32_t *idx, char **ptr);
 /* The same for what is large: the last sixteenth of the region is kept for pages, so that who
  * sends much, or reads nothing, does not stand in the way of small requests. */
 MUST_USE bool mem_bulk_take(struct mem *m, uint32_t *idx, char **ptr);
+/* Now and then: what was not needed since the last call goes back to the machine, a little at a
+ * time, so that the process is small again after a storm. */
+void mem_trim(struct mem *m);
 /* Give a block back. */
 void mem_block_give(struct mem *m, uint32_t idx, size_t used);
 

@@ -189,6 +189,51 @@ static void test_bulk_leaves_room_for_pages(void **state)
     end();
 }
 
+static uint32_t resident_pages(void)
+{
+    static unsigned char in[128 * MEM_PAGES_IN_BLOCK];
+    uint32_t pages = mem.block_count * MEM_PAGES_IN_BLOCK, n = 0;
+    assert_true(pages <= sizeof in);
+    assert_int_equal(mincore(mem.region, (size_t)pages * MEM_PAGE, in), 0);
+    for (uint32_t i = 0; i < pages; i++) n += in[i] & 1;
+    return n;
+}
+
+/* What was not needed between two calls goes back to the machine, all but a little; what was
+ * needed in between stays. */
+static void test_trimmed_when_idle(void **state)
+{
+    (void)state;
+    enum { MANY = 128, KEPT = 16 };
+    begin(false, MANY, SEGS);
+    uint32_t block[MANY];
+    char *ptr[MANY];
+    for (int round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < MANY; i++) {
+            assert_true(mem_block_take(&mem, &block[i], &ptr[i]));
+            if (round) assert_true(ptr[i][0] == 0 || ptr[i][0] == 'x');
+            memset(ptr[i], 'x', MEM_BLOCK);
+        }
+        for (uint32_t i = 0; i < MANY; i++) mem_block_give(&mem, block[i], MEM_BLOCK);
+        mem_trim(&mem);                    /* all were in use since the last call */
+        assert_int_equal(resident_pages(), MANY * MEM_PAGES_IN_BLOCK);
+        for (int i = 0; i < 10; i++) {     /* used in between: stays */
+            for (uint32_t k = 0; k < MANY; k++) {
+                assert_true(mem_block_take(&mem, &block[k], &ptr[k]));
+            }
+            for (uint32_t k = 0; k < MANY; k++) mem_block_give(&mem, block[k], 0);
+            mem_trim(&mem);
+        }
+        assert_int_equal(resident_pages(), MANY * MEM_PAGES_IN_BLOCK);
+        mem_trim(&mem);
+        uint32_t once = resident_pages();
+        assert_true(once < MANY * MEM_PAGES_IN_BLOCK && once > KEPT * MEM_PAGES_IN_BLOCK);
+        for (int i = 0; i < 10; i++) mem_trim(&mem);
+        assert_int_equal(resident_pages(), KEPT * MEM_PAGES_IN_BLOCK);
+    }
+    end();
+}
+
 /* A block whose last page returns is whole at once, whatever the others hold. */
 static void test_split_blocks_merge(void **state)
 {
@@ -598,6 +643,7 @@ int main(void)
         cmocka_unit_test(test_blocks_to_the_last),
         cmocka_unit_test(test_pages_to_the_last),
         cmocka_unit_test(test_bulk_leaves_room_for_pages),
+        cmocka_unit_test(test_trimmed_when_idle),
         cmocka_unit_test(test_split_blocks_merge),
         cmocka_unit_test(test_wiped_as_asked),
         cmocka_unit_test(test_receive_buffers_are_counted),
