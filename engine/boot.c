@@ -107,8 +107,12 @@ int boot_listen(const char *address, uint32_t count, int *fds, char *bound, size
     struct sockaddr_storage ss;
     socklen_t len;
     const char *wrong = "not an address";
-    if (url_listen(bytes_of(address), &u, &wrong) != NET_OK || u.host.len == 0 ||
-        !to_sockaddr(&u, &ss, &len)) {
+    bool fine = url_listen(bytes_of(address), &u, &wrong) == NET_OK;
+    if (fine && u.path.len) {
+        (void)snprintf(bound, room, "%s", address);
+        return boot_listen_unix(address + strlen(address) - u.path.len, count, fds, why);
+    }
+    if (!fine || !to_sockaddr(&u, &ss, &len)) {
         (void)snprintf(why, 256, "%s", wrong);
         return -1;
     }

@@ -19,10 +19,22 @@ struct boot_options {              /* the command line's; NULL or 0 where not gi
 };
 
 /* Bind address for count listeners of one port (SO_REUSEPORT), after it was bound once alone,
- * so that another program on it is noticed. fds: room for count. bound: the address as printed,
- * with the port found for 0, room bytes. Gives 0; or -1 with a sentence in why (256 bytes). */
+ * so that another program on it is noticed; or make the file of "unix:/path" and count
+ * descriptors of its one socket. fds: room for count. bound: the address as printed, with the
+ * port found for 0, room bytes. Gives 0; or -1 with a sentence in why (256 bytes). */
 MUST_USE int boot_listen(const char *address, uint32_t count, int *fds, char *bound,
                          size_t room, char *why);
+/* The same for the file path of a unix socket: one socket, count descriptors of it. Its mode is
+ * 0660. A file that nobody listens on any more is replaced. */
+MUST_USE int boot_listen_unix(const char *path, uint32_t count, int *fds, char *why);
+struct boot_socket {               /* the file of a unix listener; path "": none */
+    char path[108];
+    uint64_t device, inode;
+};
+/* Remember which file a listener made; bound is what boot_listen gave. */
+void boot_socket_note(const char *bound, struct boot_socket *out);
+/* Remove it, unless another program's stands there by now. */
+void boot_socket_remove(const struct boot_socket *socket);
 /* Slots, buffers and memory of a core from the configuration and the machine. admin: smaller.
  * Lowers connections to what the descriptor limit allows; *lowered then holds the new
  * number. */

@@ -36,7 +36,8 @@ struct server {
     pthread_t thread[ENGINE_CORES_MAX + 1];
     int listen_fd[CONF_LISTEN_MAX][ENGINE_CORES_MAX];
     char bound[CONF_LISTEN_MAX][300], admin_bound[300];
-    uint32_t listen_count;
+    struct boot_socket socket[CONF_LISTEN_MAX], admin_socket;
+    uint32_t listen_count, listen_unix;   /* listen_unix: a bit each, as in struct core */
     uint64_t drain_ns;
     uint64_t interrupted;            /* requests of an earlier run that never ended */
     pthread_mutex_t reload_lock;
@@ -179,6 +180,7 @@ static bool make_core(struct server *s, const struct conf *conf, uint32_t idx, b
     for (uint32_t i = 0; i < s->listen_count; i++) {
         core->listen_fd[core->listen_count++] = s->listen_fd[i][idx];
     }
+    core->listen_unix = s->listen_unix;
     return core->log != NULL;
 }
 
@@ -269,6 +271,8 @@ static bool bind_all(struct server *s, const struct conf *conf)
             (void)fprintf(stderr, "error: cannot listen on %s: %s\n", address, why);
             return false;
         }
+        boot_socket_note(s->bound[i], &s->socket[i]);
+        if (conf->listen[i].kind == LISTEN_UNIX) s->listen_unix |= 1u << i;
         s->listen_count++;
     }
     if (boot_listen(conf->admin.address, 1, &e->admin->listen_fd[0], s->admin_bound,
@@ -276,8 +280,18 @@ static bool bind_all(struct server *s, const struct conf *conf)
         (void)fprintf(stderr, "error: cannot listen on %s: %s\n", conf->admin.address, why);
         return false;
     }
+    boot_socket_note(s->admin_bound, &s->admin_socket);
+    e->admin->listen_unix = conf->admin.kind == LISTEN_UNIX;
     e->admin->listen_count = 1;
     return true;
+}
+
+/* Gives status, what boot_serve ends with. */
+static int remove_sockets(const struct server *s, int status)
+{
+    for (uint32_t i = 0; i < s->listen_count; i++) boot_socket_remove(&s->socket[i]);
+    boot_socket_remove(&s->admin_socket);
+    return status;
 }
 
 /* Give the resolver a second for its first round: early requests then find their providers. */
@@ -333,9 +347,10 @@ static void announce(const struct server *s, const char *secret)
 {
     const struct engine *e = &s->engine;
     for (uint32_t i = 0; i < s->listen_count; i++) {
-        (void)printf("listening on http://%s\n", s->bound[i]);
+        bool file = s->listen_unix & 1u << i;
+        (void)printf("listening on %s%s\n", file ? "" : "http://", s->bound[i]);
     }
-    (void)printf("admin on http://%s\n", s->admin_bound);
+    (void)printf("admin on %s%s\n", e->admin->listen_unix ? "" : "http://", s->admin_bound);
     const struct tables *t = atomic_load_explicit(&e->tables, memory_order_acquire);
     if (t->conf->admin_token[0]) (void)printf("admin token as configured\n");
     else (void)printf("admin token in %s/admin.token\n", e->db->dir);
@@ -477,13 +492,16 @@ int boot_serve(const struct boot_options *options)
     (void)sigaddset(&set, SIGINT);
     (void)sigaddset(&set, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
-    if (!load(s, &conf) || !ring_possible() || !prepare(s, conf)) return 1;
-    if (!boot_first_start(&s->engine, secret)) return fail("store", s->engine.db->why);
-    if (!start_threads(s, conf)) return 1;
+    if (!load(s, &conf) || !ring_possible()) return 1;
+    if (!prepare(s, conf)) return remove_sockets(s, 1);
+    if (!boot_first_start(&s->engine, secret)) {
+        return remove_sockets(s, fail("store", s->engine.db->why));
+    }
+    if (!start_threads(s, conf)) return remove_sockets(s, 1);
     announce(s, secret);
     explicit_bzero(secret, sizeof secret);
     main_loop(s, &set);
     int status = end(s, &set);
     db_close(s->engine.db);
-    return status;
+    return remove_sockets(s, status);
 }

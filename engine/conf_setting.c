@@ -185,11 +185,6 @@ static void apply_simple(struct conf_reader *r, const struct conf_setting *s,
 {
     struct conf_value v;
     if (!conf_value(r, s, n, &v)) return;
-    bool address = s->type == CONF_ADDRESS || s->type == CONF_LISTEN;
-    if (address && bytes_starts(v.text, BYTES("unix:"))) {
-        refuse_later(r, s, n);
-        return;
-    }
     const char *fault = text_fault(s, v.text);
     if (fault) {
         char shown[CONF_QUOTE_MAX], takes[256];

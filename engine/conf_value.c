@@ -198,9 +198,9 @@ static bool say_range(const struct conf_setting *s, char *out, size_t room)
 const char *conf_takes(const struct conf_setting *s, char *out, size_t room)
 {
     static const char *const plain[] = {
-        [CONF_ADDRESS] = "ADDR:PORT, like 127.0.0.1:8080 or [::1]:8080",
+        [CONF_ADDRESS] = "ADDR:PORT, like 127.0.0.1:8080 or [::1]:8080, or unix:/PATH",
         [CONF_LISTENS] = "a list of ADDR:PORT, like [\"127.0.0.1:8080\"]",
-        [CONF_LISTEN] = "ADDR:PORT, like 127.0.0.1:8080 or [::1]:8080",
+        [CONF_LISTEN] = "ADDR:PORT, like 127.0.0.1:8080 or [::1]:8080, or unix:/PATH",
         [CONF_TOKEN] = "one word of 1 to 255 visible ASCII characters",
         [CONF_BOOL] = "true or false, without quotes",
         [CONF_TEXTS] = "a list of texts",

@@ -69,12 +69,23 @@ static struct core *lighter(struct core *core)
     return least == core ? NULL : least;
 }
 
+/* A unix socket is one for all cores (boot_unix.c): the kernel wakes whoever waited first,
+ * again and again, and who is woken takes all that wait. So cores take turns. */
+static struct core *next_core(struct core *core)
+{
+    struct engine *e = core->engine;
+    if (core->role != ROLE_GATEWAY || e->core_count < 2) return NULL;
+    struct core *to = e->core[(core->idx + core->spread++) % e->core_count];
+    return to == core ? NULL : to;
+}
+
 static void on_accept(struct core *core, const struct ring_done *d)
 {
     uint32_t listener = ring_user_slot(d->user);
     if (d->n >= 0) {
         sock_accepted(d->n);
-        struct core *to = lighter(core);
+        bool shared = core->listen_unix & 1u << listener;
+        struct core *to = shared ? next_core(core) : lighter(core);
         if (to && to->ring) {
             core_count(core, STAT_HANDOFFS);
             uint64_t user = ring_user(OP_HANDOFF, listener, (uint32_t)d->n);

@@ -67,6 +67,8 @@ struct core {
     _Atomic uint32_t load;     /* open exchanges and connections, for balancing */
     int listen_fd[CORE_LISTEN_MAX];
     uint32_t listen_count;
+    uint32_t listen_unix;      /* bit per listener that is a unix socket */
+    uint32_t spread;           /* connections such a listener gave, for taking turns */
     uint32_t accept_again;     /* bit per listener whose accepting failed */
     uint64_t accept_ns;        /* when to try again */
     uint64_t trim_ns;          /* when memory is trimmed next */

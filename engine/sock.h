@@ -4,9 +4,13 @@
 #ifndef ENGINE_SOCK_H
 #define ENGINE_SOCK_H
 
+#include "net/addr.h"
+
 /* A TCP socket to dial with: non-blocking, close-on-exec, no delay, keep-alive. family:
  * AF_INET or AF_INET6. Its descriptor, the caller's; or -errno. */
 int sock_dial(int family);
+/* Who is at the other end of a connection that was accepted; ADDR_NONE where that is gone. */
+struct addr sock_peer(int fd);
 /* A connection was accepted: small answers are not to wait for acknowledgements. */
 void sock_accepted(int fd);
 /* A descriptor that ring_wake() waits on: an eventfd. The caller's; or -errno. */

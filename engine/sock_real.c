@@ -20,6 +20,24 @@ int sock_dial(int family)
     return fd;
 }
 
+struct addr sock_peer(int fd)
+{
+    struct sockaddr_storage ss = {0};
+    socklen_t len = sizeof ss;
+    uint8_t at[16];
+    if (getpeername(fd, (struct sockaddr *)&ss, &len) != 0) return (struct addr){0};
+    switch (ss.ss_family) {
+    case AF_UNIX: return (struct addr){.kind = ADDR_UNIX};
+    case AF_INET:
+        memcpy(at, &((const struct sockaddr_in *)(const void *)&ss)->sin_addr, 4);
+        return addr_of(ADDR_V4, at);
+    case AF_INET6:
+        memcpy(at, &((const struct sockaddr_in6 *)(const void *)&ss)->sin6_addr, 16);
+        return addr_of(ADDR_V6, at);
+    default: return (struct addr){0};
+    }
+}
+
 void sock_accepted(int fd)
 {
     assert(fd >= 0);

@@ -39,17 +39,21 @@ static const struct refusal refused_settings[] = {
      "1:9 listen is a map; it takes a list of ADDR:PORT, like [\"127.0.0.1:8080\"]"},
     {"listen: [\"127.0.0.1\"]",
      "1:10 address is '127.0.0.1': no port: write ADDRESS:PORT; it takes ADDR:PORT, like "
-     "127.0.0.1:8080 or [::1]:8080"},
+     "127.0.0.1:8080 or [::1]:8080, or unix:/PATH"},
     {"listen: [\"example.com:80\"]",
      "1:10 address is 'example.com:80': the address is neither IPv4 nor [IPv6] nor "
-     "localhost nor unix:/path; it takes ADDR:PORT, like 127.0.0.1:8080 or [::1]:8080"},
+     "localhost nor unix:/path; it takes ADDR:PORT, like "
+     "127.0.0.1:8080 or [::1]:8080, or unix:/PATH"},
     {"listen: [\"127.0.0.1:70000\"]",
      "1:10 address is '127.0.0.1:70000': the port is not 0 to 65535; it takes ADDR:PORT, "
-     "like 127.0.0.1:8080 or [::1]:8080"},
+     "like 127.0.0.1:8080 or [::1]:8080, or unix:/PATH"},
     {"listen: [8080]",
-     "1:10 address is '8080'; it takes ADDR:PORT, like 127.0.0.1:8080 or [::1]:8080"},
-    {"listen: [\"unix:/run/weir\"]",
-     "1:10 address is 'unix:/run/weir', which is not in this release"},
+     "1:10 address is '8080'; it takes ADDR:PORT, like "
+     "127.0.0.1:8080 or [::1]:8080, or unix:/PATH"},
+    {"listen: [\"unix:run/weir\"]",
+     "1:10 address is 'unix:run/weir': the path behind unix: must begin with '/'; it takes "
+     "ADDR:PORT, like 127.0.0.1:8080 or [::1]:8080, or unix:/PATH"},
+    {"listen: [\"unix:/a\", \"unix:/a\"]", "1:21 listen has this address twice: 'unix:/a'"},
     {"listen: [{address: \"127.0.0.1:1\", tls: {cert: a, key: b}}]",
      "1:47 tls.cert is 'a', which is not in this release | 1:55 tls.key is text, which is not "
      "in this release"},
@@ -63,7 +67,8 @@ static const struct refusal refused_settings[] = {
     {"listen: [{}]",
      "1:10 an entry of listen needs an address"},
     {"listen: [[]]",
-     "1:10 address is a list; it takes ADDR:PORT, like 127.0.0.1:8080 or [::1]:8080"},
+     "1:10 address is a list; it takes ADDR:PORT, like "
+     "127.0.0.1:8080 or [::1]:8080, or unix:/PATH"},
     {"listen: [\"127.0.0.1:1\", \"127.0.0.1:1\"]",
      "1:25 listen has this address twice: '127.0.0.1:1'"},
     {"listen: [a:1,b:2,c:3,d:4,e:5,f:6,g:7,h:8,i:9]",
@@ -71,10 +76,11 @@ static const struct refusal refused_settings[] = {
     {"admin: 5",
      "1:8 admin is '5'; it takes a map"},
     {"admin: {listen: []}",
-     "1:17 admin.listen is a list; it takes ADDR:PORT, like 127.0.0.1:8080 or [::1]:8080"},
-    {"admin: {listen: \"unix:/x\"}",
-     "1:17 admin.listen is 'unix:/x', which is not in this release; it takes only "
-     "127.0.0.1:8081"},
+     "1:17 admin.listen is a list; it takes ADDR:PORT, like "
+     "127.0.0.1:8080 or [::1]:8080, or unix:/PATH"},
+    {"admin: {listen: \"unix:x\"}",
+     "1:17 admin.listen is 'unix:x': the path behind unix: must begin with '/'; it takes "
+     "ADDR:PORT, like 127.0.0.1:8080 or [::1]:8080, or unix:/PATH"},
     {"admin: {tls: {cert: a}}",
      "1:21 admin.tls.cert is 'a', which is not in this release"},
     {"admin: {tls: 5}",
@@ -83,7 +89,7 @@ static const struct refusal refused_settings[] = {
      "1:17 admin.listen needs an address"},
     {"admin: {listen: {address: \"127.0.0.1\"}}",
      "1:27 address is '127.0.0.1': no port: write ADDRESS:PORT; it takes ADDR:PORT, like "
-     "127.0.0.1:8080 or [::1]:8080"},
+     "127.0.0.1:8080 or [::1]:8080, or unix:/PATH"},
     {"admin: {token: \"a b\"}",
      "1:16 admin.token is text: not one word of visible ASCII characters; it takes one "
      "word of 1 to 255 visible ASCII characters"},

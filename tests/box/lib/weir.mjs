@@ -125,7 +125,7 @@ export class Weir {
                              weir.data, ...args];
     weir.run = launch(file, rest, env);
     weir.url = (await said(weir.run, /^listening on (http:\/\/\S+)$/m, 'weir listens'))[1];
-    weir.admin = (await said(weir.run, /^admin on (http:\/\/\S+)$/m, 'weir has an admin'))[1];
+    weir.admin = (await said(weir.run, /^admin on (\S+)$/m, 'weir has an admin'))[1];
     await said(weir.run, /: ready$/m, 'weir is ready');
     weir.key = key ?? /^first start: made [^\n]*: (sk-weir-\S+)$/m.exec(weir.run.stdout)?.[1];
     weir.token = fs.readFileSync(path.join(weir.data, 'admin.token'), 'utf8').trim();
