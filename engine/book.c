@@ -3,6 +3,7 @@
 #include "engine/book.h"
 #include "engine/conf.h"
 #include "engine/core.h"
+#include "engine/edge.h"
 #include "engine/engine.h"
 #include "engine/exchange.h"
 #include "engine/line.h"
@@ -110,10 +111,11 @@ static void key_text(const struct record *r, char out[STORE_ID_TEXT_MAX])
     else memcpy(out, "-", 2);
 }
 
-static size_t line_text(const struct record *r, enum close_why why, char *out, size_t room)
+static size_t line_text(const struct record *r, const struct addr *who, enum close_why why,
+                        char *out, size_t room)
 {
     struct line l = {.out = out, .room = room};
-    char when[25], cost[32], key[STORE_ID_TEXT_MAX];
+    char when[25], cost[32], key[STORE_ID_TEXT_MAX], client[ADDR_TEXT_MAX];
     log_time(r->admitted_unix_ns, when);
     key_text(r, key);
     line_bytes(&l, (struct bytes){when, 24});
@@ -135,12 +137,15 @@ static size_t line_text(const struct record *r, enum close_why why, char *out, s
     line_bytes(&l, (struct bytes){cost, book_cost_text(r->cost_nusd, cost)});
     LINE_UINT(&l, " ttft_ms=", r->ttft_us / 1000);
     LINE_UINT(&l, " duration_ms=", r->duration_us / 1000);
+    line_bytes(&l, BYTES(" client="));
+    line_bytes(&l, (struct bytes){client, addr_text(who, client)});
     return l.len;
 }
 
-static size_t line_json(const struct record *r, enum close_why why, char *line, size_t room)
+static size_t line_json(const struct record *r, const struct addr *who, enum close_why why,
+                        char *line, size_t room)
 {
-    char when[25], key[STORE_ID_TEXT_MAX];
+    char when[25], key[STORE_ID_TEXT_MAX], client[ADDR_TEXT_MAX];
     log_time(r->admitted_unix_ns, when);
     key_text(r, key);
     struct jsonw w;
@@ -160,17 +165,19 @@ static size_t line_json(const struct record *r, enum close_why why, char *line, 
     jsonw_key(&w, "cost_usd"), jsonw_fixed_text(&w, r->cost_nusd, 9);
     jsonw_key(&w, "ttft_ms"), jsonw_uint(&w, r->ttft_us / 1000);
     jsonw_key(&w, "duration_ms"), jsonw_uint(&w, r->duration_us / 1000);
+    size_t len = addr_text(who, client);
+    jsonw_key(&w, "client"), jsonw_string(&w, (struct bytes){client, len});
     jsonw_object_end(&w);
     return w.len;
 }
 
 static void write_line(struct core *core, const struct conf *conf, const struct record *r,
-                       enum close_why why)
+                       const struct addr *who, enum close_why why)
 {
     if (conf->log_level < 2 || !core->log) return;
     char line[LINE_MAX];
-    size_t len = conf->log_json ? line_json(r, why, line, sizeof line)
-                                : line_text(r, why, line, sizeof line);
+    size_t len = conf->log_json ? line_json(r, who, why, line, sizeof line)
+                                : line_text(r, who, why, line, sizeof line);
     if (!log_put(core->log, (struct bytes){line, len})) core_count(core, STAT_LOG_LOST);
 }
 
@@ -191,16 +198,17 @@ void book_end(struct core *core, struct exchange *x, enum close_why why, unsigne
     if (PLANT(double_end)) journal_end(core->journal, journal_begin(core->journal, r), r);
     DEATH(recorded);
     stat_add(&core->stats.closes[why], 1);
-    write_line(core, x->tables->conf, r, why);
+    write_line(core, x->tables->conf, r, &x->client, why);
 }
 
-void book_refused(struct core *core, const char *id, enum close_why why)
+void book_refused(struct core *core, struct conn *c, const char *id, enum close_why why)
 {
     assert(why != CLOSE_NONE && why != CLOSE_DONE);
     stat_add(&core->stats.closes[why], 1);
     if (!core->log || !core->tables) return;
+    struct addr client = edge_client(core, c);
     struct record r = {.admitted_unix_ns = core->unix_ns, .close = (uint16_t)why};
     r.status = (uint16_t)close_status(why);
     memcpy(r.request_id, id, strnlen(id, sizeof r.request_id));
-    write_line(core, core->tables->conf, &r, why);
+    write_line(core, core->tables->conf, &r, &client, why);
 }

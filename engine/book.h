@@ -4,6 +4,7 @@
 
 #include "engine/stats.h"
 
+struct conn;
 struct core;
 struct exchange;
 
@@ -17,7 +18,7 @@ void book_progress(struct core *core, struct exchange *x);
 void book_end(struct core *core, struct exchange *x, enum close_why why, unsigned status);
 /* Count a request or connection that ends without an exchange, and log its line: a
  * request's fields, empty. id: of the answer, borrowed; "-" where nothing is answered. */
-void book_refused(struct core *core, const char *id, enum close_why why);
+void book_refused(struct core *core, struct conn *c, const char *id, enum close_why why);
 /* The reply's cost as text ("0.000123"), nano-dollars exact. out has room for 32. */
 size_t book_cost_text(int64_t nusd, char *out);
 

@@ -6,6 +6,8 @@
 
 #include "route/catalog.h"
 
+struct addr_net;
+
 enum { CONF_ERRORS_MAX = 20, CONF_LISTEN_MAX = 8 };
 
 enum conf_mode { MODE_BALANCED, MODE_COST, MODE_LATENCY, MODE_AVAILABILITY };
@@ -41,6 +43,11 @@ struct conf {
     bool unknown_price_allow;
     bool durability_power;
     bool zero_retention;
+    const struct addr_net *trusted;                                /* trusted_proxies */
+    uint32_t trusted_count;
+    const struct bytes *cors;    /* origins in lower case, "*" among them */
+    uint32_t cors_count;
+    bool cors_any;               /* it has "*" */
     char admin_token[256];       /* WEIR_ADMIN_TOKEN or admin.token; "" = made at first start */
     struct catalog catalog;      /* providers (configured, or else known ones whose key is in
                                     the environment), their models, aliases; indexed */

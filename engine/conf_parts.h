@@ -157,6 +157,8 @@ enum conf_type {
     CONF_WORD_TEXT,     /* const char *: one of words */
     CONF_WORDS,         /* list: a bit per word */
     CONF_TEXTS,         /* list of texts; none is stored */
+    CONF_NETS,          /* list of addresses and networks */
+    CONF_ORIGINS,       /* list of origins */
     CONF_URL,           /* const char * */
     CONF_NAME,          /* const char *: of a provider */
     CONF_MODEL_ID,      /* const char *: provider/model */
@@ -228,6 +230,11 @@ void conf_read_listens(struct conf_reader *r, const struct conf_setting *s,
                        struct conf_node *n);
 /* admin.listen; n is a scalar or a map. */
 void conf_read_admin(struct conf_reader *r, struct conf_node *n);
+/* trusted_proxies: the whole list. */
+void conf_read_nets(struct conf_reader *r, const struct conf_setting *s, struct conf_node *n);
+/* cors: the whole list. */
+void conf_read_origins(struct conf_reader *r, const struct conf_setting *s,
+                       struct conf_node *n);
 /* keys of one provider; base is a struct catalog_provider. */
 void conf_read_keys(struct conf_reader *r, const struct conf_setting *s, struct conf_node *n,
                     void *base);

@@ -108,6 +108,7 @@ static bool is_simple(const struct conf_setting *s)
 {
     switch (s->type) {
     case CONF_LISTENS: case CONF_TEXTS: case CONF_WORDS: case CONF_KEYS:
+    case CONF_NETS: case CONF_ORIGINS:
     case CONF_HEADERS: case CONF_PRICE: case CONF_QUALITY: case CONF_PROVIDERS:
     case CONF_MODELS: case CONF_ALIASES: case CONF_NOTHING:
         return false;
@@ -273,6 +274,8 @@ static void apply(struct conf_reader *r, const struct conf_setting *s, struct co
     case CONF_LISTENS: conf_read_listens(r, s, n); break;
     case CONF_LISTEN: conf_read_admin(r, n); break;
     case CONF_TEXTS: read_texts(r, s, n); break;
+    case CONF_NETS: conf_read_nets(r, s, n); break;
+    case CONF_ORIGINS: conf_read_origins(r, s, n); break;
     case CONF_WORDS: read_words(r, s, n, base); break;
     case CONF_QUALITY: read_quality(r, s, n); break;
     case CONF_KEYS: conf_read_keys(r, s, n, base); break;

@@ -204,6 +204,8 @@ const char *conf_takes(const struct conf_setting *s, char *out, size_t room)
         [CONF_TOKEN] = "one word of 1 to 255 visible ASCII characters",
         [CONF_BOOL] = "true or false, without quotes",
         [CONF_TEXTS] = "a list of texts",
+        [CONF_NETS] = "a list of addresses and networks, like [\"10.0.0.0/8\", \"::1\"]",
+        [CONF_ORIGINS] = "a list of origins, like [\"https://app.example.com\"], or [\"*\"]",
         [CONF_URL] = "an address like https://api.example.com/v1",
         [CONF_NAME] = "a name of at most 64 letters, digits and . _ -",
         [CONF_MODEL_ID] = "provider/model, at most 96 visible ASCII characters",
@@ -275,12 +277,17 @@ static bool parse_number(const struct conf_setting *s, const struct conf_node *n
     }
 }
 
+static bool is_list_of_texts(const struct conf_setting *s)
+{
+    return s->type == CONF_TEXTS || s->type == CONF_NETS || s->type == CONF_ORIGINS;
+}
+
 static bool is_text(const struct conf_setting *s)
 {
     return s->type == CONF_TEXT || s->type == CONF_CHARS || s->type == CONF_ADDRESS ||
            s->type == CONF_LISTEN ||
            s->type == CONF_TOKEN || s->type == CONF_URL || s->type == CONF_NAME ||
-           s->type == CONF_MODEL_ID || s->type == CONF_TEXTS;
+           s->type == CONF_MODEL_ID || is_list_of_texts(s);
 }
 
 static bool parse_value(const struct conf_setting *s, const struct conf_node *n,
@@ -290,7 +297,7 @@ static bool parse_value(const struct conf_setting *s, const struct conf_node *n,
     if (is_text(s)) {
         bool loose = s->type == CONF_TOKEN;   /* a token of digits is a token */
         if (conf_is_null(n) || (!loose && conf_is_typed(n))) return false;
-        if (s->type != CONF_TEXTS && (n->text.len < s->min || n->text.len > s->max)) {
+        if (!is_list_of_texts(s) && (n->text.len < s->min || n->text.len > s->max)) {
             return false;
         }
         for (size_t i = 0; i < n->text.len; i++) {

@@ -1,5 +1,6 @@
 /* conn.c - one client connection, from accept to the return of its slot.
- *   IDLE -> HEAD -> BODY -> BUSY -> IDLE      any of them -> LINGER -> CLOSING -> slot returned
+ *   (PROXY ->) IDLE -> HEAD -> BODY -> BUSY -> IDLE
+ *   any of them -> LINGER -> CLOSING -> slot returned
  * A head that arrives whole is parsed where the kernel put it; one that comes in pieces is
  * gathered in a page. The kernel may still complete operations on a CLOSING connection, so
  * conn_reap_all() returns its slot only when nothing is in flight. */
@@ -7,7 +8,9 @@
 #include "engine/book.h"
 #include "engine/core.h"
 #include "engine/serve.h"
+#include "engine/sock.h"
 #include "net/http.h"
+#include "net/proxy.h"
 #include "store/maybe.h"
 
 #include <errno.h>
@@ -26,6 +29,7 @@ static const uint8_t conn_next[CONN_STATES] = {
     [CONN_BODY] = TO(BUSY) | TO(LINGER) | TO(CLOSING),
     [CONN_BUSY] = TO(IDLE) | TO(LINGER) | TO(CLOSING),
     [CONN_LINGER] = TO(CLOSING),
+    [CONN_PROXY] = TO(IDLE) | TO(BUSY) | TO(CLOSING),
 };
 
 static void conn_to(struct conn *c, enum conn_state next)
@@ -97,10 +101,17 @@ void conn_open(struct core *core, int fd, uint8_t listener)
     c->fd = fd;
     c->listener = listener;
     c->timer.kind = TIMER_CONN;
+    if (serve_trusts(core, c)) c->state = CONN_PROXY;
     core_count(core, STAT_CONNECTIONS);
     core_count(core, STAT_CONNECTIONS_OPEN);
     arm_recv(core, c);
     state_deadline(core, c, serve_times(core).idle_ns);
+}
+
+const struct addr *conn_peer(struct conn *c)
+{
+    if (c->peer.kind == ADDR_NONE) c->peer = sock_peer(c->fd);
+    return &c->peer;
 }
 
 void conn_dirty(struct core *core, struct conn *c)
@@ -140,8 +151,8 @@ void conn_close(struct core *core, struct conn *c, enum close_why why)
     c->state_ns = c->write_ns = 0;
     timer_disarm(&core->timers, &c->timer);
     if (busy) serve_gone(core, c, why);
+    if (!busy && !over && why != CLOSE_DONE) book_refused(core, c, "-", why);
     ring_shutdown(core->ring, c->fd, SHUT_RDWR);
-    if (!busy && !over && why != CLOSE_DONE) book_refused(core, "-", why);
     c->next_closing = core->closing_conns;
     core->closing_conns = c;
 }
@@ -284,6 +295,15 @@ static void send_continue(struct core *core, struct conn *c, const struct http_h
     }
 }
 
+/* Not HTTP: what was gathered says whether a peer that is not believed sent a PROXY header. A
+ * head ends at its first byte that none may hold, NUL is one; what came with it is here too. */
+static void refuse_head(struct core *core, struct conn *c, enum http_error error)
+{
+    bool proxy = proxy_is_like(gather_bytes(&c->hold.gather));
+    refuse(core, c, proxy ? CLOSE_PROXY_DENIED : head_why(error),
+           proxy ? NULL : http_why(error));
+}
+
 /* A head was read (rc says how); rest is what came behind it. */
 static void head_done(struct core *core, struct conn *c, enum net_rc rc,
                       const struct http_head *head, struct bytes rest)
@@ -293,7 +313,7 @@ static void head_done(struct core *core, struct conn *c, enum net_rc rc,
     c->head_only = head->method == HTTP_HEAD;
     c->body_max = UINT64_MAX;
     if (rc != NET_OK) {
-        refuse(core, c, head_why(head->error), http_why(head->error));
+        refuse_head(core, c, head->error);
         return;
     }
     if (head->field[HTTP_EXPECT].ptr && !head->expect_continue) {
@@ -369,6 +389,54 @@ static void feed_head(struct core *core, struct conn *c, struct bytes *in, uint3
     feed_gathered(core, c, in);
 }
 
+/* The connection's own first byte comes next: everything before it was the proxy's. begun: of
+ * its own, what was gathered before that was clear. */
+static void begin(struct core *core, struct conn *c, struct bytes begun)
+{
+    char copy[PROXY_BEGIN_MAX];
+    assert(begun.len < sizeof copy);
+    if (begun.len) memcpy(copy, begun.ptr, begun.len);
+    gather_drop(&core->mem, &c->hold.gather);
+    conn_to(c, CONN_IDLE);
+    state_deadline(core, c, serve_times(core).idle_ns);
+    begun.ptr = copy;
+    if (begun.len) feed_head(core, c, &begun, RING_BUF_NONE);
+}
+
+/* A header in several pieces is gathered; what else a trusted peer sends first is its own. */
+static void feed_proxy(struct core *core, struct conn *c, struct bytes *in)
+{
+    struct gather *g = &c->hold.gather;
+    size_t before = g->len, room = PROXY_MAX - before;
+    struct bytes all = *in;
+    if (before > 0) {
+        all.len = in->len < room ? in->len : room;
+        if (!gather_put(&core->mem, g, all)) {
+            conn_close(core, c, CLOSE_OVERLOADED);
+            return;
+        }
+        all = gather_bytes(g);
+    }
+    struct proxy p;
+    const char *why = NULL;
+    enum net_rc rc = proxy_read(all, &p, &why);
+    if (rc == NET_OK) {
+        core_count(core, STAT_PROXIED);
+        if (p.from.kind != ADDR_NONE) c->peer = p.from;
+        bytes_cut(in, p.bytes - before);
+        begin(core, c, (struct bytes){0});
+    } else if (rc == NET_DONE) {
+        begin(core, c, (struct bytes){g->ptr, before});
+    } else if (rc == NET_BAD) {
+        refuse(core, c, CLOSE_PROXY_BAD, why);
+    } else if (before == 0 && !gather_put(&core->mem, g, *in)) {
+        conn_close(core, c, CLOSE_OVERLOADED);
+    } else {
+        bytes_cut(in, in->len);
+        if (before == 0) state_deadline(core, c, serve_times(core).header_ns);
+    }
+}
+
 /* Bytes came: from the ring (buf) or from what waited (RING_BUF_NONE). */
 static void input(struct core *core, struct conn *c, struct bytes in, uint32_t buf)
 {
@@ -379,6 +447,7 @@ static void input(struct core *core, struct conn *c, struct bytes in, uint32_t b
             feed_head(core, c, &in, buf);
             break;
         case CONN_HEAD: feed_head(core, c, &in, buf); break;
+        case CONN_PROXY: feed_proxy(core, c, &in); break;
         case CONN_BODY: feed_body(core, c, &in, buf); break;
         case CONN_BUSY: goto keep;
         case CONN_LINGER:
@@ -408,6 +477,13 @@ keep:
     if (c->state == CONN_IDLE) make_ready(core, c);
 }
 
+/* Nothing was begun that its end would break off. */
+static bool is_quiet(const struct conn *c)
+{
+    bool unasked = c->state == CONN_PROXY && c->hold.gather.len == 0;  /* a proxy's probe */
+    return unasked || c->state == CONN_IDLE || c->state == CONN_LINGER;
+}
+
 /* The receive operation is over: what for, and what now? */
 static void recv_ended(struct core *core, struct conn *c, int32_t n)
 {
@@ -420,8 +496,7 @@ static void recv_ended(struct core *core, struct conn *c, int32_t n)
         c->peer_shut = true;
         if (c->state == CONN_BUSY && c->close_after && !c->x && !c->job) return;
         if (c->state == CONN_IDLE && (c->ready || c->out.bytes > 0)) c->close_after = true;
-        else conn_close(core, c, c->state == CONN_IDLE || c->state == CONN_LINGER
-                                     ? CLOSE_DONE : CLOSE_CLIENT_GONE);
+        else conn_close(core, c, is_quiet(c) ? CLOSE_DONE : CLOSE_CLIENT_GONE);
     } else if (n < 0) {
         conn_close(core, c, n == -ECONNRESET ? CLOSE_CLIENT_GONE : CLOSE_CLIENT_RECV);
     } else if (c->recv_paused) {
@@ -517,6 +592,10 @@ void conn_on_timer(struct core *core, struct conn *c)
     }
     switch ((enum conn_state)c->state) {
     case CONN_HEAD: refuse(core, c, CLOSE_HEAD_SLOW, NULL); break;
+    case CONN_PROXY:
+        if (c->hold.gather.len) refuse(core, c, CLOSE_HEAD_SLOW, NULL);
+        else conn_close(core, c, CLOSE_CLIENT_IDLE);
+        break;
     case CONN_BODY:
         if (c->discard) conn_close(core, c, CLOSE_DONE);
         else refuse(core, c, CLOSE_BODY_SLOW, NULL);
@@ -608,7 +687,8 @@ void conn_close_idle(struct core *core)
     for (uint32_t i = 0; i < core->conns.touched; i++) {
         struct conn *c = (struct conn *)(void *)slab_at(&core->conns, i);
         if (!c->head.taken || c->state == CONN_CLOSING) continue;
-        if (c->state == CONN_IDLE && c->out.bytes == 0 && !c->sending) {
+        bool idle = c->state == CONN_IDLE || c->state == CONN_PROXY;
+        if (idle && c->out.bytes == 0 && !c->sending) {
             conn_close(core, c, CLOSE_DONE);
         }
         c->keep_alive = false;

@@ -6,6 +6,7 @@
 #include "engine/mem.h"
 #include "engine/stats.h"
 #include "engine/timer.h"
+#include "net/addr.h"
 #include "net/chunk.h"
 
 struct core;
@@ -19,6 +20,7 @@ enum conn_state {
     CONN_BUSY,       /* the request is with serve_*; further bytes wait */
     CONN_LINGER,     /* our side is shut; reads on so that the answer is not reset away */
     CONN_CLOSING,    /* descriptor shut; slot returns once nothing is in flight */
+    CONN_PROXY,      /* of a trusted peer, before its first byte: a PROXY header may come */
     CONN_STATES
 };
 
@@ -40,6 +42,7 @@ struct conn {
     uint64_t write_ns;         /* when to look at the send in flight; 0 none */
     uint32_t unsent;           /* bytes the kernel still held when it was looked at last */
     struct chunk chunk;
+    struct addr peer;          /* by conn_peer() */
     int fd;
     uint32_t lingered;         /* bytes read and dropped */
     uint16_t inflight;         /* operations the kernel still owes an end */
@@ -59,6 +62,8 @@ struct conn {
 
 /* A socket was accepted (or handed over). Takes fd; closes it when no slot is free. */
 void conn_open(struct core *core, int fd, uint8_t listener);
+/* Who is at the other end, or behind it where a PROXY header said so. Borrows. */
+const struct addr *conn_peer(struct conn *c);
 /* Completions. */
 void conn_on_recv(struct core *core, struct conn *c, const struct ring_done *d);
 /* A send completed. */

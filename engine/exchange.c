@@ -10,6 +10,7 @@
 #include "engine/compose.h"
 #include "engine/conn.h"
 #include "engine/core.h"
+#include "engine/edge.h"
 #include "engine/engine.h"
 #include "engine/reply.h"
 #include "engine/stream.h"
@@ -40,6 +41,7 @@ struct exchange *exchange_open(struct core *core, struct conn *c, const struct h
     x->state = X_READ;
     x->tables = core->tables;
     tables_pin(x->tables, core->idx);
+    x->client = edge_client(core, c);
     x->http10 = c->http10;
     x->admitted_ns = core->now_ns;
     x->rec.version = 1;

@@ -6,6 +6,7 @@
 #include "engine/mem.h"
 #include "engine/stats.h"
 #include "engine/timer.h"
+#include "net/addr.h"
 #include "net/chunk.h"
 #include "net/dialect/openai.h"
 #include "net/sse.h"
@@ -115,6 +116,7 @@ struct exchange {
     uint16_t refs;                  /* closing upstreams that may still read its memory */
     uint32_t journal_slot;
     uint8_t key_hash[STORE_KEY_HASH];
+    struct addr client;             /* who asked, by edge_client() */
     struct openai_usage usage;
     struct record rec;              /* as it will be booked */
 };

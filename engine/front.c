@@ -184,7 +184,7 @@ void front_refuse(struct core *core, struct conn *c, enum close_why why, const c
                           detail ? detail : close_sentence(why));
     const struct job *job = c->job;
     const char *id = job ? job->id : state(core)->id;
-    book_refused(core, id, why);
+    book_refused(core, c, id, why);
     reply_body(core, c, NULL, id, close_status(why), BYTES("application/json"),
                (struct bytes){body, n}, (struct bytes){0});
     if (c->job) free(((struct job *)c->job)->body);

@@ -90,7 +90,7 @@ void gateway_refuse(struct core *core, struct conn *c, const struct http_head *h
 {
     char id[65];
     gateway_request_id(core, head, id);
-    book_refused(core, id, why);
+    book_refused(core, c, id, why);
     reply_error(core, c, NULL, id, why, text, NULL);
 }
 

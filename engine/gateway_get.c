@@ -71,7 +71,7 @@ static void one_model(struct core *core, struct conn *c, const struct key_view *
         (void)snprintf(text, sizeof text, "the model '%.*s' does not exist here%s%s%s",
                        (int)(id.len < 128 ? id.len : 128), id.ptr,
                        near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-        book_refused(core, request_id, CLOSE_MODEL_UNKNOWN);
+        book_refused(core, c, request_id, CLOSE_MODEL_UNKNOWN);
         reply_error(core, c, NULL, request_id, CLOSE_MODEL_UNKNOWN, text, "model");
         return;
     }
@@ -107,7 +107,7 @@ void gateway_models(struct core *core, struct conn *c, const struct key_view *ke
     if (ok && reply_chain(core, c, request_id, BYTES("application/json"), &list)) return;
     chain_drop(&core->mem, &list);
     c->close_after = true;
-    book_refused(core, request_id, CLOSE_OVERLOADED);
+    book_refused(core, c, request_id, CLOSE_OVERLOADED);
     reply_error(core, c, NULL, request_id, CLOSE_OVERLOADED, NULL, NULL);
 }
 

@@ -5,6 +5,7 @@
 #include "engine/conf.h"
 #include "engine/conn.h"
 #include "engine/core.h"
+#include "engine/edge.h"
 #include "engine/engine.h"
 #include "engine/exchange.h"
 #include "engine/front.h"
@@ -12,6 +13,11 @@
 #include "engine/tables.h"
 #include "engine/upstream.h"
 #include "net/tls.h"
+
+bool serve_trusts(const struct core *core, struct conn *c)
+{
+    return edge_may_trust(core, c->listener) && edge_trusts(core, conn_peer(c));
+}
 
 bool serve_head(struct core *core, struct conn *c, const struct http_head *head)
 {

@@ -11,6 +11,9 @@ struct core;
 struct http_head;
 struct timer;
 
+/* A connection came in: is what its peer says of others believed, so that a PROXY header may
+ * stand before everything else? */
+MUST_USE bool serve_trusts(const struct core *core, struct conn *c);
 /* A complete, well-formed head came in. head borrows until the call returns; c->hold keeps its
  * bytes until the answer is done. True: read the body (c->body_max may be set), then
  * serve_body; false: an answer was queued and conn_answered called. */

@@ -112,6 +112,12 @@ static enum net_rc read_block(struct bytes in, struct proxy *out, const char **w
     return read_addresses(head, len, out);
 }
 
+bool proxy_is_like(struct bytes head)
+{
+    struct bytes block = {signature + 4, PROXY_BEGIN_MAX - 4};   /* behind two empty lines */
+    return bytes_starts(head, BYTES("PROXY ")) || bytes_starts(head, block);
+}
+
 enum net_rc proxy_read(struct bytes in, struct proxy *out, const char **why)
 {
     struct bytes line = BYTES("PROXY "), block = {signature, PROXY_BEGIN_MAX};

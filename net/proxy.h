@@ -20,6 +20,9 @@ struct proxy {
     size_t bytes;               /* of the header, additional fields (TLV) included */
 };
 
+/* Does a head that was refused as HTTP begin like a header, empty lines before it skipped? So
+ * that the refusal can say what was wrong. Borrows. */
+bool proxy_is_like(struct bytes head);
 /* Look for a header at the start of in, which borrows and holds all bytes from the connection's
  * first one.
  *   out  on NET_OK

@@ -91,6 +91,12 @@ static bool serve_get(struct core *core, struct conn *c, const struct http_head 
     return false;
 }
 
+bool serve_trusts(const struct core *core, struct conn *c)
+{
+    (void)core, (void)c;
+    return false;
+}
+
 bool serve_head(struct core *core, struct conn *c, const struct http_head *head)
 {
     const struct mock *mock = core->serve;

@@ -87,7 +87,6 @@ test('check: what a variable holds is never quoted', async () => {
 
 test('check: settings that are not in this release', async () => {
   const later = ['x402: {enabled: true}\n', 'cluster: {nodes: [a]}\n',
-                 'trusted_proxies: ["10.0.0.0/8"]\n', 'cors: ["https://x"]\n',
                  'durability: power\n', 'routing: {mode: cost}\n', 'routing: {explore: 0.5}\n',
                  'providers: [{name: l, url: "http://a/v1", rpm: 5}]\n',
                  'providers: [{name: l, url: "http://a/v1", dialect: anthropic}]\n',

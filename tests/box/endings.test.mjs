@@ -34,6 +34,7 @@ const weir = await Weir.start({
                 timeouts: { first_byte: '500ms', stall: '500ms' } },
               { name: 'dead', url: await nowhere(), keys: ['sk-dead'] }],
   models: [...names.map((name) => ({ id: `far/${name}`, price })), { id: 'dead/cold', price }],
+  trusted_proxies: ['127.0.0.2'], cors: ['https://a.example'],
   limits: { body: 65536, header: 16384, answer: '2MiB', hold: '64KiB' },
   timeouts: { header: '500ms', body: '500ms', idle: '2s', write: '1s' },
 });
@@ -145,6 +146,11 @@ const ways = {
   expect_bad: once(post(where, weir.key, '{}', ['Expect: miracles'])),
   websocket: once(get('/v1/realtime', `${auth}Connection: Upgrade\r\nUpgrade: websocket\r\n`)),
   not_built: once(post('/v1/responses', weir.key, '{}')),
+  proxy_denied: once(Buffer.from('PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nGET / HTTP/1.1\r\n\r\n')),
+  proxy_bad: () => exchange(weir.url, Buffer.from('PROXY TCP4 192.0.2.1 192.0.2.2 1\r\n'), 'GET',
+                            '127.0.0.2'),
+  origin_denied: once(Buffer.from(`OPTIONS ${where} HTTP/1.1\r\nHost: x\r\n` +
+    'Origin: https://b.example\r\nAccess-Control-Request-Method: POST\r\n\r\n')),
   feedback_unknown: once(post('/v1/feedback', weir.key, { request_id: 'nobody', score: 1 })),
   no_provider: cold,
   upstream_failed: async () => {

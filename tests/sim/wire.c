@@ -233,6 +233,12 @@ int sock_dial(int family)
     return fd < 0 ? -EMFILE : fd;
 }
 
+struct addr sock_peer(int fd)
+{
+    const struct sock *s = wire_sock(fd, "getpeername");
+    return (struct addr){.kind = ADDR_V4, .at = {192, 0, 2, (uint8_t)(s - the.sock)}};
+}
+
 void sock_accepted(int fd) { (void)wire_sock(fd, "setsockopt"); }
 
 int sock_wake_open(void)

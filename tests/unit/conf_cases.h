@@ -8,6 +8,9 @@ struct refusal {
     const char *said;            /* "line:column sentence", several joined by " | " */
 };
 
+#define NETS "a list of addresses and networks, like [\"10.0.0.0/8\", \"::1\"]"
+#define ORIGINS "a list of origins, like [\"https://app.example.com\"], or [\"*\"]"
+
 static const struct refusal refused_settings[] = {
     {"lissten: 1",
      "1:1 unknown setting 'lissten' (did you mean 'listen'?)"},
@@ -287,14 +290,19 @@ static const struct refusal refused_settings[] = {
      "1:17 zero_retention is 'true'; it takes true or false, without quotes"},
     {"zero_retention: 1",
      "1:17 zero_retention is '1'; it takes true or false, without quotes"},
-    {"trusted_proxies: [10.0.0.0/8]",
-     "1:18 trusted_proxies is a list, which is not in this release"},
+    {"trusted_proxies: [10.0.0.0/33, 7, \"::1\", lb.example]",
+     "1:19 trusted_proxies has '10.0.0.0/33': behind / stands a number from 0 to 32; it takes "
+     NETS " | 1:32 trusted_proxies is '7'; it takes " NETS
+     " | 1:42 trusted_proxies has 'lb.example': not an IPv4 or IPv6 address; it takes " NETS},
+    {"cors: [app.example.com, \"https://a.example/\"]",
+     "1:8 cors has 'app.example.com': it has no scheme; it takes " ORIGINS
+     " | 1:25 cors has 'https://a.example/': an origin has no path; it takes " ORIGINS},
     {"trusted_proxies: 10.0.0.1",
-     "1:18 trusted_proxies is '10.0.0.1'; it takes a list of texts"},
-    {"cors: [\"*\"]",
-     "1:7 cors is a list, which is not in this release"},
+     "1:18 trusted_proxies is '10.0.0.1'; it takes " NETS},
+    {"cors: https://a.example",
+     "1:7 cors is 'https://a.example'; it takes " ORIGINS},
     {"cors: [true]",
-     "1:8 cors is 'true'; it takes a list of texts"},
+     "1:8 cors is 'true'; it takes " ORIGINS},
     {"alerts: {retry_for: 1h}",
      "1:21 alerts.retry_for is '1h', which is not in this release; it takes only 24h"},
     {"alerts: {retry_for: 0}",

@@ -252,6 +252,7 @@ static void fill(struct exchange *x)
     x->usage = (struct openai_usage){.present = true, .input = 11, .cached = 5, .output = 22};
     x->rec.ttft_us = 42000;
     memcpy(x->rec.model, "a/plain", 7);
+    x->client = (struct addr){.kind = ADDR_V4, .at = {192, 0, 2, 7}};
     memset(x->rec.request_id, 'r', sizeof x->rec.request_id);   /* full: no end mark */
 }
 
@@ -280,7 +281,7 @@ static void test_the_end(void **state)
     (void)snprintf(want, sizeof want,
                    "2025-11-21T18:40:00.000Z %.64s 499 client_gone key=%s model=a/plain "
                    "stream=1 attempts=3 in=11 cached=5 out=22 cost=0.0010555 ttft_ms=42 "
-                   "duration_ms=1234\n",
+                   "duration_ms=1234 client=192.0.2.7\n",
                    d->x->rec.request_id, id);
     assert_string_equal(log_text(d), want);
 }

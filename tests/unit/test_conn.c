@@ -59,6 +59,12 @@ static void answer(struct core *core, struct conn *c, const char *body)
     conn_answered(core, c);
 }
 
+bool serve_trusts(const struct core *core, struct conn *c)
+{
+    (void)core, (void)c;
+    return false;
+}
+
 bool serve_head(struct core *core, struct conn *c, const struct http_head *head)
 {
     served.heads++;

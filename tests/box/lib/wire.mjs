@@ -171,9 +171,11 @@ export async function readRequest(intake) {
 
 // A client on a bare socket.
 export class Wire {
-  static async open(url) {
+  // localAddress: this machine's address to come from, where it matters.
+  static async open(url, localAddress = undefined) {
     const { hostname, port } = new URL(url);
-    const socket = net.connect({ host: hostname, port: Number(port), allowHalfOpen: true });
+    const socket = net.connect({ host: hostname, port: Number(port), localAddress,
+                                 allowHalfOpen: true });
     socket.setNoDelay(true);
     await new Promise((resolve, reject) => {
       socket.once('connect', resolve);
@@ -205,8 +207,8 @@ export class Wire {
 }
 
 // One exchange on a connection of its own; bytes is the whole request.
-export async function exchange(url, bytes, method) {
-  const wire = await Wire.open(url);
+export async function exchange(url, bytes, method, localAddress = undefined) {
+  const wire = await Wire.open(url, localAddress);
   try {
     await wire.send(bytes);
     return await wire.answer(method);
