@@ -7,6 +7,7 @@
 #include "engine/conf.h"
 #include "engine/conn.h"
 #include "engine/core.h"
+#include "engine/cors.h"
 #include "engine/exchange.h"
 #include "engine/reply.h"
 #include "engine/stream.h"
@@ -46,6 +47,7 @@ enum attempt_end answer_keep(struct core *core, struct exchange *x,
     struct bytes id = head->field[HTTP_X_REQUEST_ID];
     if (!id.ptr) id = head->field[HTTP_REQUEST_ID];
     http_out_pass(&o, head);
+    cors_strip(&o, x);
     if (id.ptr) {
         http_out_text(&o, BYTES("x-upstream-request-id: "));
         http_out_text(&o, id);
@@ -63,6 +65,7 @@ bool answer_head(struct core *core, struct exchange *x, unsigned status, uint64_
     assert(!x->head_sent && c);
     struct bytes theirs = their_lines(x);
     size_t want = HEAD_ROOM + theirs.len + (length < TOGETHER_MAX ? (size_t)length : 0);
+    if (x->cors) want += CORS_FIELDS_MAX;
     char *room = want > MEM_BLOCK ? NULL : chain_room(&core->mem, &c->out, want);
     if (!room) return false;
     struct http_out o = {.out = room, .room = want};
@@ -78,6 +81,7 @@ bool answer_head(struct core *core, struct exchange *x, unsigned status, uint64_
         c->close_after = true;
     }
     reply_fields(&o, core, x, NULL);
+    cors_put(&o, core, c, x);
     if (cost_nusd >= 0) {
         char cost[32];
         http_out_text(&o, BYTES("x-weir-cost-usd: "));

@@ -10,6 +10,7 @@
 #include "engine/compose.h"
 #include "engine/conn.h"
 #include "engine/core.h"
+#include "engine/cors.h"
 #include "engine/edge.h"
 #include "engine/engine.h"
 #include "engine/reply.h"
@@ -42,6 +43,7 @@ struct exchange *exchange_open(struct core *core, struct conn *c, const struct h
     x->tables = core->tables;
     tables_pin(x->tables, core->idx);
     x->client = edge_client(core, c);
+    if (head->field[HTTP_ORIGIN].ptr) x->cors = cors_find(x->tables->conf, head->fields);
     x->http10 = c->http10;
     x->admitted_ns = core->now_ns;
     x->rec.version = 1;

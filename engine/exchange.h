@@ -113,6 +113,7 @@ struct exchange {
     bool good;                      /* the answer counts as a success of the endpoint */
     bool one_only;
     bool no_row;                    /* feedback: no request row, nothing in the journal */
+    uint16_t cors;                  /* cors_find(): the entry that allows its origin */
     uint16_t refs;                  /* closing upstreams that may still read its memory */
     uint32_t journal_slot;
     uint8_t key_hash[STORE_KEY_HASH];

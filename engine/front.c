@@ -6,6 +6,7 @@
 #include "engine/clock.h"
 #include "engine/conn.h"
 #include "engine/core.h"
+#include "engine/cors.h"
 #include "engine/engine.h"
 #include "engine/gateway.h"
 #include "engine/look.h"
@@ -215,12 +216,13 @@ static void begin_events(struct core *core, struct conn *c)
         (void)refuse(core, c, 503, "overloaded", "too many listeners on /admin/v1/events");
         return;
     }
-    char head[512];
+    char head[512 + CORS_FIELDS_MAX];
     struct http_out o = {.out = head, .room = sizeof head};
     http_out_status(&o, 200);
     http_out_field(&o, BYTES("content-type"), BYTES("text/event-stream"));
     http_out_field(&o, BYTES("cache-control"), BYTES("no-store"));
     http_out_field(&o, BYTES("x-request-id"), bytes_of(s->id));
+    cors_put(&o, core, c, NULL);
     http_out_field(&o, BYTES("connection"), BYTES("close"));
     http_out_end(&o);
     c->keep_alive = false;
@@ -258,6 +260,12 @@ static struct job *job_make(struct conn *c, const struct http_head *head, const 
     return job;
 }
 
+static void deny(struct core *core, struct conn *c, enum close_why why)
+{
+    front_refuse(core, c, why, NULL);
+    conn_answered(core, c);
+}
+
 static bool open_path(struct core *core, struct conn *c, const struct http_head *head)
 {
     if (bytes_eq(head->path, BYTES("/healthz")) || bytes_eq(head->path, BYTES("/readyz"))) {
@@ -276,6 +284,12 @@ bool front_head(struct core *core, struct conn *c, const struct http_head *head)
     const char *why;
     bool metrics = bytes_eq(head->path, BYTES("/metrics"));
     gateway_request_id(core, head, state(core)->id);
+    if (head->method == HTTP_OPTIONS) {
+        enum cors_verdict verdict = cors_preflight(core, c, head, state(core)->id);
+        if (verdict == CORS_ANSWERED) conn_answered(core, c);
+        if (verdict == CORS_DENIED) deny(core, c, CLOSE_ORIGIN_DENIED);
+        if (verdict != CORS_NONE) return false;
+    }
     bool reads = head->method == HTTP_GET || head->method == HTTP_HEAD;
     if (reads && open_path(core, c, head)) return false;
     if (!metrics && !bytes_starts(head->path, BYTES("/admin/v1/"))) {

@@ -8,6 +8,7 @@
 #include "engine/conn.h"
 #include "engine/control.h"
 #include "engine/core.h"
+#include "engine/cors.h"
 #include "engine/engine.h"
 #include "engine/exchange.h"
 #include "engine/reply.h"
@@ -210,6 +211,14 @@ static bool admit(struct core *core, struct conn *c, const struct http_head *hea
 
 bool gateway_head(struct core *core, struct conn *c, const struct http_head *head)
 {
+    if (head->method == HTTP_OPTIONS) {
+        char id[65];
+        gateway_request_id(core, head, id);
+        enum cors_verdict verdict = cors_preflight(core, c, head, id);
+        if (verdict == CORS_DENIED) return refuse(core, c, head, CLOSE_ORIGIN_DENIED, NULL);
+        if (verdict == CORS_ANSWERED) conn_answered(core, c);
+        if (verdict == CORS_ANSWERED) return false;
+    }
     if (head->upgrade_websocket && head->method == HTTP_GET) {
         return refuse(core, c, head, CLOSE_WEBSOCKET, NULL);
     }

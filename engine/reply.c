@@ -5,6 +5,7 @@
 #include "engine/conf.h"
 #include "engine/conn.h"
 #include "engine/core.h"
+#include "engine/cors.h"
 #include "engine/exchange.h"
 #include "engine/line.h"
 #include "engine/rand.h"
@@ -160,6 +161,7 @@ static bool put_head(struct core *core, struct conn *c, const struct exchange *x
         http_out_number(&o, BYTES("content-length"), length);
     }
     reply_fields(&o, core, x, id);
+    cors_put(&o, core, c, x);
     http_out_text(&o, extra);
     reply_end(&o, conn_stays(core, c));
     assert(!o.full);
