@@ -127,6 +127,10 @@ MUST_USE enum net_rc json_next(struct json *j, struct bytes *in, struct json_tok
  * the scan goes on as usual. At any other point: a mistake of the caller (asserted). */
 void json_skip(struct json *j);
 
+/* The whole document, n bytes, was checked elsewhere (json_index.h): go on behind it, as if
+ * json_next had said NET_DONE. Only after json_init. */
+void json_pass(struct json *j, size_t n);
+
 /* No more input follows. NET_DONE when a number at the root or the whole document is
  * complete; else NET_BAD (JSON_CUT_SHORT). A root number that only the end completes comes
  * as NET_OK in *t, and then the call is repeated. */

@@ -45,6 +45,12 @@ static inline struct bytes json_index_text(const struct json_index *x, const cha
     return bytes_between(text + x->at[i] + 1, text + end);
 }
 
+/* True where token i is a key. */
+static inline bool json_index_is_key(const struct json_index *x, uint32_t i)
+{
+    return x->keys[i / JSON_INDEX_GROUP] >> i % JSON_INDEX_GROUP & 1;
+}
+
 /* The token behind the value that begins with token i. */
 static inline uint32_t json_index_behind(const struct json_index *x, uint32_t i)
 {

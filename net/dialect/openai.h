@@ -99,6 +99,7 @@ struct openai_reader {          /* private but for the results and the error */
     uint32_t element;           /* index in the list that is being read */
     uint8_t level;              /* entries of at that are in use */
     bool binary;                /* the coming value belongs to a key such as "data" */
+    bool pass;                  /* the coming value is to be passed over */
     bool token_ids;             /* the prompt holds numbers */
     bool bad;
 };

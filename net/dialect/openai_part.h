@@ -3,6 +3,7 @@
 #define NET_DIALECT_OPENAI_PART_H
 
 #include "net/dialect/openai.h"
+#include "net/json_index.h"
 
 enum openai_count {             /* index of openai_fold.count: the numbers of a usage object */
     OPENAI_COUNT_PROMPT,
@@ -53,6 +54,14 @@ struct bytes openai_head_text(const struct openai_head *h, const struct json_tok
 /* The longest start of text (a string as written) of at most max bytes that cuts no
  * escape, surrogate pair or UTF-8 sequence. */
 struct bytes openai_text_start(struct bytes text, size_t max);
+
+/* Token i of the index of text, no comma or colon, as json_next would give it at this depth;
+ * but for escaped, surrogate and nul, which are false. Borrows from text. */
+struct json_token openai_index_token(const struct json_index *x, const char *text, uint32_t i,
+                                     uint16_t depth);
+/* The value that begins with token i as json_next would give it after json_skip. */
+struct json_token openai_index_skipped(const struct json_index *x, const char *text,
+                                       uint32_t i, uint16_t depth);
 
 /* Begin the walk over an answer or event. */
 void openai_reply_begin(struct openai_reply *w);

@@ -1,6 +1,7 @@
 /* openai_request.c - reads what Weir acts on in an OpenAI-style request body.
- * Model: one walk over the scanner's tokens. A table says which keys are read in which
- * object, what their value must be, and where it leads:
+ * Model: one walk over tokens, those of the scanner, or of the index where the body is there
+ * in one piece; both lead to the same results and errors. A table says which keys are read in
+ * which object, what their value must be, and where it leads:
  *   ROOT -> STREAM_OPTIONS | PROVIDER -> MAX_PRICE | USAGE     objects with keys of the table
  *        -> NAMES (lists of names) | TOOLS (elements counted) | TEXTS (strings counted)
  * Everything else is skipped, its grammar checked all the same.
@@ -52,36 +53,42 @@ struct openai_field {
 
 #define NAME(text) {text, sizeof text - 1}  /* a constant, which BYTES is not */
 
-static const struct openai_field fields[] = {
-    {NAME("model"),                 ROOT, ALL, WANT_NAME, DO_MODEL, 0},
-    {NAME("stream"),                ROOT, WRITING, WANT_BOOL, DO_STREAM, 0},
-    {NAME("messages"),              ROOT, CHAT, WANT_LIST, DO_TEXTS, TEXTS},
-    {NAME("max_tokens"),            ROOT, WRITING, WANT_COUNT, DO_MAX_TOKENS, 0},
-    {NAME("max_completion_tokens"), ROOT, WRITING, WANT_COUNT, DO_MAX_COMPLETION, 0},
-    {NAME("stream_options"),        ROOT, WRITING, WANT_OBJECT, DO_OPTIONS, STREAM_OPTIONS},
+static const struct openai_field fields[] = {  /* shortest names first: see lengths */
     {NAME("n"),                     ROOT, WRITING, WANT_COUNT, DO_N, 0},
-    {NAME("tools"),                 ROOT, CHAT, WANT_ARRAY, DO_TOOLS, TOOLS},
-    {NAME("functions"),             ROOT, CHAT, WANT_ARRAY, DO_TOOLS, TOOLS},
-    {NAME("prompt"),                ROOT, COMPLETIONS, WANT_ANY, DO_TEXTS, TEXTS},
-    {NAME("input"),                 ROOT, TAKING_INPUT, WANT_ANY, DO_TEXTS, TEXTS},
-    {NAME("models"),                ROOT, ALL, WANT_ARRAY, DO_MODELS, NAMES},
-    {NAME("provider"),              ROOT, ALL, WANT_OBJECT, DO_PROVIDER, PROVIDER},
-    {NAME("usage"),                 ROOT, ALL, WANT_ANY, DO_USAGE, USAGE},
-    {NAME("include_usage"), STREAM_OPTIONS, WRITING, WANT_BOOL, DO_INCLUDE_USAGE, 0},
-    {NAME("order"),             PROVIDER, ALL, WANT_ARRAY, DO_ORDER, NAMES},
-    {NAME("only"),              PROVIDER, ALL, WANT_ARRAY, DO_ONLY, NAMES},
-    {NAME("ignore"),            PROVIDER, ALL, WANT_ARRAY, DO_IGNORE, NAMES},
-    {NAME("allow_fallbacks"),   PROVIDER, ALL, WANT_BOOL, DO_FALLBACKS, 0},
-    {NAME("sort"),              PROVIDER, ALL, WANT_WORD, DO_SORT, 0},
-    {NAME("data_collection"),   PROVIDER, ALL, WANT_WORD, DO_COLLECTION, 0},
     {NAME("zdr"),               PROVIDER, ALL, WANT_BOOL, DO_ZDR, 0},
-    {NAME("max_price"),         PROVIDER, ALL, WANT_OBJECT, DO_MAX_PRICE, MAX_PRICE},
+    {NAME("only"),              PROVIDER, ALL, WANT_ARRAY, DO_ONLY, NAMES},
+    {NAME("sort"),              PROVIDER, ALL, WANT_WORD, DO_SORT, 0},
+    {NAME("model"),                 ROOT, ALL, WANT_NAME, DO_MODEL, 0},
+    {NAME("tools"),                 ROOT, CHAT, WANT_ARRAY, DO_TOOLS, TOOLS},
+    {NAME("input"),                 ROOT, TAKING_INPUT, WANT_ANY, DO_TEXTS, TEXTS},
+    {NAME("usage"),                 ROOT, ALL, WANT_ANY, DO_USAGE, USAGE},
+    {NAME("order"),             PROVIDER, ALL, WANT_ARRAY, DO_ORDER, NAMES},
+    {NAME("stream"),                ROOT, WRITING, WANT_BOOL, DO_STREAM, 0},
+    {NAME("prompt"),                ROOT, COMPLETIONS, WANT_ANY, DO_TEXTS, TEXTS},
+    {NAME("models"),                ROOT, ALL, WANT_ARRAY, DO_MODELS, NAMES},
+    {NAME("ignore"),            PROVIDER, ALL, WANT_ARRAY, DO_IGNORE, NAMES},
     {NAME("prompt"),            MAX_PRICE, ALL, WANT_PRICE, DO_PRICE_PROMPT, 0},
-    {NAME("completion"),        MAX_PRICE, ALL, WANT_PRICE, DO_PRICE_COMPLETION, 0},
     {NAME("include"),           USAGE, ALL, WANT_BOOL, DO_INCLUDE, 0},
+    {NAME("messages"),              ROOT, CHAT, WANT_LIST, DO_TEXTS, TEXTS},
+    {NAME("provider"),              ROOT, ALL, WANT_OBJECT, DO_PROVIDER, PROVIDER},
+    {NAME("functions"),             ROOT, CHAT, WANT_ARRAY, DO_TOOLS, TOOLS},
+    {NAME("max_price"),         PROVIDER, ALL, WANT_OBJECT, DO_MAX_PRICE, MAX_PRICE},
+    {NAME("max_tokens"),            ROOT, WRITING, WANT_COUNT, DO_MAX_TOKENS, 0},
+    {NAME("completion"),        MAX_PRICE, ALL, WANT_PRICE, DO_PRICE_COMPLETION, 0},
+    {NAME("include_usage"), STREAM_OPTIONS, WRITING, WANT_BOOL, DO_INCLUDE_USAGE, 0},
+    {NAME("stream_options"),        ROOT, WRITING, WANT_OBJECT, DO_OPTIONS, STREAM_OPTIONS},
+    {NAME("allow_fallbacks"),   PROVIDER, ALL, WANT_BOOL, DO_FALLBACKS, 0},
+    {NAME("data_collection"),   PROVIDER, ALL, WANT_WORD, DO_COLLECTION, 0},
+    {NAME("max_completion_tokens"), ROOT, WRITING, WANT_COUNT, DO_MAX_COMPLETION, 0},
 };
-enum { ROW_MODEL = 0, ROW_INCLUDE = COUNT(fields) - 1 };
+enum { ROW_MODEL = 4, ROW_INCLUDE = 14, NAME_LEN_MAX = 21 };
 static_assert(COUNT(fields) <= 64, "a bit each in openai_reader.seen");
+
+/* The first row whose name has so many bytes, or more. */
+static const uint8_t lengths[NAME_LEN_MAX + 2] = {
+    0, 0, 1, 1, 2, 4, 9, 14, 15, 17, 19, 21,
+    21, 21, 22, 23, 25, 25, 25, 25, 25, 25, 26,
+};
 
 static const char *const parents[] = {
     [ROOT] = "", [STREAM_OPTIONS] = "/stream_options", [PROVIDER] = "/provider",
@@ -186,6 +193,20 @@ static bool refuse_odd_key(struct openai_reader *r, const struct json_token *t)
                        t->nul ? "a NUL" : "an unpaired surrogate");
 }
 
+/* The rows a key can be meant for: those of its length, but for what is_folded() shortens. */
+static size_t rows_for(struct bytes key, size_t *end)
+{
+    enum { LETTER_MAX = 3 };  /* bytes that stand for one letter of a name */
+    bool plain = true;
+    *end = 0;
+    if (!key.ptr || key.len > NAME_LEN_MAX * LETTER_MAX) return 0;
+    for (size_t i = 0; i < key.len; i++) plain = plain && (unsigned char)key.ptr[i] < 0x80;
+    size_t len = key.len < NAME_LEN_MAX ? key.len : NAME_LEN_MAX;
+    *end = lengths[len + 1];
+    if (!plain) return 0;
+    return key.len > NAME_LEN_MAX ? *end : lengths[len];
+}
+
 /* A key of an object that is read: finds its row, or skips the value. */
 static bool take_key(struct openai_reader *r, const struct json_token *t)
 {
@@ -198,7 +219,8 @@ static bool take_key(struct openai_reader *r, const struct json_token *t)
     if (key.ptr && key.len <= KEY_MAX && t->escaped) {
         key = (struct bytes){room, json_unescape(t->text, room)};
     }
-    for (size_t i = 0; key.ptr && i < COUNT(fields); i++) {
+    size_t end;
+    for (size_t i = rows_for(key, &end); i < end; i++) {
         const struct openai_field *f = &fields[i];
         if (f->in != place || !(f->apis & (1u << r->api))) continue;
         bool same = bytes_eq(key, f->name);
@@ -212,7 +234,7 @@ static bool take_key(struct openai_reader *r, const struct json_token *t)
     }
     if (r->field) return true;
     if (place == PROVIDER || place == MAX_PRICE) return refuse_later(r, place, key);
-    json_skip(&r->json);
+    r->pass = true;
     return true;
 }
 
@@ -414,7 +436,7 @@ static void descend(struct openai_reader *r, const struct json_token *t)
     const struct openai_field *f = r->field;
     if (f && f->what == DO_USAGE && t->type == JSON_ARRAY) {  /* not OpenRouter's form */
         r->kept = NULL;
-        json_skip(&r->json);
+        r->pass = true;
         return;
     }
     assert(r->level < OPENAI_LEVELS);
@@ -489,7 +511,7 @@ static bool take_element_name(struct openai_reader *r, const struct json_token *
 static bool take_element_tool(struct openai_reader *r, const struct json_token *t)
 {
     if (t->type == JSON_SKIPPED) return true;
-    if (t->type == JSON_OBJECT || t->type == JSON_ARRAY) json_skip(&r->json);
+    if (t->type == JSON_OBJECT || t->type == JSON_ARRAY) r->pass = true;
     r->req.tool_count++;
     return true;
 }
@@ -497,6 +519,7 @@ static bool take_element_tool(struct openai_reader *r, const struct json_token *
 /* Bytes of images, audio and files say nothing about the count of tokens. */
 static bool is_binary_key(struct bytes key)
 {
+    if (key.len == 0 || (*key.ptr != 'd' && *key.ptr != 'f' && *key.ptr != 'b')) return false;
     return bytes_eq(key, BYTES("data")) || bytes_eq(key, BYTES("file_data")) ||
            bytes_eq(key, BYTES("b64_json"));
 }
@@ -561,10 +584,85 @@ static enum net_rc refuse_json(struct openai_reader *r)
     return NET_BAD;
 }
 
+/* ---- a body in one piece ---- */
+
+/* messages, from its "[" on, token i: what take_text_token() does, string by string. */
+static void read_messages(struct openai_reader *r, const struct json_index *x,
+                          const char *text, uint32_t i)
+{
+    uint32_t end = x->close[i];
+    for (uint32_t k = i + 1; k < end; k++) {
+        r->req.message_count++;
+        k = json_index_behind(x, k);  /* its comma, or the end */
+    }
+    for (uint32_t g = i / JSON_INDEX_GROUP; g <= end / JSON_INDEX_GROUP; g++) {
+        uint32_t from = g * JSON_INDEX_GROUP;
+        uint64_t strings = x->strings[g];
+        if (from < i) strings &= ~UINT64_C(0) << (i - from);
+        if (end - from < JSON_INDEX_GROUP) strings &= (UINT64_C(1) << (end - from)) - 1;
+        for (; strings; strings &= strings - 1) {
+            uint32_t k = from + (uint32_t)__builtin_ctzll(strings);
+            struct bytes said = json_index_text(x, text, k);
+            bool member = x->first[k - 1] == ':';
+            if (member && is_binary_key(json_index_text(x, text, k - 2))) continue;
+            if (!bytes_starts(said, BYTES("data:"))) r->req.prompt_bytes += said.len;
+        }
+    }
+}
+
+/* Take the tokens of the index. False: one that must be looked at more closely, a string with
+ * escapes: nothing may be kept of what was read. *rc out else. */
+static bool read_index(struct openai_reader *r, const struct json_index *x, const char *text,
+                       enum net_rc *rc)
+{
+    uint16_t depth = 0;
+    *rc = NET_BAD;
+    for (uint32_t i = 0; i < x->count; i++) {
+        char c = x->first[i];
+        if (c == ',' || c == ':') continue;
+        if (c == '}' || c == ']') depth--;
+        struct json_token t = openai_index_token(x, text, i, depth);
+        if (c == '"' && bytes_find(t.text, '\\') < t.text.len) return false;
+        if (!take(r, &t)) return true;
+        bool messages = c == '[' && r->level > 1 && r->at[r->level - 1].place == TEXTS &&
+                        r->at[r->level - 1].field->want == WANT_LIST;
+        if (r->pass) {
+            r->pass = false;
+            if (t.type == JSON_KEY) i += 2;
+            t = openai_index_skipped(x, text, i, depth);
+            if (!take(r, &t)) return true;
+            i = json_index_behind(x, i) - 1;
+        } else if (messages) {
+            read_messages(r, x, text, i);
+            i = x->close[i] - 1u;
+            depth++;
+        } else if (c == '{' || c == '[') {
+            depth++;
+        }
+    }
+    *rc = NET_MORE;
+    return true;
+}
+
+/* Read a body that is there in one piece, if this is one. *rc out, on true. */
+static bool read_whole(struct openai_reader *r, struct bytes in, enum net_rc *rc)
+{
+    struct json_index x;
+    if (!json_index_build(&x, in, OPENAI_REQUEST_DEPTH_MAX)) return false;
+    if (!read_index(r, &x, in.ptr, rc)) {
+        openai_request_begin(r, r->api);
+        return false;
+    }
+    json_pass(&r->json, in.len);
+    r->req.body_bytes = r->fed = r->token_end = in.len;
+    return true;
+}
+
 void openai_request_begin(struct openai_reader *r, enum openai_api api)
 {
     assert(api <= OPENAI_MODERATIONS);
-    memset(r, 0, sizeof *r);
+    memset(&r->req, 0, offsetof(struct openai_request, pool));
+    memset(&r->api, 0, sizeof *r - offsetof(struct openai_reader, api));
     r->api = api;
     r->code = "";
     r->req.max_tokens = -1;
@@ -581,9 +679,12 @@ enum net_rc openai_request_feed(struct openai_reader *r, struct bytes in)
     struct bytes tail = in;
     struct json_token t;
     enum net_rc rc;
+    if (r->fed == 0 && read_whole(r, in, &rc)) return rc;
     while ((rc = json_next(&r->json, &in, &t)) == NET_OK) {
         openai_head_complete(&r->head, &t, tail, r->fed);
         if (!take(r, &t)) return NET_BAD;
+        if (r->pass) json_skip(&r->json);
+        r->pass = false;
         openai_head_reset(&r->head);
         r->token_end = t.end;
     }

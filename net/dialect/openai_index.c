@@ -1,0 +1,54 @@
+/* openai_index.c - tokens of the index as the scanner gives them, so that what reads the one
+ * can read the other.
+ * Rule: a number or literal ends where blanks or the next token begin; a string's flags are
+ * not there, who needs them looks for a backslash. */
+#include "net/dialect/openai_part.h"
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* Where the number or literal that is token i ends. */
+static uint64_t word_end(const struct json_index *x, const char *text, uint32_t i)
+{
+    assert(i + 1 < x->count);  /* a bracket ends the document */
+    uint32_t end = x->at[i + 1];
+    while (is_blank(text[end - 1])) end--;
+    return end;
+}
+
+struct json_token openai_index_token(const struct json_index *x, const char *text, uint32_t i,
+                                     uint16_t depth)
+{
+    struct json_token t = {.start = x->at[i], .end = x->at[i] + 1, .depth = depth};
+    switch (x->first[i]) {
+    case '{': t.type = JSON_OBJECT; return t;
+    case '[': t.type = JSON_ARRAY; return t;
+    case '}': t.type = JSON_OBJECT_END; return t;
+    case ']': t.type = JSON_ARRAY_END; return t;
+    case '"':
+        t.type = json_index_is_key(x, i) ? JSON_KEY : JSON_STRING;
+        t.text = json_index_text(x, text, i);
+        t.end = t.start + t.text.len + 2;
+        return t;
+    case 't': t.type = JSON_TRUE; break;
+    case 'f': t.type = JSON_FALSE; break;
+    case 'n': t.type = JSON_NULL; break;
+    default: t.type = JSON_NUMBER; break;
+    }
+    t.end = word_end(x, text, i);
+    if (t.type == JSON_NUMBER) t.text = bytes_between(text + t.start, text + t.end);
+    return t;
+}
+
+struct json_token openai_index_skipped(const struct json_index *x, const char *text,
+                                       uint32_t i, uint16_t depth)
+{
+    struct json_token t = {.start = x->at[i], .depth = depth, .type = JSON_SKIPPED};
+    char c = x->first[i];
+    if (c == '{' || c == '[') t.end = x->at[x->close[i]] + 1;
+    else if (c == '"') t.end = t.start + json_index_text(x, text, i).len + 2;
+    else t.end = word_end(x, text, i);
+    return t;
+}
