@@ -10,7 +10,8 @@ struct exchange;
 struct http_head;
 
 /* Keep what goes on of the provider's head until the commit: its field lines for the client,
- * its request id under another name. ATTEMPT_GOOD, or why not: ATTEMPT_LARGE, ATTEMPT_NO_ROOM. */
+ * its request id under another name. ATTEMPT_GOOD, or why not: ATTEMPT_LARGE,
+ * ATTEMPT_NO_ROOM. */
 MUST_USE enum attempt_end answer_keep(struct core *core, struct exchange *x,
                                       const struct http_head *head);
 /* The same for lines of our own instead of a provider's. copies. */

@@ -1,7 +1,9 @@
 /* ring_uring.c - ring.h over Linux io_uring through liburing.
  * SINGLE_ISSUER | DEFER_TASKRUN where the kernel has them, COOP_TASKRUN else; one
  * io_uring_enter a turn submits and waits. Receive buffers are one provided-buffer ring that
- * the kernel walks in FIFO order, so it is kept small enough for the second-level cache.
+ * the kernel walks in FIFO order, so that all it was given pass through the cache: it is given
+ * few, more when they do not suffice, and the one that was used last first. Their addresses are
+ * staggered, since buffers a power of two apart would share the same few lines of the cache.
  * Linux io_uring: io_uring_setup(2), io_uring_enter(2), io_uring_register(2). */
 #include "engine/ring.h"
 
@@ -14,7 +16,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { BUF_GROUP = 1, SENDS_PER_SUBMIT = 256, CQ_FACTOR = 16 };
+enum {
+    BUF_GROUP = 1, SENDS_PER_SUBMIT = 256, CQ_FACTOR = 16,
+    SUPPLY_MIN = 64,           /* receive buffers that the kernel has at least */
+    SUPPLY_TURNS = 4096,       /* turns without a shortage after which it gets fewer */
+    BUF_STAGGER = 1088,        /* bytes between buffers: 17 lines of 64 */
+};
 
 struct send_slot {            /* kept until the kernel has read it, which submission implies */
     struct msghdr msg;
@@ -28,7 +35,13 @@ struct ring {
     struct io_uring_buf_ring *buf_ring;
     char *bufs;
     size_t bufs_bytes, buf_ring_bytes;
-    uint32_t buf_count, buf_bytes, buf_free, buf_given;
+    uint32_t buf_count, buf_bytes;
+    uint32_t buf_given;        /* to be made visible to the kernel */
+    uint32_t supplied;         /* the kernel has, those included */
+    uint32_t supply;           /* it is to have */
+    uint32_t *spare, spares;   /* a stack of the others that are free */
+    uint32_t turns;            /* since the supply was last changed */
+    bool is_short;             /* a receive found no buffer */
     unsigned send_count, connect_count;
     struct ring_features has;
     struct send_slot sends[SENDS_PER_SUBMIT];
@@ -58,13 +71,14 @@ static int setup(struct ring *r, uint32_t entries)
 static int register_bufs(struct ring *r, const struct ring_config *config)
 {
     r->buf_ring_bytes = config->buf_count * sizeof(struct io_uring_buf);
-    r->bufs_bytes = (size_t)config->buf_count * config->buf_bytes;
+    r->bufs_bytes = (size_t)config->buf_count * (config->buf_bytes + BUF_STAGGER);
     int prot = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS;
     void *ring = mmap(NULL, r->buf_ring_bytes, prot, flags, -1, 0);
     void *bufs = mmap(NULL, r->bufs_bytes, prot, flags, -1, 0);
     r->buf_ring = ring == MAP_FAILED ? NULL : ring;
     r->bufs = bufs == MAP_FAILED ? NULL : bufs;
-    if (!r->buf_ring || !r->bufs) return -ENOMEM;
+    r->spare = calloc(config->buf_count, sizeof *r->spare);
+    if (!r->buf_ring || !r->bufs || !r->spare) return -ENOMEM;
     (void)madvise(r->bufs, r->bufs_bytes, MADV_DONTDUMP);
     struct io_uring_buf_reg reg = {.ring_addr = (uint64_t)(uintptr_t)r->buf_ring,
                                    .ring_entries = config->buf_count, .bgid = BUF_GROUP};
@@ -73,7 +87,8 @@ static int register_bufs(struct ring *r, const struct ring_config *config)
     io_uring_buf_ring_init(r->buf_ring);
     r->buf_count = config->buf_count;
     r->buf_bytes = config->buf_bytes;
-    for (uint32_t i = 0; i < config->buf_count; i++) ring_buf_give(r, i);
+    r->supply = config->buf_count < SUPPLY_MIN ? config->buf_count : SUPPLY_MIN;
+    for (uint32_t i = config->buf_count; i-- > 0;) ring_buf_give(r, i);
     r->has.provided_buffers = true;
     return 0;
 }
@@ -117,6 +132,7 @@ void ring_close(struct ring *r)
 {
     if (!r) return;
     io_uring_queue_exit(&r->uring);
+    free(r->spare);
     if (r->bufs) munmap(r->bufs, r->bufs_bytes);
     if (r->buf_ring) munmap(r->buf_ring, r->buf_ring_bytes);
     free(r);
@@ -124,8 +140,31 @@ void ring_close(struct ring *r)
 
 void ring_look(const struct ring *r, struct ring_features *out) { *out = r->has; }
 
+static void supply_one(struct ring *r)
+{
+    uint32_t buf = r->spare[--r->spares];
+    io_uring_buf_ring_add(r->buf_ring, ring_buf(r, buf), r->buf_bytes, (unsigned short)buf,
+                          io_uring_buf_ring_mask(r->buf_count), (int)r->buf_given);
+    r->buf_given++;
+    r->supplied++;
+}
+
+/* A shortage doubles what the kernel is to have; quiet takes an eighth away. */
+static void set_supply(struct ring *r)
+{
+    bool quiet = ++r->turns >= SUPPLY_TURNS && !r->is_short;
+    if (!quiet && !r->is_short) return;
+    uint32_t want = quiet ? r->supply - r->supply / 8 : r->supply * 2;
+    if (want < SUPPLY_MIN) want = SUPPLY_MIN;
+    r->supply = want < r->buf_count ? want : r->buf_count;
+    r->turns = 0;
+    r->is_short = false;
+}
+
 static void publish_bufs(struct ring *r)
 {
+    set_supply(r);
+    while (r->supplied < r->supply && r->spares > 0) supply_one(r);
     if (r->buf_given) io_uring_buf_ring_advance(r->buf_ring, (int)r->buf_given);
     r->buf_given = 0;
 }
@@ -172,7 +211,8 @@ int ring_wait(struct ring *r, uint64_t timeout_ns, struct ring_done *out, unsign
         out[count] = (struct ring_done){
             .user = cqe->user_data, .n = cqe->res, .last = !(cqe->flags & IORING_CQE_F_MORE),
             .buf = has_buf ? cqe->flags >> IORING_CQE_BUFFER_SHIFT : RING_BUF_NONE};
-        if (has_buf) r->buf_free--;
+        if (has_buf) r->supplied--;
+        if (cqe->res == -ENOBUFS) r->is_short = true;
         count++;
     }
     io_uring_cq_advance(&r->uring, count);
@@ -291,16 +331,13 @@ void ring_message(struct ring *r, const struct ring *to, int fd, uint64_t user,
 char *ring_buf(const struct ring *r, uint32_t buf)
 {
     assert(buf < r->buf_count);
-    return r->bufs + (size_t)buf * r->buf_bytes;
+    return r->bufs + (size_t)buf * (r->buf_bytes + BUF_STAGGER);
 }
 
 void ring_buf_give(struct ring *r, uint32_t buf)
 {
-    io_uring_buf_ring_add(r->buf_ring, ring_buf(r, buf), r->buf_bytes, (unsigned short)buf,
-                          io_uring_buf_ring_mask(r->buf_count), (int)r->buf_given);
-    r->buf_given++;
-    r->buf_free++;
-    assert(r->buf_free <= r->buf_count);
+    assert(r->supplied + r->spares < r->buf_count);
+    r->spare[r->spares++] = buf;
 }
 
-uint32_t ring_buf_free(const struct ring *r) { return r->buf_free; }
+uint32_t ring_buf_free(const struct ring *r) { return r->supplied + r->spares; }

@@ -83,6 +83,39 @@ static void quiet(struct bench *b)
 static const uint64_t recv_user = (uint64_t)OP_CONN_RECV << 56 | 7ull << 32 | 3;
 static const uint64_t send_user = (uint64_t)OP_CONN_SEND << 56 | 7ull << 32 | 3;
 
+/* The kernel is given few of many buffers, and more when those do not suffice: all of them can
+ * be held, none twice, and they come back. */
+static void test_many_buffers(void **state)
+{
+    enum { MANY = 256, ONE = 16 };
+    (void)state;
+    struct bench b = {0};
+    struct ring_config config = {.entries = 64, .buf_count = MANY, .buf_bytes = BUF_BYTES};
+    static bool held[MANY];
+    assert_int_equal(ring_open(&config, &b.ring), 0);
+    int made = socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, b.fd);
+    assert_int_equal(made, 0);
+    assert_int_equal(ring_buf_free(b.ring), MANY);
+    bool armed = false;
+    for (int round = 0; round < 2; round++) {
+        memset(held, 0, sizeof held);
+        for (uint32_t count = 0; count < MANY;) {
+            if (!armed) ring_recv(b.ring, b.fd[0], recv_user);
+            char text[ONE] = {0};
+            assert_int_equal(write(b.fd[1], text, ONE), ONE);
+            struct ring_done d = next_done(&b);
+            armed = !d.last;
+            if (d.n == -ENOBUFS) continue;
+            assert_true(d.n > 0 && d.n % ONE == 0 && d.buf < MANY && !held[d.buf]);
+            held[d.buf] = true;
+            assert_int_equal(ring_buf_free(b.ring), MANY - ++count);
+        }
+        for (uint32_t i = 0; i < MANY; i++) ring_buf_give(b.ring, i);
+        assert_int_equal(ring_buf_free(b.ring), MANY);
+    }
+    (void)teardown((void *[]){&b});
+}
+
 static void test_user_data(void **state)
 {
     (void)state;
@@ -467,6 +500,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_user_data),
+        cmocka_unit_test(test_many_buffers),
         ON_RING(test_features),
         ON_RING(test_waiting_ends),
         ON_RING(test_receiving_goes_on),
