@@ -129,6 +129,9 @@ fuzzers: $(FUZZERS) ; @:
 fuzz:
 	$(Q)$(MAKE) FUZZ=1 CC=clang fuzzers
 	$(Q)tests/run --seconds $(SECONDS) fuzz
+	$(Q)$(MAKE) all unit && tools/setup test
+	$(Q)for t in differential json; do WEIR_SEED=$${WEIR_SEED:-$$(date +%s)} \
+	  WEIR_TIMES=$$((($(SECONDS) + 9) / 10)) tests/run --only $$t.test box || exit 1; done
 box: all unit $(B)/bench/attack
 	$(Q)tools/setup test && tests/run --build $(B) box
 rfc:

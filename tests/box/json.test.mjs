@@ -2,7 +2,7 @@
 // or max_tokens differently. Every way to spell a body so that parsers may differ has one
 // written answer here; the documents of the JSONTestSuite go through the binary; and what both
 // Weir and node's JSON.parse accept, of thousands of bodies from a seed, both read alike.
-//   WEIR_SEED=n WEIR_ROUNDS=n tests/run --only json box     longer, or again
+//   WEIR_SEED=n WEIR_TIMES=n tests/run --only json box     again, or so many times longer
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import test from 'node:test';
@@ -12,7 +12,7 @@ import { post, seeded, Wire } from './lib/wire.mjs';
 import { binary, Weir } from './lib/weir.mjs';
 
 const SEED = Number(process.env.WEIR_SEED ?? 20261121);
-const ROUNDS = Number(process.env.WEIR_ROUNDS ?? 30000);
+const ROUNDS = 30000 * Number(process.env.WEIR_TIMES ?? 1);
 
 const far = await provider((call) => (call.request.json.stream ? call.stream(['ok'])
                                                                 : call.json(chat('ok'))));

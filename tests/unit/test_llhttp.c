@@ -13,7 +13,8 @@
 #include "tests/unit/cases.h"
 #include "tests/unit/wall.h"
 
-enum { CASES = 251, WITHOUT_HOST = 71, RAW_MAX = 4096, ANSWERS_MAX = 128 };
+enum { CASES = 251, WITHOUT_HOST = 71, RAW_MAX = 4096, ANSWERS_MAX = 128,
+       READ_MAX = 1 << 16 };
 
 enum column { KIND, MODE, EXPECT, MESSAGES, FILE_NAME, NAME, WHY, RAW, COLUMNS };
 
@@ -218,8 +219,83 @@ static void test_cases(void **state)
     assert_int_equal(hosts, WITHOUT_HOST);
 }
 
-int main(void)
+/* --- for tests/box/differential.test.mjs, which compares with yet another parser */
+
+static void say_hex(struct bytes text)
 {
+    putchar(' ');
+    for (size_t i = 0; i < text.len; i++) printf("%02x", (unsigned char)text.ptr[i]);
+    if (text.len == 0) putchar('-');
+}
+
+/* Say a message; *rest begins with its body, or a part. False: its framing is bad. */
+static bool say_message(const struct http_head *head, struct bytes *rest, bool *whole)
+{
+    static char body[READ_MAX];
+    size_t len = 0;
+    enum net_rc rc = NET_DONE;
+    struct chunk c = {0};
+    struct bytes piece = {0};
+    if (head->framing == HTTP_CHUNKED) {
+        while ((rc = chunk_next(&c, rest, &piece)) == NET_OK) {
+            memcpy(body + len, piece.ptr, piece.len);
+            len += piece.len;
+        }
+    } else if (head->framing != HTTP_NO_BODY) {
+        const bool some = head->framing == HTTP_LENGTH && head->content_length < rest->len;
+        piece = bytes_cut(rest, some ? (size_t)head->content_length : rest->len);
+        memcpy(body, piece.ptr, piece.len);
+        len = piece.len;
+        if (head->framing == HTTP_LENGTH && len < head->content_length) rc = NET_MORE;
+    }
+    *whole = rc == NET_DONE;
+    printf("message %u %d", head->status, *whole);
+    say_hex(head->method_text);
+    say_hex(head->target);
+    say_hex(head->fields);
+    say_hex((struct bytes){body, len});
+    putchar('\n');
+    return rc != NET_BAD;
+}
+
+static void say_messages(bool request, struct bytes rest)
+{
+    const char *end = "all";
+    for (bool keep = true, whole = true; whole && rest.len > 0;) {
+        struct http_head head;
+        size_t scanned = 0;
+        if (request) bytes_cut(&rest, http_blank_lines(rest));
+        if (!keep || rest.len == 0) break;
+        if (http_head_end(rest, &scanned) == NET_MORE) break;
+        const struct bytes raw = {rest.ptr, scanned};
+        end = "bad";
+        if ((request ? http_request(raw, &head) : http_response(raw, false, &head)) != NET_OK)
+            break;
+        bytes_cut(&rest, head.bytes);
+        if (!say_message(&head, &rest, &whole)) break;
+        end = "all";
+        keep = head.keep_alive && head.status != 101;
+    }
+    puts(end);
+}
+
+/* Read "request LENGTH\n" or "response LENGTH\n" and so many bytes, again and again; say
+ * every message and a last line for each. */
+static int read_stdin(void)
+{
+    static char text[READ_MAX];
+    char kind[16];
+    size_t len;
+    while (scanf("%15s %zu", kind, &len) == 2 && getchar() == '\n') {
+        if (len > READ_MAX || fread(text, 1, len, stdin) != len) return 1;
+        say_messages(!strcmp(kind, "request"), (struct bytes){text, len});
+    }
+    return ferror(stdin) || fflush(stdout) != 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "--read") == 0) return read_stdin();
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
