@@ -5,6 +5,9 @@
 BENCH_HELP := $(patsubst %.c,$(B)/%.o,bench/answer.c bench/loop.c bench/meter.c)
 BENCH := $(filter-out $(BENCH_HELP:%.o=%),$(patsubst %.c,$(B)/%,$(wildcard bench/*.c)))
 
+$(B)/unit/test_bench: $(BENCH_HELP)
+$(B)/unit/test_bench: LDLIBS := $(LIB) $(LDLIBS)  # the parts stand behind it else
+
 $(B)/bench/%: bench/%.c $(BENCH_HELP) $(LIB)
 	$(call say,LD,$@) mkdir -p $(@D) && $(link) $(LDLIBS)
 
@@ -21,6 +24,7 @@ $(B)/bench/simdjson_%.so: bench/simdjson_shim.cc
 bench:
 	$(Q)tools/setup build && { tools/setup bench || true; }  # what is missing is not measured
 	$(Q)$(MAKE) all benches
+	$(Q)bench/run.py --build $(B) --self-test
 	$(Q)bench/run.py --build $(B) $(if $(QUICK),--rounds 3)
 benches: $(BENCH) ; @:
 .SECONDARY: $(BENCH_HELP)

@@ -145,15 +145,14 @@ static void on_answer(struct load *l, uint32_t slot)
 {
     struct conn *c = &l->conns[slot];
     uint64_t now_ns = clock_ns(), length = c->answer.body_bytes;
-    if (!c->is_busy || l->is_stream) {
-        lose(l, slot, l->is_stream ? "a stream ended" : "an answer to nothing");
+    if (!c->is_busy || c->is_sending || l->is_stream) {
+        lose(l, slot, l->is_stream ? "a stream ended" : "an answer before its request");
         return;
     }
     if (c->answer.status != 200) fail(l, "an answer's status is not 200");
     else if (length == 0 || (l->expect && length != l->expect)) fail(l, "an answer's length");
     else if (l->phase == WINDOW) histogram_put(&l->times, now_ns - c->since_ns);
     c->is_busy = false;
-    if (c->is_sending) return;  /* an answer before its request is out; on_send goes on */
     if (l->rate <= 0) {
         ask(l, slot, now_ns);
     } else if (l->late_count > 0) {
@@ -242,12 +241,7 @@ static void on_send(struct load *l, uint32_t slot, int rc)
 {
     struct conn *c = &l->conns[slot];
     c->is_sending = false;
-    if (rc < 0 || (size_t)rc < l->request.len) {
-        lose(l, slot, "a request could not be sent");
-    } else if (!c->is_busy && c->fd >= 0) {  /* answered already */
-        if (l->rate > 0) l->idle[l->idle_count++] = slot;
-        else ask(l, slot, clock_ns());
-    }
+    if (rc < 0 || (size_t)rc < l->request.len) lose(l, slot, "a request could not be sent");
 }
 
 /* --- the measurement */

@@ -3,6 +3,7 @@
 A Box is one directory, one upstream and the proxies in front of it. Rule: what a Box started
 ends with it, whatever happens; nothing else is ever signalled.
 """
+import ctypes
 import glob
 import json
 import os
@@ -16,6 +17,10 @@ import time
 NICE = -10            # where it is allowed: less disturbance by what else runs
 PORT_WAIT_S = 30      # a gateway in Python takes its time
 END_WAIT_S = 40
+
+
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
 
 
 class Failed(Exception):
@@ -55,8 +60,10 @@ def cpu_ns(pid):
 
 
 def pinned(core, fifo):
-    """What a child does before its program: its processor, its priority."""
+    """What a child does before its program: its processor, its priority; and it ends should
+    this script be killed."""
     def prepare():
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         os.sched_setaffinity(0, {core})
         try:
             os.nice(NICE)
@@ -153,7 +160,8 @@ class Box:
         adapter = self.adapters.get(name)
         more = adapter.fields(self, name) if hasattr(adapter, "fields") else {}
         text = make_request(self.address(name), body, stream, more)
-        return self.write("%s-%d%s.request" % (name, body, "s" if stream else ""), text)
+        file = "%s-%d%s.request" % (name.replace(" ", "-"), body, "s" if stream else "")
+        return self.write(file, text)
 
     def load(self, name, body=1024, stream=False, fifo=False, options=()):
         """Run load against name once; gives what it printed. Raises Failed on any error."""

@@ -3,6 +3,7 @@
 
     bench/run.py [--only NAME,...] [--rounds 10] [--seconds 1.5] [--build build] [--strict]
     bench/run.py --list
+    bench/run.py --self-test   load must notice what spoils a measurement
 
 A round measures, one after the other, weir, the raw forwarder, HAProxy, nginx and weir again.
 What is compared is the CPU time of all threads of a proxy per request (or chunk) in the same
@@ -16,6 +17,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -27,6 +29,7 @@ import cpu  # noqa: E402
 import more  # noqa: E402
 import plot  # noqa: E402
 import proc  # noqa: E402
+import selftest  # noqa: E402
 
 
 def output(*command):
@@ -106,6 +109,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=1.5, help="of a window")
     parser.add_argument("--build", default="build")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--self-test", action="store_true")
     parser.add_argument("--strict", action="store_true")
     options = parser.parse_args()
     works = {w["name"]: w for w in cpu.WORKLOADS + more.WORKLOADS}
@@ -119,6 +123,9 @@ def main():
     if options.rounds < 1 or not 0.1 <= options.seconds <= 60:
         parser.error("--rounds from 1, --seconds 0.1 to 60")
     options.build = os.path.abspath(options.build)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # boxes end what they started
+    if options.self_test:
+        return selftest.run(options.build)
     m = machine()
     print(header(m))
     if os.cpu_count() < 2:
