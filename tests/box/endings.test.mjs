@@ -16,11 +16,11 @@ const reasons = new Map([...source.matchAll(/^X\((\w+), "(\w+)", (\d+), "(\w*)",
 
 // Where the others are provoked: they need a process, a disk or a kernel of their own.
 const elsewhere = {
-  none: 'not an ending', done: 'bytes.test.mjs', ledger_gone: 'machine.test.mjs',
-  draining: 'machine.test.mjs', interrupted: 'machine.test.mjs', killed: 'attacks.test.mjs',
-  overloaded: 'chaos.test.mjs',
-  client_recv: 'errors of the kernel that no peer can cause',
-  client_send: 'errors of the kernel that no peer can cause',
+  none: 'not an ending', done: 'bytes.test.mjs', ledger_gone: 'endings_hard.test.mjs',
+  draining: 'endings_hard.test.mjs', interrupted: 'endings_hard.test.mjs',
+  killed: 'endings_hard.test.mjs', overloaded: 'endings_hard.test.mjs',
+  client_recv: 'an error of the kernel that no peer can cause: test_conn_ends.c',
+  client_send: 'an error of the kernel that no peer can cause: test_conn_ends.c',
 };
 
 const scripts = new Map();
