@@ -201,11 +201,27 @@ void book_end(struct core *core, struct exchange *x, enum close_why why, unsigne
     write_line(core, x->tables->conf, r, &x->client, why);
 }
 
+/* A storm of handshakes must not flood the log: of those that fail, some a second have their
+ * line; all are counted. */
+static bool may_tell(struct core *core, enum close_why why)
+{
+    enum { LINES_S = 10 };
+    bool handshake = why == CLOSE_TLS_FAILED || why == CLOSE_TLS_SLOW ||
+                     why == CLOSE_TLS_PLAIN || why == CLOSE_TLS_MEMORY;
+    if (!handshake) return true;
+    uint64_t now_s = core->now_ns / 1000000000u;
+    if (now_s != core->tls_told_s) core->tls_told = 0;
+    core->tls_told_s = now_s;
+    if (core->tls_told >= LINES_S) return false;
+    core->tls_told++;
+    return true;
+}
+
 void book_refused(struct core *core, struct conn *c, const char *id, enum close_why why)
 {
     assert(why != CLOSE_NONE && why != CLOSE_DONE);
     stat_add(&core->stats.closes[why], 1);
-    if (!core->log || !core->tables) return;
+    if (!core->log || !core->tables || !may_tell(core, why)) return;
     struct addr client = edge_client(core, c);
     struct record r = {.admitted_unix_ns = core->unix_ns, .close = (uint16_t)why};
     r.status = (uint16_t)close_status(why);

@@ -51,7 +51,7 @@ void boot_offer(struct engine *engine, struct tables *t);
 bool boot_adopted(const struct engine *engine, const struct tables *t);
 /* boot_offer, and wait until every core has adopted it. Any thread but a core. */
 void boot_publish(struct engine *engine, struct tables *t);
-/* Free versions that nobody can hold any more. Main thread. */
+/* Free versions that nobody can hold any more. Main thread, under the reload lock. */
 void boot_collect(struct engine *engine);
 /* The whole of `weir serve`. Gives the exit status. */
 int boot_serve(const struct boot_options *options);

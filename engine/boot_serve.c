@@ -2,6 +2,7 @@
  * Order: configuration, DATA (lock, recovery), listeners, threads, ready; at the end the
  * reverse: cores drain, the store folds, the lock is given back. */
 #include "engine/boot.h"
+#include "engine/cert.h"
 #include "engine/clock.h"
 #include "engine/conf.h"
 #include "engine/core.h"
@@ -25,7 +26,9 @@
 
 enum {
     JOURNAL_RECORDS = 32768,         /* per core: 16 MiB */
-    TLS_POOL_BYTES = 64 << 20,
+    TLS_POOL_BYTES = 64 << 20,       /* of memory for TLS: providers, contexts ... */
+    TLS_CONN_BYTES = 8192,           /* ... and for each client connection it may have */
+    TLS_POOL_GIB_MAX = 32,
     LOOP_NS = 50000000,
 };
 
@@ -78,13 +81,19 @@ static bool load(struct server *s, struct conf **conf)
 
 /* --- reload --- */
 
+/* Another certificate makes no other listener; another address does, and TLS or not. */
+static bool is_other_listener(const struct conf_listen *now, const struct conf_listen *next)
+{
+    return strcmp(now->address, next->address) != 0 || !now->tls.cert != !next->tls.cert;
+}
+
 /* Settings that take a restart: the file is good, but they do not change now. */
 static void restart_notes(const struct conf *now, const struct conf *next)
 {
     bool listens = now->listen_count != next->listen_count ||
-                   strcmp(now->admin.address, next->admin.address) != 0;
+                   is_other_listener(&now->admin, &next->admin);
     for (uint32_t i = 0; !listens && i < now->listen_count; i++) {
-        listens = strcmp(now->listen[i].address, next->listen[i].address) != 0;
+        listens = is_other_listener(&now->listen[i], &next->listen[i]);
     }
     if (listens) (void)fprintf(stderr, "warning: listen: needs a restart\n");
     if (now->cores != next->cores) (void)fprintf(stderr, "warning: cores: needs a restart\n");
@@ -96,6 +105,25 @@ static void restart_notes(const struct conf *now, const struct conf *next)
     }
 }
 
+/* Make a version of conf (takes it) and publish it. False: there was no room for it. */
+static bool publish(struct server *s, struct conf *conf)
+{
+    struct engine *e = &s->engine;
+    struct tables *now = atomic_load_explicit(&e->tables, memory_order_acquire);
+    restart_notes(now->conf, conf);
+    struct tables *next = tables_make(conf, &e->hosts, now);
+    if (!next) {
+        conf_free(conf);
+        return false;
+    }
+    if (!tables_listen(next, now, e->core_count)) {
+        tables_free(next);
+        return false;
+    }
+    boot_publish(e, next);
+    return true;
+}
+
 static bool reload(void *arg, char *text, size_t room)
 {
     struct server *s = arg;
@@ -103,21 +131,24 @@ static bool reload(void *arg, char *text, size_t room)
     struct conf *conf = NULL;
     bool ok = load(s, &conf);
     (void)snprintf(text, room, "%s", s->report.text);
-    if (ok) {
-        struct tables *now = atomic_load_explicit(&s->engine.tables, memory_order_acquire);
-        restart_notes(now->conf, conf);
-        struct tables *next = tables_make(conf, &s->engine.hosts, now);
-        if (next) {
-            boot_publish(&s->engine, next);
-        } else {
-            (void)snprintf(text, room, "out of memory, or too many provider addresses");
-            conf_free(conf);
-            ok = false;
-        }
+    if (ok && !publish(s, conf)) {
+        (void)snprintf(text, room, "out of memory, or too many provider addresses");
+        ok = false;
     }
     (void)fprintf(stderr, ok ? "reloaded\n" : "error: reload refused, the old one stays\n");
     (void)pthread_mutex_unlock(&s->reload_lock);
     return ok;
+}
+
+/* What the main thread does from time to time for what was published. A reload that runs now
+ * is not waited for. */
+static void tend(struct server *s)
+{
+    if (pthread_mutex_trylock(&s->reload_lock) != 0) return;
+    boot_collect(&s->engine);
+    struct tables *t = atomic_load_explicit(&s->engine.tables, memory_order_acquire);
+    for (uint32_t i = 0; i < t->cert_count; i++) cert_turn(t->cert[i], clock_now_ns());
+    (void)pthread_mutex_unlock(&s->reload_lock);
 }
 
 /* --- threads --- */
@@ -178,6 +209,7 @@ static bool make_core(struct server *s, const struct conf *conf, uint32_t idx, b
     e->core[idx] = core;
     core->journal = e->journal[idx];
     for (uint32_t i = 0; i < s->listen_count; i++) {
+        if (conf->listen[i].tls.cert) core->listen_tls |= 1u << core->listen_count;
         core->listen_fd[core->listen_count++] = s->listen_fd[i][idx];
     }
     core->listen_unix = s->listen_unix;
@@ -283,6 +315,7 @@ static bool bind_all(struct server *s, const struct conf *conf)
     boot_socket_note(s->admin_bound, &s->admin_socket);
     e->admin->listen_unix = conf->admin.kind == LISTEN_UNIX;
     e->admin->listen_count = 1;
+    e->admin->listen_tls = conf->admin.tls.cert != NULL;
     return true;
 }
 
@@ -343,15 +376,21 @@ static bool start_threads(struct server *s, const struct conf *conf)
     return e->keeper != NULL;
 }
 
+static const char *scheme(bool file, const struct cert *cert)
+{
+    return file ? "" : cert ? "https://" : "http://";
+}
+
 static void announce(const struct server *s, const char *secret)
 {
     const struct engine *e = &s->engine;
-    for (uint32_t i = 0; i < s->listen_count; i++) {
-        bool file = s->listen_unix & 1u << i;
-        (void)printf("listening on %s%s\n", file ? "" : "http://", s->bound[i]);
-    }
-    (void)printf("admin on %s%s\n", e->admin->listen_unix ? "" : "http://", s->admin_bound);
     const struct tables *t = atomic_load_explicit(&e->tables, memory_order_acquire);
+    for (uint32_t i = 0; i < s->listen_count; i++) {
+        (void)printf("listening on %s%s\n",
+                     scheme(s->listen_unix & 1u << i, t->listen[i].cert), s->bound[i]);
+    }
+    (void)printf("admin on %s%s\n", scheme(e->admin->listen_unix, t->admin.cert),
+                 s->admin_bound);
     if (t->conf->admin_token[0]) (void)printf("admin token as configured\n");
     else (void)printf("admin token in %s/admin.token\n", e->db->dir);
     if (secret[0]) (void)printf("first start: made an organization, a member and a key: %s\n",
@@ -380,7 +419,7 @@ static void main_loop(struct server *s, const sigset_t *set)
         if (sig == SIGHUP && text) (void)reload(s, text, sizeof s->report.text);
         if (sig == SIGTERM || sig == SIGINT) break;
         drain_logs(s);
-        boot_collect(&s->engine);
+        tend(s);
     }
     free(text);
 }
@@ -449,6 +488,14 @@ static bool ring_possible(void)
     return rc == 0;
 }
 
+/* Address space: what is never touched costs nothing. */
+static size_t tls_pool_bytes(const struct tables *t, const struct conf *conf)
+{
+    uint64_t bytes = TLS_POOL_BYTES, most = (uint64_t)TLS_POOL_GIB_MAX << 30;
+    if (t->cert_count > 0) bytes += conf->limit_connections * TLS_CONN_BYTES;
+    return (size_t)(bytes < most ? bytes : most);
+}
+
 static bool prepare(struct server *s, struct conf *conf)
 {
     struct engine *e = &s->engine;
@@ -463,7 +510,8 @@ static bool prepare(struct server *s, struct conf *conf)
     e->reload = reload;
     e->reload_arg = s;
     struct tables *tables = tables_make(conf, &e->hosts, NULL);
-    if (!tables || !heap_boot(TLS_POOL_BYTES)) {
+    if (!tables || !tables_listen(tables, NULL, e->core_count) ||
+        !heap_boot(tls_pool_bytes(tables, conf))) {
         (void)fail("start", "out of memory");
         return false;
     }

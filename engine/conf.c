@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine/conf_parts.h"
+#include "net/tls.h"
 
 static const struct conf_mark nowhere = {0, 0};
 
@@ -54,6 +55,7 @@ static void read_root(struct conf_reader *r)
     }
     conf_expand(r, r->root);
     conf_walk(r, r->root, "", r->conf);
+    conf_read_admin_tls(r);
 }
 
 static void read_all(struct conf_reader *r)
@@ -169,6 +171,8 @@ void conf_free(struct conf *conf)
     if (!conf) return;
     struct conf_heap *heap = conf->arena;
     assert(heap);
+    for (size_t i = 0; i < CONF_LISTEN_MAX; i++) tls_pair_close(conf->listen[i].tls.pair);
+    tls_pair_close(conf->admin.tls.pair);
     free(conf->catalog.by_bare);
     conf_heap_fini(heap);
     free(heap);

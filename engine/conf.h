@@ -7,6 +7,7 @@
 #include "route/catalog.h"
 
 struct addr_net;
+struct tls_pair;
 
 enum { CONF_ERRORS_MAX = 20, CONF_LISTEN_MAX = 8 };
 
@@ -14,8 +15,9 @@ enum conf_mode { MODE_BALANCED, MODE_COST, MODE_LATENCY, MODE_AVAILABILITY };
 
 enum listen_kind { LISTEN_TCP, LISTEN_UNIX };
 
-struct conf_tls {                /* of one listener; cert NULL: it is plain */
+struct conf_tls {                /* of one listener */
     const char *cert, *key;      /* paths of PEM files, as written; both or none */
+    struct tls_pair *pair;       /* what they hold; NULL: the listener is plain */
 };
 
 struct conf_listen {             /* one listener: an entry of listen, or admin.listen */

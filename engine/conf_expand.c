@@ -25,28 +25,46 @@ static void put(struct value *v, struct bytes text)
     assert(v->len <= CONF_VALUE_MAX);
 }
 
-/* Append a file without its last newline. 0 or -errno. */
-static int put_file(struct value *v, const char *path)
+int conf_read_file(struct conf_reader *r, const char *path, size_t at, size_t *len)
 {
     /* O_NONBLOCK: a named pipe nobody writes to must not hold the start up. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) return -errno;
     struct stat st;
     int rc = fstat(fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
-    size_t begin = v->len;
+    size_t begin = at;
+    assert(at <= CONF_VALUE_MAX);
     while (rc == 0) {
-        size_t room = CONF_VALUE_MAX - v->len;
-        ssize_t n = read(fd, v->out + v->len, room + 1);
+        size_t room = CONF_VALUE_MAX - at;
+        ssize_t n = read(fd, r->value + at, room + 1);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) rc = -errno;
         if (n <= 0) break;
         if ((size_t)n > room) rc = -EFBIG;
-        else v->len += (size_t)n;
+        else at += (size_t)n;
     }
     close(fd);
-    if (rc == 0 && v->len > begin && v->out[v->len - 1] == '\n') v->len--;
-    if (rc == 0 && v->len > begin && v->out[v->len - 1] == '\r') v->len--;
+    *len = at - begin;
     return rc;
+}
+
+const char *conf_file_why(int rc)
+{
+    assert(rc < 0);
+    return rc == -EINVAL ? "not a regular file"
+           : rc == -EFBIG ? "larger than 64 KiB" : strerror(-rc);
+}
+
+/* Append a file without its last newline. 0 or -errno. */
+static int put_file(struct conf_reader *r, struct value *v, const char *path)
+{
+    size_t begin = v->len, len = 0;
+    int rc = conf_read_file(r, path, begin, &len);
+    if (rc < 0) return rc;
+    v->len += len;
+    if (v->len > begin && v->out[v->len - 1] == '\n') v->len--;
+    if (v->len > begin && v->out[v->len - 1] == '\r') v->len--;
+    return 0;
 }
 
 static bool is_variable(struct bytes name)
@@ -75,11 +93,10 @@ static bool put_reference(struct conf_reader *r, struct conf_node *n, struct val
     memcpy(name, inner.ptr, inner.len);
     name[inner.len] = '\0';
     if (file) {
-        int rc = put_file(v, name);
+        int rc = put_file(r, v, name);
         if (rc == 0) return true;
-        const char *why = rc == -EINVAL ? "not a regular file" :
-                          rc == -EFBIG ? "larger than 64 KiB" : strerror(-rc);
-        conf_error(r, n->at, "cannot read the file %s: %s", conf_quote_text(inner, shown), why);
+        conf_error(r, n->at, "cannot read the file %s: %s", conf_quote_text(inner, shown),
+                   conf_file_why(rc));
         return false;
     }
     const char *value = r->env ? r->env(name) : NULL;

@@ -104,6 +104,11 @@ struct conf_node *conf_child(const struct conf_node *map, const char *name);
 bool conf_is_null(const struct conf_node *n);
 /* Resolve ${NAME} and ${file:PATH} in every value; failures are reported, their node bad. */
 void conf_expand(struct conf_reader *r, struct conf_node *n);
+/* Read a file of at most CONF_VALUE_MAX bytes into r->value, from position at on. 0 and gives
+ * *len; or -errno, -EINVAL where it is no regular file and -EFBIG where it is too large. */
+MUST_USE int conf_read_file(struct conf_reader *r, const char *path, size_t at, size_t *len);
+/* A clause about what conf_read_file answered. Static text. */
+const char *conf_file_why(int rc);
 /* Remember which values are secrets, so that no diagnostic shows them. */
 void conf_hide(struct conf_reader *r);
 /* Hide one value with all that is in it. */
@@ -235,6 +240,9 @@ void conf_read_nets(struct conf_reader *r, const struct conf_setting *s, struct 
 /* cors: the whole list. */
 void conf_read_origins(struct conf_reader *r, const struct conf_setting *s,
                        struct conf_node *n);
+/* Certificate and key of admin.listen, which may stand in two places; the whole file was walked
+ * before. */
+void conf_read_admin_tls(struct conf_reader *r);
 /* keys of one provider; base is a struct catalog_provider. */
 void conf_read_keys(struct conf_reader *r, const struct conf_setting *s, struct conf_node *n,
                     void *base);

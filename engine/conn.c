@@ -1,11 +1,13 @@
 /* conn.c - one client connection, from accept to the return of its slot.
- *   (PROXY ->) IDLE -> HEAD -> BODY -> BUSY -> IDLE
+ *   (PROXY ->) (HELLO ->) IDLE -> HEAD -> BODY -> BUSY -> IDLE
  *   any of them -> LINGER -> CLOSING -> slot returned
+ * HELLO is the TLS handshake, where the listener has a certificate.
  * A head that arrives whole is parsed where the kernel put it; one that comes in pieces is
  * gathered in a page. The kernel may still complete operations on a CLOSING connection, so
  * conn_reap_all() returns its slot only when nothing is in flight. */
 #include "engine/conn.h"
 #include "engine/book.h"
+#include "engine/conn_part.h"
 #include "engine/core.h"
 #include "engine/serve.h"
 #include "engine/sock.h"
@@ -24,19 +26,23 @@ enum {
 
 #define TO(s) (1u << CONN_##s)
 static const uint8_t conn_next[CONN_STATES] = {
+    [CONN_HELLO] = TO(IDLE) | TO(BUSY) | TO(CLOSING),
     [CONN_IDLE] = TO(HEAD) | TO(BODY) | TO(BUSY) | TO(LINGER) | TO(CLOSING),
     [CONN_HEAD] = TO(IDLE) | TO(BODY) | TO(BUSY) | TO(LINGER) | TO(CLOSING),
     [CONN_BODY] = TO(BUSY) | TO(LINGER) | TO(CLOSING),
     [CONN_BUSY] = TO(IDLE) | TO(LINGER) | TO(CLOSING),
     [CONN_LINGER] = TO(CLOSING),
-    [CONN_PROXY] = TO(IDLE) | TO(BUSY) | TO(CLOSING),
+    [CONN_PROXY] = TO(IDLE) | TO(HELLO) | TO(BUSY) | TO(CLOSING),
 };
 
-static void conn_to(struct conn *c, enum conn_state next)
+void conn_to(struct conn *c, uint8_t next)
 {
     assert(conn_next[c->state] & (1u << next));
-    c->state = (uint8_t)next;
+    c->state = next;
 }
+
+/* Bytes on their way to the client, in plain and in records. */
+static uint64_t queued(const struct conn *c) { return c->out.bytes + c->wire.bytes; }
 
 static uint64_t user(const struct conn *c, enum ring_op op)
 {
@@ -51,7 +57,7 @@ static void set_timer(struct core *core, struct conn *c)
     else timer_disarm(&core->timers, &c->timer);
 }
 
-static void state_deadline(struct core *core, struct conn *c, uint64_t for_ns)
+void conn_deadline(struct core *core, struct conn *c, uint64_t for_ns)
 {
     c->state_ns = for_ns ? core->now_ns + for_ns : 0;
     set_timer(core, c);
@@ -65,6 +71,20 @@ static void arm_recv(struct core *core, struct conn *c)
     c->recv_armed = true;
     c->recv_paused = false;
     c->inflight++;
+}
+
+void conn_recv_off(struct core *core, struct conn *c)
+{
+    if (c->recv_paused) return;
+    c->recv_paused = c->recv_once = true;
+    if (c->recv_armed) ring_cancel(core->ring, user(c, OP_CONN_RECV));
+}
+
+void conn_recv_on(struct core *core, struct conn *c)
+{
+    if (!c->recv_paused) return;
+    if (c->recv_armed) c->recv_paused = false;  /* the cancellation runs */
+    else arm_recv(core, c);
 }
 
 static void arm_later(struct core *core, struct conn *c)
@@ -101,11 +121,14 @@ void conn_open(struct core *core, int fd, uint8_t listener)
     c->fd = fd;
     c->listener = listener;
     c->timer.kind = TIMER_CONN;
-    if (serve_trusts(core, c)) c->state = CONN_PROXY;
+    c->secure = core->listen_tls >> listener & 1;
     core_count(core, STAT_CONNECTIONS);
     core_count(core, STAT_CONNECTIONS_OPEN);
     arm_recv(core, c);
-    state_deadline(core, c, serve_times(core).idle_ns);
+    if (serve_trusts(core, c)) c->state = CONN_PROXY;
+    else if (c->secure) c->state = CONN_HELLO;
+    uint64_t idle_ns = serve_times(core).idle_ns;
+    conn_deadline(core, c, c->state == CONN_HELLO ? serve_times(core).header_ns : idle_ns);
 }
 
 const struct addr *conn_peer(struct conn *c)
@@ -146,6 +169,7 @@ void conn_close(struct core *core, struct conn *c, enum close_why why)
     if (c->state == CONN_CLOSING) return;
     bool busy = c->state == CONN_BUSY || c->state == CONN_BODY;
     bool over = c->state == CONN_LINGER;  /* the first reason stands */
+    if (c->state == CONN_HELLO && c->tls) core_count(core, STAT_TLS_FAILED);
     conn_to(c, CONN_CLOSING);
     c->why = (uint8_t)why;
     c->state_ns = c->write_ns = 0;
@@ -165,11 +189,12 @@ static void linger(struct core *core, struct conn *c)
         return;
     }
     if (c->state != CONN_LINGER) conn_to(c, CONN_LINGER);
+    if (c->secure) conn_tls_end(core, c);  /* what is read from now on is only counted */
     end_request(core, c);
     chain_drop(&core->mem, &c->ahead);
     ring_shutdown(core->ring, c->fd, SHUT_WR);
     if (!c->recv_armed) arm_recv(core, c);
-    state_deadline(core, c, LINGER_NS);
+    conn_deadline(core, c, LINGER_NS);
 }
 
 /* The request was read to its end. */
@@ -197,21 +222,22 @@ void conn_answered(struct core *core, struct conn *c)
     if (!conn_stays(core, c)) {
         c->close_after = true;
         if (c->state != CONN_BUSY) conn_to(c, CONN_BUSY);
-        state_deadline(core, c, 0);
+        conn_deadline(core, c, 0);
         conn_dirty(core, c);
         return;
     }
     if (c->state == CONN_BODY) conn_to(c, CONN_BUSY);
     end_request(core, c);
     conn_to(c, CONN_IDLE);
-    state_deadline(core, c, serve_times(core).idle_ns);
+    conn_deadline(core, c, serve_times(core).idle_ns);
     if (c->ahead.bytes > 0 || c->recv_paused) make_ready(core, c);
     else if (c->peer_shut) c->close_after = true;
     conn_dirty(core, c);
 }
 
-static void refuse(struct core *core, struct conn *c, enum close_why why, const char *detail)
+void conn_refuse(struct core *core, struct conn *c, enum close_why why, const char *detail)
 {
+    if (c->secure && !c->tls) conn_tls_end(core, c);  /* no TLS yet: plainly, then */
     c->close_after = true;
     serve_refuse(core, c, why, detail);
     conn_answered(core, c);
@@ -220,7 +246,7 @@ static void refuse(struct core *core, struct conn *c, enum close_why why, const 
 static void body_done(struct core *core, struct conn *c)
 {
     conn_to(c, CONN_BUSY);
-    state_deadline(core, c, 0);
+    conn_deadline(core, c, 0);
     serve_body(core, c);
 }
 
@@ -229,13 +255,13 @@ static bool body_piece(struct core *core, struct conn *c, struct bytes piece, ui
 {
     c->body_bytes += piece.len;
     if (c->body_bytes > c->body_max) {
-        refuse(core, c, CLOSE_BODY_LARGE, NULL);
+        conn_refuse(core, c, CLOSE_BODY_LARGE, NULL);
         return false;
     }
     bool whole = !c->chunked && c->body_left == 0 && c->body.count == 0;
     if (!chain_add(&core->mem, &c->body, piece, whole ? buf : RING_BUF_NONE, whole)) {
         core_count(core, STAT_NO_MEMORY);
-        refuse(core, c, CLOSE_OVERLOADED, "no room for the request body");
+        conn_refuse(core, c, CLOSE_OVERLOADED, "no room for the request body");
         return false;
     }
     return serve_piece(core, c, piece);
@@ -252,7 +278,7 @@ static void feed_chunked(struct core *core, struct conn *c, struct bytes *in, ui
         } else if (rc == NET_DONE) {
             body_done(core, c);
         } else {
-            refuse(core, c, CLOSE_CHUNK_BAD, NULL);
+            conn_refuse(core, c, CLOSE_CHUNK_BAD, NULL);
         }
     }
 }
@@ -300,7 +326,7 @@ static void send_continue(struct core *core, struct conn *c, const struct http_h
 static void refuse_head(struct core *core, struct conn *c, enum http_error error)
 {
     bool proxy = proxy_is_like(gather_bytes(&c->hold.gather));
-    refuse(core, c, proxy ? CLOSE_PROXY_DENIED : head_why(error),
+    conn_refuse(core, c, proxy ? CLOSE_PROXY_DENIED : head_why(error),
            proxy ? NULL : http_why(error));
 }
 
@@ -317,7 +343,7 @@ static void head_done(struct core *core, struct conn *c, enum net_rc rc,
         return;
     }
     if (head->field[HTTP_EXPECT].ptr && !head->expect_continue) {
-        refuse(core, c, CLOSE_EXPECT_BAD, NULL);
+        conn_refuse(core, c, CLOSE_EXPECT_BAD, NULL);
         return;
     }
     c->expects = head->expect_continue;
@@ -325,10 +351,10 @@ static void head_done(struct core *core, struct conn *c, enum net_rc rc,
     c->chunked = head->framing == HTTP_CHUNKED;
     c->body_left = head->framing == HTTP_LENGTH ? head->content_length : 0;
     conn_to(c, CONN_BODY);
-    state_deadline(core, c, serve_times(core).body_ns);
+    conn_deadline(core, c, serve_times(core).body_ns);
     if (!serve_head(core, c, head)) return;
     if (c->body_left > c->body_max) {
-        refuse(core, c, CLOSE_BODY_LARGE, NULL);
+        conn_refuse(core, c, CLOSE_BODY_LARGE, NULL);
         return;
     }
     send_continue(core, c, head, rest.len > 0);
@@ -348,7 +374,7 @@ static void feed_gathered(struct core *core, struct conn *c, struct bytes *in)
     size_t take = in->len < max - before ? in->len : (size_t)(max - before);
     bool tight = before + take > MEM_PAGE && mem_is_tight(&core->mem);
     if (tight || !gather_put(&core->mem, g, (struct bytes){in->ptr, take})) {
-        refuse(core, c, CLOSE_OVERLOADED, "no room for the request head");
+        conn_refuse(core, c, CLOSE_OVERLOADED, "no room for the request head");
         return;
     }
     struct bytes all = gather_bytes(g);
@@ -358,7 +384,7 @@ static void feed_gathered(struct core *core, struct conn *c, struct bytes *in)
         bytes_cut(in, scanned - before);
         head_done(core, c, rc, &head, *in);
     } else if (take < in->len || g->len >= max) {
-        refuse(core, c, CLOSE_HEAD_LARGE, NULL);
+        conn_refuse(core, c, CLOSE_HEAD_LARGE, NULL);
     } else {
         bytes_cut(in, take);
     }
@@ -384,7 +410,7 @@ static void feed_head(struct core *core, struct conn *c, struct bytes *in, uint3
     }
     if (c->state == CONN_IDLE) {
         conn_to(c, CONN_HEAD);
-        state_deadline(core, c, serve_times(core).header_ns);
+        conn_deadline(core, c, serve_times(core).header_ns);
     }
     feed_gathered(core, c, in);
 }
@@ -397,14 +423,16 @@ static void begin(struct core *core, struct conn *c, struct bytes begun)
     assert(begun.len < sizeof copy);
     if (begun.len) memcpy(copy, begun.ptr, begun.len);
     gather_drop(&core->mem, &c->hold.gather);
-    conn_to(c, CONN_IDLE);
-    state_deadline(core, c, serve_times(core).idle_ns);
+    conn_to(c, c->secure ? CONN_HELLO : CONN_IDLE);
+    struct serve_times times = serve_times(core);
+    conn_deadline(core, c, c->secure ? times.header_ns : times.idle_ns);
     begun.ptr = copy;
-    if (begun.len) feed_head(core, c, &begun, RING_BUF_NONE);
+    if (begun.len && c->secure) conn_tls_input(core, c, begun, RING_BUF_NONE);
+    else if (begun.len) feed_head(core, c, &begun, RING_BUF_NONE);
 }
 
 /* A header in several pieces is gathered; what else a trusted peer sends first is its own. */
-static void feed_proxy(struct core *core, struct conn *c, struct bytes *in)
+void conn_feed_proxy(struct core *core, struct conn *c, struct bytes *in)
 {
     struct gather *g = &c->hold.gather;
     size_t before = g->len, room = PROXY_MAX - before;
@@ -428,17 +456,17 @@ static void feed_proxy(struct core *core, struct conn *c, struct bytes *in)
     } else if (rc == NET_DONE) {
         begin(core, c, (struct bytes){g->ptr, before});
     } else if (rc == NET_BAD) {
-        refuse(core, c, CLOSE_PROXY_BAD, why);
+        conn_refuse(core, c, CLOSE_PROXY_BAD, why);
     } else if (before == 0 && !gather_put(&core->mem, g, *in)) {
         conn_close(core, c, CLOSE_OVERLOADED);
     } else {
         bytes_cut(in, in->len);
-        if (before == 0) state_deadline(core, c, serve_times(core).header_ns);
+        if (before == 0) conn_deadline(core, c, serve_times(core).header_ns);
     }
 }
 
 /* Bytes came: from the ring (buf) or from what waited (RING_BUF_NONE). */
-static void input(struct core *core, struct conn *c, struct bytes in, uint32_t buf)
+void conn_input(struct core *core, struct conn *c, struct bytes in, uint32_t buf)
 {
     while (in.len > 0) {
         switch ((enum conn_state)c->state) {
@@ -447,7 +475,7 @@ static void input(struct core *core, struct conn *c, struct bytes in, uint32_t b
             feed_head(core, c, &in, buf);
             break;
         case CONN_HEAD: feed_head(core, c, &in, buf); break;
-        case CONN_PROXY: feed_proxy(core, c, &in); break;
+        case CONN_PROXY: conn_feed_proxy(core, c, &in); break;
         case CONN_BODY: feed_body(core, c, &in, buf); break;
         case CONN_BUSY: goto keep;
         case CONN_LINGER:
@@ -470,10 +498,7 @@ keep:
         conn_close(core, c, CLOSE_OVERLOADED);
         return;
     }
-    if (c->ahead.bytes > CORE_HELD_MAX && !c->recv_paused) {
-        c->recv_paused = c->recv_once = true;
-        if (c->recv_armed) ring_cancel(core->ring, user(c, OP_CONN_RECV));
-    }
+    if (c->ahead.bytes > CORE_HELD_MAX) conn_recv_off(core, c);
     if (c->state == CONN_IDLE) make_ready(core, c);
 }
 
@@ -482,6 +507,20 @@ static bool is_quiet(const struct conn *c)
 {
     bool unasked = c->state == CONN_PROXY && c->hold.gather.len == 0;  /* a proxy's probe */
     return unasked || c->state == CONN_IDLE || c->state == CONN_LINGER;
+}
+
+void conn_peer_shut(struct core *core, struct conn *c)
+{
+    c->peer_shut = true;
+    if (c->state == CONN_BUSY && c->close_after && !c->x && !c->job) return;
+    if (c->state == CONN_HELLO && c->ready) return;  /* what came before is looked at first */
+    bool owes = c->state == CONN_IDLE && (c->ready || queued(c) > 0 || conn_tls_owes(c));
+    if (owes) {
+        c->close_after = true;
+        conn_dirty(core, c);
+    } else {
+        conn_close(core, c, is_quiet(c) ? CLOSE_DONE : conn_tls_gone(c));
+    }
 }
 
 /* The receive operation is over: what for, and what now? */
@@ -493,10 +532,7 @@ static void recv_ended(struct core *core, struct conn *c, int32_t n)
     } else if (n == -ECANCELED) {
         if (!c->recv_paused) arm_recv(core, c);
     } else if (n == 0) {
-        c->peer_shut = true;
-        if (c->state == CONN_BUSY && c->close_after && !c->x && !c->job) return;
-        if (c->state == CONN_IDLE && (c->ready || c->out.bytes > 0)) c->close_after = true;
-        else conn_close(core, c, is_quiet(c) ? CLOSE_DONE : CLOSE_CLIENT_GONE);
+        conn_peer_shut(core, c);
     } else if (n < 0) {
         conn_close(core, c, n == -ECONNRESET ? CLOSE_CLIENT_GONE : CLOSE_CLIENT_RECV);
     } else if (c->recv_paused) {
@@ -530,7 +566,9 @@ void conn_on_recv(struct core *core, struct conn *c, const struct ring_done *d)
         stat_add(&core->stats.count[STAT_BYTES_IN], n);
         note_pouring(core, c, n, d->last);
         if (c->state != CONN_CLOSING && n > 0) {
-            input(core, c, (struct bytes){ring_buf(core->ring, d->buf), n}, d->buf);
+            struct bytes in = {ring_buf(core->ring, d->buf), n};
+            if (c->secure) conn_tls_input(core, c, in, d->buf);
+            else conn_input(core, c, in, d->buf);
         }
         mem_rx_give(&core->mem, d->buf);
     }
@@ -539,11 +577,13 @@ void conn_on_recv(struct core *core, struct conn *c, const struct ring_done *d)
 
 static void after_send(struct core *core, struct conn *c)
 {
-    if (c->state == CONN_BUSY && c->x) serve_drained(core, c, c->out.bytes);
-    else if (c->state == CONN_BUSY && c->job) serve_drained(core, c, c->out.bytes);
+    uint64_t left = queued(c);
+    if (c->state == CONN_BUSY && c->x) serve_drained(core, c, left);
+    else if (c->state == CONN_BUSY && c->job) serve_drained(core, c, left);
+    left = queued(c);
     bool waits = c->state == CONN_IDLE && (c->ahead.bytes > 0 || c->recv_paused);
-    if (waits && c->out.bytes <= CORE_HELD_MAX) make_ready(core, c);
-    if (c->out.bytes > 0) conn_dirty(core, c);
+    if (waits && left <= CORE_HELD_MAX) make_ready(core, c);
+    if (left > 0 || (c->close_after && conn_tls_owes(c))) conn_dirty(core, c);
     else if (c->close_after && c->state != CONN_CLOSING && c->state != CONN_LINGER &&
              !c->x && !c->job) {
         linger(core, c);
@@ -564,7 +604,7 @@ void conn_on_send(struct core *core, struct conn *c, const struct ring_done *d)
     }
     set_timer(core, c);
     stat_add(&core->stats.count[STAT_BYTES_OUT], (uint64_t)d->n);
-    chain_eat(&core->mem, &c->out, (uint64_t)d->n);
+    chain_eat(&core->mem, c->secure ? &c->wire : &c->out, (uint64_t)d->n);
     after_send(core, c);
 }
 
@@ -579,6 +619,19 @@ static bool still_reads(struct core *core, struct conn *c)
     return true;
 }
 
+/* Nothing is in progress: end, with close-notify where that is due. */
+static void end_idle(struct core *core, struct conn *c, enum close_why why)
+{
+    if (c->close_after || !conn_tls_owes(c)) {
+        conn_close(core, c, c->close_after ? CLOSE_DONE : why);
+        return;
+    }
+    if (why != CLOSE_DONE) book_refused(core, c, "-", why);
+    c->close_after = true;
+    conn_deadline(core, c, LINGER_NS);
+    conn_dirty(core, c);
+}
+
 void conn_on_timer(struct core *core, struct conn *c)
 {
     if (c->state == CONN_CLOSING) return;
@@ -591,19 +644,20 @@ void conn_on_timer(struct core *core, struct conn *c)
         return;
     }
     switch ((enum conn_state)c->state) {
-    case CONN_HEAD: refuse(core, c, CLOSE_HEAD_SLOW, NULL); break;
+    case CONN_HEAD: conn_refuse(core, c, CLOSE_HEAD_SLOW, NULL); break;
     case CONN_PROXY:
-        if (c->hold.gather.len) refuse(core, c, CLOSE_HEAD_SLOW, NULL);
+        if (c->hold.gather.len) conn_refuse(core, c, CLOSE_HEAD_SLOW, NULL);
         else conn_close(core, c, CLOSE_CLIENT_IDLE);
         break;
     case CONN_BODY:
         if (c->discard) conn_close(core, c, CLOSE_DONE);
-        else refuse(core, c, CLOSE_BODY_SLOW, NULL);
+        else conn_refuse(core, c, CLOSE_BODY_SLOW, NULL);
         break;
     case CONN_LINGER: conn_close(core, c, CLOSE_DONE); break;
+    case CONN_HELLO: conn_close(core, c, CLOSE_TLS_SLOW); break;
     default:  /* one whose last answer is still being read is not idle */
-        if (c->out.bytes > 0) state_deadline(core, c, serve_times(core).idle_ns);
-        else conn_close(core, c, CLOSE_CLIENT_IDLE);
+        if (queued(c) > 0) conn_deadline(core, c, serve_times(core).idle_ns);
+        else end_idle(core, c, CLOSE_CLIENT_IDLE);
         break;
     }
 }
@@ -611,12 +665,18 @@ void conn_on_timer(struct core *core, struct conn *c)
 static void flush(struct core *core, struct conn *c)
 {
     if (c->state == CONN_CLOSING || c->sending) return;
-    if (c->out.bytes == 0) {
+    const struct chain *from = &c->out;
+    if (c->secure) {
+        conn_tls_seal(core, c);
+        if (c->state == CONN_CLOSING) return;
+        from = &c->wire;
+    }
+    if (from->bytes == 0) {
         if (c->close_after && !c->x && !c->job && c->state != CONN_LINGER) linger(core, c);
         return;
     }
     struct iovec iov[RING_IOV_MAX];
-    unsigned n = chain_iov(&core->mem, &c->out, iov, RING_IOV_MAX), some = 0;
+    unsigned n = chain_iov(&core->mem, from, iov, RING_IOV_MAX), some = 0;
     for (size_t left = SEND_MAX; some < n && left > 0; some++) {
         if (iov[some].iov_len > left) iov[some].iov_len = left;
         left -= iov[some].iov_len;
@@ -653,7 +713,7 @@ void conn_resume_all(struct core *core)
         uint32_t at = todo.first, left = todo.count;
         struct bytes piece;
         while (c->state != CONN_CLOSING && chain_next(&core->mem, &at, &left, &piece)) {
-            input(core, c, piece, RING_BUF_NONE);
+            conn_input(core, c, piece, RING_BUF_NONE);
         }
         chain_drop(&core->mem, &todo);
         if (c->state != CONN_CLOSING && c->ahead.bytes < CORE_HELD_MAX / 2) {
@@ -676,6 +736,7 @@ void conn_reap_all(struct core *core)
         end_request(core, c);
         chain_drop(&core->mem, &c->ahead);
         chain_drop(&core->mem, &c->out);
+        if (c->secure) conn_tls_end(core, c);
         ring_close_fd(core->ring, c->fd);
         core_uncount(core, STAT_CONNECTIONS_OPEN);
         if (!PLANT(leaked_slot)) slab_give(&core->conns, c);
@@ -687,10 +748,8 @@ void conn_close_idle(struct core *core)
     for (uint32_t i = 0; i < core->conns.touched; i++) {
         struct conn *c = (struct conn *)(void *)slab_at(&core->conns, i);
         if (!c->head.taken || c->state == CONN_CLOSING) continue;
-        bool idle = c->state == CONN_IDLE || c->state == CONN_PROXY;
-        if (idle && c->out.bytes == 0 && !c->sending) {
-            conn_close(core, c, CLOSE_DONE);
-        }
+        bool idle = c->state == CONN_IDLE || c->state == CONN_PROXY || c->state == CONN_HELLO;
+        if (idle && queued(c) == 0 && !c->sending) end_idle(core, c, CLOSE_DONE);
         c->keep_alive = false;
     }
 }

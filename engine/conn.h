@@ -13,6 +13,8 @@ struct core;
 struct exchange;
 struct ring_done;
 
+struct tls;
+
 enum conn_state {
     CONN_IDLE,       /* between requests; nothing of the next one has come */
     CONN_HEAD,       /* part of a head is in */
@@ -21,6 +23,7 @@ enum conn_state {
     CONN_LINGER,     /* our side is shut; reads on so that the answer is not reset away */
     CONN_CLOSING,    /* descriptor shut; slot returns once nothing is in flight */
     CONN_PROXY,      /* of a trusted peer, before its first byte: a PROXY header may come */
+    CONN_HELLO,      /* TLS handshake */
     CONN_STATES
 };
 
@@ -28,7 +31,9 @@ struct conn {
     struct slab_head head;
     struct timer timer;
     struct conn *next_dirty, *next_ready, *next_closing;
-    struct chain out;          /* to be sent */
+    struct chain out;          /* to be sent, in plain */
+    struct chain wire, raw;    /* TLS records: to be sent; received and not whole yet */
+    struct tls *tls;           /* from the client's hello until nothing more is said */
     struct chain ahead;        /* received behind the request in progress (pipelining) */
     struct chain body;         /* of the request in progress */
     struct hold hold;          /* of its head */
@@ -56,6 +61,8 @@ struct conn {
     bool discard;              /* answered early: what is left of a small body is read away */
     bool recv_once;            /* it pours: one receive buffer at a time */
     bool pouring;              /* in the core's queue: armed again when it is its turn */
+    bool secure;               /* bytes come and go as TLS records: see conn_tls.c */
+    bool goodbye;              /* close-notify was said */
     uint8_t full_run;          /* whole receive buffers in a row */
     uint32_t next_pouring;     /* slot behind it in that queue */
 };
@@ -79,6 +86,8 @@ void conn_answered(struct core *core, struct conn *c);
 bool conn_stays(const struct core *core, const struct conn *c);
 /* Close now, for one recorded reason. Calling again is allowed: the first reason stands. */
 void conn_close(struct core *core, struct conn *c, enum close_why why);
+/* End of turn: go on with a few of the TLS handshakes that wait for it. */
+void conn_shake_some(struct core *core);
 /* End of turn: send what is queued. */
 void conn_flush_all(struct core *core);
 /* End of turn: receive from the next few of those that pour. */

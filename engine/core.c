@@ -261,7 +261,8 @@ int core_turn(struct core *core, uint64_t wait_ns)
 {
     struct ring_done done[DONES_MAX];
     bool pouring = core->pouring_conns.count > 0 || core->pouring_ups.count > 0;
-    if (core->ready_conns || core->timers_left || pouring) wait_ns = 0;
+    bool shaking = core->hello_first != NULL;
+    if (core->ready_conns || core->timers_left || pouring || shaking) wait_ns = 0;
     else if (core->kill_ns && wait_ns > KILL_NS) wait_ns = KILL_NS;
     else wait_ns = timer_wait_ns(&core->timers, clock_now_ns(), wait_ns);
     int count = ring_wait(core->ring, wait_ns, done, DONES_MAX);
@@ -275,6 +276,7 @@ int core_turn(struct core *core, uint64_t wait_ns)
     adopt(core);
     drain(core);
     end_now(core);
+    conn_shake_some(core);
     conn_resume_all(core);
     conn_pour_some(core);
     upstream_pour_some(core);

@@ -54,6 +54,7 @@ struct core {
     struct log_ring *log;
     void *serve;               /* private to the serve_* functions */
     struct conn *dirty_conns, *ready_conns, *closing_conns;    /* lists through the slots */
+    struct conn *hello_first, *hello_last;   /* queue of TLS handshakes with a step to do */
     struct upstream *dirty_ups, *closing_ups;
     struct pour_queue pouring_conns, pouring_ups;
     struct exchange *dead_exchanges;
@@ -69,10 +70,13 @@ struct core {
     uint32_t listen_count;
     uint32_t listen_unix;      /* bit per listener that is a unix socket */
     uint32_t spread;           /* connections such a listener gave, for taking turns */
+    uint32_t listen_tls;       /* bit per listener that speaks TLS */
     uint32_t accept_again;     /* bit per listener whose accepting failed */
     uint64_t accept_ns;        /* when to try again */
     uint64_t trim_ns;          /* when memory is trimmed next */
     uint64_t kill_ns;          /* told to end at once: until then; 0 not told */
+    uint64_t tls_told_s;       /* the second in which ... */
+    uint32_t tls_told;         /* ... so many failed handshakes had their line */
     int wake_fd;
     uint32_t idx;
     uint8_t role;              /* enum core_role */

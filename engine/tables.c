@@ -1,5 +1,6 @@
 /* tables.c - see tables.h. */
 #include "engine/tables.h"
+#include "engine/cert.h"
 #include "engine/conf.h"
 #include "engine/fixed.h"
 #include "engine/host.h"
@@ -112,8 +113,95 @@ struct tables *tables_make(struct conf *conf, struct hosts *hosts, const struct 
     return t;
 }
 
+/* --- listeners --- */
+
+static struct cert *cert_in(const struct tables *t, const struct tls_pair *pair)
+{
+    for (uint32_t i = 0; t && i < t->cert_count; i++) {
+        if (cert_is(t->cert[i], pair)) return t->cert[i];
+    }
+    return NULL;
+}
+
+/* Name a certificate in t, where it is not named already. */
+static struct cert *cert_add(struct tables *t, struct cert *c, bool fresh)
+{
+    for (uint32_t i = 0; i < t->cert_count; i++) {
+        if (t->cert[i] == c) return c;
+    }
+    assert(t->cert_count < TABLES_LISTEN_MAX + 1);
+    return t->cert[t->cert_count++] = fresh ? c : cert_name(c);
+}
+
+/* Find the certificate of a listener that has had one, or is to have its first. */
+static bool certify(struct tables *t, const struct tables *older, struct tls_pair **pair,
+                    uint32_t cores, struct cert **out)
+{
+    if (!*pair) {
+        if (*out) *out = cert_add(t, *out, false);
+        return true;
+    }
+    struct cert *c = cert_in(t, *pair);
+    if (!c) c = cert_in(older, *pair);
+    bool fresh = !c;
+    if (fresh) c = cert_make(pair, cores + 1);  /* the admin core has one too */
+    if (c) *out = cert_add(t, c, fresh);
+    return c != NULL;
+}
+
+/* What conf says of the listener that runs at place idx: addresses may move in the list. */
+static struct conf_listen *conf_of(struct conf *conf, const struct tables_listen *l,
+                                   uint32_t idx)
+{
+    if (idx < conf->listen_count && strcmp(conf->listen[idx].address, l->address) == 0) {
+        return &conf->listen[idx];
+    }
+    for (uint32_t i = 0; i < conf->listen_count; i++) {
+        if (strcmp(conf->listen[i].address, l->address) == 0) return &conf->listen[i];
+    }
+    return NULL;
+}
+
+static void start_listen(struct tables_listen *out, const struct conf_listen *in)
+{
+    static_assert(sizeof out->address == sizeof in->address, "an address fits");
+    memcpy(out->address, in->address, sizeof out->address);
+}
+
+bool tables_listen(struct tables *t, const struct tables *older, uint32_t cores)
+{
+    static_assert((int)TABLES_LISTEN_MAX == (int)CONF_LISTEN_MAX, "every listener has a place");
+    struct conf *conf = t->conf;
+    t->listen_count = older ? older->listen_count : conf->listen_count;
+    for (uint32_t i = 0; i < t->listen_count; i++) {
+        if (older) t->listen[i] = older->listen[i];
+        else start_listen(&t->listen[i], &conf->listen[i]);
+    }
+    if (older) t->admin = older->admin;
+    else start_listen(&t->admin, &conf->admin);
+    struct tls_pair *none = NULL;
+    bool good = true;
+    for (uint32_t i = 0; i < t->listen_count && good; i++) {
+        struct conf_listen *from = conf_of(conf, &t->listen[i], i);
+        bool plain = older && !t->listen[i].cert;   /* TLS or not is settled at start */
+        struct tls_pair **pair = from && !plain ? &from->tls.pair : &none;
+        good = certify(t, older, pair, cores, &t->listen[i].cert);
+    }
+    bool plain = older && !t->admin.cert;
+    struct tls_pair **pair = plain ? &none : &conf->admin.tls.pair;
+    return good && certify(t, older, pair, cores, &t->admin.cert);
+}
+
+uint64_t tables_held(const struct tables *t)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < t->cert_count; i++) sum += cert_held(t->cert[i]);
+    return sum;
+}
+
 void tables_free(struct tables *t)
 {
+    for (uint32_t i = 0; i < t->cert_count; i++) cert_drop(t->cert[i]);
     conf_free(t->conf);
     explicit_bzero(t->fixed_text, t->fixed_bytes);
     free(t->fixed_text);

@@ -11,7 +11,17 @@
 struct conf;
 struct hosts;
 
-enum { TABLES_CORES_MAX = 264 };  /* cores, admin core, worker, store thread */
+enum {
+    TABLES_CORES_MAX = 264,       /* cores, admin core, worker, store thread */
+    TABLES_LISTEN_MAX = 8,
+};
+
+struct cert;
+
+struct tables_listen {            /* a listener as it runs: carried from version to version */
+    char address[256];            /* as configured at start */
+    struct cert *cert;            /* one of the version's; NULL: plain, for ever */
+};
 
 struct tables {
     uint64_t version;
@@ -26,6 +36,10 @@ struct tables {
     size_t fixed_bytes;
     breaker_word key_word[CATALOG_PROVIDERS_MAX][CATALOG_KEYS_MAX];
     breaker_word *model_word;               /* at model * CATALOG_KEYS_MAX + key */
+    struct tables_listen listen[TABLES_LISTEN_MAX], admin;
+    uint32_t listen_count;
+    struct cert *cert[TABLES_LISTEN_MAX + 1];   /* all in use, each once: named by it */
+    uint32_t cert_count;
     struct tables *older;                   /* list of versions not yet freed */
     _Atomic uint64_t replaced_ns;           /* when a newer one was published */
     _Atomic uint32_t pins[TABLES_CORES_MAX];   /* exchanges per core */
@@ -34,7 +48,14 @@ struct tables {
 /* Build a version from conf (takes it on success), entering provider hosts and carrying breaker
  * words over from older (may be NULL). NULL: out of memory or too many hosts. */
 struct tables *tables_make(struct conf *conf, struct hosts *hosts, const struct tables *older);
-/* Free a version nobody pins. takes t. */
+/* Put conf's certificates into service for the listeners, each with a context for every one of
+ * cores: those of conf without older; else those that run, each with the certificate that conf
+ * has for its address, and the one it had where conf has none. What is the same as before stays
+ * in service with its tickets. False: out of memory; t is then to be freed. */
+MUST_USE bool tables_listen(struct tables *t, const struct tables *older, uint32_t cores);
+/* Connections that keep a version from being freed: their certificate would go with it. */
+uint64_t tables_held(const struct tables *t);
+/* Free a version that nobody pins and nothing is held of. takes t. */
 void tables_free(struct tables *t);
 /* Exchanges that pin it. */
 uint64_t tables_pins(const struct tables *t, uint32_t core_count);

@@ -16,7 +16,7 @@ struct tls_tickets;  /* keys of session tickets; shared by the contexts of one c
 
 enum {
     TLS_RECORD_MAX = 16384 + 256 + 5,  /* bytes of one record on the wire */
-    TLS_ALERT_MAX = 64,
+    TLS_ALERT_MAX = 2048,     /* of an alert, with the tickets that a server owes before it */
     TLS_SEAL_EXTRA = 160,     /* room that tls_seal keeps free beyond a record's plain bytes */
     TLS_SESSIONS_MAX = 128,   /* sessions that a context remembers */
 };

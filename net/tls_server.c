@@ -350,7 +350,7 @@ enum net_rc tls_server_open(const struct tls_pair *pair, struct tls_tickets *tic
     SSL_CTX_set_verify(ctx->ssl, SSL_VERIFY_NONE, NULL);
     SSL_CTX_set_alpn_select_cb(ctx->ssl, choose_protocol, NULL);
     bool good = use_pair(ctx->ssl, pair) && use_tickets(ctx->ssl);
-#ifndef OPENSSL_IS_BORINGSSL  /* the other has AES-128 first where the processor has AES */
+#ifndef OPENSSL_IS_BORINGSSL  /* the other goes by the client, AES first where it is fast */
     good = good && SSL_CTX_set_ciphersuites(ctx->ssl, "TLS_AES_128_GCM_SHA256:"
                                             "TLS_AES_256_GCM_SHA384:"
                                             "TLS_CHACHA20_POLY1305_SHA256");

@@ -19,6 +19,8 @@ const elsewhere = {
   none: 'not an ending', done: 'bytes.test.mjs', ledger_gone: 'endings_hard.test.mjs',
   draining: 'endings_hard.test.mjs', interrupted: 'endings_hard.test.mjs',
   killed: 'endings_hard.test.mjs', overloaded: 'endings_hard.test.mjs',
+  tls_failed: 'tls.test.mjs', tls_slow: 'tls.test.mjs', tls_plain: 'tls.test.mjs',
+  tls_broken: 'tls.test.mjs', tls_memory: 'test_conn_tls.c: an empty pool',
   client_recv: 'an error of the kernel that no peer can cause: test_conn_ends.c',
   client_send: 'an error of the kernel that no peer can cause: test_conn_ends.c',
 };

@@ -58,10 +58,24 @@ static const struct refusal refused_settings[] = {
      "ADDR:PORT, like 127.0.0.1:8080 or [::1]:8080, or unix:/PATH"},
     {"listen: [\"unix:/a\", \"unix:/a\"]", "1:21 listen has this address twice: 'unix:/a'"},
     {"listen: [{address: \"127.0.0.1:1\", tls: {cert: a, key: b}}]",
-     "1:47 tls.cert is 'a', which is not in this release | 1:55 tls.key is text, which is not "
-     "in this release"},
+     "1:47 cert is 'a': cannot be read: No such file or directory | 1:55 key is text: cannot "
+     "be read: No such file or directory"},
+    {"listen: [{address: \"127.0.0.1:1\", tls: {cert: /dev/null, key: /}}]",
+     "1:47 cert is '/dev/null': cannot be read: not a regular file | 1:63 key is text: cannot "
+     "be read: not a regular file"},
+    {"listen: [{address: \"127.0.0.1:1\", tls: {cert: a}}]",
+     "1:40 tls needs cert and key"},
+    {"listen: [{address: \"127.0.0.1:1\", tls: {cert: [], key: 5}}]",
+     "1:47 tls.cert is a list; it takes text of 1 to 1023 bytes (a number needs quotes) | "
+     "1:56 tls.key is text; it takes text of 1 to 1023 bytes (a number needs quotes)"},
+    {"admin: {listen: {address: \"127.0.0.1:1\", tls: {cert: a, key: b}}}",
+     "1:54 cert is 'a': cannot be read: No such file or directory | 1:62 key is text: cannot "
+     "be read: No such file or directory"},
+    {"admin: {listen: {address: \"127.0.0.1:1\", tls: {cert: a}}, tls: {cert: a}}",
+     "1:64 admin.tls is said twice: admin.listen has it too"},
     {"listen: [{address: \"127.0.0.1:1\", tls: {crt: a}}]",
-     "1:41 unknown setting 'crt' in listen[].tls (did you mean 'cert'?)"},
+     "1:40 tls needs cert and key | 1:41 unknown setting 'crt' in listen[].tls (did you mean "
+     "'cert'?)"},
     {"listen: [{address: \"127.0.0.1:1\", tls: yes}]",
      "1:40 tls is 'yes'; it takes a map"},
     {"listen: [{adress: \"127.0.0.1:1\"}]",
@@ -85,7 +99,10 @@ static const struct refusal refused_settings[] = {
      "1:17 admin.listen is 'unix:x': the path behind unix: must begin with '/'; it takes "
      "ADDR:PORT, like 127.0.0.1:8080 or [::1]:8080, or unix:/PATH"},
     {"admin: {tls: {cert: a}}",
-     "1:21 admin.tls.cert is 'a', which is not in this release"},
+     "1:14 tls needs cert and key"},
+    {"admin: {tls: {cert: a, key: b}}",
+     "1:21 cert is 'a': cannot be read: No such file or directory | 1:29 key is text: cannot "
+     "be read: No such file or directory"},
     {"admin: {tls: 5}",
      "1:14 admin.tls is '5'; it takes a map"},
     {"admin: {listen: {}}",

@@ -124,7 +124,7 @@ export class Weir {
     const [file, ...rest] = [...under, weirBinary(), 'serve', '-c', weir.file, '--data',
                              weir.data, ...args];
     weir.run = launch(file, rest, env);
-    weir.url = (await said(weir.run, /^listening on (http:\/\/\S+)$/m, 'weir listens'))[1];
+    weir.url = (await said(weir.run, /^listening on (https?:\/\/\S+)$/m, 'weir listens'))[1];
     weir.admin = (await said(weir.run, /^admin on (\S+)$/m, 'weir has an admin'))[1];
     await said(weir.run, /: ready$/m, 'weir is ready');
     weir.key = key ?? /^first start: made [^\n]*: (sk-weir-\S+)$/m.exec(weir.run.stdout)?.[1];
