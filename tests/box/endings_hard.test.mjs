@@ -129,6 +129,17 @@ test('the same lines in JSON; below level info there are none', async () => {
 // --- each with a Weir of its own
 
 const alone = {
+  client_idle: async () => {
+    const other = await Weir.start({ ...base, timeouts: { idle: '1s' } });
+    await ends(other, 'client_idle', async () => {
+      const wire = await Wire.open(other.url);
+      await wire.send(`GET /healthz HTTP/1.1\r\n${host}\r\n`);
+      assert.equal((await wire.answer()).status, 200);
+      assert.equal((await within(wire.ended(), 'the close')).length, 0);
+      wire.close();
+    });
+    await other.stop();
+  },
   overloaded: async () => {
     const small = await Weir.start({ ...base, limits: { memory: '16MiB', body: '64MiB' } });
     await ends(small, 'overloaded', async () => {
