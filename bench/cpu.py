@@ -1,9 +1,12 @@
 """cpu.py - CPU time per request, or per chunk of a stream, of Weir beside its peers.
 
 A round measures every peer in order and weir once more; weir's figure is the mean of its two,
-the quotient of the two is the A/A control.
+the quotient of the two is the A/A control. A workload is void when the median of that is
+outside 1 +- VOID_ABOVE, or when the forwarder costs more than FLOOR_ABOVE times the least it
+ever did on this machine (BUILD/bench/floor.json): then the machine is busy with other things.
 """
 import importlib.util
+import json
 import os
 import statistics
 
@@ -13,6 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ONE_CORE, TWO_CORE = (0, 0), (0, 1)
 ALL = ["weir", "forward", "haproxy", "nginx"]
 VOID_ABOVE = 0.03
+FLOOR_ABOVE = 1.25
 
 # cores of the proxies and of the others; goals: most that weir may be of a peer.
 WORKLOADS = [
@@ -70,6 +74,19 @@ def goal_text(median, goal):
     return "  goal %s %s" % (limit, "met" if median <= goal else "missed")
 
 
+def above_floor(name, median, build):
+    """How many times its least known cost the forwarder had; keeps the least."""
+    path = build + "/bench/floor.json"
+    known = {}
+    if os.path.exists(path):
+        with open(path) as f:
+            known = json.load(f)
+    known[name] = min(median, known.get(name, median))
+    with open(path, "w") as f:
+        json.dump(known, f, indent=1)
+    return median / known[name]
+
+
 def run(work, options):
     """One workload; gives a result with its figures and the lines of the table."""
     peers, gone = present(work.get("peers", ALL), options.build)
@@ -84,33 +101,46 @@ def run(work, options):
                                     options=load) for name in peers + ["weir"]])
     result = {"name": work["name"], "title": work["title"], "kind": "cpu", "rounds": count,
               "goals": work["goals"], "absent": gone, "cpu_us": {}, "rate": {}, "ratio": {},
-              "p99_us": {}, "relative": {}}
+              "p50_us": {}, "p99_us": {}, "relative": {}}
     cpu = {name: [r[i]["cpu_us"] for r in rounds] for i, name in enumerate(peers)}
     cpu["weir"] = [(r[0]["cpu_us"] + r[-1]["cpu_us"]) / 2 for r in rounds]
     for i, name in enumerate(peers):
         result["cpu_us"][name] = spread(cpu[name])
         result["rate"][name] = spread([r[i]["count"] / r[i]["seconds"] for r in rounds])
-        result["p99_us"][name] = spread([r[i]["us"]["p99"] for r in rounds])
+        for p in ("p50", "p99"):
+            result[p + "_us"][name] = spread([r[i]["us"][p] for r in rounds])
         result["ratio"][name] = spread([w / c for w, c in zip(cpu["weir"], cpu[name])])
         if "haproxy" in cpu:
             result["relative"][name] = spread([c / h for c, h in
                                                zip(cpu[name], cpu["haproxy"])])
     result["aa"] = spread([r[-1]["cpu_us"] / r[0]["cpu_us"] for r in rounds])
-    result["void"] = abs(result["aa"]["median"] - 1) > VOID_ABOVE
+    result["floor"] = 1.0
+    if "forward" in cpu:
+        result["floor"] = above_floor(work["name"], result["cpu_us"]["forward"]["median"],
+                                      options.build)
+    result["void"] = (abs(result["aa"]["median"] - 1) > VOID_ABOVE or
+                      result["floor"] > FLOOR_ABOVE)
     result["lines"] = list(lines(result))
     return result
 
 
 def lines(result):
-    yield "%-10s %-22s %9s  %s" % ("", "CPU us", "per s", "weir is this many times it")
+    yield "%-10s %-22s %9s %9s %9s  %s" % ("", "CPU us", "per s", "p50 ms", "p99 ms",
+                                           "weir is this many times it")
     for name, cpu in result["cpu_us"].items():
         ratio, goal = result["ratio"][name], result["goals"].get(name)
-        text = "%-10s %-22s %9.0f" % (name, show(cpu), result["rate"][name]["median"])
+        text = "%-10s %-22s %9.0f %9.2f %9.2f" % (
+            name, show(cpu), result["rate"][name]["median"],
+            result["p50_us"][name]["median"] / 1e3, result["p99_us"][name]["median"] / 1e3)
         if name != "weir":
             text += "  %-20s" % show(ratio)
             text += goal_text(ratio["median"], goal) if goal else ""
         yield text.rstrip()
     for name, why in result["absent"].items():
         yield "%-10s not installed (%s)" % (name, why)
-    void = "  VOID: outside 1 +- %.2f, run it again" % VOID_ABOVE if result["void"] else ""
-    yield "%-10s %s%s" % ("A/A", show(result["aa"], 3), void)
+    yield "%-10s %s" % ("A/A", show(result["aa"], 3))
+    if result["floor"] > FLOOR_ABOVE:
+        yield "VOID: the forwarder costs %.2f x its least known; the machine is busy" % (
+            result["floor"])
+    elif result["void"]:
+        yield "VOID: A/A is outside 1 +- %.2f; run it again" % VOID_ABOVE

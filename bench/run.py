@@ -9,9 +9,10 @@ A round measures, one after the other, weir, the raw forwarder, HAProxy, nginx a
 What is compared is the CPU time of all threads of a proxy per request (or chunk) in the same
 round; weir's is the mean of its two, and their quotient is the A/A control, which tells how
 much to believe. Numbers of other runs are never compared. A workload is void when the median
-of its A/A is outside 1 +- 0.03; any error of any request ends it. --strict turns that into
-exit code 1. one-core: load, proxy and upstream share processor 0. two-core: the proxy has 0,
-the others 1. Tables go to stdout, BUILD/bench/results.json and plots beside it.
+of its A/A is outside 1 +- 0.03 or the forwarder is far from its best; any error of any
+request ends it. --strict turns that into exit code 1.
+one-core: load, proxy and upstream share processor 0. two-core: the proxy has 0, the others 1.
+Tables go to stdout, BUILD/bench/results.json and plots beside it.
 """
 import argparse
 import json

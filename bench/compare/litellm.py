@@ -1,4 +1,5 @@
-"""litellm - LiteLLM's proxy, one worker, where the command litellm is installed."""
+"""litellm - LiteLLM's proxy, one worker, where the command litellm is installed. It wants a
+master key; requests bear that."""
 import proc
 
 REWRITES = True
@@ -18,5 +19,5 @@ def start(box, name, address, options):
     host, port = address.split(":")
     box.start(name, ["litellm", "--config", config, "--host", host, "--port", port,
                      "--num_workers", "1"], address,
-              env={"LITELLM_LOG": "ERROR", "LITELLM_TELEMETRY": "False",
-                   "LITELLM_LOCAL_MODEL_COST_MAP": "True"})
+              env={"LITELLM_MASTER_KEY": proc.CLIENT_KEY, "LITELLM_LOG": "ERROR",
+                   "LITELLM_TELEMETRY": "False", "LITELLM_LOCAL_MODEL_COST_MAP": "True"})
