@@ -60,7 +60,7 @@ const change = (before, after) => Object.fromEntries([...after].filter(([label])
 
 // Lines of requests and connections that ended badly: [status, label].
 const lines = (weir, from) => [...weir.run.stdout.slice(from)
-  .matchAll(/^\S+Z \S+ (\d+) ([a-z_]+) key=\S+ model=\S+ stream=.* duration_ms=\d+$/gm)]
+  .matchAll(/^\S+Z \S+ (\d+) ([a-z_]+) .*\bmodel=\S+ stream=.* duration_ms=\d+\b.*$/gm)]
   .map(([, status, label]) => [Number(status), label]).filter(([, label]) => label !== 'done');
 
 // Do it, then look: exactly this one ending was counted and logged.
