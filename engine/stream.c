@@ -259,10 +259,13 @@ void stream_end(struct core *core, struct exchange *x, bool clean)
 {
     struct sse_event ev;
     struct bytes rest = gather_bytes(&x->tail);
+    /* CR alone ends lines too: the empty line is there, it only waited for an LF to follow. */
+    bool cr_ended = rest.len > 1 && rest.ptr[rest.len - 1] == '\r' &&
+                    (rest.ptr[rest.len - 2] == '\r' || rest.ptr[rest.len - 2] == '\n');
     if (rest.len > 0 && !x->done_seen && sse_finish(&x->sse, rest, &ev) == NET_OK) {
         if (!on_event(core, x, &ev)) return;
         /* Its empty line was cut off; what we put behind it must not become part of it. */
-        if (x->state == X_RELAY && !emit(core, x, BYTES("\n"))) {
+        if (x->state == X_RELAY && !cr_ended && !emit(core, x, BYTES("\n"))) {
             (void)no_room(core, x);
             return;
         }
