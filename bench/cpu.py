@@ -3,7 +3,8 @@
 A round measures every peer in order and weir once more; weir's figure is the mean of its two,
 the quotient of the two is the A/A control. A workload is void when the median of that is
 outside 1 +- VOID_ABOVE, or when the forwarder costs more than FLOOR_ABOVE times the least it
-ever did on this machine (BUILD/bench/floor.json): then the machine is busy with other things.
+ever did on this machine (BUILD/bench/floor.json), or when streams fall behind their rate:
+then the machine is busy with other things.
 """
 import importlib.util
 import json
@@ -17,6 +18,7 @@ ONE_CORE, TWO_CORE = (0, 0), (0, 1)
 ALL = ["weir", "forward", "haproxy", "nginx"]
 VOID_ABOVE = 0.03
 FLOOR_ABOVE = 1.25
+RATE_BELOW = 0.9  # of the chunks that streams should bring
 
 # cores of the proxies and of the others; goals: most that weir may be of a peer.
 WORKLOADS = [
@@ -120,6 +122,11 @@ def run(work, options):
                                       options.build)
     result["void"] = (abs(result["aa"]["median"] - 1) > VOID_ABOVE or
                       result["floor"] > FLOOR_ABOVE)
+    result["rate_share"] = 1.0
+    if work.get("stream"):
+        due = work["connections"] * 1000 / work["gap_ms"]
+        result["rate_share"] = min(r["median"] for r in result["rate"].values()) / due
+        result["void"] = result["void"] or result["rate_share"] < RATE_BELOW
     result["lines"] = list(lines(result))
     return result
 
@@ -142,5 +149,8 @@ def lines(result):
     if result["floor"] > FLOOR_ABOVE:
         yield "VOID: the forwarder costs %.2f x its least known; the machine is busy" % (
             result["floor"])
+    elif result["rate_share"] < RATE_BELOW:
+        yield "VOID: only %.0f %% of the chunks came in time; they share sends then" % (
+            result["rate_share"] * 100)
     elif result["void"]:
         yield "VOID: A/A is outside 1 +- %.2f; run it again" % VOID_ABOVE
