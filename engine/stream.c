@@ -264,8 +264,10 @@ void stream_end(struct core *core, struct exchange *x, bool clean)
                     (rest.ptr[rest.len - 2] == '\r' || rest.ptr[rest.len - 2] == '\n');
     if (rest.len > 0 && !x->done_seen && sse_finish(&x->sse, rest, &ev) == NET_OK) {
         if (!on_event(core, x, &ev)) return;
-        /* Its empty line was cut off; what we put behind it must not become part of it. */
-        if (x->state == X_RELAY && !cr_ended && !emit(core, x, BYTES("\n"))) {
+        /* Its empty line was cut off; what we put behind it must not become part of it. A line
+         * feed alone would only complete a CR. */
+        struct bytes end = ev.raw.ptr[ev.raw.len - 1] == '\r' ? BYTES("\n\n") : BYTES("\n");
+        if (x->state == X_RELAY && !cr_ended && !emit(core, x, end)) {
             (void)no_room(core, x);
             return;
         }

@@ -31,7 +31,7 @@ const names = ['plain', 'e500', 'e429', 'e404', 'e413', 'e408', 'refused', 'rese
                'empty', 'error-200', 'html', 'odd-length', 'context', 'e400', 'e422', 'e401',
                'sse-error', 'sse-stall', 'sse-empty', 'sse-reset', 'sse-cut', 'sse-meta',
                'late-error', 'late-reset', 'late-cut', 'late-end', 'late-garbage',
-               'late-stall', 'late-line', 'gzip', 'two-lengths', 'cl-te', 'status-99', 'keys', 'keys403',
+               'late-stall', 'late-line', 'late-cr', 'gzip', 'two-lengths', 'cl-te', 'status-99', 'keys', 'keys403',
                'keys429', 'alone', 'slow', 'd500', 'd429', 'sick'];
 // Only what is to stall goes to the impatient provider: a loaded machine is no failure.
 const impatient = { connect: '5s', first_byte: '700ms', stall: '700ms', total: '6s' };
@@ -373,6 +373,10 @@ const late = {
   'late-stall': () => new Promise(() => {}),
   'late-line': async (call) => {       // a whole line, and not the empty one behind it
     await call.chunk(`data: ${JSON.stringify(delta({ content: '' }))}\n`);
+    return call.cut();
+  },
+  'late-cr': async (call) => {         // the same, of a line that ends with a CR
+    await call.chunk(`data: ${JSON.stringify(delta({ content: '' }))}\r`);
     return call.cut();
   },
 };
