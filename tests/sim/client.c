@@ -20,6 +20,7 @@ enum part { PART_HEAD, PART_BODY, PART_SIZE, PART_DATA, PART_END, PART_TRAILER }
 struct client {
     uint8_t state, part;
     bool pipelined, slow, closing, stays, half_close;
+    bool crowds;                   /* comes to the first listener, as the others do */
     int sock;
     uint64_t write_ns, read_ns;    /* when it goes on */
     uint64_t leave_ns;             /* when it leaves, whatever comes; 0: not */
@@ -72,9 +73,12 @@ void client_begin(void)
 {
     memset(the.client, 0, sizeof the.client);
     the.calm = false;
-    bool crowd = draw_maybe(60);
+    bool crowd = draw_maybe(60), aside = draw_maybe(700);
     uint32_t count = crowd ? draw_range(20, 40) : draw_range(2, 10);
-    for (uint32_t i = 0; i < count; i++) plan(&the.client[i], crowd && draw_maybe(800));
+    for (uint32_t i = 0; i < count; i++) {
+        plan(&the.client[i], crowd && draw_maybe(800));
+        the.client[i].crowds = crowd && aside;
+    }
 }
 
 void client_listeners(const int *fd, int count)
@@ -254,7 +258,8 @@ static void come(struct client *c)
         c->write_ns = machine()->now_ns + 50 * MS;   /* it is being started */
         return;
     }
-    c->sock = wire_connect(the.listener[draw((uint32_t)the.listener_count)]);
+    uint32_t to = c->crowds ? 0 : draw((uint32_t)the.listener_count);
+    c->sock = wire_connect(the.listener[to]);
     if (c->sock < 0) {
         c->state = CLIENT_NONE;
         if (model()->calm) violated("calm", "a connection was refused");

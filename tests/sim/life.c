@@ -275,6 +275,9 @@ static void count_admitted(void)
     for (uint32_t i = 0; i < the.cores; i++) {
         const struct stats *s = &the.engine->core[i]->stats;
         the.admitted[the.lives - 1] += stat_get(&s->count[STAT_EXCHANGES]);
+        the.handoffs += stat_get(&s->count[STAT_HANDOFFS]);
+        the.reused += stat_get(&s->count[STAT_REUSED]);
+        the.no_buffers += stat_get(&s->count[STAT_NO_BUFFERS]);
     }
 }
 
@@ -298,6 +301,14 @@ void life_drain(void)
     note("drain", 0, 0, 0);
     client_listeners(NULL, 0);
     atomic_store(&e->draining, true);
+    for (uint32_t i = 0; i < the.cores; i++) core_wake(e->core[i]);
+}
+
+void life_hurry(void)
+{
+    struct engine *e = the.engine;
+    note("hurry", 0, 0, 0);
+    atomic_store(&e->killed, true);
     for (uint32_t i = 0; i < the.cores; i++) core_wake(e->core[i]);
 }
 

@@ -14,6 +14,7 @@ struct life {
     uint64_t seen[LIFE_CORES_MAX]; /* records of each journal that the model knows */
     uint64_t offered_ns;           /* when the newest tables were published; 0: adopted */
     uint64_t admitted[LIFE_LIVES_MAX];     /* requests, by life */
+    uint64_t handoffs, reused, no_buffers; /* of all lives */
     uint32_t lives, cores;
     char dir[256], secret[80];
 };
@@ -36,6 +37,8 @@ void life_kill(void);
 void life_publish(void);
 /* SIGTERM: cores end when their requests have. */
 void life_drain(void);
+/* The second SIGTERM: they end at once, with every request booked. */
+void life_hurry(void);
 /* Have the cores ended, after life_drain()? */
 bool life_drained(void);
 /* The end after a drain: everything folded, the store closed. Then the ledger is compared with

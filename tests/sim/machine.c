@@ -22,6 +22,12 @@ static const struct fault_row fault_rows[FAULTS] = {
 
 struct machine *machine(void) { return &the; }
 
+const char *fault_name(enum fault kind)
+{
+    assert(kind < FAULTS);
+    return fault_rows[kind].name;
+}
+
 /* Steele, Lea, Flood: splitmix64, as the product's rand_next(). */
 static uint64_t mix(uint64_t z)
 {

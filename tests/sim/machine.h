@@ -70,6 +70,8 @@ _Noreturn void violated(const char *checker, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* The last events to stderr. */
 void machine_tell(void);
+/* What a fault is called. Static text. */
+const char *fault_name(enum fault kind);
 /* What was drawn and how often it came, to stdout. */
 void machine_tell_faults(void);
 

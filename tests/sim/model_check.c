@@ -224,7 +224,7 @@ static void settle_good(const struct ask *a)
                  cost_of(r));
     }
     bool estimated = (r->flags & RECORD_ESTIMATED) != 0;
-    if (a->tail || (p->cut && !p->usage)) return;    /* cut off behind its last content */
+    if (estimated && p->cut) return;       /* cut off between its last content and its usage */
     /* A large answer is read as it passes, where there is memory for the reader. */
     if (estimated && p->expect.len > model()->hold_bytes && !model()->calm) return;
     if (estimated != !p->usage) violated("booked", "sim-%u: estimated %d", n, estimated);

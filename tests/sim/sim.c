@@ -24,6 +24,7 @@ enum {
     PLANT_SEEDS = 200,             /* within so many each planted bug is found */
     SECONDS_MAX = 60,              /* of real time, for one seed */
     JOBS_MAX = 16,
+    COVERING_SEEDS = 1000,         /* among so many, everything happens at least once */
 };
 
 static const char *const plants[] = {"lost_settle", "leaked_slot", "reordered_bytes",
@@ -32,7 +33,8 @@ static const char *const plants[] = {"lost_settle", "leaked_slot", "reordered_by
 struct options { uint64_t seed, from, seeds; int jobs; const char *plant; bool all_plants; };
 
 struct result {
-    uint64_t seed, hash;
+    uint64_t seed;
+    struct summary summary;
     pid_t pid;
     int err;                       /* what it said */
     char dir[200];
@@ -81,7 +83,7 @@ static int take_away(const char *path, const struct stat *st, int flag, struct F
 
 static void remove_dir(const char *dir) { (void)nftw(dir, take_away, 8, FTW_DEPTH | FTW_PHYS); }
 
-static uint64_t run_here(uint64_t seed, const char *plant, bool verbose, const char *dir)
+static struct summary run_here(uint64_t seed, const char *plant, bool verbose, const char *dir)
 {
     static const int fatal[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGALRM};
     size_t count = sizeof fatal / sizeof fatal[0];
@@ -90,7 +92,9 @@ static uint64_t run_here(uint64_t seed, const char *plant, bool verbose, const c
     machine()->plant = plant;
     machine()->verbose = verbose;
     machine()->on_fail = tell_repeat;
-    return world_run(seed, dir);
+    struct summary summary;
+    world_run(seed, dir, &summary);
+    return summary;
 }
 
 static void begin(struct result *r, const char *plant)
@@ -107,14 +111,13 @@ static void begin(struct result *r, const char *plant)
     r->pid = fork();
     if (r->pid == 0) {
         (void)dup2(err, STDERR_FILENO);
-        uint64_t hash = run_here(r->seed, plant, false, r->dir);
-        bool ok = write(out[1], &hash, sizeof hash) == sizeof hash;
+        struct summary sum = run_here(r->seed, plant, false, r->dir);
+        bool ok = write(out[1], &sum, sizeof sum) == sizeof sum;
         _exit(ok ? 0 : 1);
     }
     (void)close(out[1]);
-    r->hash = 0;
     r->err = err;
-    /* The hash is read once the process has ended: the pipe holds it. */
+    /* The summary is read once the process has ended: the pipe holds it. */
     (void)dup2(out[0], 100 + r->err);
     (void)close(out[0]);
 }
@@ -123,7 +126,7 @@ static bool ended(struct result *r, int status)
 {
     int pipe_end = 100 + r->err;
     bool ok = WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
-              read(pipe_end, &r->hash, sizeof r->hash) == sizeof r->hash;
+              read(pipe_end, &r->summary, sizeof r->summary) == sizeof r->summary;
     (void)close(pipe_end);
     remove_dir(r->dir);
     return ok;
@@ -141,24 +144,79 @@ static void show(const struct result *r, FILE *to, const char *only)
     if (!at) at = text;
     int len = (int)(only ? strcspn(at, "\n") : strlen(at));
     (void)fprintf(to, "%.*s\n", len, at);
+    const char *assertion = only ? strstr(text, "Assertion") : NULL;
+    if (assertion) (void)fprintf(to, "    %.*s\n", (int)strcspn(assertion, "\n"), assertion);
 }
 
 /* --- many seeds */
 
-struct many { struct result job[JOBS_MAX]; int running; uint64_t failed, passed, first_bad; };
+struct many {
+    struct result job[JOBS_MAX];
+    int running;
+    uint64_t failed, passed;
+    struct summary sum;
+};
+
+static void add_up(struct summary *to, const struct summary *s)
+{
+    to->sweeps += s->sweeps;
+    to->turns += s->turns;
+    to->virtual_ms += s->virtual_ms;
+    to->asks += s->asks;
+    to->kills += s->kills;
+    to->publishes += s->publishes;
+    to->handoffs += s->handoffs;
+    to->reused += s->reused;
+    to->no_buffers += s->no_buffers;
+    for (int i = 0; i < FAULTS; i++) to->faults[i] += s->faults[i];
+    for (int i = 0; i < CLOSE_COUNT; i++) to->closes[i] += s->closes[i];
+}
+
+static void tell(const struct summary *s)
+{
+    (void)printf("%" PRIu64 " requests, %" PRIu64 " s, %" PRIu64 " turns, %" PRIu64 " kills, ",
+                 s->asks, s->virtual_ms / 1000, s->turns, s->kills);
+    (void)printf("%" PRIu64 " tables published, %" PRIu64 " handoffs, %" PRIu64 " reuses\n",
+                 s->publishes, s->handoffs, s->reused);
+    (void)printf("endings:");
+    for (int i = 0; i < CLOSE_COUNT; i++) {
+        if (s->closes[i] == 0) continue;
+        (void)printf(" %s %" PRIu64, close_name((enum close_why)i), s->closes[i]);
+    }
+    (void)printf("\nfaults:");
+    for (int i = 0; i < FAULTS; i++) {
+        (void)printf(" %s %" PRIu64, fault_name((enum fault)i), s->faults[i]);
+    }
+    (void)printf("\n");
+}
+
+/* A thousand seeds in which something never happened do not test it. */
+static uint64_t missing(const struct summary *s)
+{
+    uint64_t count = 0;
+    for (int i = 0; i < FAULTS; i++) {
+        if (s->faults[i]) continue;
+        (void)printf("checker coverage: %s never happened\n", fault_name((enum fault)i));
+        count++;
+    }
+    if (s->kills && s->publishes && s->handoffs && s->reused && s->no_buffers) return count;
+    (void)printf("checker coverage: no kill, publishing, handoff, reuse or shortage\n");
+    return count + 1;
+}
 
 static void second_run(struct many *m, const struct options *o, struct result *r)
 {
     struct result again = {.seed = r->seed};
+    uint64_t hash = r->summary.hash;
     int status;
     begin(&again, o->plant);
     (void)waitpid(again.pid, &status, 0);
-    if (ended(&again, status) && again.hash == r->hash) {
+    if (ended(&again, status) && again.summary.hash == hash) {
         m->passed++;
     } else {
         m->failed++;
         (void)printf("checker replay: seed %" PRIu64 " gave %016" PRIx64 ", then %016" PRIx64
-                     "\n", r->seed, r->hash, again.hash);
+                     "\n", r->seed, hash, again.summary.hash);
     }
     (void)close(again.err);
 }
@@ -172,10 +230,10 @@ static void reap(struct many *m, const struct options *o)
         if (r->pid != pid) continue;
         if (ended(r, status)) {
             m->passed++;
+            add_up(&m->sum, &r->summary);
             if (r->seed % TWICE_EVERY == 0 && !o->plant) second_run(m, o, r);
         } else {
             m->failed++;
-            if (!m->first_bad) m->first_bad = r->seed;
             if (!o->plant) show(r, stdout, NULL);
             else {
                 (void)printf("plant %s: seed %" PRIu64 ": ", o->plant, r->seed);
@@ -263,14 +321,17 @@ int main(int argc, char **argv)
     if (o.seed) {
         char dir[200];
         make_dir(dir, sizeof dir);
-        (void)run_here(o.seed, o.plant, true, dir);
+        struct summary sum = run_here(o.seed, o.plant, true, dir);
         remove_dir(dir);
         machine_tell_faults();
-        world_tell();
+        tell(&sum);
+        (void)printf("hash %016" PRIx64 "\n", sum.hash);
         return 0;
     }
     if (o.all_plants || o.plant) return run_plants(&o);
     struct many m = run_many(&o);
+    tell(&m.sum);
+    if (o.seeds >= COVERING_SEEDS) m.failed += missing(&m.sum);
     (void)printf("%" PRIu64 " passed, %" PRIu64 " failed\n", m.passed, m.failed);
     return m.failed ? 1 : 0;
 }

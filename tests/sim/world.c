@@ -2,6 +2,7 @@
  * anew; when nobody can, time passes to when the next one can. */
 #include "tests/sim/world.h"
 #include "engine/core.h"
+#include "engine/exchange.h"
 #include "engine/upstream.h"
 #include "tests/sim/check.h"
 #include "tests/sim/client.h"
@@ -12,9 +13,6 @@
 #include "tests/sim/ring_sim.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -33,7 +31,6 @@ struct actor { uint8_t kind; uint8_t idx; };
 struct world {
     uint64_t sweeps, turns, up_ns;
     uint32_t kills, kills_left;
-    uint64_t hash;
 };
 
 static struct world the;
@@ -166,28 +163,72 @@ static void until(bool (*over)(void), uint64_t by_ns, const char *what)
     }
 }
 
+static bool clients_gone(void) { return client_count() == 0; }
+
+/* Told to end at once, the cores ended: every request has its record. */
+static void check_hurried(void)
+{
+    for (uint32_t i = 0; i < life()->cores; i++) {
+        const struct core *core = life()->engine->core[i];
+        for (uint32_t k = 0; k < core->exchanges.touched; k++) {
+            const struct slab_head *h = slab_at(&core->exchanges, k);
+            const struct exchange *x = (const struct exchange *)(const void *)h;
+            if (h->taken && !x->booked) violated("ends-once", "exchange %u was not ended", k);
+        }
+    }
+}
+
+enum ending { END_RESTED, END_KILLED, END_DRAINED, END_HURRIED };
+
 static void finish(void)
 {
+    enum ending way = (enum ending)draw(4);
     machine()->faults = false;
     machine()->death_in = 0;
     the.kills_left = 0;
     client_calm_down();
     provider_calm_down();
-    note("faults-stop", 0, 0, 0);
+    note("faults-stop", way, 0, 0);
     uint64_t by = machine()->now_ns + (uint64_t)CALM_S * S;
-    until(at_rest, by, "requests");
-    for (uint32_t i = 0; i < life()->cores; i++) check_rest(life()->engine->core[i], false);
-    if (draw_maybe(300)) {
+    if (way == END_RESTED || way == END_KILLED || !life()->engine) {
+        until(at_rest, by, "requests");
+        for (uint32_t i = 0; i < life()->cores; i++) check_rest(life()->engine->core[i], false);
+    }
+    if (way == END_KILLED) {
         life_kill();
         life_start();
     }
     life_drain();
+    if (way == END_HURRIED) {
+        life_hurry();
+        until(life_drained, by, "the end at once");
+        check_hurried();
+        life_kill();
+        life_start();
+        life_drain();
+    }
     until(life_drained, by + (uint64_t)CALM_S * S, "the drain");
+    until(clients_gone, by + 2 * (uint64_t)CALM_S * S, "the clients' end");
     life_end();
     model_settle();
 }
 
-uint64_t world_run(uint64_t seed, const char *dir)
+static void sum_up(struct summary *out)
+{
+    const struct machine *m = machine();
+    *out = (struct summary){.hash = m->hash, .sweeps = the.sweeps, .turns = the.turns,
+                            .virtual_ms = m->now_ns / 1000000, .asks = model()->ask_count,
+                            .kills = the.kills, .publishes = model()->versions - 1,
+                            .handoffs = life()->handoffs, .reused = life()->reused,
+                            .no_buffers = life()->no_buffers};
+    for (int i = 0; i < FAULTS; i++) out->faults[i] = m->hits[i];
+    for (uint32_t i = 0; i < model()->ask_count; i++) {
+        const struct ask *a = &model()->ask[i];
+        if (a->rows && a->row.close < CLOSE_COUNT) out->closes[a->row.close]++;
+    }
+}
+
+void world_run(uint64_t seed, const char *dir, struct summary *out)
 {
     bool calm = seed % 8 == 0;
     memset(&the, 0, sizeof the);
@@ -203,14 +244,5 @@ uint64_t world_run(uint64_t seed, const char *dir)
     while (machine()->now_ns < limit && (client_count() > 0 || !life()->engine)) sweep();
     if (calm) until(at_rest, limit + (uint64_t)CALM_S * S, "calm requests");
     finish();
-    the.hash = machine()->hash;
-    return the.hash;
-}
-
-void world_tell(void)
-{
-    (void)printf("seed %" PRIu64 ": hash %016" PRIx64 "; %" PRIu64 " sweeps, %" PRIu64
-                 " turns of %u cores, %" PRIu64 " ms, %u kills, %u requests\n", machine()->seed,
-                 the.hash, the.sweeps, the.turns, life()->cores, machine()->now_ns / 1000000,
-                 the.kills, model()->ask_count);
+    sum_up(out);
 }

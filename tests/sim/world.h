@@ -4,12 +4,18 @@
 #ifndef TESTS_SIM_WORLD_H
 #define TESTS_SIM_WORLD_H
 
-#include <stdint.h>
+#include "engine/stats.h"
+#include "tests/sim/machine.h"
+
+struct summary {                   /* what came of a run, or of many */
+    uint64_t hash;                 /* of the trace */
+    uint64_t sweeps, turns, virtual_ms, asks, kills, publishes, handoffs, reused, no_buffers;
+    uint64_t faults[FAULTS];       /* how often each happened */
+    uint64_t closes[CLOSE_COUNT];  /* rows by their ending */
+};
 
 /* Run one seed with its data in the directory dir, which is empty. Ends the process where a
- * checker is violated; gives the hash of the trace. */
-uint64_t world_run(uint64_t seed, const char *dir);
-/* What the run was, to stdout. */
-void world_tell(void);
+ * checker is violated. */
+void world_run(uint64_t seed, const char *dir, struct summary *out);
 
 #endif
