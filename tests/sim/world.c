@@ -240,7 +240,8 @@ void world_run(uint64_t seed, const char *dir, struct summary *out)
     if (!calm && draw_maybe(300)) the.kills_left = draw_range(1, 3);
     life_start();
     client_begin();
-    uint64_t limit = machine()->now_ns + (uint64_t)draw_range(5, 120) * S;
+    uint64_t ms = draw_maybe(300) && !calm ? draw_range(20, 3000) : 1000 * draw_range(5, 120);
+    uint64_t limit = machine()->now_ns + ms * (S / 1000);
     while (machine()->now_ns < limit && (client_count() > 0 || !life()->engine)) sweep();
     if (calm) until(at_rest, limit + (uint64_t)CALM_S * S, "calm requests");
     finish();
