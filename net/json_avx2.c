@@ -74,12 +74,33 @@ static inline uint64_t vec_wide(const struct vec *v)
     return bits_of(_mm256_slli_epi16(v->a, 2), _mm256_slli_epi16(v->b, 2));
 }
 
-/* tokens_list() */
+/* List the lowest token, and give the others. None: the first byte is listed, for nothing. */
+static ALWAYS_INLINE uint64_t list_one(uint64_t tokens, const char *p, char *first,
+                                       uint32_t *at, uint32_t base)
+{
+    uint32_t pos = (uint32_t)_tzcnt_u64(tokens) & (BLOCK - 1);
+    *first = p[pos];
+    *at = base + pos;
+    return _blsr_u64(tokens);
+}
+
+/* tokens_list(), without a jump where there are eight or fewer. */
 static inline void vec_list(const struct vec *v, uint64_t tokens, const char *p, char *first,
                             uint32_t *at, uint32_t base)
 {
     (void)v;
-    tokens_list(tokens, p, first, at, base);
+    do {
+        tokens = list_one(tokens, p, first, at, base);
+        tokens = list_one(tokens, p, first + 1, at + 1, base);
+        tokens = list_one(tokens, p, first + 2, at + 2, base);
+        tokens = list_one(tokens, p, first + 3, at + 3, base);
+        tokens = list_one(tokens, p, first + 4, at + 4, base);
+        tokens = list_one(tokens, p, first + 5, at + 5, base);
+        tokens = list_one(tokens, p, first + 6, at + 6, base);
+        tokens = list_one(tokens, p, first + 7, at + 7, base);
+        first += 8;
+        at += 8;
+    } while (tokens);
 }
 
 /* Control bytes, and bytes above 7F. */

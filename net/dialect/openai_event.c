@@ -10,9 +10,22 @@ static enum openai_event_kind kind_of(const struct openai_reply *w)
     return w->choice_count == 0 && w->usage_object ? OPENAI_EVENT_USAGE : OPENAI_EVENT_META;
 }
 
+/* Walk over data. False: it is not JSON. */
+static bool read_data(struct openai_reply *w, struct bytes data)
+{
+    openai_reply_begin(w);
+    if (openai_reply_whole(w, data)) {
+        openai_reply_settle(w);
+        return true;
+    }
+    struct json j;
+    json_init(&j, JSON_DEPTH_MAX);
+    if (openai_reply_feed(w, &j, data) != NET_MORE) return false;
+    return openai_reply_end(w, &j) == NET_DONE;
+}
+
 void openai_event_read(struct bytes data, enum openai_api api, struct openai_event *ev)
 {
-    struct json j;
     struct openai_reply w;
     assert(api <= OPENAI_MODERATIONS);
     memset(ev, 0, offsetof(struct openai_event, error_text));
@@ -21,10 +34,7 @@ void openai_event_read(struct bytes data, enum openai_api api, struct openai_eve
     ev->kind = OPENAI_EVENT_DONE;
     if (bytes_eq(bytes_trim(data), BYTES("[DONE]"))) return;
     ev->kind = OPENAI_EVENT_BAD;
-    json_init(&j, JSON_DEPTH_MAX);
-    openai_reply_begin(&w);
-    if (openai_reply_feed(&w, &j, data) != NET_MORE) return;
-    if (openai_reply_end(&w, &j) != NET_DONE) return;
+    if (!read_data(&w, data)) return;
     ev->kind = kind_of(&w);
     ev->has_content = w.content;
     ev->has_finish = w.finish;

@@ -4,20 +4,6 @@
  * not there, who needs them looks for a backslash. */
 #include "net/dialect/openai_part.h"
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
-/* Where the number or literal that is token i ends. */
-static uint64_t word_end(const struct json_index *x, const char *text, uint32_t i)
-{
-    assert(i + 1 < x->count);  /* a bracket ends the document */
-    uint32_t end = x->at[i + 1];
-    while (is_blank(text[end - 1])) end--;
-    return end;
-}
-
 struct json_token openai_index_token(const struct json_index *x, const char *text, uint32_t i,
                                      uint16_t depth)
 {
@@ -37,7 +23,7 @@ struct json_token openai_index_token(const struct json_index *x, const char *tex
     case 'n': t.type = JSON_NULL; break;
     default: t.type = JSON_NUMBER; break;
     }
-    t.end = word_end(x, text, i);
+    t.end = openai_index_end(x, text, i + 1);
     if (t.type == JSON_NUMBER) t.text = bytes_between(text + t.start, text + t.end);
     return t;
 }
@@ -49,6 +35,6 @@ struct json_token openai_index_skipped(const struct json_index *x, const char *t
     char c = x->first[i];
     if (c == '{' || c == '[') t.end = x->at[x->close[i]] + 1;
     else if (c == '"') t.end = t.start + json_index_text(x, text, i).len + 2;
-    else t.end = word_end(x, text, i);
+    else t.end = openai_index_end(x, text, i + 1);
     return t;
 }

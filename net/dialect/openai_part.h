@@ -55,6 +55,18 @@ struct bytes openai_head_text(const struct openai_head *h, const struct json_tok
  * escape, surrogate pair or UTF-8 sequence. */
 struct bytes openai_text_start(struct bytes text, size_t max);
 
+/* Where what stands before token i > 0 of the index of text ends. */
+static inline uint64_t openai_index_end(const struct json_index *x, const char *text,
+                                        uint32_t i)
+{
+    assert(i > 0 && i < x->count);
+    uint32_t end = x->at[i];
+    for (;; end--) {
+        char c = text[end - 1];
+        if (c != ' ' && c != '\t' && c != '\n' && c != '\r') return end;
+    }
+}
+
 /* Token i of the index of text, no comma or colon, as json_next would give it at this depth;
  * but for escaped, surrogate and nul, which are false. Borrows from text. */
 struct json_token openai_index_token(const struct json_index *x, const char *text, uint32_t i,
@@ -67,7 +79,12 @@ struct json_token openai_index_skipped(const struct json_index *x, const char *t
 void openai_reply_begin(struct openai_reply *w);
 /* Walk over one piece. NET_MORE or NET_BAD (not JSON). */
 MUST_USE enum net_rc openai_reply_feed(struct openai_reply *w, struct json *j, struct bytes in);
-/* The input ended. NET_DONE or NET_BAD; the error is decided. */
+/* Walk over a whole document in one piece, by its index, instead. False: it has none
+ * (json_index.h), and w is as it was: feed the document. True: settle is to follow. */
+MUST_USE bool openai_reply_whole(struct openai_reply *w, struct bytes in);
+/* The input ended. NET_DONE or NET_BAD; settles, on NET_DONE. */
 MUST_USE enum net_rc openai_reply_end(struct openai_reply *w, struct json *j);
+/* Decide about the error, once all is read. */
+void openai_reply_settle(struct openai_reply *w);
 
 #endif

@@ -28,83 +28,102 @@ struct openai_part {
     uint8_t array;   /* place of the array that it may be */
 };
 
-#define NAME(text) {text, sizeof text - 1}
+/* What is read: a list a place, the shortest names first. */
+#define ROOT_PARTS(ROW, n)                                     \
+    ROW(n, "code",       DO_ROOT_STATUS, 0, NOWHERE, NOWHERE)  \
+    ROW(n, "usage",      DO_USAGE, 0, USAGE, NOWHERE)          \
+    ROW(n, "error",      DO_ERROR, 0, ERROR, NOWHERE)          \
+    ROW(n, "object",     DO_OBJECT_NAME, 0, NOWHERE, NOWHERE)  \
+    ROW(n, "x_groq",     DO_NOTHING, 0, GROQ, NOWHERE)         \
+    ROW(n, "choices",    DO_NOTHING, 0, NOWHERE, CHOICES)      \
+    ROW(n, "message",    DO_ROOT_TEXT, 0, NOWHERE, NOWHERE)    \
+    ROW(n, "statusCode", DO_ROOT_STATUS, 1, NOWHERE, NOWHERE)
+#define CHOICE_PARTS(ROW, n)                                      \
+    ROW(n, "text",          DO_LEGACY_TEXT, 0, NOWHERE, NOWHERE)  \
+    ROW(n, "delta",         DO_SIDE, DELTA, SAID, NOWHERE)        \
+    ROW(n, "error",         DO_ERROR, 0, ERROR, NOWHERE)          \
+    ROW(n, "message",       DO_SIDE, MESSAGE, SAID, NOWHERE)      \
+    ROW(n, "finish_reason", DO_FINISH, 0, NOWHERE, NOWHERE)
+#define SAID_PARTS(ROW, n)                                      \
+    ROW(n, "audio",             DO_NOTHING, 0, AUDIO, LOT)      \
+    ROW(n, "images",            DO_NOTHING, 0, LOT, LOT)        \
+    ROW(n, "content",           DO_TEXT, 0, PARTS, PARTS)       \
+    ROW(n, "refusal",           DO_TEXT, 0, NOWHERE, NOWHERE)   \
+    ROW(n, "reasoning",         DO_REASONING, 0, PARTS, PARTS)  \
+    ROW(n, "tool_calls",        DO_NOTHING, 0, CALLS, CALLS)    \
+    ROW(n, "annotations",       DO_NOTHING, 0, LOT, LOT)        \
+    ROW(n, "function_call",     DO_NOTHING, 0, CALLS, CALLS)    \
+    ROW(n, "reasoning_content", DO_REASONING, 0, PARTS, PARTS)  \
+    ROW(n, "reasoning_details", DO_NOTHING, 0, LOT, LOT)
+#define AUDIO_PARTS(ROW, n)                             \
+    ROW(n, "transcript", DO_TEXT, 0, NOWHERE, NOWHERE)
+#define USAGE_PARTS(ROW, n)                                                                 \
+    ROW(n, "total_tokens",              DO_COUNT, OPENAI_COUNT_TOTAL, 0, 0)                 \
+    ROW(n, "input_tokens",              DO_COUNT, OPENAI_COUNT_PROMPT, 0, 0)  /* images */  \
+    ROW(n, "prompt_tokens",             DO_COUNT, OPENAI_COUNT_PROMPT, 0, 0)                \
+    ROW(n, "cached_tokens",             DO_COUNT, OPENAI_COUNT_CACHED_ROOT, 0, 0)           \
+    ROW(n, "output_tokens",             DO_COUNT, OPENAI_COUNT_COMPLETION, 0, 0)            \
+    ROW(n, "reasoning_tokens",          DO_COUNT, OPENAI_COUNT_REASONING_ROOT, 0, 0)        \
+    ROW(n, "completion_tokens",         DO_COUNT, OPENAI_COUNT_COMPLETION, 0, 0)            \
+    ROW(n, "input_token_details",       DO_NOTHING, 0, IN_DETAILS, NOWHERE)  /* audio */    \
+    ROW(n, "prompt_token_details",      DO_NOTHING, 0, IN_DETAILS, NOWHERE)  /* Writer */   \
+    ROW(n, "input_tokens_details",      DO_NOTHING, 0, IN_DETAILS, NOWHERE)                 \
+    ROW(n, "prompt_tokens_details",     DO_NOTHING, 0, IN_DETAILS, NOWHERE)                 \
+    ROW(n, "output_tokens_details",     DO_NOTHING, 0, OUT_DETAILS, NOWHERE)                \
+    ROW(n, "prompt_cache_hit_tokens",   DO_COUNT, OPENAI_COUNT_CACHE_HIT, 0, 0)             \
+    ROW(n, "completion_token_details",  DO_NOTHING, 0, OUT_DETAILS, NOWHERE)                \
+    ROW(n, "completion_tokens_details", DO_NOTHING, 0, OUT_DETAILS, NOWHERE)
+#define IN_PARTS(ROW, n)                                                    \
+    ROW(n, "audio_tokens",       DO_COUNT, OPENAI_COUNT_AUDIO_IN, 0, 0)     \
+    ROW(n, "cached_tokens",      DO_COUNT, OPENAI_COUNT_CACHED, 0, 0)       \
+    ROW(n, "cache_write_tokens", DO_COUNT, OPENAI_COUNT_CACHE_WRITE, 0, 0)
+#define OUT_PARTS(ROW, n)                                               \
+    ROW(n, "audio_tokens",     DO_COUNT, OPENAI_COUNT_AUDIO_OUT, 0, 0)  \
+    ROW(n, "reasoning_tokens", DO_COUNT, OPENAI_COUNT_REASONING, 0, 0)
+#define GROQ_PARTS(ROW, n)                        \
+    ROW(n, "usage", DO_USAGE, 0, USAGE, NOWHERE)  \
+    ROW(n, "error", DO_ERROR, 0, ERROR, NOWHERE)
+#define ERROR_PARTS(ROW, n)                                  \
+    ROW(n, "code",    DO_ERROR_STATUS, 0, NOWHERE, NOWHERE)  \
+    ROW(n, "status",  DO_ERROR_STATUS, 0, NOWHERE, NOWHERE)  \
+    ROW(n, "message", DO_ERROR_TEXT, 0, NOWHERE, NOWHERE)
 
-static const struct openai_part root_parts[] = {
-    {NAME("choices"),    DO_NOTHING, 0, NOWHERE, CHOICES},
-    {NAME("usage"),      DO_USAGE, 0, USAGE, NOWHERE},
-    {NAME("object"),     DO_OBJECT_NAME, 0, NOWHERE, NOWHERE},
-    {NAME("error"),      DO_ERROR, 0, ERROR, NOWHERE},
-    {NAME("x_groq"),     DO_NOTHING, 0, GROQ, NOWHERE},
-    {NAME("message"),    DO_ROOT_TEXT, 0, NOWHERE, NOWHERE},
-    {NAME("code"),       DO_ROOT_STATUS, 0, NOWHERE, NOWHERE},
-    {NAME("statusCode"), DO_ROOT_STATUS, 1, NOWHERE, NOWHERE},
-};
-static const struct openai_part choice_parts[] = {
-    {NAME("delta"),         DO_SIDE, DELTA, SAID, NOWHERE},
-    {NAME("finish_reason"), DO_FINISH, 0, NOWHERE, NOWHERE},
-    {NAME("message"),       DO_SIDE, MESSAGE, SAID, NOWHERE},
-    {NAME("text"),          DO_LEGACY_TEXT, 0, NOWHERE, NOWHERE},
-    {NAME("error"),         DO_ERROR, 0, ERROR, NOWHERE},
-};
-static const struct openai_part said_parts[] = {
-    {NAME("content"),           DO_TEXT, 0, PARTS, PARTS},
-    {NAME("reasoning_content"), DO_REASONING, 0, PARTS, PARTS},
-    {NAME("reasoning"),         DO_REASONING, 0, PARTS, PARTS},
-    {NAME("refusal"),           DO_TEXT, 0, NOWHERE, NOWHERE},
-    {NAME("tool_calls"),        DO_NOTHING, 0, CALLS, CALLS},
-    {NAME("function_call"),     DO_NOTHING, 0, CALLS, CALLS},
-    {NAME("audio"),             DO_NOTHING, 0, AUDIO, LOT},
-    {NAME("reasoning_details"), DO_NOTHING, 0, LOT, LOT},
-    {NAME("images"),            DO_NOTHING, 0, LOT, LOT},
-    {NAME("annotations"),       DO_NOTHING, 0, LOT, LOT},
-};
-static const struct openai_part audio_parts[] = {
-    {NAME("transcript"), DO_TEXT, 0, NOWHERE, NOWHERE},
-};
-static const struct openai_part usage_parts[] = {
-    {NAME("prompt_tokens"),             DO_COUNT, OPENAI_COUNT_PROMPT, 0, 0},
-    {NAME("completion_tokens"),         DO_COUNT, OPENAI_COUNT_COMPLETION, 0, 0},
-    {NAME("total_tokens"),              DO_COUNT, OPENAI_COUNT_TOTAL, 0, 0},
-    {NAME("prompt_tokens_details"),     DO_NOTHING, 0, IN_DETAILS, NOWHERE},
-    {NAME("completion_tokens_details"), DO_NOTHING, 0, OUT_DETAILS, NOWHERE},
-    {NAME("prompt_cache_hit_tokens"),   DO_COUNT, OPENAI_COUNT_CACHE_HIT, 0, 0},
-    {NAME("cached_tokens"),             DO_COUNT, OPENAI_COUNT_CACHED_ROOT, 0, 0},
-    {NAME("reasoning_tokens"),          DO_COUNT, OPENAI_COUNT_REASONING_ROOT, 0, 0},
-    {NAME("prompt_token_details"),      DO_NOTHING, 0, IN_DETAILS, NOWHERE},  /* Writer */
-    {NAME("completion_token_details"),  DO_NOTHING, 0, OUT_DETAILS, NOWHERE},
-    {NAME("input_tokens"),              DO_COUNT, OPENAI_COUNT_PROMPT, 0, 0},  /* images */
-    {NAME("output_tokens"),             DO_COUNT, OPENAI_COUNT_COMPLETION, 0, 0},
-    {NAME("input_tokens_details"),      DO_NOTHING, 0, IN_DETAILS, NOWHERE},
-    {NAME("output_tokens_details"),     DO_NOTHING, 0, OUT_DETAILS, NOWHERE},
-    {NAME("input_token_details"),       DO_NOTHING, 0, IN_DETAILS, NOWHERE},  /* audio */
-};
-static const struct openai_part in_parts[] = {
-    {NAME("cached_tokens"),      DO_COUNT, OPENAI_COUNT_CACHED, 0, 0},
-    {NAME("audio_tokens"),       DO_COUNT, OPENAI_COUNT_AUDIO_IN, 0, 0},
-    {NAME("cache_write_tokens"), DO_COUNT, OPENAI_COUNT_CACHE_WRITE, 0, 0},
-};
-static const struct openai_part out_parts[] = {
-    {NAME("reasoning_tokens"), DO_COUNT, OPENAI_COUNT_REASONING, 0, 0},
-    {NAME("audio_tokens"),     DO_COUNT, OPENAI_COUNT_AUDIO_OUT, 0, 0},
-};
-static const struct openai_part groq_parts[] = {
-    {NAME("usage"), DO_USAGE, 0, USAGE, NOWHERE},
-    {NAME("error"), DO_ERROR, 0, ERROR, NOWHERE},
-};
-static const struct openai_part error_parts[] = {
-    {NAME("message"), DO_ERROR_TEXT, 0, NOWHERE, NOWHERE},
-    {NAME("code"),    DO_ERROR_STATUS, 0, NOWHERE, NOWHERE},
-    {NAME("status"),  DO_ERROR_STATUS, 0, NOWHERE, NOWHERE},
-};
+#define PART(n, text, what, data, object, array) \
+    {{text, sizeof text - 1}, what, data, object, array},
+#define SHORTER(n, text, what, data, object, array) + (sizeof text - 1 < (n))
+#define FIRST(LIST, n) 0 LIST(SHORTER, n)
+#define FIRST_8(LIST, n) \
+    FIRST(LIST, n), FIRST(LIST, (n) + 1), FIRST(LIST, (n) + 2), FIRST(LIST, (n) + 3), \
+    FIRST(LIST, (n) + 4), FIRST(LIST, (n) + 5), FIRST(LIST, (n) + 6), FIRST(LIST, (n) + 7)
 
-#define PARTS_OF(list) {list, COUNT(list)}
-static const struct { const struct openai_part *at; size_t count; } tables[PLACES] = {
-    [ROOT] = PARTS_OF(root_parts),      [CHOICE] = PARTS_OF(choice_parts),
-    [SAID] = PARTS_OF(said_parts),      [AUDIO] = PARTS_OF(audio_parts),
-    [USAGE] = PARTS_OF(usage_parts),    [IN_DETAILS] = PARTS_OF(in_parts),
-    [OUT_DETAILS] = PARTS_OF(out_parts), [GROQ] = PARTS_OF(groq_parts),
-    [ERROR] = PARTS_OF(error_parts),
+static const struct openai_part root_parts[] = {ROOT_PARTS(PART, 0)};
+static const struct openai_part choice_parts[] = {CHOICE_PARTS(PART, 0)};
+static const struct openai_part said_parts[] = {SAID_PARTS(PART, 0)};
+static const struct openai_part audio_parts[] = {AUDIO_PARTS(PART, 0)};
+static const struct openai_part usage_parts[] = {USAGE_PARTS(PART, 0)};
+static const struct openai_part in_parts[] = {IN_PARTS(PART, 0)};
+static const struct openai_part out_parts[] = {OUT_PARTS(PART, 0)};
+static const struct openai_part groq_parts[] = {GROQ_PARTS(PART, 0)};
+static const struct openai_part error_parts[] = {ERROR_PARTS(PART, 0)};
+
+enum { NAME_MAX = 30 };  /* bytes of a name; two more are known to have none */
+
+/* Lists by place, and by length in them: most keys are nobody's, and their length says so. */
+#define PARTS_OF(list, LIST) \
+    {list, {FIRST_8(LIST, 0), FIRST_8(LIST, 8), FIRST_8(LIST, 16), FIRST_8(LIST, 24)}}
+static const struct {
+    const struct openai_part *at;
+    uint8_t first[NAME_MAX + 2];  /* by length: the first row whose name has it, or more */
+} tables[PLACES] = {
+    [ROOT] = PARTS_OF(root_parts, ROOT_PARTS),
+    [CHOICE] = PARTS_OF(choice_parts, CHOICE_PARTS),
+    [SAID] = PARTS_OF(said_parts, SAID_PARTS),
+    [AUDIO] = PARTS_OF(audio_parts, AUDIO_PARTS),
+    [USAGE] = PARTS_OF(usage_parts, USAGE_PARTS),
+    [IN_DETAILS] = PARTS_OF(in_parts, IN_PARTS),
+    [OUT_DETAILS] = PARTS_OF(out_parts, OUT_PARTS),
+    [GROQ] = PARTS_OF(groq_parts, GROQ_PARTS),
+    [ERROR] = PARTS_OF(error_parts, ERROR_PARTS),
 };
 
 /* Rows that stand for values without a key of the tables. */
@@ -124,22 +143,48 @@ static bool is_text_key(struct bytes key)
            bytes_eq(key, BYTES("refusal"));
 }
 
-/* The row for a key; NULL where nobody wants the value. */
-static const struct openai_part *find(enum place place, struct bytes key)
+/* True where n bytes at a and b are the same. Names are short, and a call for each costs more
+ * than comparing: words are compared, of which the last two may overlap. */
+static inline bool same(const char *a, const char *b, size_t n)
 {
+    uint64_t x = 0, y = 0;
+    if (n < sizeof x) {
+        size_t i = 0;
+        while (i < n && a[i] == b[i]) i++;
+        return i == n;
+    }
+    for (size_t i = 0; i < n; i += sizeof x) {
+        size_t at = i + sizeof x <= n ? i : n - sizeof x;
+        memcpy(&x, a + at, sizeof x);
+        memcpy(&y, b + at, sizeof y);
+        if (x != y) return false;
+    }
+    return true;
+}
+
+/* The row for a key where any may come. */
+static const struct openai_part *find_open(enum place place, struct bytes key)
+{
+    assert(place == PARTS || place == CALLS);
     if (!key.ptr || key.len == 0) return NULL;
     if (place == PARTS) {  /* Mistral: [{"type": "thinking", "thinking": [{...}]}] */
         if (bytes_eq(key, BYTES("type"))) return &inside_part;
         return is_text_key(key) ? &text_part : &mark_part;
     }
-    if (place == CALLS) {
-        bool counts = bytes_eq(key, BYTES("arguments")) || bytes_eq(key, BYTES("input"));
-        return counts ? &argument_part : &call_part;
-    }
-    for (size_t i = 0; i < tables[place].count; i++) {
+    bool counts = bytes_eq(key, BYTES("arguments")) || bytes_eq(key, BYTES("input"));
+    return counts ? &argument_part : &call_part;
+}
+
+/* The row for a key; NULL where nobody wants the value. */
+static inline const struct openai_part *find(enum place place, struct bytes key)
+{
+    if (place == PARTS || place == CALLS) return find_open(place, key);
+    if (key.len > NAME_MAX) return NULL;
+    const uint8_t *first = &tables[place].first[key.len];
+    for (size_t i = first[0]; i < first[1]; i++) {
         const struct openai_part *p = &tables[place].at[i];
-        if (p->name.len != key.len || p->name.ptr[0] != key.ptr[0]) continue;
-        if (memcmp(p->name.ptr, key.ptr, key.len) == 0) return p;
+        assert(p->name.len == key.len);  /* the lists are in order */
+        if (same(p->name.ptr, key.ptr, key.len)) return p;
     }
     return NULL;
 }
@@ -261,18 +306,18 @@ static void take_scalar(struct openai_reply *w, const struct openai_part *p,
     }
 }
 
-/* A container opens as the value of p; in is the place around it. */
-static void descend(struct openai_reply *w, struct json *j, const struct openai_part *p,
-                    enum place in, const struct json_token *t)
+/* A container opens at this depth as the value of p; in is the place around it. False: what
+ * is in it is nobody's. */
+static bool descend(struct openai_reply *w, const struct openai_part *p, enum place in,
+                    bool object, uint16_t depth)
 {
-    uint8_t to = t->type == JSON_OBJECT ? p->object : p->array;
-    if (t->depth >= OPENAI_REPLY_DEPTH) to = NOWHERE;
+    uint8_t to = object ? p->object : p->array;
+    if (depth >= OPENAI_REPLY_DEPTH) to = NOWHERE;
     if (to == NOWHERE) {
-        json_skip(j);
         if (p == &mark_part || in == CALLS) w->side[w->which].content = true;
-        return;
+        return false;
     }
-    w->place[t->depth] = to;
+    w->place[depth] = to;
     switch (p->what) {
     case DO_USAGE:
         w->fold = in == GROQ ? &w->groq : &w->usage;
@@ -286,9 +331,10 @@ static void descend(struct openai_reply *w, struct json *j, const struct openai_
     case DO_ERROR: w->error = true; break;
     default: break;
     }
-    if (to != CHOICE) return;
+    if (to != CHOICE) return true;
     w->choice_count++;
     memset(w->side, 0, sizeof w->side);
+    return true;
 }
 
 /* The root's members: where the usage is and what stands around it. */
@@ -343,11 +389,94 @@ static void take(struct openai_reply *w, struct json *j, const struct json_token
                                     : w->field ? w->field : element_part(in);
         w->field = NULL;
         if (in == LOT || in == CALLS) w->side[w->which].content = true;
-        if (t->type == JSON_OBJECT || t->type == JSON_ARRAY) descend(w, j, p, in, t);
-        else take_scalar(w, p, t);
+        if (t->type != JSON_OBJECT && t->type != JSON_ARRAY) take_scalar(w, p, t);
+        else if (!descend(w, p, in, t->type == JSON_OBJECT, t->depth)) json_skip(j);
     }
     }
     if (root) root_value(w, t);
+}
+
+/* ---- a reply in one piece ---- */
+
+/* Token i is the key of the root's member usage. */
+static void index_usage(struct openai_reply *w, const struct json_index *x, const char *text,
+                        uint32_t i)
+{
+    uint32_t behind = json_index_behind(x, i + 2);
+    struct openai_member *m = &w->usage_at;
+    assert(x->first[i + 1] == ':');
+    assert(w->member_count > 0);
+    *m = (struct openai_member){.index = w->member_count - 1};
+    m->key = (struct openai_span){x->at[i], openai_index_end(x, text, i + 1)};
+    m->value = (struct openai_span){x->at[i + 2], openai_index_end(x, text, behind)};
+    if (m->index > 0) m->before = openai_index_end(x, text, i - 1);
+    if (x->first[behind] == ',') m->after = x->at[behind + 1];
+}
+
+/* A key, token i, in a container of this place and depth: the row of its value; NULL where
+ * nobody wants that. */
+static const struct openai_part *index_key(struct openai_reply *w, const struct json_index *x,
+                                           const char *text, uint32_t i, enum place in,
+                                           uint16_t depth)
+{
+    const struct openai_part *p = find(in, json_index_text(x, text, i));
+    if (depth == 1) w->member_count++;  /* an object at the root: a list has no keys */
+    if (in == CALLS || in == AUDIO || in == LOT) w->side[w->which].content = true;
+    if (!p || (w->brief && is_said(p))) return NULL;
+    if (depth == 1 && p->what == DO_USAGE) index_usage(w, x, text, i);
+    return p;
+}
+
+/* What take() does with the scanner's tokens, done with those of the index: what nobody wants
+ * is not even looked at. */
+static void index_walk(struct openai_reply *w, const struct json_index *x, const char *text)
+{
+    enum place in = NOWHERE;
+    uint16_t depth = 0;
+    for (uint32_t i = 0; i < x->count;) {
+        char c = x->first[i];
+        if (c == ',') {
+            i++;
+            continue;
+        }
+        if (c == '}' || c == ']') {
+            if (w->place[--depth] == CHOICE) choice_end(w);
+            in = depth > 0 ? w->place[depth - 1] : NOWHERE;
+            i++;
+            continue;
+        }
+        const struct openai_part *p = depth == 0 ? &top_part : NULL;
+        if (c == '"' && x->first[i + 1] == ':') {
+            p = index_key(w, x, text, i, in, depth);
+            i += 2;
+            c = x->first[i];
+        } else if (!p) {
+            p = element_part(in);
+        }
+        bool opens = c == '{' || c == '[';
+        if (p && (in == LOT || in == CALLS)) w->side[w->which].content = true;
+        if (p && opens && descend(w, p, in, c == '{', depth)) {
+            in = w->place[depth++];
+            i++;
+            continue;
+        }
+        if (p && !opens && p->what != DO_NOTHING) {
+            struct json_token t = openai_index_token(x, text, i, depth);
+            take_scalar(w, p, &t);
+        }
+        i = json_index_behind(x, i);
+    }
+    assert(depth == 0);
+}
+
+bool openai_reply_whole(struct openai_reply *w, struct bytes in)
+{
+    struct json_index x;
+    assert(w->fed == 0);
+    if (!json_index_build(&x, in, JSON_DEPTH_MAX)) return false;
+    index_walk(w, &x, in.ptr);
+    w->fed = w->token_end = in.len;
+    return true;
 }
 
 void openai_reply_begin(struct openai_reply *w)
@@ -363,6 +492,10 @@ enum net_rc openai_reply_feed(struct openai_reply *w, struct json *j, struct byt
     struct bytes tail = in;
     struct json_token t;
     enum net_rc rc;
+    if (w->fed == 0 && j->error == JSON_FINE && openai_reply_whole(w, in)) {
+        json_pass(j, in.len);
+        return NET_MORE;
+    }
     while ((rc = json_next(j, &in, &t)) == NET_OK) {
         openai_head_complete(&w->head, &t, tail, w->fed);
         take(w, j, &t);
@@ -384,6 +517,12 @@ enum net_rc openai_reply_end(struct openai_reply *w, struct json *j)
     enum net_rc rc = json_finish(j, &t);
     if (rc == NET_OK) rc = json_finish(j, &t);  /* a number: no answer, but JSON */
     if (rc != NET_DONE) return NET_BAD;
+    openai_reply_settle(w);
+    return NET_DONE;
+}
+
+void openai_reply_settle(struct openai_reply *w)
+{
     if (w->error_root && !w->error) {
         w->error = true;
         w->error_status = w->root_status;
@@ -393,5 +532,4 @@ enum net_rc openai_reply_end(struct openai_reply *w, struct json *j)
         w->error_status = 0;
     }
     assert(w->error || w->error_status == 0);
-    return NET_DONE;
 }

@@ -1,5 +1,7 @@
 /* fuzz_openai_event.c - properties of the event and answer readers, which see the same
  * document. The first byte is the size of the answer's pieces.
+ *   - a document in one piece, which is read from its index, tells what the scanner tells of
+ *     it in two or more pieces; briefly read too, but for the text;
  *   - both agree on what is JSON, on usage, text, errors; pieces give what the whole gives;
  *   - cutting the usage member out leaves JSON without usage that says the same otherwise;
  *   - kinds are consistent, counts are within their limits. */
@@ -71,6 +73,26 @@ static void check_kind(const struct openai_event *ev)
     if (ev->text_bytes > 0) must(ev->has_content);
 }
 
+/* Briefly, by the index and, cut before its last byte, by the scanner. */
+static void check_brief(struct bytes in, const struct openai_answer *a)
+{
+    static struct openai_answer_reader r;
+    for (size_t last = 0; last < 2 && last < in.len; last++) {
+        struct bytes end = in;
+        openai_answer_begin_brief(&r);
+        must(openai_answer_feed(&r, bytes_cut(&end, in.len - last)) == NET_MORE);
+        if (last) must(openai_answer_feed(&r, end) == NET_MORE);
+        must(openai_answer_end(&r) == NET_DONE);
+        same_usage(&a->usage, &r.ans.usage);
+        must(a->error == r.ans.error && a->error_status == r.ans.error_status);
+        must(strcmp(a->error_text, r.ans.error_text) == 0);
+        must(a->choice_count == r.ans.choice_count);
+        must(a->finish_length == r.ans.finish_length && r.ans.text_bytes == 0);
+        must(a->usage_at.start == r.ans.usage_at.start);
+        must(a->usage_at.end == r.ans.usage_at.end);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct openai_answer_reader whole, cut;
@@ -98,6 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     must(strcmp(a->error_text, ev.error_text) == 0);
     must(a->choice_count == b->choice_count && a->finish_length == b->finish_length);
     must(a->usage_at.start == b->usage_at.start && a->usage_at.end == b->usage_at.end);
+    check_brief(in, a);
     if (ev.usage_at.key.end > 0) check_cut(in, &ev);
     return 0;
 }
