@@ -88,7 +88,7 @@ static void deliver(struct ring *r, int fd)
     while (p->owed > 0 && r->buf_free > 0 && p->recv_user) {
         uint32_t buf = r->fifo[r->fifo_head++ % r->buf_count];
         size_t n = p->owed < r->buf_bytes ? p->owed : r->buf_bytes;
-        memcpy(r->bufs + (size_t)buf * r->buf_bytes, from + (all - p->owed), n);
+        memcpy(ring_buf(r, buf), from + (all - p->owed), n);
         r->buf_free--;
         p->owed -= n;
         complete(r, p->recv_user, (int32_t)n, buf, false);
@@ -101,7 +101,7 @@ int ring_open(const struct ring_config *config, struct ring **out)
     struct ring *r = &bench.ring;
     r->buf_count = config->buf_count;
     r->buf_bytes = config->buf_bytes;
-    r->bufs = calloc(config->buf_count, config->buf_bytes);
+    r->bufs = calloc(config->buf_count, config->buf_bytes + RING_FRONT);
     r->fifo = calloc(config->buf_count, sizeof *r->fifo);
     r->done = calloc(QUEUE, sizeof *r->done);
     if (!r->bufs || !r->fifo || !r->done) return -1;
@@ -186,7 +186,7 @@ void ring_buf_give(struct ring *r, uint32_t buf)
 
 char *ring_buf(const struct ring *r, uint32_t buf)
 {
-    return r->bufs + (size_t)buf * r->buf_bytes;
+    return r->bufs + RING_FRONT + (size_t)buf * (r->buf_bytes + RING_FRONT);
 }
 
 uint32_t ring_buf_free(const struct ring *r) { return r->buf_free; }

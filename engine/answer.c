@@ -58,43 +58,72 @@ enum attempt_end answer_keep(struct core *core, struct exchange *x,
     return kept ? ATTEMPT_GOOD : ATTEMPT_NO_ROOM;
 }
 
+/* Compose the head of the client's answer into o. */
+static void put_head(struct core *core, struct exchange *x, struct http_out *o,
+                     unsigned status, uint64_t length, int64_t cost_nusd)
+{
+    struct conn *c = x->c;
+    reply_begin(o, core, status);
+    http_out_text(o, their_lines(x));
+    if (length != UINT64_MAX) {
+        http_out_text(o, BYTES("content-length: "));
+        http_out_digits(o, length, 1);
+        http_out_text(o, BYTES("\r\n"));
+    } else if (!x->http10) {
+        http_out_text(o, BYTES("transfer-encoding: chunked\r\n"));
+    } else {
+        c->close_after = true;
+    }
+    reply_fields(o, core, x, NULL);
+    cors_put(o, core, c, x);
+    if (cost_nusd >= 0) {
+        char cost[32];
+        http_out_text(o, BYTES("x-weir-cost-usd: "));
+        http_out_text(o, (struct bytes){cost, book_cost_text(cost_nusd, cost)});
+        http_out_text(o, BYTES("\r\n"));
+    }
+    reply_end(o, conn_stays(core, c));
+}
+
+/* The head is queued. */
+static void head_queued(struct core *core, struct exchange *x, unsigned status)
+{
+    x->head_sent = x->c->answered = true;
+    x->shown = (uint16_t)status;
+    x->sse_head = x->is_sse;
+    conn_dirty(core, x->c);
+}
+
 bool answer_head(struct core *core, struct exchange *x, unsigned status, uint64_t length,
                  int64_t cost_nusd)
 {
     struct conn *c = x->c;
     assert(!x->head_sent && c);
-    struct bytes theirs = their_lines(x);
-    size_t want = HEAD_ROOM + theirs.len + (length < TOGETHER_MAX ? (size_t)length : 0);
+    size_t want = HEAD_ROOM + their_lines(x).len;
+    if (length < TOGETHER_MAX) want += (size_t)length;
     if (x->cors) want += CORS_FIELDS_MAX;
     char *room = want > MEM_BLOCK ? NULL : chain_room(&core->mem, &c->out, want);
     if (!room) return false;
     struct http_out o = {.out = room, .room = want};
-    reply_begin(&o, core, status);
-    http_out_text(&o, theirs);
-    if (length != UINT64_MAX) {
-        http_out_text(&o, BYTES("content-length: "));
-        http_out_digits(&o, length, 1);
-        http_out_text(&o, BYTES("\r\n"));
-    } else if (!x->http10) {
-        http_out_text(&o, BYTES("transfer-encoding: chunked\r\n"));
-    } else {
-        c->close_after = true;
-    }
-    reply_fields(&o, core, x, NULL);
-    cors_put(&o, core, c, x);
-    if (cost_nusd >= 0) {
-        char cost[32];
-        http_out_text(&o, BYTES("x-weir-cost-usd: "));
-        http_out_text(&o, (struct bytes){cost, book_cost_text(cost_nusd, cost)});
-        http_out_text(&o, BYTES("\r\n"));
-    }
-    reply_end(&o, conn_stays(core, c));
+    put_head(core, x, &o, status, length, cost_nusd);
     if (o.full) return false;
     chain_fill(&core->mem, &c->out, o.len);
-    x->head_sent = c->answered = true;
-    x->shown = (uint16_t)status;
-    x->sse_head = x->is_sse;
-    conn_dirty(core, c);
+    head_queued(core, x, status);
+    return true;
+}
+
+/* Head and held body where the body lies, when it came whole in one receive buffer. False, and
+ * nothing was queued: it did not. */
+static bool send_in_place(struct core *core, struct exchange *x)
+{
+    assert(!x->head_sent && x->c);
+    if (x->answer.count != 1) return false;
+    struct http_out o = {.out = core->text, .room = CORE_SCRATCH};
+    put_head(core, x, &o, x->status, x->answer.bytes, x->rec.cost_nusd);
+    struct bytes head = {o.out, o.len};
+    if (o.full || !chain_front(&core->mem, &x->c->out, &x->answer, 0, head)) return false;
+    chain_drop(&core->mem, &x->answer);
+    head_queued(core, x, x->status);
     return true;
 }
 
@@ -189,6 +218,8 @@ static void send_whole(struct core *core, struct exchange *x, uint64_t usage_at)
     bool ok;
     if (x->want_cost && usage_at > 1 && x->usage.present) {
         ok = send_with_cost(core, x, usage_at);
+    } else if (send_in_place(core, x)) {
+        ok = true;
     } else {
         ok = answer_head(core, x, x->status, x->answer.bytes, x->rec.cost_nusd);
         if (ok && x->answer.bytes < TOGETHER_MAX) ok = copy_range(core, x, 0, x->answer.bytes);

@@ -192,6 +192,39 @@ bool chain_view(struct mem *m, struct chain *c, const struct chain *src, uint64_
     return true;
 }
 
+bool chain_front(struct mem *m, struct chain *c, const struct chain *src, uint64_t drop,
+                 struct bytes put)
+{
+    enum { HOLDERS = 2 };      /* src, and whoever handles the buffer's completion */
+    if (src->count != 1) return false;
+    const struct seg *s = seg_at(m, src->first);
+    if (s->kind != SEG_RX || drop > s->len || m->rx_refs[s->owner] > HOLDERS) return false;
+    char *base = ring_buf(m->ring, s->owner);
+    size_t before = (size_t)(s->ptr - base) + (size_t)drop;
+    if (before + RING_FRONT < put.len) return false;
+    char *at = base + before - put.len;
+    size_t len = put.len + s->len - (size_t)drop;
+    uint32_t owner = s->owner;
+    if (!append(m, c, (struct seg){.ptr = at, .len = (uint32_t)len, .owner = owner,
+                                   .kind = SEG_RX})) {
+        return false;
+    }
+    mem_rx_share(m, owner);
+    memcpy(at, put.ptr, put.len);
+    if (at < base && base - at > m->rx_front[owner]) {
+        m->rx_front[owner] = (uint16_t)(base - at);
+    }
+    return true;
+}
+
+void chain_front_undo(struct mem *m, const struct chain *src, struct bytes was)
+{
+    const struct seg *s = seg_at(m, src->first);
+    assert(src->count == 1 && s->kind == SEG_RX && was.len <= s->len);
+    char *base = ring_buf(m->ring, s->owner);
+    if (was.len) memcpy(base + (s->ptr - base), was.ptr, was.len);
+}
+
 void chain_eat(struct mem *m, struct chain *c, uint64_t n)
 {
     assert(n <= c->bytes);

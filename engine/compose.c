@@ -10,6 +10,7 @@
 enum {
     EDIT_SCRATCH = 6 * 256 + 256,
     HEAD_ROOM = 1024 + 256,        /* base path, suffix, length, blanks */
+    BEGINNING_MAX = 256,           /* bytes of a body up to its last edit, to do it in place */
 };
 
 static const struct bytes suffixes[] = {
@@ -84,8 +85,51 @@ static uint64_t edited_length(const struct exchange *x, const struct openai_edit
     return length;
 }
 
+/* The usual case: the body came whole in one receive buffer and is edited near its beginning,
+ * if at all. Head and edited beginning are put in front of the rest, in the same buffer. What
+ * they overwrite of the body is kept, for another attempt. */
+static bool compose_in_place(struct core *core, struct exchange *x,
+                             const struct catalog_provider *p, uint64_t length,
+                             const struct openai_edit *edits, size_t count)
+{
+    uint64_t drop = count ? edits[count - 1].at + edits[count - 1].del : 0;
+    if (x->was_bytes || x->attempts != 1 || drop > BEGINNING_MAX) return false;
+    if (x->body.count != 1 || drop > x->body.bytes) return false;
+    char was[BEGINNING_MAX];
+    chain_read(&core->mem, &x->body, 0, was, (size_t)drop);
+    struct http_out o = {.out = core->text, .room = CORE_SCRATCH};
+    put_head(&o, x, p, length);
+    uint64_t from = 0;
+    for (size_t i = 0; i < count; i++) {
+        http_out_text(&o, (struct bytes){was + from, (size_t)(edits[i].at - from)});
+        http_out_text(&o, edits[i].put);
+        from = edits[i].at + edits[i].del;
+    }
+    if (o.full || !gather_put(&core->mem, &x->kept, (struct bytes){was, (size_t)drop})) {
+        return false;
+    }
+    struct bytes head = {o.out, o.len};
+    if (!chain_front(&core->mem, &x->u->out, &x->body, drop, head)) {
+        x->kept.len -= (uint32_t)drop;
+        return false;
+    }
+    x->was_bytes = (uint16_t)drop;
+    x->theirs_at = x->kept.len;
+    return true;
+}
+
+/* Undo what an attempt before did to the body. */
+static void restore_body(struct core *core, struct exchange *x)
+{
+    if (!x->was_bytes) return;
+    struct bytes was = {x->kept.ptr + x->theirs_at - x->was_bytes, x->was_bytes};
+    chain_front_undo(&core->mem, &x->body, was);
+    x->was_bytes = 0;
+}
+
 bool compose_request(struct core *core, struct exchange *x)
 {
+    restore_body(core, x);
     const struct catalog_model *m = &x->tables->catalog->model[x->model];
     const struct catalog_provider *p = &x->tables->catalog->provider[m->provider];
     char scratch[EDIT_SCRATCH];
@@ -96,6 +140,7 @@ bool compose_request(struct core *core, struct exchange *x)
     uint64_t length = edited_length(x, edits, count);
     size_t want = HEAD_ROOM + x->tables->fixed[m->provider][x->key].len + x->lines_bytes +
                   x->query_bytes;
+    if (compose_in_place(core, x, p, length, edits, count)) return true;
     struct chain *out = &x->u->out;
     char *room = chain_room(&core->mem, out, want);
     if (!room) return false;

@@ -112,7 +112,7 @@ void exchange_release_request(struct core *core, struct exchange *x)
     if (x->refs > 0 || !x->sent) return;  /* a closing connection may still send from it */
     chain_drop(&core->mem, &x->body);
     gather_drop(&core->mem, &x->kept);
-    x->req_at = x->theirs_at = 0;
+    x->req_at = x->theirs_at = x->was_bytes = 0;
 }
 
 static void retire(struct core *core, struct exchange *x)

@@ -51,6 +51,8 @@ struct exchange {
     uint32_t lines_bytes;      /* of the client's field lines, which come first */
     uint32_t query_bytes;      /* of its query, behind them */
     uint32_t req_at;           /* where struct openai_request lies */
+    uint16_t was_bytes;        /* of the body's beginning, overwritten by the first attempt and
+                                  kept in front of theirs_at */
     uint32_t theirs_at;        /* where the provider's lines lie, up to the end; 0: the body
                                   was not read */
     struct chain body;

@@ -39,7 +39,8 @@ bool mem_init(struct mem *m, struct ring *ring, uint32_t rx_count, uint32_t rx_b
     if (rx_count > 0) {
         m->rx_refs = calloc(rx_count, sizeof *m->rx_refs);
         m->rx_used = calloc(rx_count, sizeof *m->rx_used);
-        if (!m->rx_refs || !m->rx_used) return false;
+        m->rx_front = calloc(rx_count, sizeof *m->rx_front);
+        if (!m->rx_refs || !m->rx_used || !m->rx_front) return false;
     }
     return init_region(m, region_bytes) && slab_init(&m->segs, sizeof(struct seg), seg_count);
 }
@@ -62,7 +63,9 @@ void mem_rx_give(struct mem *m, uint32_t buf)
 {
     assert(buf < m->rx_count && m->rx_refs[buf] > 0);
     if (--m->rx_refs[buf] > 0) return;
-    if (m->wipe) memset(ring_buf(m->ring, buf), 0, m->rx_used[buf]);
+    size_t front = m->rx_front[buf];
+    if (m->wipe) memset(ring_buf(m->ring, buf) - front, 0, front + m->rx_used[buf]);
+    m->rx_front[buf] = 0;
     ring_buf_give(m->ring, buf);
 }
 

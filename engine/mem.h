@@ -45,6 +45,7 @@ struct mem {
     struct ring *ring;
     uint16_t *rx_refs;         /* per receive buffer */
     uint32_t *rx_used;         /* per receive buffer: bytes to wipe */
+    uint16_t *rx_front;        /* the same in front of it (RING_FRONT) */
     uint32_t rx_count, rx_bytes;
     char *region;              /* mapped: blocks */
     uint32_t block_count;
@@ -117,6 +118,15 @@ void chain_move(struct mem *m, struct chain *c, struct chain *src);
  * c), small ones copied. */
 MUST_USE bool chain_view(struct mem *m, struct chain *c, const struct chain *src, uint64_t from,
                          uint64_t to);
+/* Append the content of src to c with its first drop bytes replaced by put, all where src lies:
+ * for a message that came whole in one receive buffer, with room in front of it, so that one
+ * piece of memory is sent and nothing is copied but put. src's first drop bytes, and whatever
+ * lies before them in the buffer, are overwritten. False, and nothing is changed: src is not
+ * such a message, somebody else holds a part of its buffer, or the room is too small. */
+MUST_USE bool chain_front(struct mem *m, struct chain *c, const struct chain *src,
+                          uint64_t drop, struct bytes put);
+/* Put back what chain_front overwrote of src's own bytes. */
+void chain_front_undo(struct mem *m, const struct chain *src, struct bytes was);
 /* Consume n bytes from the front; segments used up are released. */
 void chain_eat(struct mem *m, struct chain *c, uint64_t n);
 /* Release everything. */

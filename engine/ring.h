@@ -26,6 +26,8 @@ enum {
     RING_SLOTS_MAX = 1 << 24,
     RING_BUF_NONE = 0x7fffffff,
     RING_IOV_MAX = 16,         /* pieces in one send */
+    RING_FRONT = 1088,         /* bytes in front of each receive buffer that go with it: 17
+                                  lines of 64, so that buffers do not meet in the cache */
 };
 
 struct ring_done {             /* one completion */
@@ -108,7 +110,8 @@ void ring_close_fd(struct ring *r, int fd);
 void ring_message(struct ring *r, const struct ring *to, int fd, uint64_t user,
                   uint64_t on_fail);
 
-/* Memory of a receive buffer: buf_bytes of the configuration. */
+/* Memory of a receive buffer: buf_bytes of the configuration, and RING_FRONT bytes in front of
+ * it that the kernel leaves alone. */
 char *ring_buf(const struct ring *r, uint32_t buf);
 /* Give a receive buffer back to the kernel (visible with the next ring_wait). */
 void ring_buf_give(struct ring *r, uint32_t buf);

@@ -20,7 +20,6 @@ enum {
     BUF_GROUP = 1, SENDS_PER_SUBMIT = 256, CQ_FACTOR = 16,
     SUPPLY_MIN = 64,           /* receive buffers that the kernel has at least */
     SUPPLY_TURNS = 4096,       /* turns without a shortage after which it gets fewer */
-    BUF_STAGGER = 1088,        /* bytes between buffers: 17 lines of 64 */
 };
 
 struct send_slot {            /* kept until the kernel has read it, which submission implies */
@@ -71,7 +70,7 @@ static int setup(struct ring *r, uint32_t entries)
 static int register_bufs(struct ring *r, const struct ring_config *config)
 {
     r->buf_ring_bytes = config->buf_count * sizeof(struct io_uring_buf);
-    r->bufs_bytes = (size_t)config->buf_count * (config->buf_bytes + BUF_STAGGER);
+    r->bufs_bytes = (size_t)config->buf_count * (config->buf_bytes + RING_FRONT);
     int prot = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS;
     void *ring = mmap(NULL, r->buf_ring_bytes, prot, flags, -1, 0);
     void *bufs = mmap(NULL, r->bufs_bytes, prot, flags, -1, 0);
@@ -331,7 +330,7 @@ void ring_message(struct ring *r, const struct ring *to, int fd, uint64_t user,
 char *ring_buf(const struct ring *r, uint32_t buf)
 {
     assert(buf < r->buf_count);
-    return r->bufs + (size_t)buf * (r->buf_bytes + BUF_STAGGER);
+    return r->bufs + RING_FRONT + (size_t)buf * (r->buf_bytes + RING_FRONT);
 }
 
 void ring_buf_give(struct ring *r, uint32_t buf)

@@ -448,6 +448,22 @@ test('the breaker lets a probe through within 10 s and closes on its success', a
   await until(async () => (await spread({ model: 'b/sick' })).join() === '200', 'on all cores');
 });
 
+test('each attempt sends the client\'s body, its own model in it', async () => {
+  const messages = [{ role: 'user', content: 'a question of some length. '.repeat(20) }];
+  scripts.set('a/d500', (call) => call.error(500));
+  scripts.set('b/d500', (call) => call.error(500));
+  const sent = { model: 'a/d500', models: ['b/d500', 'c/spare'], max_tokens: 7, messages };
+  const before = c.of('spare').length;
+  const answer = await weir.chat(sent);
+  assert.equal(answer.headers.get('x-weir-model'), 'c/spare');
+  for (const [p, model] of [[a, 'd500'], [b, 'd500'], [c, 'spare']]) {
+    const got = p.of(model).at(-1);
+    assert.deepEqual(got.json, { model, max_tokens: 7, messages }, p.url);
+    assert.equal(got.get('content-type'), 'application/json');
+  }
+  assert.equal(c.of('spare').length, before + 1);
+});
+
 test('the providers saw nothing but strict HTTP, and it ends cleanly', async () => {
   await weir.stop();
   for (const p of [a, b, c, slow]) assert.deepEqual(p.faults, []);

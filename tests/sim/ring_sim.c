@@ -66,7 +66,7 @@ int ring_open(const struct ring_config *config, struct ring **out)
     if (!r) return -ENOMEM;
     r->buf_count = config->buf_count;
     r->buf_bytes = config->buf_bytes;
-    r->bufs = malloc((size_t)r->buf_count * r->buf_bytes);
+    r->bufs = malloc((size_t)r->buf_count * (r->buf_bytes + RING_FRONT));
     r->free_buf = calloc(r->buf_count, sizeof *r->free_buf);
     r->is_free = calloc(r->buf_count, sizeof *r->is_free);
     assert(r->bufs && r->free_buf && r->is_free);
@@ -191,14 +191,14 @@ void ring_message(struct ring *r, const struct ring *to, int fd, uint64_t user,
 char *ring_buf(const struct ring *r, uint32_t buf)
 {
     assert(buf < r->buf_count);
-    return r->bufs + (size_t)buf * r->buf_bytes;
+    return r->bufs + RING_FRONT + (size_t)buf * (r->buf_bytes + RING_FRONT);
 }
 
 void ring_buf_give(struct ring *r, uint32_t buf)
 {
     assert(buf < r->buf_count);
     if (r->is_free[buf]) violated("buffers", "receive buffer %u was given back twice", buf);
-    memset(ring_buf(r, buf), POISON, r->buf_bytes);
+    memset(ring_buf(r, buf) - RING_FRONT, POISON, r->buf_bytes + RING_FRONT);
     r->is_free[buf] = true;
     r->free_buf[(r->free_head + r->free_len++) % r->buf_count] = buf;
 }

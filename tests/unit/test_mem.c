@@ -21,7 +21,7 @@ enum {
 };
 
 struct ring {
-    char buf[RX_COUNT][RX_BYTES];
+    char front[RX_COUNT][RING_FRONT + RX_BYTES];   /* a buffer and what lies before it */
     bool given[RX_COUNT];      /* the kernel has it */
     uint32_t free;
 };
@@ -29,7 +29,7 @@ struct ring {
 char *ring_buf(const struct ring *r, uint32_t buf)
 {
     assert_true(buf < RX_COUNT && !r->given[buf]);
-    return (char *)(uintptr_t)r->buf[buf];
+    return (char *)(uintptr_t)r->front[buf] + RING_FRONT;
 }
 
 void ring_buf_give(struct ring *r, uint32_t buf)
@@ -43,6 +43,9 @@ uint32_t ring_buf_free(const struct ring *r) { return r->free; }
 
 static struct ring ring;
 static struct mem mem;
+
+/* Memory of a receive buffer, whoever has it. */
+static char *rx(uint32_t buf) { return ring.front[buf] + RING_FRONT; }
 
 static void begin(bool wipe, uint32_t blocks, uint32_t segs)
 {
@@ -69,7 +72,7 @@ static void end(void)
     assert_int_equal(ring.free, RX_COUNT);
     if (mem.wipe) {
         assert_true(all_zero(mem.region, (size_t)mem.block_count * MEM_BLOCK));
-        assert_true(all_zero(ring.buf[0], sizeof ring.buf));
+        assert_true(all_zero(ring.front[0], sizeof ring.front));
     }
     for (uint32_t i = 0; i < mem.block_count; i++) {   /* split blocks are whole again */
         uint32_t idx;
@@ -93,7 +96,7 @@ static uint32_t receive(const char *bytes, uint32_t len)
         if (!ring.given[i]) continue;
         ring.given[i] = false;
         ring.free--;
-        memcpy(ring.buf[i], bytes, len);
+        memcpy(rx(i), bytes, len);
         mem_rx_take(&mem, i, len);
         return i;
     }
@@ -275,7 +278,7 @@ static void test_wiped_as_asked(void **state)
         mem_rx_give(&mem, buf);
         assert_int_equal(all_zero(at_block, 500), wipe);
         assert_int_equal(all_zero(at_page, 300), wipe);
-        assert_int_equal(all_zero(ring.buf[buf], 100), wipe);
+        assert_int_equal(all_zero(rx(buf), 100), wipe);
         end();
     }
 }
@@ -291,7 +294,7 @@ static void test_receive_buffers_are_counted(void **state)
     mem_rx_give(&mem, buf);
     mem_rx_give(&mem, buf);
     assert_false(ring.given[buf]);
-    assert_memory_equal(ring.buf[buf], pattern, RX_BYTES);   /* not wiped before the last */
+    assert_memory_equal(rx(buf), pattern, RX_BYTES);   /* not wiped before the last */
     mem_rx_give(&mem, buf);
     assert_true(ring.given[buf]);
     uint32_t all[RX_COUNT];
@@ -393,20 +396,20 @@ static void test_large_received_pieces_are_not_copied(void **state)
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         uint32_t buf = receive(pattern, cases[i].len);
-        assert_true(chain_add(&mem, &c, (struct bytes){ring.buf[buf], cases[i].len}, buf,
+        assert_true(chain_add(&mem, &c, (struct bytes){rx(buf), cases[i].len}, buf,
                               false));
         mem_rx_give(&mem, buf);
         assert_int_equal(ring.given[buf], cases[i].copied);
         uint32_t at = c.first, left = c.count;
         assert_true(chain_next(&mem, &at, &left, &piece));
-        assert_int_equal(piece.ptr == ring.buf[buf], !cases[i].copied);
+        assert_int_equal(piece.ptr == rx(buf), !cases[i].copied);
         check_content(&c, pattern, cases[i].len);
         chain_drop(&mem, &c);
         assert_true(ring.given[buf]);
     }
     uint32_t all[RX_COUNT];
     for (uint32_t i = 0; i < RX_COUNT; i++) all[i] = receive(pattern, RX_BYTES);
-    assert_true(chain_add(&mem, &c, (struct bytes){ring.buf[3], RX_BYTES}, 3, false));
+    assert_true(chain_add(&mem, &c, (struct bytes){rx(3), RX_BYTES}, 3, false));
     for (uint32_t i = 0; i < RX_COUNT; i++) mem_rx_give(&mem, all[i]);
     assert_int_equal(ring.free, RX_COUNT);     /* scarce: copied, nothing is held back */
     check_content(&c, pattern, RX_BYTES);
@@ -425,7 +428,7 @@ static void test_no_segment_is_an_answer(void **state)
     assert_false(chain_copy(&mem, &c, (struct bytes){pattern, 5}));
     assert_false(chain_copy(&mem, &c, (struct bytes){pattern, 20000}));
     uint32_t buf = receive(pattern, RX_BYTES);
-    assert_false(chain_add(&mem, &c, (struct bytes){ring.buf[buf], RX_BYTES}, buf, false));
+    assert_false(chain_add(&mem, &c, (struct bytes){rx(buf), RX_BYTES}, buf, false));
     mem_rx_give(&mem, buf);
     assert_true(ring.given[buf]);
     assert_int_equal(mem.bytes_used, 0);
@@ -528,7 +531,7 @@ static void step_receive(struct model *m)
     struct bytes b = some_bytes(RX_BYTES);
     uint32_t buf = receive(b.ptr, (uint32_t)b.len);
     if (buf == RING_BUF_NONE) return;
-    struct bytes in = {ring.buf[buf], b.len};
+    struct bytes in = {rx(buf), b.len};
     if (dice(4) == 0) bytes_cut(&in, b.len / 2);   /* what follows a head in its buffer */
     b.ptr += b.len - in.len;
     b.len = in.len;
@@ -630,6 +633,56 @@ static void random_run(uint32_t from_seed, bool wipe)
     end();
 }
 
+            struct bytes was = {pattern + cases[i].from, cases[i].drop};
+            chain_front_undo(&mem, &body, was);
+static void test_a_new_front(void **state)
+{
+    (void)state;
+    static char head[RING_FRONT + 301];
+    memset(head, 'h', sizeof head);
+    static const struct { size_t from, drop, put; bool shared, done; } cases[] = {
+        {300, 0, 1, false, true}, {300, 20, 500, false, true},
+        {300, 0, RING_FRONT + 300, false, true}, {300, 1, RING_FRONT + 301, false, true},
+        {300, 0, RING_FRONT + 301, false, false}, {0, 0, RING_FRONT, false, true},
+        {0, 0, RING_FRONT + 1, false, false}, {300, 100, 50, true, false},
+        {300, 100, 0, false, true},
+    };
+    begin(true, 4, 16);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        uint32_t buf = receive(pattern, 1000);
+        struct chain body = {0}, out = {0};
+        const char *at = ring_buf(&ring, buf) + cases[i].from;
+        assert_true(chain_add(&mem, &body, (struct bytes){at, 100}, buf, true));
+        if (cases[i].shared) mem_rx_share(&mem, buf);
+        struct bytes put = {head, cases[i].put};
+        assert_int_equal(chain_front(&mem, &out, &body, cases[i].drop, put), cases[i].done);
+        if (cases[i].done) {
+            char text[sizeof head + 100];
+            size_t rest = 100 - cases[i].drop;
+            assert_int_equal(out.bytes, put.len + rest);
+            assert_int_equal(out.count, 1);
+            chain_read(&mem, &out, 0, text, put.len + rest);
+            assert_memory_equal(text, head, put.len);
+            const char *behind = pattern + cases[i].from + cases[i].drop;
+            assert_memory_equal(text + put.len, behind, rest);
+            chain_front_undo(&mem, &body, (struct bytes){pattern + cases[i].from,
+                                                         cases[i].drop});
+        }
+        char text[100];
+        chain_read(&mem, &body, 0, text, 100);
+        assert_memory_equal(text, pattern + cases[i].from, 100);
+        if (cases[i].shared) mem_rx_give(&mem, buf);
+        mem_rx_give(&mem, buf);
+        chain_drop(&mem, &body);
+        chain_drop(&mem, &out);
+    }
+    struct chain copied = {0}, out = {0};
+    assert_true(chain_copy(&mem, &copied, (struct bytes){pattern, 100}));
+    assert_false(chain_front(&mem, &out, &copied, 0, (struct bytes){head, 10}));
+    chain_drop(&mem, &copied);
+    end();
+}
+
 static void test_random_chains(void **state)
 {
     (void)state;
@@ -654,6 +707,7 @@ int main(void)
         cmocka_unit_test(test_no_segment_is_an_answer),
         cmocka_unit_test(test_pieces_are_copied_all_or_none),
         cmocka_unit_test(test_iov_in_pieces),
+        cmocka_unit_test(test_a_new_front),
         cmocka_unit_test(test_random_chains),
     };
     return cmocka_run_group_tests(tests, fill_pattern, NULL);
