@@ -180,7 +180,11 @@ function judge(tape, got, how) {
     return;
   }
   assert.equal(got.status, tape.status, `${about}: ${got.text.slice(0, 300)}`);
-  const want = wanted(tape);
+  let want = wanted(tape);
+  // Recorded without the empty line behind its last event: Weir adds it, so that it counts.
+  if (tape.stream && /[^\r\n]\r?\n$/.test(want.subarray(-4).toString('latin1'))) {
+    want = Buffer.concat([want, Buffer.from('\n')]);
+  }
   if (!got.body.equals(want)) {
     assert.equal(got.body.toString('utf8'), want.toString('utf8'), about);
     assert.fail(`${about}: the bytes differ`);
