@@ -84,7 +84,7 @@ void client_begin(void)
 void client_listeners(const int *fd, int count)
 {
     assert(count <= 8);
-    memcpy(the.listener, fd, (size_t)count * sizeof *fd);
+    for (int i = 0; i < count; i++) the.listener[i] = fd[i];
     the.listener_count = count;
 }
 

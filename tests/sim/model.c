@@ -34,7 +34,7 @@ static void grow(struct text *t, size_t more)
 void text_bytes(struct text *t, const char *bytes, size_t len)
 {
     grow(t, len + 1);
-    memcpy(t->at + t->len, bytes, len);
+    if (len > 0) memcpy(t->at + t->len, bytes, len);
     t->len += len;
     t->at[t->len] = 0;
 }
