@@ -60,6 +60,8 @@ extern const struct json_simd json_scalar;
 extern const struct json_simd json_sse2;
 extern const struct json_simd json_avx2;
 extern const struct json_simd json_avx512;
+#endif
+
 /* 0..9, whatever the locale. */
 static ALWAYS_INLINE bool is_digit(char c)
 {
@@ -88,8 +90,6 @@ static ALWAYS_INLINE size_t number_len(const char *begin)
     }
     return (size_t)(p - begin);
 }
-
-#endif
 
 /* A block's worth of each byte that blocks are compared with. Out of the compiler's sight, or
  * it would make them anew in every turn of a loop, on the port that comparing needs. */
