@@ -9,6 +9,7 @@
 #include "engine/serve.h"
 #include "engine/sock.h"
 #include "engine/upstream.h"
+#include "net/dialect/openai.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@ bool core_init(struct core *core, struct engine *engine, uint32_t idx, enum core
     *core = (struct core){.engine = engine, .idx = idx, .role = (uint8_t)role,
                           .limits = *limits, .accepting = true};
     core->wake_fd = sock_wake_open();
-    size_t bytes = 3 * CORE_SCRATCH;
+    size_t bytes = 3 * CORE_SCRATCH + sizeof *core->shapes;
     char *scratch = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
                          0);
     if (scratch == MAP_FAILED || core->wake_fd < 0) return false;
@@ -38,6 +39,7 @@ bool core_init(struct core *core, struct engine *engine, uint32_t idx, enum core
     core->scratch = scratch;
     core->scratch_2 = scratch + CORE_SCRATCH;
     core->text = scratch + 2 * CORE_SCRATCH;
+    core->shapes = (void *)(scratch + 3 * CORE_SCRATCH);
     rand_secret(&core->rand, sizeof core->rand);
     return slab_init(&core->conns, sizeof(struct conn), limits->conns) &&
            slab_init(&core->upstreams, sizeof(struct upstream), limits->upstreams) &&

@@ -18,6 +18,8 @@ enum {
     OPENAI_TOKEN_BYTES = 4,     /* a token id in a prompt or input counts as so many bytes */
     OPENAI_HEAD = 256,          /* first bytes kept of a string that pieces cut */
     OPENAI_LEVELS = 4,          /* nesting of the request's objects that are read */
+    OPENAI_SHAPES = 4,          /* shapes of events that are kept */
+    OPENAI_SHAPE_BYTES = 256,   /* before, and behind, the text of an event with a shape */
     OPENAI_REPLY_DEPTH = 8,     /* nesting of the answer's containers that are read */
 };
 
@@ -163,12 +165,15 @@ struct openai_side {            /* private: what one of a choice's forms says */
     bool seen, content;
 };
 
+struct openai_marks;            /* private */
+
 struct openai_reply {           /* private: the walk over a whole answer or one event */
     struct openai_fold usage, groq;
     struct openai_member usage_at;
     struct openai_side side[3]; /* delta, message, text of the choice that is being read */
     const struct openai_part *field;       /* of the key whose value comes */
     struct openai_fold *fold;   /* the usage that is being read */
+    struct openai_marks *marks; /* what is noted for a shape; NULL: nothing */
     uint64_t text_bytes;
     uint64_t fed, token_end, member_end;
     uint32_t choice_count, member_count;
@@ -221,6 +226,26 @@ struct openai_event {
 };
 /* Read one event's data (whole, contiguous). Never fails: kind says what it is. */
 void openai_event_read(struct bytes data, enum openai_api api, struct openai_event *ev);
+
+struct openai_shape_side {      /* private: what each byte may be, from low to high */
+    int8_t low[OPENAI_SHAPE_BYTES], high[OPENAI_SHAPE_BYTES];
+};
+struct openai_shape {           /* private: an event with content, but for its text */
+    struct openai_member usage_at;
+    uint64_t text;              /* bytes of the text it was learned from */
+    uint16_t head, tail;        /* bytes before and behind the text; head 0: no shape */
+    struct openai_shape_side before, behind;  /* behind ends where its last lane does */
+};
+struct openai_shapes {          /* of events that were read; all zero is fresh */
+    struct openai_shape at[OPENAI_SHAPES];
+    uint32_t missed;            /* events in a row that might have had a shape, and had not */
+    uint8_t last;               /* the shape that fitted last */
+};
+/* The same, but an event that differs from one before in its text, and in what nobody reads,
+ * is told at a tenth of the price. shapes: of one thread, for events of any streams; what
+ * was said in them is not kept. */
+void openai_event_read_like(struct bytes data, enum openai_api api,
+                            struct openai_shapes *shapes, struct openai_event *ev);
 
 /* The bytes to leave out so that a member (key.end > 0) goes with one comma. */
 struct openai_span openai_member_cut(const struct openai_member *m);

@@ -11,9 +11,10 @@ static enum openai_event_kind kind_of(const struct openai_reply *w)
 }
 
 /* Walk over data. False: it is not JSON. */
-static bool read_data(struct openai_reply *w, struct bytes data)
+static bool read_data(struct openai_reply *w, struct bytes data, struct openai_marks *marks)
 {
     openai_reply_begin(w);
+    w->marks = marks;
     if (openai_reply_whole(w, data)) {
         openai_reply_settle(w);
         return true;
@@ -24,17 +25,17 @@ static bool read_data(struct openai_reply *w, struct bytes data)
     return openai_reply_end(w, &j) == NET_DONE;
 }
 
-void openai_event_read(struct bytes data, enum openai_api api, struct openai_event *ev)
+/* Read data, and note what is for a shape; marks NULL: nothing. */
+static void read_marked(struct bytes data, struct openai_marks *marks, struct openai_event *ev)
 {
     struct openai_reply w;
-    assert(api <= OPENAI_MODERATIONS);
     memset(ev, 0, offsetof(struct openai_event, error_text));
     ev->error_text[0] = '\0';
     ev->error_status = 0;
     ev->kind = OPENAI_EVENT_DONE;
     if (bytes_eq(bytes_trim(data), BYTES("[DONE]"))) return;
     ev->kind = OPENAI_EVENT_BAD;
-    if (!read_data(&w, data)) return;
+    if (!read_data(&w, data, marks)) return;
     ev->kind = kind_of(&w);
     ev->has_content = w.content;
     ev->has_finish = w.finish;
@@ -46,4 +47,21 @@ void openai_event_read(struct bytes data, enum openai_api api, struct openai_eve
     if (!w.error) return;
     ev->error_status = w.error_status;
     memcpy(ev->error_text, w.error_text, strlen(w.error_text) + 1);
+}
+
+void openai_event_read(struct bytes data, enum openai_api api, struct openai_event *ev)
+{
+    assert(api <= OPENAI_MODERATIONS);
+    read_marked(data, NULL, ev);
+}
+
+void openai_event_read_like(struct bytes data, enum openai_api api,
+                            struct openai_shapes *shapes, struct openai_event *ev)
+{
+    struct openai_marks marks;
+    assert(api <= OPENAI_MODERATIONS);
+    if (openai_shapes_find(shapes, data, ev)) return;
+    marks.count = marks.text_count = 0;
+    read_marked(data, &marks, ev);
+    if (marks.text_count == 1) openai_shapes_learn(shapes, data, &marks, ev);
 }

@@ -75,6 +75,24 @@ struct json_token openai_index_token(const struct json_index *x, const char *tex
 struct json_token openai_index_skipped(const struct json_index *x, const char *text,
                                        uint32_t i, uint16_t depth);
 
+enum { OPENAI_MARKS_MAX = 16 };
+
+/* What the walk over an index notes for a shape. All zero to begin with. */
+struct openai_marks {
+    struct openai_span at[OPENAI_MARKS_MAX];  /* strings with their quotes, numbers and
+                                                 literals that nobody reads; not all */
+    struct openai_span text;    /* of the last text that is not empty, without its quotes */
+    unsigned count, text_count;
+};
+
+/* Tell of an event that fits a shape. False: none fits, ev is as it was. */
+MUST_USE bool openai_shapes_find(struct openai_shapes *all, struct bytes data,
+                                 struct openai_event *ev);
+/* Make a shape of an event with one text, if it can have one: its data, and what was read of
+ * it. Copies. */
+void openai_shapes_learn(struct openai_shapes *all, struct bytes data,
+                         const struct openai_marks *marks, const struct openai_event *ev);
+
 /* Begin the walk over an answer or event. */
 void openai_reply_begin(struct openai_reply *w);
 /* Walk over one piece. NET_MORE or NET_BAD (not JSON). */

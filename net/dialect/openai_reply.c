@@ -427,6 +427,28 @@ static const struct openai_part *index_key(struct openai_reply *w, const struct 
     return p;
 }
 
+static bool is_text(const struct openai_part *p, enum place in)
+{
+    if (in == CHOICE) return p->what == DO_LEGACY_TEXT;
+    return in == SAID && (p->what == DO_TEXT || p->what == DO_REASONING);
+}
+
+/* Note token i, a scalar that is the value of p (NULL: nobody's), in this place. Text of other
+ * places counts as two: with it there is no shape. */
+static void index_mark(struct openai_marks *m, const struct json_index *x, const char *text,
+                       uint32_t i, const struct openai_part *p, enum place in)
+{
+    struct openai_span span = {x->at[i], openai_index_end(x, text, i + 1)};
+    if (!p) {
+        if (m->count < OPENAI_MARKS_MAX) m->at[m->count++] = span;
+    } else if (is_text(p, in) && x->first[i] == '"' && span.end - span.start > 2) {
+        m->text = (struct openai_span){span.start + 1, span.end - 1};
+        m->text_count++;
+    } else if (in == PARTS || in == CALLS || in == AUDIO) {
+        m->text_count += 2;
+    }
+}
+
 /* What take() does with the scanner's tokens, done with those of the index: what nobody wants
  * is not even looked at. */
 static void index_walk(struct openai_reply *w, const struct json_index *x, const char *text)
@@ -464,6 +486,7 @@ static void index_walk(struct openai_reply *w, const struct json_index *x, const
             struct json_token t = openai_index_token(x, text, i, depth);
             take_scalar(w, p, &t);
         }
+        if (w->marks && !opens) index_mark(w->marks, x, text, i, p, in);
         i = json_index_behind(x, i);
     }
     assert(depth == 0);

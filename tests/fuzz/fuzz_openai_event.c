@@ -3,6 +3,8 @@
  *   - a document in one piece, which is read from its index, tells what the scanner tells of
  *     it in two or more pieces; briefly read too, but for the text;
  *   - both agree on what is JSON, on usage, text, errors; pieces give what the whole gives;
+ *   - an event is told alike whether one of its shape came before or not, whatever byte of it
+ *     changes, comes or goes;
  *   - cutting the usage member out leaves JSON without usage that says the same otherwise;
  *   - kinds are consistent, counts are within their limits. */
 #include "net/dialect/openai.h"
@@ -73,6 +75,53 @@ static void check_kind(const struct openai_event *ev)
     if (ev->text_bytes > 0) must(ev->has_content);
 }
 
+static void same_event(const struct openai_event *a, const struct openai_event *b)
+{
+    must(a->kind == b->kind && a->text_bytes == b->text_bytes);
+    must(a->has_content == b->has_content && a->has_finish == b->has_finish);
+    same_usage(&a->usage, &b->usage);
+    must(memcmp(&a->usage_at, &b->usage_at, sizeof a->usage_at) == 0);
+    must(a->usage_first == b->usage_first && a->error_status == b->error_status);
+    must(strcmp(a->error_text, b->error_text) == 0);
+}
+
+/* Read text after in, whose shape may be known by then. text is at the end of its memory. */
+static void check_after(struct bytes in, struct bytes text)
+{
+    static struct openai_shapes shapes;
+    struct openai_event plain, like;
+    memset(&shapes, 0, sizeof shapes);
+    openai_event_read_like(in, OPENAI_CHAT, &shapes, &like);
+    openai_event_read(text, OPENAI_CHAT, &plain);
+    openai_event_read_like(text, OPENAI_CHAT, &shapes, &like);
+    same_event(&plain, &like);
+}
+
+/* Bytes of data choose places and what is put there. */
+static void check_shapes(struct bytes in, const uint8_t *data, size_t size)
+{
+    uint64_t seed = size;
+    for (size_t i = 0; i < size; i++) seed = seed * 0x9E3779B97F4A7C15u + data[i];
+    for (unsigned i = 0; i < 12; i++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        size_t at = (size_t)(seed >> 33) % (in.len + 1), gone = seed >> 8 & 3;
+        size_t come = seed >> 10 & 3;
+        if (i == 0) at = gone = come = 0;
+        if (gone > in.len - at) gone = in.len - at;
+        size_t len = in.len - gone + come;
+        char *text = malloc(len + 1), *end = text;
+        must(text != NULL);
+        memcpy(end, in.ptr, at);
+        end += at;
+        for (size_t k = 0; k < come; k++) {
+            *end++ = "a\"\\}\n0\xC3 9:"[(seed >> (16 + 4 * k)) % 10];
+        }
+        memcpy(end, in.ptr + at + gone, in.len - at - gone);
+        check_after(in, (struct bytes){text, len});
+        free(text);
+    }
+}
+
 /* Briefly, by the index and, cut before its last byte, by the scanner. */
 static void check_brief(struct bytes in, const struct openai_answer *a)
 {
@@ -104,6 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(copy, in.ptr, in.len);
     openai_event_read((struct bytes){copy, in.len}, OPENAI_CHAT, &ev);
     free(copy);
+    check_shapes(in, data, size);
     if (ev.kind == OPENAI_EVENT_DONE) return 0;
     enum net_rc rc = read_pieces(&whole, in, size);
     must(read_pieces(&cut, in, (size_t)data[0] + 1) == rc);

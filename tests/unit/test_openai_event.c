@@ -298,6 +298,138 @@ static void test_recorded_streams(void **state)
     assert_true(tally.usages > 40);
 }
 
+/* ---- shapes ---- */
+
+static const char shaped[] =
+    "{\"id\":\"chatcmpl-B9MBs8Cj10\",\"object\":\"chat.completion.chunk\","
+    "\"created\":1741569910,\"model\":\"gpt-4o\",\"usage\":null,\"choices\":[{\"index\":0,"
+    "\"delta\":{\"content\":\" and\"},\"logprobs\":null,\"finish_reason\":null}],"
+    "\"fingerprint\":\"fp_1\"}";
+
+/* Read data, at the wall, after shaped: as if nothing had been before it. */
+static void check_like(struct bytes data)
+{
+    struct openai_event plain, like;
+    struct openai_shapes shapes = {0};
+    openai_event_read_like(bytes_of(shaped), OPENAI_CHAT, &shapes, &like);
+    assert_int_equal(shapes.missed, 1);
+    read_event(data, &plain);
+    memset(&like, 0xAA, sizeof like);
+    openai_event_read_like((struct bytes){wall - data.len, data.len}, OPENAI_CHAT, &shapes,
+                           &like);
+    assert_int_equal(like.kind, plain.kind);
+    assert_int_equal(like.has_content, plain.has_content);
+    assert_int_equal(like.has_finish, plain.has_finish);
+    assert_int_equal(like.text_bytes, plain.text_bytes);
+    assert_int_equal(like.usage_first, plain.usage_first);
+    assert_int_equal(like.error_status, plain.error_status);
+    assert_string_equal(like.error_text, plain.error_text);
+    assert_memory_equal(&like.usage, &plain.usage, sizeof like.usage);
+    assert_memory_equal(&like.usage_at, &plain.usage_at, sizeof like.usage_at);
+}
+
+static void test_a_shape_tells_what_reading_tells(void **state)
+{
+    (void)state;
+    static const char *const put[] = {"x", "xy", "7", "\"", "\\", "\\n", "}", "\x01",
+                                      "\xC3\xA9", "\xFF", " ", "\x7F", ""};
+    size_t len = sizeof shaped - 1;
+    char text[sizeof shaped + 8];
+    for (size_t at = 0; at <= len; at++) {
+        for (unsigned c = 0; at < len && c < 256; c++) {
+            memcpy(text, shaped, len);
+            text[at] = (char)c;
+            check_like((struct bytes){text, len});
+        }
+        for (size_t k = 0; k < COUNT(put); k++) {
+            for (size_t gone = 0; gone < 5 && gone <= len - at; gone++) {
+                size_t n = strlen(put[k]);
+                memcpy(text, shaped, at);
+                memcpy(text + at, put[k], n);
+                memcpy(text + at + n, shaped + at + gone, len - at - gone);
+                check_like((struct bytes){text, len + n - gone});
+            }
+        }
+    }
+}
+
+/* Which events fit the shape of shaped, and which do not. */
+static void test_what_fits_a_shape(void **state)
+{
+    (void)state;
+    static const struct { const char *from, *to; bool fits; } cases[] = {
+        {" and", "x", true}, {" and", "a text that is longer than two lanes are", true},
+        {"Cj10", "xX_9", true}, {"1741569910", "1799999999", true}, {"gpt-4o", "qwen-7", true},
+        {"fp_1", "fp-2", true},
+        {" and", "", false}, {" and", "caf\xC3\xA9", false}, {" and", "\\n", false},
+        {" and", "a\nb", false}, {"Cj10", "Cj1", false}, {"Cj10", "Cj\\n", false},
+        {"1741569910", "2741569910", false}, {"1741569910", "17415699.0", false},
+        {"chunk", "chunx", false}, {"content", "refusal", false},
+        {"\"index\":0", "\"index\":1", false},
+        {"reason\":null", "reason\":true", false}, {"Cj10", "C\x7Fj1", false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct openai_shapes shapes = {0};
+        struct openai_event ev;
+        char text[512];
+        const char *at = strstr(shaped, cases[i].from);
+        int n = snprintf(text, sizeof text, "%.*s%s%s", (int)(at - shaped), shaped, cases[i].to,
+                         at + strlen(cases[i].from));
+        assert_true(n > 0 && (size_t)n < sizeof text);
+        openai_event_read_like(bytes_of(shaped), OPENAI_CHAT, &shapes, &ev);
+        openai_event_read_like(bytes_of(text), OPENAI_CHAT, &shapes, &ev);
+        if ((shapes.missed == 0) != cases[i].fits) print_error("%s\n", cases[i].to);
+        assert_int_equal(shapes.missed == 0, cases[i].fits);
+        check_like(bytes_of(text));
+    }
+}
+
+/* What two texts make up, or one that is not told by its length, has no shape. */
+static void test_what_has_no_shape(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        "\"delta\":{\"content\":\"hello\",\"refusal\":\"x\"}",
+        "\"delta\":{\"content\":[{\"type\":\"text\",\"text\":\"hello\"}]}",
+        "\"delta\":{\"content\":[{\"text\":\"hello\"}]},\"message\":{\"content\":\"world\"}",
+        "\"delta\":{},\"message\":{\"content\":\"hello\"}",
+        "\"delta\":{\"content\":\"h\\u00e9\"}",
+        "\"delta\":{\"content\":\"hello\"},\"finish_reason\":\"stop\"",
+        "\"delta\":{\"content\":\"caf\xC3\xA9\"}", "\"delta\":{\"content\":\"\"}",
+        "\"delta\":{\"content\":\"hello\"},\"seed\":\"a\\nb\"",
+        "\"delta\":{\"tool_calls\":[{}]},\"message\":{\"content\":\"hello\"}",
+        "\"delta\":{\"tool_calls\":[{\"function\":{\"arguments\":\"hello\"}}]}",
+        "\"delta\":{\"reasoning\":\"hello\",\"reasoning_content\":\"hello\"}",
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct openai_shapes shapes = {0};
+        struct openai_event ev;
+        char text[512];
+        (void)snprintf(text, sizeof text, "{\"id\":\"chatcmpl-1\",\"choices\":[{%s}],"
+                       "\"model\":\"gpt-4o\"}", cases[i]);
+        openai_event_read_like(bytes_of(text), OPENAI_CHAT, &shapes, &ev);
+        if (shapes.at[1].head != 0) print_error("%s\n", text);
+        for (size_t k = 0; k < OPENAI_SHAPES; k++) assert_int_equal(shapes.at[k].head, 0);
+    }
+}
+
+/* More kinds of events than there is room for are read all the same. */
+static void test_shapes_make_room(void **state)
+{
+    (void)state;
+    struct openai_shapes shapes = {0};
+    struct openai_event ev;
+    for (unsigned i = 0; i < 1000; i++) {
+        char text[256];
+        unsigned kind = i % 7;
+        (void)snprintf(text, sizeof text, "{\"choices\":[{%.*s\"delta\":{\"content\":"
+                       "\"%u\"}}],\"model\":\"gpt-4o\"}", (int)kind, "      ", i);
+        openai_event_read_like(bytes_of(text), OPENAI_CHAT, &shapes, &ev);
+        assert_int_equal(ev.kind, OPENAI_EVENT_CONTENT);
+        assert_int_equal(ev.text_bytes, i < 10 ? 1 : i < 100 ? 2 : 3);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +441,10 @@ int main(void)
         cmocka_unit_test(test_errors_tell_status_and_text),
         cmocka_unit_test(test_a_cut_chunk_is_bad),
         cmocka_unit_test(test_recorded_streams),
+        cmocka_unit_test(test_a_shape_tells_what_reading_tells),
+        cmocka_unit_test(test_what_fits_a_shape),
+        cmocka_unit_test(test_what_has_no_shape),
+        cmocka_unit_test(test_shapes_make_room),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
