@@ -193,17 +193,31 @@ static bool refuse_odd_key(struct openai_reader *r, const struct json_token *t)
                        t->nul ? "a NUL" : "an unpaired surrogate");
 }
 
+/* True where key is ASCII. By words, of which the last two may overlap. */
+static bool is_ascii(struct bytes key)
+{
+    uint64_t seen = 0, word;
+    if (key.len < sizeof word) {
+        for (size_t i = 0; i < key.len; i++) seen |= (unsigned char)key.ptr[i];
+        return seen < 0x80;
+    }
+    for (size_t i = 0; i < key.len; i += sizeof word) {
+        size_t at = i + sizeof word <= key.len ? i : key.len - sizeof word;
+        memcpy(&word, key.ptr + at, sizeof word);
+        seen |= word;
+    }
+    return (seen & UINT64_C(0x8080808080808080)) == 0;
+}
+
 /* The rows a key can be meant for: those of its length, but for what is_folded() shortens. */
 static size_t rows_for(struct bytes key, size_t *end)
 {
     enum { LETTER_MAX = 3 };  /* bytes that stand for one letter of a name */
-    bool plain = true;
     *end = 0;
     if (!key.ptr || key.len > NAME_LEN_MAX * LETTER_MAX) return 0;
-    for (size_t i = 0; i < key.len; i++) plain = plain && (unsigned char)key.ptr[i] < 0x80;
     size_t len = key.len < NAME_LEN_MAX ? key.len : NAME_LEN_MAX;
     *end = lengths[len + 1];
-    if (!plain) return 0;
+    if (!is_ascii(key)) return 0;
     return key.len > NAME_LEN_MAX ? *end : lengths[len];
 }
 

@@ -323,6 +323,8 @@ static void test_refuses_what_parsers_may_read_otherwise(void **state)
          "the member 'stream' is written with other letters"},
         {M "\"max_to\xE2\x84\xAA\x65ns\":1}", "/max_tokens",
          "the member 'max_tokens' is written with other letters"},
+        {M "\"max_token\xC5\xBF\":1}", "/max_tokens",
+         "the member 'max_tokens' is written with other letters"},
         {"{\"model\":\"m\\u0000\"}", "/model", "'/model' holds a NUL"},
         {"{\"model\":\"\\ud800\"}", "/model", "'/model' holds an unpaired surrogate"},
         {M "\"max_tokens\":9007199254740993}", "/max_tokens",
