@@ -44,6 +44,14 @@ void http_out_digits(struct http_out *o, uint64_t value, unsigned width)
     char digits[20];
     size_t at = sizeof(digits);
     assert(width <= sizeof(digits));
+    if (value < 1000 && width <= 3) {  /* most: lengths and milliseconds */
+        const unsigned v = (unsigned)value, n = v >= 100 ? 3 : v >= 10 ? 2 : 1;
+        const char three[] = {(char)('0' + v / 100), (char)('0' + v / 10 % 10),
+                              (char)('0' + v % 10)};
+        at = n < width ? width : n;
+        http_out_text(o, (struct bytes){three + 3 - at, at});
+        return;
+    }
     while (value > UINT32_MAX) {
         digits[--at] = (char)('0' + value % 10);
         value /= 10;
