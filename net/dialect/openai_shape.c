@@ -115,8 +115,8 @@ bool openai_shapes_find(struct openai_shapes *all, struct bytes data, struct ope
 
 /* The bytes from..to of data, in one side of the text, may be from low to high, if they are
  * now. */
-static void loosen(struct openai_shape *s, struct bytes data, struct openai_span span, char low,
-                   char high)
+static void loosen(struct openai_shape *s, struct bytes data, struct openai_span span,
+                   int8_t low, int8_t high)
 {
     size_t tail_at = data.len - s->tail, pad = lanes(s->tail) - s->tail;
     for (uint64_t i = span.start; i < span.end; i++) {
@@ -124,7 +124,8 @@ static void loosen(struct openai_shape *s, struct bytes data, struct openai_span
         struct openai_shape_side *side = before ? &s->before : &s->behind;
         size_t at = before ? i : i - tail_at + pad;
         assert(at < OPENAI_SHAPE_BYTES);
-        if (data.ptr[i] < low || data.ptr[i] > high) continue;
+        int8_t now = (int8_t)data.ptr[i];
+        if (now < low || now > high) continue;
         side->low[at] = low;
         side->high[at] = high;
     }
