@@ -218,7 +218,7 @@ static bool read_row(struct bytes text, uint64_t *admitted_unix_ns, uint64_t *ex
     }
     *admitted_unix_ns = half[0];
     *exchange = half[1];
-    return *exchange != 0;
+    return *admitted_unix_ns != 0 && *exchange != 0;  /* no row has either */
 }
 
 void admin_row_text(uint64_t admitted_unix_ns, uint64_t exchange_id, char out[ADMIN_ROW_MAX])
