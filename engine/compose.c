@@ -118,11 +118,14 @@ static bool compose_in_place(struct core *core, struct exchange *x,
     return true;
 }
 
-/* Undo what an attempt before did to the body. */
+/* Undo what an attempt before did to the body, and forget what it kept behind the request. */
 static void restore_body(struct core *core, struct exchange *x)
 {
+    assert(x->kept.len >= x->theirs_at && x->theirs_at > x->was_bytes);
+    x->theirs_at -= x->was_bytes;
+    x->kept.len = x->theirs_at;
     if (!x->was_bytes) return;
-    struct bytes was = {x->kept.ptr + x->theirs_at - x->was_bytes, x->was_bytes};
+    struct bytes was = {x->kept.ptr + x->theirs_at, x->was_bytes};
     chain_front_undo(&core->mem, &x->body, was);
     x->was_bytes = 0;
 }

@@ -94,7 +94,7 @@ bool exchange_keep_request(struct core *core, struct exchange *x,
     struct openai_request *kept = (void *)(room + pad);
     memset(room, 0, pad);
     memcpy((void *)kept, r, bytes);
-    if (r->model.len) kept->model.ptr = kept->pool + (r->model.ptr - r->pool);
+    if (r->model.len) x->model_at = (uint32_t)(r->model.ptr - r->pool);
     x->req_at = x->kept.len + pad;
     gather_fill(&x->kept, pad + bytes);
     x->theirs_at = x->kept.len;
@@ -104,7 +104,9 @@ bool exchange_keep_request(struct core *core, struct exchange *x,
 const struct openai_request *exchange_request(const struct exchange *x)
 {
     assert(x->theirs_at > x->req_at);
-    return (const void *)(x->kept.ptr + x->req_at);
+    struct openai_request *kept = (void *)(x->kept.ptr + x->req_at);
+    if (kept->model.len) kept->model.ptr = kept->pool + x->model_at;
+    return kept;
 }
 
 void exchange_release_request(struct core *core, struct exchange *x)

@@ -51,6 +51,7 @@ struct exchange {
     uint32_t lines_bytes;      /* of the client's field lines, which come first */
     uint32_t query_bytes;      /* of its query, behind them */
     uint32_t req_at;           /* where struct openai_request lies */
+    uint32_t model_at;         /* where in its pool the model's name lies */
     uint16_t was_bytes;        /* of the body's beginning, overwritten by the first attempt and
                                   kept in front of theirs_at */
     uint32_t theirs_at;        /* where the provider's lines lie, up to the end; 0: the body
@@ -159,7 +160,8 @@ void exchange_set_timer(struct core *core, struct exchange *x);
  * than model. False: no room. */
 MUST_USE bool exchange_keep_request(struct core *core, struct exchange *x,
                                     const struct openai_request *r);
-/* What was kept. borrows until something else is kept. */
+/* What was kept, whose model is found anew: more may have been kept since, elsewhere. borrows
+ * until something else is kept. */
 const struct openai_request *exchange_request(const struct exchange *x);
 /* Release what only planning and repeating need: reader, request page, body, head. */
 void exchange_release_request(struct core *core, struct exchange *x);

@@ -292,6 +292,30 @@ static void test_no_memory_is_an_answer(void **state)
     request_free(&r);
 }
 
+/* What is kept behind the request may move it, and goes with the attempt that it was for. */
+static void test_kept_lines_move_the_request(void **state)
+{
+    (void)state;
+    static const char body[] = "{\"model\":\"same\"}";
+    static char lines[MEM_PAGE];
+    struct request r = request_make();
+    memset(lines, 'x', sizeof lines);
+    (void)composed(&r, "one/same", body, "");
+    const char *before = r.x->kept.ptr;
+    uint32_t len = r.x->kept.len;
+    for (int i = 0; i < 20; i++) {
+        assert_true(gather_put(&r.core->mem, &r.x->kept, (struct bytes){lines, sizeof lines}));
+        assert_ptr_not_equal(r.x->kept.ptr, before);
+        const struct openai_request *kept = exchange_request(r.x);
+        assert_true(bytes_eq(kept->model, BYTES("same")));
+        assert_true((const char *)kept >= r.x->kept.ptr && kept->model.ptr == kept->pool);
+        assert_true(compose_request(r.core, r.x));
+        chain_drop(&r.core->mem, &r.u->out);
+        assert_int_equal(r.x->kept.len, len);
+    }
+    request_free(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +324,7 @@ int main(void)
         cmocka_unit_test(test_the_head),
         cmocka_unit_test(test_nominated_names_stop),
         cmocka_unit_test(test_no_memory_is_an_answer),
+        cmocka_unit_test(test_kept_lines_move_the_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
