@@ -95,7 +95,7 @@ static bool emit_event(struct core *core, struct exchange *x, const struct sse_e
                        const struct openai_event *e)
 {
     bool plain = ev->data_lines == 1 && e->usage_at.value.end > 0;
-    if (plain && x->want_cost && x->want_usage && e->usage.present) {
+    if (plain && x->want_cost && x->want_usage && e->usage_said) {
         book_price(core, x);
         return emit_with_cost(core, x, ev, e);
     }

@@ -141,7 +141,7 @@ struct openai_usage {           /* disjoint kinds, as store/journal.h counts the
 
 struct openai_answer {          /* what a whole answer says */
     struct openai_usage usage;
-    struct openai_span usage_at;     /* the usage object in the body */
+    struct openai_span usage_at;     /* the object in the body that usage was read from */
     uint64_t text_bytes;        /* of content, reasoning, refusal, tool arguments as written:
                                    for own counts */
     uint32_t choice_count;
@@ -218,6 +218,7 @@ struct openai_event {
     bool has_content, has_finish;
     struct openai_usage usage;
     struct openai_member usage_at;      /* offsets in data of a root member usage (null too) */
+    bool usage_said;            /* its value is an object, the one usage was read from */
     bool usage_first;           /* usage is the root's first member (comma behind, not before);
                                    openai_member_cut gives the bytes to leave out */
     uint32_t text_bytes;        /* bytes of content, reasoning, refusal, arguments */

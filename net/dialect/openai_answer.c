@@ -27,8 +27,8 @@ enum net_rc openai_answer_end(struct openai_answer_reader *r)
     enum net_rc rc = openai_reply_end(w, &r->json);
     if (rc != NET_DONE) return rc;
     openai_fold_settle(&w->usage, &a->usage);
+    if (w->usage_object && a->usage.present) a->usage_at = w->usage_at.value;
     if (!a->usage.present) openai_fold_settle(&w->groq, &a->usage);
-    if (w->usage_object) a->usage_at = w->usage_at.value;
     a->text_bytes = w->text_bytes;
     a->choice_count = w->choice_count;
     a->error = w->error;

@@ -40,6 +40,7 @@ static void read_marked(struct bytes data, struct openai_marks *marks, struct op
     ev->has_content = w.content;
     ev->has_finish = w.finish;
     if (w.usage.seen) openai_fold_settle(&w.usage, &ev->usage);
+    ev->usage_said = w.usage_object && ev->usage.present;
     if (!ev->usage.present && w.groq.seen) openai_fold_settle(&w.groq, &ev->usage);
     ev->usage_at = w.usage_at;
     ev->usage_first = w.usage_at.key.end > 0 && w.usage_at.before == 0;

@@ -343,6 +343,7 @@ static void root_key(struct openai_reply *w, const struct json_token *t)
     if (w->usage_last) w->usage_at.after = t->start;
     w->usage_last = w->field && w->field->what == DO_USAGE;
     if (w->usage_last) {
+        w->usage_object = false;   /* of repeated keys the last one counts */
         w->usage_at = (struct openai_member){.key = {t->start, t->end},
                                              .before = w->member_end,
                                              .index = w->member_count};
@@ -406,6 +407,7 @@ static void index_usage(struct openai_reply *w, const struct json_index *x, cons
     struct openai_member *m = &w->usage_at;
     assert(x->first[i + 1] == ':');
     assert(w->member_count > 0);
+    w->usage_object = false;       /* of repeated keys the last one counts */
     *m = (struct openai_member){.index = w->member_count - 1};
     m->key = (struct openai_span){x->at[i], openai_index_end(x, text, i + 1)};
     m->value = (struct openai_span){x->at[i + 2], openai_index_end(x, text, behind)};

@@ -416,6 +416,37 @@ static void test_recorded_answers(void **state)
     assert_true(tally.errors > 5);
 }
 
+/* usage_at is where the counts are, so that one more may be put there: not an empty object, and
+ * not the last of repeated members where that is none. */
+static void test_where_the_counts_are(void **state)
+{
+    (void)state;
+    static const struct { const char *body, *at; } cases[] = {
+        {"{\"usage\":{\"prompt_tokens\":1},\"id\":1}", "{\"prompt_tokens\":1}"},
+        {"{\"usage\":{\"prompt_tokens\":1},\"usage\":null}", NULL},
+        {"{\"usage\":{\"prompt_tokens\":1},\"usage\":[1]}", NULL},
+        {"{\"usage\":{\"prompt_tokens\":1},\"usage\":{}}", NULL},
+        {"{\"usage\":null,\"usage\":{\"prompt_tokens\":1}}", "{\"prompt_tokens\":1}"},
+        {"{\"usage\":{},\"x_groq\":{\"usage\":{\"prompt_tokens\":1}}}", NULL},
+        {"{\"usage\":null,\"x_groq\":{\"usage\":{\"prompt_tokens\":1}}}", NULL},
+    };
+    static struct openai_answer_reader r;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct bytes body = bytes_of(cases[i].body);
+        for (size_t cut = 0; cut < body.len; cut++) {   /* 0: whole, from its index */
+            assert_int_equal(read_cut(&r, body, cut, 0), NET_DONE);
+            const char *at = cases[i].at ? strstr(body.ptr, cases[i].at) : body.ptr;
+            size_t start = (size_t)(at - body.ptr);
+            if (r.ans.usage_at.start != start) fail_msg("%s cut at %zu", body.ptr, cut);
+            size_t end = cases[i].at ? start + strlen(cases[i].at) : 0;
+            assert_int_equal(r.ans.usage_at.end, end);
+        }
+        struct openai_event ev;
+        openai_event_read(body, OPENAI_CHAT, &ev);
+        assert_int_equal(ev.usage_said, cases[i].at != NULL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -427,6 +458,7 @@ int main(void)
         cmocka_unit_test(test_errors_of_every_form),
         cmocka_unit_test(test_error_text_is_cut_with_care),
         cmocka_unit_test(test_what_is_not_json),
+        cmocka_unit_test(test_where_the_counts_are),
         cmocka_unit_test(test_recorded_answers),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
