@@ -360,6 +360,15 @@ static void head_done(struct core *core, struct conn *c, enum net_rc rc,
     send_continue(core, c, head, rest.len > 0);
 }
 
+/* How many of the n bytes that begin a request are gathered: no more of what follows the head
+ * than a page holds, so that a body is not refused for want of room for a head. */
+static size_t gathered_of(struct bytes in, size_t n)
+{
+    size_t end = 0;
+    if (n <= MEM_PAGE || http_head_end((struct bytes){in.ptr, n}, &end) != NET_OK) return n;
+    return end > MEM_PAGE ? end : MEM_PAGE;
+}
+
 static void feed_gathered(struct core *core, struct conn *c, struct bytes *in)
 {
     struct gather *g = &c->hold.gather;
@@ -372,6 +381,7 @@ static void feed_gathered(struct core *core, struct conn *c, struct bytes *in)
         return;
     }
     size_t take = in->len < max - before ? in->len : (size_t)(max - before);
+    if (before == 0) take = gathered_of(*in, take);
     bool tight = before + take > MEM_PAGE && mem_is_tight(&core->mem);
     if (tight || !gather_put(&core->mem, g, (struct bytes){in->ptr, take})) {
         conn_refuse(core, c, CLOSE_OVERLOADED, "no room for the request head");

@@ -233,7 +233,10 @@ void conn_tls_input(struct core *core, struct conn *c, struct bytes in, uint32_t
         if (n > 0) decrypt(core, c, bytes_cut(&in, n));
         if (in.len == 0 || c->state == CONN_CLOSING) return;
     }
-    if (!chain_add(&core->mem, &c->raw, in, buf, false)) {
+    /* Who is not known yet gets no more than a page where memory is short (conn.c, too). */
+    bool tight = c->state == CONN_HELLO && c->raw.bytes + in.len > MEM_PAGE &&
+                 mem_is_tight(&core->mem);
+    if (tight || !chain_add(&core->mem, &c->raw, in, buf, false)) {
         core_count(core, STAT_NO_MEMORY);
         conn_close(core, c, CLOSE_OVERLOADED);
         return;

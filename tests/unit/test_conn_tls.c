@@ -35,6 +35,7 @@ static struct {
     unsigned bodies, gones;
     enum close_why refused;
     size_t flood;
+    uint64_t header_max;
     bool trusts;                         /* of the secure listener's clients */
 } served;
 
@@ -107,7 +108,8 @@ bool serve_trusts(const struct core *core, struct conn *c)
 struct serve_times serve_times(const struct core *core)
 {
     (void)core;
-    return (struct serve_times){10 * second, 30 * second, 75 * second, 60 * second, 2048};
+    return (struct serve_times){10 * second, 30 * second, 75 * second, 60 * second,
+                                served.header_max};
 }
 
 /* --- the world: a core with two listeners, one of them with a certificate */
@@ -123,6 +125,7 @@ static uint64_t count(enum stat_id id) { return stat_get(&rig.core->stats.count[
 static void begin(struct core_limits limits)
 {
     memset(&served, 0, sizeof served);
+    served.header_max = 2048;
     rig_skipped_ns = 0;
     rig = rig_open(limits);
     tables->listen[SECURE].cert = cert;
@@ -568,6 +571,42 @@ static void test_half_a_record_costs_the_pool_nothing(void **state)
     talk_close(k);
 }
 
+/* Where memory is short: who has not shaken hands gets no more than a page; who has may send a
+ * body in the record of a small head. */
+static void test_half_a_hello_where_memory_is_short(void **state)
+{
+    (void)state;
+    enum { BODY = 8000 };
+    static uint32_t block[1 << 16];
+    static char half[MEM_PAGE + 1] = "\x16\x03\x01\x3e\x80", post[BODY + 200];
+    uint32_t taken = 0;
+    char *ptr;
+    served.header_max = MEM_BLOCK;
+    struct talk *known = talk_open(SECURE, 0);
+    while (!mem_is_tight(&rig.core->mem)) {
+        assert_true(mem_block_take(&rig.core->mem, &block[taken++], &ptr));
+    }
+    struct talk few = {.fd = dial(SECURE)}, many = {.fd = dial(SECURE)};
+    send_all(&few, (struct bytes){half, MEM_PAGE});
+    send_all(&many, (struct bytes){half, sizeof half});
+    for (int i = 0; i < 5; i++) rig_turn(&rig);
+    hear(&few);
+    assert_false(few.end);
+    hear(&many);
+    assert_true(many.end);
+    assert_int_equal(closed(CLOSE_OVERLOADED), 1);
+    int n = snprintf(post, sizeof post, "POST /a HTTP/1.1\r\nHost: h\r\n"
+                     "Content-Length: %d\r\n\r\n", BODY);
+    memset(post + n, 'b', BODY);
+    say(known, (struct bytes){post, (size_t)n + BODY});
+    hears(known, "[8000]");
+    while (taken > 0) mem_block_give(&rig.core->mem, block[--taken], 0);
+    talk_close(known);
+    (void)close(few.fd);
+    (void)close(many.fd);
+    rig_turn(&rig);
+}
+
 static int make_world(void **state)
 {
     (void)state;
@@ -614,6 +653,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_storm_starves_nobody, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_empty_pool_is_an_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_half_a_record_costs_the_pool_nothing, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_half_a_hello_where_memory_is_short, setup,
                                         teardown),
     };
     return cmocka_run_group_tests(tests, make_world, end_world);
