@@ -114,6 +114,7 @@ static inline void rig_close(struct rig *r)
     (void)close(core->wake_fd);
     free(m->rx_refs);
     free(m->rx_used);
+    free(m->rx_front);
     free(m->block_next);
     free(m->page_map);
     free(m->split_prev);
