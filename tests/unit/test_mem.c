@@ -83,6 +83,7 @@ static void end(void)
     munmap(mem.segs.items, mem.segs.item_bytes * mem.segs.count);
     free(mem.rx_refs);
     free(mem.rx_used);
+    free(mem.rx_front);
     free(mem.block_next);
     free(mem.page_map);
     free(mem.split_prev);
