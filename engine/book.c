@@ -9,7 +9,6 @@
 #include "engine/line.h"
 #include "engine/log.h"
 #include "engine/tables.h"
-#include "net/http.h"
 #include "net/jsonw.h"
 #include "store/maybe.h"
 
@@ -89,14 +88,14 @@ void book_progress(struct core *core, struct exchange *x)
 size_t book_cost_text(int64_t nusd, char *out)
 {
     assert(nusd >= 0);
-    struct http_out o = {.out = out, .room = 31};
-    http_out_digits(&o, (uint64_t)nusd / 1000000000, 1);
-    http_out_text(&o, BYTES("."));
-    http_out_digits(&o, (uint64_t)nusd % 1000000000, 9);
-    while (out[o.len - 1] == '0') o.len--;
-    if (out[o.len - 1] == '.') o.len--;
-    out[o.len] = 0;
-    return o.len;
+    struct line l = {.out = out, .room = 31};
+    line_uint(&l, (uint64_t)nusd / 1000000000, 1);
+    line_bytes(&l, BYTES("."));
+    line_uint(&l, (uint64_t)nusd % 1000000000, 9);
+    while (out[l.len - 1] == '0') l.len--;
+    if (out[l.len - 1] == '.') l.len--;
+    out[l.len] = 0;
+    return l.len;
 }
 
 static struct bytes padded(const char *text, size_t max)

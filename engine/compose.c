@@ -141,9 +141,9 @@ bool compose_request(struct core *core, struct exchange *x)
     size_t count = openai_request_edits(exchange_request(x), bytes_of(m->upstream), want_usage,
                                         edits, scratch, sizeof scratch);
     uint64_t length = edited_length(x, edits, count);
+    if (compose_in_place(core, x, p, length, edits, count)) return true;
     size_t want = HEAD_ROOM + x->tables->fixed[m->provider][x->key].len + x->lines_bytes +
                   x->query_bytes;
-    if (compose_in_place(core, x, p, length, edits, count)) return true;
     struct chain *out = &x->u->out;
     char *room = chain_room(&core->mem, out, want);
     if (!room) return false;

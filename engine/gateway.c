@@ -216,8 +216,10 @@ bool gateway_head(struct core *core, struct conn *c, const struct http_head *hea
         gateway_request_id(core, head, id);
         enum cors_verdict verdict = cors_preflight(core, c, head, id);
         if (verdict == CORS_DENIED) return refuse(core, c, head, CLOSE_ORIGIN_DENIED, NULL);
-        if (verdict == CORS_ANSWERED) conn_answered(core, c);
-        if (verdict == CORS_ANSWERED) return false;
+        if (verdict == CORS_ANSWERED) {
+            conn_answered(core, c);
+            return false;
+        }
     }
     if (head->upgrade_websocket && head->method == HTTP_GET) {
         return refuse(core, c, head, CLOSE_WEBSOCKET, NULL);

@@ -3,7 +3,7 @@
 #ifndef ENGINE_LINE_H
 #define ENGINE_LINE_H
 
-#include "net/bytes.h"
+#include "net/decimal.h"
 
 struct line {
     char *out;          /* borrows */
@@ -25,13 +25,8 @@ static inline void line_bytes(struct line *l, struct bytes b)
 /* Append a decimal number of at least width digits. */
 static inline void line_uint(struct line *l, uint64_t value, unsigned width)
 {
-    char text[24];
-    unsigned at = sizeof text;
-    do {
-        text[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value || sizeof text - at < width);
-    line_bytes(l, (struct bytes){text + at, sizeof text - at});
+    char room[DECIMAL_MAX];
+    line_bytes(l, decimal_put(room, value, width));
 }
 
 /* Append a literal and a number: the form of most fields. */

@@ -1,6 +1,7 @@
 /* http_out.c - composes heads, and writes and reads the one date format that is generated
  * (RFC 9110 section 5.6.7). What is written here parses back to the same: names, values and
  * targets come from our own text or from parsed heads, so anything else is our mistake. */
+#include "net/decimal.h"
 #include "net/http.h"
 #include "net/octet.h"
 
@@ -37,33 +38,8 @@ void http_out_field(struct http_out *o, struct bytes name, struct bytes value)
 
 void http_out_digits(struct http_out *o, uint64_t value, unsigned width)
 {
-    static const char pairs[] =
-        "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
-        "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
-        "8081828384858687888990919293949596979899";
-    char digits[20];
-    size_t at = sizeof(digits);
-    assert(width <= sizeof(digits));
-    if (value < 1000 && width <= 3) {  /* most: lengths and milliseconds */
-        const unsigned v = (unsigned)value, n = v >= 100 ? 3 : v >= 10 ? 2 : 1;
-        const char three[] = {(char)('0' + v / 100), (char)('0' + v / 10 % 10),
-                              (char)('0' + v % 10)};
-        at = n < width ? width : n;
-        http_out_text(o, (struct bytes){three + 3 - at, at});
-        return;
-    }
-    while (value > UINT32_MAX) {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    }
-    uint32_t left = (uint32_t)value;  /* divided by multiplying */
-    for (; left >= 10; left /= 100) {
-        at -= 2;
-        memcpy(digits + at, pairs + left % 100 * 2, 2);
-    }
-    if (left > 0 || at == sizeof(digits)) digits[--at] = (char)('0' + left);
-    while (sizeof(digits) - at < width) digits[--at] = '0';
-    http_out_text(o, (struct bytes){digits + at, sizeof(digits) - at});
+    char room[DECIMAL_MAX];
+    http_out_text(o, decimal_put(room, value, width));
 }
 
 void http_out_number(struct http_out *o, struct bytes name, uint64_t value)

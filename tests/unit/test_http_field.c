@@ -1,10 +1,8 @@
 /* test_http_field.c - what is done with a parsed head: walking fields, lists, hop-by-hop,
  * queries, percent-encoding; and the composer, whose output must parse back to the same. */
-#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -253,33 +251,9 @@ static void test_date(void **state)
     }
 }
 
-/* Numbers of every length, padded to every width. */
-static void test_digits(void **state)
-{
-    static const uint64_t large[] = {1234, 9999, 10000, 65535, 999999, 1000000, 4294967295,
-                                     4294967296, 99999999999, 9223372036854775807u, UINT64_MAX};
-    (void)state;
-    for (uint64_t i = 0; i < 1200 + COUNT(large); i++) {
-        uint64_t value = i < 1200 ? i : large[i - 1200];
-        for (unsigned width = 0; width <= 20; width++) {
-            char got[32], want[32];
-            struct http_out o = {.out = got, .room = sizeof got - 1};
-            http_out_digits(&o, value, width);
-            got[o.len] = 0;
-            snprintf(want, sizeof want, "%0*" PRIu64, (int)width, value);
-            assert_string_equal(got, want);
-        }
-    }
-    char room[2];
-    struct http_out o = {.out = room, .room = sizeof room};
-    http_out_digits(&o, 100, 1);
-    assert_true(o.full && o.len == 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_digits),
         cmocka_unit_test(test_walk),    cmocka_unit_test(test_list),
         cmocka_unit_test(test_hop),     cmocka_unit_test(test_query),
         cmocka_unit_test(test_percent), cmocka_unit_test(test_out),
