@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -68,6 +69,15 @@ static inline struct rig rig_open(struct core_limits limits)
 static inline void rig_turn(struct rig *r)
 {
     for (int i = 0; i < 4; i++) assert_int_equal(core_turn(r->core, RIG_WAIT_NS), 0);
+}
+
+/* A client comes to the listener; gives its end, which the caller closes. */
+static inline int rig_dial(struct rig *r, uint8_t listener)
+{
+    int fd[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
+    conn_open(r->core, fd[0], listener);
+    return fd[1];
 }
 
 /* Time passes at once. */

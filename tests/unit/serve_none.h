@@ -4,6 +4,7 @@
 #define TESTS_UNIT_SERVE_NONE_H
 
 #include "engine/serve.h"
+#include "tests/unit/serve_rest.h"
 
 #include <stdlib.h>
 
@@ -54,26 +55,6 @@ void serve_drained(struct core *core, struct conn *c, uint64_t left)
 {
     (void)core, (void)c, (void)left;
     abort();
-}
-
-/* serve.h */
-void serve_timer(struct core *core, struct timer *t)
-{
-    (void)core, (void)t;
-    abort();
-}
-
-/* serve.h */
-void serve_wake(struct core *core) { (void)core; }
-
-/* See serve.h. */
-void serve_end(struct core *core) { (void)core; }
-
-/* serve.h */
-bool serve_boot(struct core *core)
-{
-    (void)core;
-    return true;
 }
 
 /* serve.h */

@@ -21,6 +21,7 @@
 #include "engine/serve.h"
 #include "net/http.h"
 #include "tests/unit/rig.h"
+#include "tests/unit/serve_rest.h"
 
 enum { HEARD_MAX = 4 << 20, FLOOD_PIECE = 16384 };
 
@@ -149,21 +150,6 @@ void serve_drained(struct core *core, struct conn *c, uint64_t left)
     if (left <= CORE_HELD_MAX / 2) pump(core, c);
 }
 
-void serve_timer(struct core *core, struct timer *t)
-{
-    (void)core, (void)t;
-    fail();
-}
-
-void serve_wake(struct core *core) { (void)core; }
-void serve_end(struct core *core) { (void)core; }
-
-bool serve_boot(struct core *core)
-{
-    (void)core;
-    return true;
-}
-
 struct serve_times serve_times(const struct core *core)
 {
     (void)core;
@@ -198,13 +184,11 @@ static int teardown(void **state)
 
 static int dial(void)
 {
-    int fd[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
-    conn_open(rig.core, fd[0], 0);
+    int fd = rig_dial(&rig, 0);
     heard_len = 0;
     heard_end = false;
     heard[0] = 0;
-    return fd[1];
+    return fd;
 }
 
 static void say_bytes(int fd, struct bytes b)

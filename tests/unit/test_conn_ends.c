@@ -16,6 +16,7 @@
 #include "engine/serve.h"
 #include "net/http.h"
 #include "tests/unit/rig.h"
+#include "tests/unit/serve_rest.h"
 
 static struct rig rig;
 static unsigned refused;
@@ -69,21 +70,6 @@ void serve_drained(struct core *core, struct conn *c, uint64_t left)
     fail();
 }
 
-void serve_timer(struct core *core, struct timer *t)
-{
-    (void)core, (void)t;
-    fail();
-}
-
-void serve_wake(struct core *core) { (void)core; }
-void serve_end(struct core *core) { (void)core; }
-
-bool serve_boot(struct core *core)
-{
-    (void)core;
-    return true;
-}
-
 struct serve_times serve_times(const struct core *core)
 {
     const uint64_t minute = 60000000000;
@@ -109,14 +95,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static int dial(void)
-{
-    int fd[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
-    conn_open(rig.core, fd[0], 0);
-    return fd[1];
-}
-
 static void hang_up(int fd)
 {
     (void)close(fd);
@@ -138,7 +116,7 @@ static void test_errors_of_the_kernel(void **state)
         const _Atomic uint64_t *count = &rig.core->stats.closes[cases[i].why];
         const struct ring_done done = {.n = cases[i].n, .buf = RING_BUF_NONE, .last = true};
         const uint64_t before = stat_get(count);
-        int fd = dial();
+        int fd = rig_dial(&rig, 0);
         rig_turn(&rig);
         assert_int_equal(c->state, CONN_IDLE);
         c->inflight++;
@@ -158,7 +136,7 @@ static void test_errors_of_the_kernel(void **state)
 static void test_a_reset_behind_a_refusal(void **state)
 {
     (void)state;
-    int fd = dial();
+    int fd = rig_dial(&rig, 0);
     const struct bytes bad = BYTES("GET /a HTTP/1.1\r\nHost : h\r\n\r\n");
     assert_int_equal(send(fd, bad.ptr, bad.len, MSG_NOSIGNAL), bad.len);
     rig_turn(&rig);

@@ -19,6 +19,7 @@
 #include "net/http.h"
 #include "net/proxy.h"
 #include "tests/unit/rig.h"
+#include "tests/unit/serve_rest.h"
 
 #define SIG "\r\n\r\n\0\r\nQUIT\n"
 #define GET_A "GET /a HTTP/1.1\r\nhost: h\r\n\r\n"
@@ -82,21 +83,6 @@ void serve_drained(struct core *core, struct conn *c, uint64_t left)
     (void)core, (void)c, (void)left;
 }
 
-void serve_timer(struct core *core, struct timer *t)
-{
-    (void)core, (void)t;
-    fail();
-}
-
-void serve_wake(struct core *core) { (void)core; }
-void serve_end(struct core *core) { (void)core; }
-
-bool serve_boot(struct core *core)
-{
-    (void)core;
-    return true;
-}
-
 struct serve_times serve_times(const struct core *core)
 {
     (void)core;
@@ -122,14 +108,6 @@ static int teardown(void **state)
     (void)state;
     rig_close(&rig);
     return 0;
-}
-
-static int dial(void)
-{
-    int fd[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
-    conn_open(rig.core, fd[0], 0);
-    return fd[1];
 }
 
 static void say(int fd, struct bytes text)
@@ -194,7 +172,7 @@ static void test_every_split_gives_the_same_answers(void **state)
     for (size_t i = 0; i < COUNT(talks); i++) {
         for (size_t cut = 0; cut <= talks[i].say.len; cut++) {
             struct bytes rest = talks[i].say;
-            int fd = dial();
+            int fd = rig_dial(&rig, 0);
             say(fd, bytes_cut(&rest, cut));
             say(fd, rest);
             hears(fd, talks[i].want, talks[i].end);
@@ -207,7 +185,7 @@ static void test_byte_by_byte(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(talks); i++) {
-        int fd = dial();
+        int fd = rig_dial(&rig, 0);
         for (size_t at = 0; at < talks[i].say.len; at++) {
             struct bytes one = {talks[i].say.ptr + at, 1};
             (void)!send(fd, one.ptr, 1, MSG_NOSIGNAL);
@@ -227,7 +205,7 @@ static void test_the_largest(void **state)
     memcpy(text, SIG "\x21\x11\x0f\xf0\300\0\2\7\012\0\0\1\0\1\0\2", 28);
     memcpy(text + PROXY_MAX, GET_A, sizeof GET_A - 1);
     for (size_t cut = PROXY_MAX - 2; cut <= PROXY_MAX + 2; cut++) {
-        int fd = dial();
+        int fd = rig_dial(&rig, 0);
         say(fd, (struct bytes){text, cut});
         say(fd, (struct bytes){text + cut, sizeof text - 1 - cut});
         hears(fd, "[192.0.2.7 /a]", false);
@@ -239,13 +217,13 @@ static void test_the_largest(void **state)
 static void test_probes(void **state)
 {
     (void)state;
-    hang_up(dial());
+    hang_up(rig_dial(&rig, 0));
     assert_int_equal(stat_get(&rig.core->stats.closes[CLOSE_CLIENT_GONE]), 0);
-    int fd = dial();
+    int fd = rig_dial(&rig, 0);
     say(fd, BYTES("PROXY UNKNOWN\r\n"));
     hang_up(fd);
     assert_int_equal(stat_get(&rig.core->stats.closes[CLOSE_CLIENT_GONE]), 0);
-    fd = dial();
+    fd = rig_dial(&rig, 0);
     say(fd, BYTES("PROXY UNK"));
     hang_up(fd);
     assert_int_equal(stat_get(&rig.core->stats.closes[CLOSE_CLIENT_GONE]), 1);
@@ -256,14 +234,14 @@ static void test_probes(void **state)
 static void test_slow_ones(void **state)
 {
     (void)state;
-    int fd = dial();
+    int fd = rig_dial(&rig, 0);
     rig_skip(&rig, 74 * second);
     hears(fd, "", false);
     rig_skip(&rig, 2 * second);                 /* timeouts.idle */
     hears(fd, "", true);
     assert_int_equal(stat_get(&rig.core->stats.closes[CLOSE_CLIENT_IDLE]), 1);
     hang_up(fd);
-    fd = dial();
+    fd = rig_dial(&rig, 0);
     say(fd, BYTES("PRO"));
     rig_skip(&rig, 6 * second);
     say(fd, BYTES("X"));                        /* does not begin the time anew */
@@ -275,7 +253,7 @@ static void test_slow_ones(void **state)
 static void test_draining_ends_those_that_wait(void **state)
 {
     (void)state;
-    int fd = dial();
+    int fd = rig_dial(&rig, 0);
     rig_turn(&rig);
     conn_close_idle(rig.core);
     hears(fd, "", true);
@@ -291,7 +269,7 @@ static void test_from_others_it_is_a_bad_request(void **state)
         bool block = talks[i].say.ptr[0] != 'P';
         for (size_t cut = 0; cut <= talks[i].say.len; cut += 5) {
             struct bytes rest = talks[i].say;
-            int fd = dial();
+            int fd = rig_dial(&rig, 0);
             say(fd, bytes_cut(&rest, cut));
             say(fd, rest);
             /* of a block in two pieces only the first one is seen before it is refused */
@@ -300,7 +278,7 @@ static void test_from_others_it_is_a_bad_request(void **state)
             hang_up(fd);
         }
     }
-    int fd = dial();
+    int fd = rig_dial(&rig, 0);
     say(fd, BYTES(GET_A));
     hears(fd, "[unix /a]", false);
     hang_up(fd);

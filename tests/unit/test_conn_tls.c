@@ -23,6 +23,7 @@
 #include "net/tls.h"
 #include "tests/unit/identity.h"
 #include "tests/unit/rig.h"
+#include "tests/unit/serve_rest.h"
 
 enum { PLAIN, SECURE };                  /* listeners */
 enum { HEARD_MAX = 1 << 18, STORM = 1000, STEPS_A_TURN = 2 };
@@ -89,16 +90,6 @@ void serve_drained(struct core *core, struct conn *c, uint64_t left)
     (void)core, (void)c, (void)left;
 }
 
-void serve_timer(struct core *core, struct timer *t) { (void)core, (void)t; }
-void serve_wake(struct core *core) { (void)core; }
-void serve_end(struct core *core) { (void)core; }
-
-bool serve_boot(struct core *core)
-{
-    (void)core;
-    return true;
-}
-
 bool serve_trusts(const struct core *core, struct conn *c)
 {
     (void)core;
@@ -160,14 +151,6 @@ struct talk {
     bool end;
 };
 
-static int dial(uint8_t listener)
-{
-    int fd[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
-    conn_open(rig.core, fd[0], listener);
-    return fd[1];
-}
-
 static void send_all(struct talk *k, struct bytes b)
 {
     while (b.len > 0) {
@@ -216,7 +199,7 @@ static struct talk *talk_open(uint8_t listener, size_t cut)
 {
     struct talk *k = calloc(1, sizeof *k);
     assert_non_null(k);
-    k->fd = dial(listener);
+    k->fd = rig_dial(&rig, listener);
     k->cut = cut;
     k->rc = NET_MORE;
     if (listener == PLAIN) return k;
@@ -395,7 +378,7 @@ static void test_plain_http_is_told_so(void **state)
     (void)state;
     static const char *const cases[] = {"GET / HTTP/1.1\r\n\r\n", "g", "POST /x"};
     for (size_t i = 0; i < COUNT(cases); i++) {
-        struct talk k = {.fd = dial(SECURE)};
+        struct talk k = {.fd = rig_dial(&rig, SECURE)};
         served.refused = CLOSE_NONE;
         say(&k, bytes_of(cases[i]));
         if (i == 1) (void)shutdown(k.fd, SHUT_WR);
@@ -412,30 +395,30 @@ static void test_plain_http_is_told_so(void **state)
 static void test_handshakes_that_lead_nowhere(void **state)
 {
     (void)state;
-    struct talk k = {.fd = dial(SECURE)};
+    struct talk k = {.fd = rig_dial(&rig, SECURE)};
     rig_skip(&rig, 11 * second);
     hears_end(&k);
     (void)close(k.fd);
-    k = (struct talk){.fd = dial(SECURE)};
+    k = (struct talk){.fd = rig_dial(&rig, SECURE)};
     say(&k, BYTES("\x16\x03\x01\x02\x00\x01"));
     rig_skip(&rig, 11 * second);
     hears_end(&k);
     (void)close(k.fd);
     assert_int_equal(closed(CLOSE_TLS_SLOW), 2);
-    k = (struct talk){.fd = dial(SECURE)};
+    k = (struct talk){.fd = rig_dial(&rig, SECURE)};
     say(&k, BYTES("\x80\x2e\x01"));
     hears_end(&k);
     (void)close(k.fd);
-    k = (struct talk){.fd = dial(SECURE)};
+    k = (struct talk){.fd = rig_dial(&rig, SECURE)};
     say(&k, BYTES("\x16\x03\x01\x00\x04\x01\xff\xff\xff"));
     hears_end(&k);
     (void)close(k.fd);
-    k = (struct talk){.fd = dial(SECURE)};
+    k = (struct talk){.fd = rig_dial(&rig, SECURE)};
     say(&k, BYTES("\x16\x03\x01\x02\x00\x01"));
     (void)close(k.fd);
     rig_turn(&rig);
     assert_int_equal(closed(CLOSE_TLS_FAILED), 3);
-    k = (struct talk){.fd = dial(SECURE)};
+    k = (struct talk){.fd = rig_dial(&rig, SECURE)};
     (void)close(k.fd);
     rig_turn(&rig);
     assert_int_equal(closed(CLOSE_TLS_FAILED), 3);
@@ -451,7 +434,7 @@ static void test_a_proxy_before_the_hello(void **state)
     for (size_t i = 0; i < COUNT(headers) * 2; i++) {
         struct talk *k = calloc(1, sizeof *k);
         assert_non_null(k);
-        *k = (struct talk){.fd = dial(SECURE), .rc = NET_MORE, .cut = i < 2 ? 0 : 7};
+        *k = (struct talk){.fd = rig_dial(&rig, SECURE), .rc = NET_MORE, .cut = i < 2 ? 0 : 7};
         send_all(k, bytes_of(headers[i % 2]));
         k->tls = tls_client(client_ctx, "api.test", false, 1);
         pull(k, (struct bytes){0});
@@ -463,7 +446,7 @@ static void test_a_proxy_before_the_hello(void **state)
         hears(k, "[0]");
         talk_close(k);
     }
-    struct talk bad = {.fd = dial(SECURE)};
+    struct talk bad = {.fd = rig_dial(&rig, SECURE)};
     say(&bad, BYTES("PROXY nonsense\r\n"));
     hears(&bad, "[refused]");
     hears_end(&bad);
@@ -501,10 +484,10 @@ static void test_a_storm_starves_nobody(void **state)
                      NET_OK);
     tls_close(one);
     for (size_t i = 0; i < STORM; i++) {
-        fd[i] = dial(SECURE);
+        fd[i] = rig_dial(&rig, SECURE);
         assert_int_equal(send(fd[i], room, len, MSG_NOSIGNAL), len);
     }
-    struct talk k = {.fd = dial(PLAIN)};
+    struct talk k = {.fd = rig_dial(&rig, PLAIN)};
     struct bytes ask = GET("/a");
     assert_int_equal(send(k.fd, ask.ptr, ask.len, MSG_NOSIGNAL), ask.len);
     unsigned before = 0, turns = 0, served_at = 0;
@@ -537,7 +520,7 @@ static void test_an_empty_pool_is_an_answer(void **state)
     hears(k, "[0]");
     while (held < ALL && (taken[held] = OPENSSL_memory_alloc(BLOCK)) != NULL) held++;
     assert_true(held > 100 && held < ALL);
-    struct talk late = {.fd = dial(SECURE)};
+    struct talk late = {.fd = rig_dial(&rig, SECURE)};
     say(&late, BYTES("\x16\x03\x01\x00\x04\x01\x00\x40\x00"));
     hears_end(&late);
     (void)close(late.fd);
@@ -586,7 +569,7 @@ static void test_half_a_hello_where_memory_is_short(void **state)
     while (!mem_is_tight(&rig.core->mem)) {
         assert_true(mem_block_take(&rig.core->mem, &block[taken++], &ptr));
     }
-    struct talk few = {.fd = dial(SECURE)}, many = {.fd = dial(SECURE)};
+    struct talk few = {.fd = rig_dial(&rig, SECURE)}, many = {.fd = rig_dial(&rig, SECURE)};
     send_all(&few, (struct bytes){half, MEM_PAGE});
     send_all(&many, (struct bytes){half, sizeof half});
     for (int i = 0; i < 5; i++) rig_turn(&rig);
