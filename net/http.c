@@ -287,31 +287,24 @@ static inline void walk_look(struct walk *w, size_t base)
     w->base = base;
 }
 
-/* Where the next control byte at or behind at is. */
-static inline size_t walk_control(struct walk *w, size_t at)
+/* Where the next control byte at or behind at is, or the next that no name is made of. */
+static inline size_t walk_find(struct walk *w, size_t at, bool control)
 {
     while (at - w->base >= OCTET_BLOCK) walk_look(w, w->base + OCTET_BLOCK);
-    uint64_t bits = w->block.control >> (at - w->base);
+    uint64_t bits = (control ? w->block.control : w->block.nameless) >> (at - w->base);
     while (!bits) {
         at = w->base + OCTET_BLOCK;
         walk_look(w, at);
-        bits = w->block.control;
+        bits = control ? w->block.control : w->block.nameless;
     }
     return at + (size_t)__builtin_ctzll(bits);
 }
 
-/* Where the token at at ends. */
+/* Where the token at at ends; rare bytes such as '_' belong to it as well. */
 static inline size_t walk_token(struct walk *w, size_t at)
 {
     for (;; at++) {
-        while (at - w->base >= OCTET_BLOCK) walk_look(w, w->base + OCTET_BLOCK);
-        uint64_t bits = w->block.nameless >> (at - w->base);
-        while (!bits) {
-            at = w->base + OCTET_BLOCK;
-            walk_look(w, at);
-            bits = w->block.nameless;
-        }
-        at += (size_t)__builtin_ctzll(bits);
+        at = walk_find(w, at, false);
         if (at >= w->text.len || !octet_is(w->text.ptr[at], OCTET_TOKEN)) return at;
     }
 }
@@ -337,7 +330,7 @@ static enum http_error field_lines(struct bytes *in, struct http_head *head, uin
         const size_t colon = walk_token(&w, at);
         if (colon == at || colon >= w.text.len || w.text.ptr[colon] != ':')
             return HTTP_BAD_FIELD;
-        const size_t end = walk_control(&w, colon);
+        const size_t end = walk_find(&w, colon, true);
         if (!crlf_at(w.text, end)) return HTTP_BAD_FIELD;
         if (count == HTTP_FIELDS_MAX) return HTTP_TOO_MANY;
         const struct bytes name = {w.text.ptr + at, colon - at};
