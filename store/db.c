@@ -333,6 +333,15 @@ enum store_rc db_begin(struct db *db, bool write, MDB_txn **txn)
     return db_rc(db, code, write ? "begin to write" : "begin to read");
 }
 
+void db_touch(struct db *db, store_id id)
+{
+    for (uint32_t i = 0; i < db->touched_count && i < DB_TOUCHED_MAX; i++) {
+        if (db->touched[i] == id) return;
+    }
+    if (db->touched_count < DB_TOUCHED_MAX) db->touched[db->touched_count] = id;
+    if (db->touched_count <= DB_TOUCHED_MAX) db->touched_count++;
+}
+
 enum store_rc db_commit(struct db *db, MDB_txn *txn)
 {
     assert(txn);

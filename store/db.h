@@ -13,6 +13,7 @@ enum {
     DB_SCHEMA = 2,     /* version of all tables together; a newer one is refused,
                         * an older one brought up to it (upgrade.h) */
     DB_DIR_MAX = 1000, /* bytes of DATA's path, with the end */
+    DB_TOUCHED_MAX = 64,
 };
 
 enum db_table {
@@ -38,6 +39,9 @@ struct db {                      /* large: on the heap. Private, but for env, db
                                   * Threads that fail together share it: one of them wins */
     _Atomic bool why_busy;       /* somebody writes why */
     bool dirty;                  /* store thread: this write transaction changed policy */
+    uint32_t touched_count;      /* store thread: whose limits, rates or pools changed since
+                                  * budget_refresh; above DB_TOUCHED_MAX: anybody's */
+    store_id touched[DB_TOUCHED_MAX];
     _Atomic uint64_t generation; /* policy generation: raised by key, unit, policy changes.
                                   * A reader takes it before it begins its transaction */
     _Atomic uint64_t *filter;    /* bits of the unknown-key filter; keys.c */
@@ -72,6 +76,9 @@ MUST_USE enum store_rc db_reader(struct db *db, MDB_txn **txn);
 enum store_rc db_rc(struct db *db, int code, const char *doing);
 /* Say in db->why that a stored value is not what we wrote. Gives STORE_FAIL. Any thread. */
 enum store_rc db_damaged(struct db *db, const char *what);
+
+/* Store thread, inside a write transaction: limits, rates or pool of a unit or key change. */
+void db_touch(struct db *db, store_id id);
 
 /* Next id of a kind, inside a write transaction. STORE_OK and *id. */
 MUST_USE enum store_rc db_next_id(struct db *db, MDB_txn *txn, enum unit_kind kind,

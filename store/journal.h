@@ -41,6 +41,7 @@ enum record_flag {
     RECORD_ESTIMATED = 2,
     RECORD_FREE_PRICE = 4,      /* unknown price, booked 0 */
     RECORD_INTERRUPTED = 8,
+    RECORD_PREPAID = 16,        /* its cost is taken from the organisation's credit pool */
 };
 
 struct record {                          /* 512 bytes, little-endian, as mapped and as stored */
@@ -68,7 +69,9 @@ struct record {                          /* 512 bytes, little-endian, as mapped 
     char model[RECORD_MODEL_MAX];
     char request_id[RECORD_REQUEST_ID_MAX];
     char tags[RECORD_TAGS_MAX];
-    uint8_t spare[20];                   /* zero */
+    uint32_t budget_version;             /* budget.h: of the cells it reserved on; means
+                                          * nothing after the run that wrote it */
+    uint8_t spare[16];                   /* zero */
 };
 static_assert(sizeof(struct record) == RECORD_BYTES, "record layout");
 

@@ -290,6 +290,8 @@ static bool level_allows(const char *blob, size_t len, struct row_text model)
         case 'A':
             is_listed = true;
             break;
+        case 'r': case 't': case 'c':  /* budget.h has those */
+            break;
         default:
             return false;
         }

@@ -104,6 +104,7 @@ static enum store_rc row_write(struct db *db, MDB_txn *txn, enum db_table table,
     db_be64(name, id);
     MDB_val key = {sizeof(name), name}, data = {out->len, out->bytes};
     db->dirty = true;
+    db_touch(db, id);
     return db_rc(db, mdb_put(txn, db->dbi[table], &key, &data, 0), "write a unit or key");
 }
 
@@ -203,6 +204,7 @@ enum store_rc rows_drop(struct db *db, MDB_txn *txn, enum db_table table, store_
     assert(table == DB_UNITS || table == DB_KEYS);
     uint8_t name[ID_BYTES];
     db_be64(name, id);
+    db_touch(db, id);
     return entry_drop(db, txn, table, bytes_val(name, sizeof(name)));
 }
 

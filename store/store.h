@@ -58,9 +58,15 @@ struct unit_path {
     store_id unit[UNIT_KINDS];  /* indexed by enum unit_kind */
 };
 
+struct rates {                    /* of a unit's or key's policy; 0: no limit */
+    uint32_t rpm, tpm;            /* requests, tokens a minute */
+    uint32_t concurrency;         /* requests that run at once */
+};
+
 /* Policy blob: entries 'a' (allow) or 'd' (deny), then the glob, then NUL, one after another.
  * An absent kind sets no limit at this level; 'A' alone marks "allow list present though
- * empty" (nothing is allowed). Globs: '*' any run, '?' any byte; matched against
+ * empty" (nothing is allowed). 'r' (rpm), 't' (tpm), 'c' (concurrency), each at most once, are
+ * followed by a decimal number, 1..4294967295, instead of a glob. Globs: '*' any run, '?' any byte; matched against
  * "provider/model", a glob without '/' also against the part behind the first '/'. */
 struct policy {
     uint16_t len;                 /* bytes used */

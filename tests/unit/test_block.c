@@ -156,7 +156,7 @@ static void made_free(struct made *m)
 static void assert_same(const struct record *got, const struct record *want)
 {
     struct record clean = *want;
-    clean.crc = 0;
+    clean.crc = clean.budget_version = 0;   /* of the run that wrote it, not of the row */
     assert_memory_equal(got, &clean, sizeof(clean));
 }
 

@@ -1,0 +1,134 @@
+/* budget.h - budget cells: what may still be taken of every limit and pool, as atomics in a
+ * mapped file (DATA/cells), and the rates of units and keys. A cache of the truth: made anew at
+ * start from limits.h, spent.h and credits.h, and kept in step by whoever reserves and settles.
+ *
+ *   store thread: limits -> map version (immutable: target -> cells) -> published by pointer
+ *   core: path -> cells of this window -> reserve before the first byte -> settle at the end
+ *
+ * A cell has one word `left` = limit - spent - held that is never taken below zero. Each limit
+ * has a cell for this window and one for the next; who is admitted after the edge takes the
+ * next one, without waiting for anybody. An exchange pins the version it was admitted under, so
+ * that its cells outlive limits that change meanwhile; a version is freed, and cells that only
+ * it names, when nobody pins it and every party has left it.
+ * Who was admitted before a cell existed (record.budget_version < the cell's) is added to it
+ * when its record is folded: each cost reaches each cell exactly once.
+ * Windows never go back: budget_floor() bounds the time of admission from below. */
+#ifndef STORE_BUDGET_H
+#define STORE_BUDGET_H
+
+#include "store/journal.h"
+#include "store/limits.h"
+
+enum {
+    BUDGET_LAYER_POOL = UNIT_KINDS,             /* layers: enum unit_kind, then the pool */
+    BUDGET_CELLS_MAX = UNIT_KINDS * WINDOWS + 1,/* cells of one path */
+    BUDGET_FREE = -1,
+};
+
+struct budget;                  /* private: one per DATA */
+struct budget_map;              /* private: one published version */
+
+struct budget_limit {           /* of a path */
+    uint64_t edge_unix_ns;      /* when the second window begins; UINT64_MAX never */
+    uint32_t cell[2];           /* of this window and of the next */
+    uint8_t layer;              /* enum unit_kind or BUDGET_LAYER_POOL */
+    uint8_t window;             /* enum window */
+};
+
+struct budget_rate {
+    struct rates rates;
+    uint32_t cell;
+    uint8_t layer;              /* enum unit_kind */
+};
+
+struct budget_path {            /* what a path meets in one version, narrowest first */
+    struct budget_map *map;
+    uint32_t version;
+    uint8_t limit_count, rate_count;
+    struct budget_limit limit[BUDGET_CELLS_MAX];
+    struct budget_rate rate[UNIT_KINDS];
+};
+
+struct budget_hold {            /* of an exchange; all zero holds nothing */
+    struct budget_map *map;     /* pinned; NULL: none */
+    int64_t nusd;               /* reserved on each of the cells */
+    uint32_t cell[BUDGET_CELLS_MAX];
+    uint8_t count;
+    bool prepaid;               /* one of them is a pool's */
+};
+
+struct budget_look {            /* a limit as it stands */
+    int64_t limit_nusd, spent_nusd, held_nusd;
+    uint64_t resets_unix_ns;    /* 0: never */
+    uint8_t layer, window;
+};
+
+/* ---- store thread (and start) */
+
+/* Map DATA/cells (made anew, populated, mode 0600) and build it from the store: limits, rates of
+ * policies, pools, what is spent; the journals were folded before. parties: threads that may
+ * enter. db borrows until budget_close. why: room for 256 bytes, a sentence on failure.
+ * STORE_OK and *out; STORE_FULL; STORE_FAIL. */
+MUST_USE enum store_rc budget_open(struct db *db, unsigned parties, uint64_t now_unix_ns,
+                                   struct budget **out, char *why);
+/* Unmap. takes b; nobody is inside, nothing is pinned. NULL is passed over. */
+void budget_close(struct budget *b);
+/* After a commit, on the thread that committed: take what it touched (db_touch) into a new
+ * version, and raise db->generation so that the next request sees it. Before the answer. */
+MUST_USE enum store_rc budget_refresh(struct budget *b, uint64_t now_unix_ns);
+/* Now and then (each group commit): roll windows whose time has come, free old versions. */
+MUST_USE enum store_rc budget_step(struct budget *b, uint64_t now_unix_ns);
+/* A record was committed: add its cost to cells that are younger than its exchange. */
+void budget_folded(struct budget *b, const struct record *r);
+
+/* ---- any party: a core within its turn, the worker within a job */
+
+/* Begin and end a stretch in which maps and paths may be used. party: below `parties`. */
+void budget_enter(struct budget *b, unsigned party);
+/* The end. */
+void budget_leave(struct budget *b, unsigned party);
+/* Earliest time of admission: windows that were rolled do not come back (unix ns). */
+uint64_t budget_floor(const struct budget *b);
+/* What the path meets now. Within enter and leave; *out is good until leave, or, on a core,
+ * while db->generation stays. Does not allocate. */
+void budget_find(struct budget *b, const struct unit_path *path, struct budget_path *out);
+/* A limit of a path as it stands at a time. */
+void budget_see(const struct budget *b, const struct budget_path *path, unsigned idx,
+                uint64_t now_unix_ns, struct budget_look *look);
+
+/* ---- core: money. None of these waits, locks or allocates */
+
+/* Begin holding for an exchange admitted at that time: pins the version and chooses cells;
+ * nothing is reserved yet. *hold is all zero. */
+void budget_begin(struct budget *b, unsigned party, const struct budget_path *path,
+                  uint64_t admitted_unix_ns, struct budget_hold *hold);
+/* Room: the least that is left on any of the cells, INT64_MAX where there are none. *layer
+ * (may be NULL): whose. May be negative. */
+int64_t budget_room(const struct budget *b, const struct budget_hold *hold, uint8_t *layer);
+/* Reserve nusd more on all cells, or on none: BUDGET_FREE, or the number of the narrowest cell
+ * (index into hold->cell) that had less. */
+MUST_USE int budget_reserve(struct budget *b, struct budget_hold *hold, int64_t nusd);
+/* Give back part of what is held. */
+void budget_release(struct budget *b, struct budget_hold *hold, int64_t nusd);
+/* The end: spend cost, give back what is held, unpin. *hold is all zero again. Holding nothing,
+ * it does nothing. */
+void budget_settle(struct budget *b, unsigned party, struct budget_hold *hold,
+                   int64_t cost_nusd);
+/* Layer and window of a cell, its end (unix ns; 0: never). */
+void budget_cell_look(const struct budget *b, uint32_t cell, struct budget_look *look);
+
+/* ---- core: rates (GCRA, ITU-T I.371; one atomic each) */
+
+enum rate_kind { RATE_REQUESTS, RATE_TOKENS, RATE_RUNNING, RATE_KINDS };
+
+struct rate_refusal {
+    uint8_t layer, kind;        /* enum rate_kind */
+    uint64_t wait_ns;           /* until it would be admitted; 0 unknown (concurrency) */
+};
+
+/* Admit one request by every rate of the path: counts it in all, or in none (false). now_ns is
+ * monotonic. A request that was admitted and counts as running ends by budget_rates_end. */
+MUST_USE bool budget_rates_begin(struct budget *b, const struct budget_path *path,
+                                 uint64_t now_ns, struct rate_refusal *why);
+
+#endif
