@@ -9,7 +9,7 @@
  * every reader once, in a changing order; ratios are of the same round, and the median of
  * all rounds is shown with least and most.
  * Rule: simdjson is loaded at run time; where it was not built, the bench says so. */
-#include "net/dialect/openai.h"
+#include "net/dialect/api.h"
 #include "net/json_index.h"
 
 #include <dlfcn.h>
@@ -178,44 +178,44 @@ static bool run_walk(const struct shim *shim, struct bytes in, struct fields *ou
 
 static bool run_request(const struct shim *shim, struct bytes in, struct fields *out)
 {
-    static struct openai_reader r;
+    static struct api_reader r;
     (void)shim;
-    openai_request_begin(&r, OPENAI_CHAT);
-    if (openai_request_feed(&r, in) != NET_MORE) return false;
-    if (openai_request_end(&r) != NET_DONE) return false;
+    api_request_begin(&r, API_CHAT);
+    if (api_request_feed(&r, in) != NET_MORE) return false;
+    if (api_request_end(&r) != NET_DONE) return false;
     out->max_tokens = r.req.max_tokens;
     return r.req.message_count > 0;
 }
 
 static bool run_answer(const struct shim *shim, struct bytes in, struct fields *out)
 {
-    static struct openai_answer_reader r;
+    static struct api_answer_reader r;
     (void)shim;
-    openai_answer_begin_brief(&r);
-    if (openai_answer_feed(&r, in) != NET_MORE) return false;
-    if (openai_answer_end(&r) != NET_DONE) return false;
+    api_answer_begin_brief(&r);
+    if (api_answer_feed(&r, in) != NET_MORE) return false;
+    if (api_answer_end(&r) != NET_DONE) return false;
     out->max_tokens = r.ans.usage.input;
     return r.ans.usage.present;
 }
 
 static bool run_event(const struct shim *shim, struct bytes in, struct fields *out)
 {
-    struct openai_event ev;
+    struct api_event ev;
     (void)shim;
-    openai_event_read(in, OPENAI_CHAT, &ev);
+    api_event_read(in, API_CHAT, &ev);
     out->max_tokens = ev.text_bytes;
-    return ev.kind == OPENAI_EVENT_CONTENT;
+    return ev.kind == API_EVENT_CONTENT;
 }
 
 /* The events differ from each other as those of different streams do. */
 static bool run_alike(const struct shim *shim, struct bytes in, struct fields *out)
 {
-    static struct openai_shapes shapes;
-    struct openai_event ev;
+    static struct api_shapes shapes;
+    struct api_event ev;
     (void)shim;
-    openai_event_read_like(in, OPENAI_CHAT, &shapes, &ev);
+    api_event_read_like(in, API_CHAT, &shapes, &ev);
     out->max_tokens = ev.text_bytes;
-    return ev.kind == OPENAI_EVENT_CONTENT;
+    return ev.kind == API_EVENT_CONTENT;
 }
 
 /* ---- measuring ---- */

@@ -157,16 +157,16 @@ void answer_complete(struct core *core, struct exchange *x, bool drain)
 /* Read the held answer; brief: without counting its text. False: it is not JSON. */
 static bool read_held(struct core *core, struct exchange *x, bool brief)
 {
-    static_assert(sizeof(struct openai_answer_reader) <= CORE_SCRATCH, "fits the scratch");
-    struct openai_answer_reader *r = (void *)core->text;
-    if (brief) openai_answer_begin_brief(r);
-    else openai_answer_begin(r);
+    static_assert(sizeof(struct api_answer_reader) <= CORE_SCRATCH, "fits the scratch");
+    struct api_answer_reader *r = (void *)core->text;
+    if (brief) api_answer_begin_brief(r);
+    else api_answer_begin(r);
     uint32_t at = x->answer.first, left = x->answer.count;
     struct bytes piece;
     while (chain_next(&core->mem, &at, &left, &piece)) {
-        if (openai_answer_feed(r, piece) == NET_BAD) return false;
+        if (api_answer_feed(r, piece) == NET_BAD) return false;
     }
-    if (openai_answer_end(r) != NET_DONE) return false;
+    if (api_answer_end(r) != NET_DONE) return false;
     x->usage = r->ans.usage;
     x->text_bytes = r->ans.text_bytes;
     x->finished = !r->ans.error;
@@ -183,7 +183,7 @@ static bool read_answer(struct core *core, struct exchange *x)
 /* Where the answer's usage object ends, for the cost to be put in; 0: none. */
 static uint64_t usage_end(const struct core *core)
 {
-    const struct openai_answer_reader *r = (const void *)core->text;
+    const struct api_answer_reader *r = (const void *)core->text;
     return r->ans.usage_at.end;
 }
 
@@ -241,7 +241,7 @@ static void whole_done(struct core *core, struct exchange *x)
         return;
     }
     uint64_t usage_at = usage_end(core);
-    const struct openai_answer_reader *r = (const void *)core->text;
+    const struct api_answer_reader *r = (const void *)core->text;
     if (r->ans.error) {                 /* 200 with an error body */
         attempt_failed(core, x, ATTEMPT_ERROR_EVENT, 0, 0);
         return;
@@ -309,11 +309,11 @@ static void refusal_done(struct core *core, struct exchange *x)
 static bool relay_begin(struct core *core, struct exchange *x)
 {
     char *block;
-    static_assert(sizeof(struct openai_answer_reader) <= MEM_BLOCK, "fits a block");
+    static_assert(sizeof(struct api_answer_reader) <= MEM_BLOCK, "fits a block");
     if (!answer_head(core, x, x->status, UINT64_MAX, -1)) return false;
     if (mem_bulk_take(&core->mem, &x->answer_block, &block)) {
         x->answer_reader = (void *)block;
-        openai_answer_begin(x->answer_reader);
+        api_answer_begin(x->answer_reader);
     }
     attempt_good(core, x);
     x->rec.ttft_us = (uint32_t)((core->now_ns - x->admitted_ns) / 1000);
@@ -324,7 +324,7 @@ static bool relay_begin(struct core *core, struct exchange *x)
 
 static bool relay_piece(struct core *core, struct exchange *x, struct bytes piece)
 {
-    if (x->answer_reader && openai_answer_feed(x->answer_reader, piece) == NET_BAD) {
+    if (x->answer_reader && api_answer_feed(x->answer_reader, piece) == NET_BAD) {
         mem_block_give(&core->mem, x->answer_block, sizeof *x->answer_reader);
         x->answer_reader = NULL;  /* not JSON after all: our own count stands in */
     }
@@ -343,7 +343,7 @@ static bool relay_held(struct core *core, struct exchange *x)
 
 static void relay_done(struct core *core, struct exchange *x)
 {
-    if (x->answer_reader && openai_answer_end(x->answer_reader) == NET_DONE) {
+    if (x->answer_reader && api_answer_end(x->answer_reader) == NET_DONE) {
         x->usage = x->answer_reader->ans.usage;
         x->text_bytes = x->answer_reader->ans.text_bytes;
     }

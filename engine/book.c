@@ -38,7 +38,7 @@ static uint32_t estimate(uint64_t bytes)
 static void fill_tokens(struct exchange *x)
 {
     struct record *r = &x->rec;
-    const struct openai_usage *u = &x->usage;
+    const struct api_usage *u = &x->usage;
     memset(r->tokens, 0, sizeof r->tokens);
     r->flags &= (uint8_t)~RECORD_ESTIMATED;  /* progress before the usage came was one */
     if (u->present && !u->absurd) {

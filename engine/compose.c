@@ -14,10 +14,10 @@ enum {
 };
 
 static const struct bytes suffixes[] = {
-    [OPENAI_CHAT] = BYTES_INIT("/chat/completions"),
-    [OPENAI_COMPLETIONS] = BYTES_INIT("/completions"),
-    [OPENAI_EMBEDDINGS] = BYTES_INIT("/embeddings"),
-    [OPENAI_MODERATIONS] = BYTES_INIT("/moderations"),
+    [API_CHAT] = BYTES_INIT("/chat/completions"),
+    [API_COMPLETIONS] = BYTES_INIT("/completions"),
+    [API_EMBEDDINGS] = BYTES_INIT("/embeddings"),
+    [API_MODERATIONS] = BYTES_INIT("/moderations"),
 };
 
 static bool overridden(const struct catalog_provider *p, struct bytes name)
@@ -77,7 +77,7 @@ static void put_head(struct http_out *o, const struct exchange *x,
     http_out_end(o);
 }
 
-static uint64_t edited_length(const struct exchange *x, const struct openai_edit *edits,
+static uint64_t edited_length(const struct exchange *x, const struct api_edit *edits,
                               size_t count)
 {
     uint64_t length = x->body.bytes;
@@ -90,7 +90,7 @@ static uint64_t edited_length(const struct exchange *x, const struct openai_edit
  * they overwrite of the body is kept, for another attempt. */
 static bool compose_in_place(struct core *core, struct exchange *x,
                              const struct catalog_provider *p, uint64_t length,
-                             const struct openai_edit *edits, size_t count)
+                             const struct api_edit *edits, size_t count)
 {
     uint64_t drop = count ? edits[count - 1].at + edits[count - 1].del : 0;
     if (x->was_bytes || x->attempts != 1 || drop > BEGINNING_MAX) return false;
@@ -136,9 +136,9 @@ bool compose_request(struct core *core, struct exchange *x)
     const struct catalog_model *m = &x->tables->catalog->model[x->model];
     const struct catalog_provider *p = &x->tables->catalog->provider[m->provider];
     char scratch[EDIT_SCRATCH];
-    struct openai_edit edits[OPENAI_EDITS_MAX];
-    bool want_usage = x->stream && (x->api == OPENAI_CHAT || x->api == OPENAI_COMPLETIONS);
-    size_t count = openai_request_edits(exchange_request(x), bytes_of(m->upstream), want_usage,
+    struct api_edit edits[API_EDITS_MAX];
+    bool want_usage = x->stream && (x->api == API_CHAT || x->api == API_COMPLETIONS);
+    size_t count = api_request_edits(exchange_request(x), bytes_of(m->upstream), want_usage,
                                         edits, scratch, sizeof scratch);
     uint64_t length = edited_length(x, edits, count);
     if (compose_in_place(core, x, p, length, edits, count)) return true;

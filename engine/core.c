@@ -9,7 +9,7 @@
 #include "engine/serve.h"
 #include "engine/sock.h"
 #include "engine/upstream.h"
-#include "net/dialect/openai.h"
+#include "net/dialect/api.h"
 
 #include <errno.h>
 #include <stdlib.h>

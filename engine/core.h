@@ -87,7 +87,7 @@ struct core {
     struct stats stats;
     char *scratch, *scratch_2; /* CORE_SCRATCH bytes each: TLS plain bytes and records */
     char *text;                /* CORE_SCRATCH bytes: heads and bodies being composed */
-    struct openai_shapes *shapes;  /* of the events that this core relayed */
+    struct api_shapes *shapes;  /* of the events that this core relayed */
 };
 
 /* Prepare a core's memory and slots; the ring comes with core_run on its own thread.

@@ -84,14 +84,14 @@ static void drop_readers(struct core *core, struct exchange *x)
 }
 
 bool exchange_keep_request(struct core *core, struct exchange *x,
-                           const struct openai_request *r)
+                           const struct api_request *r)
 {
     enum { ALIGN = 16 };
-    size_t bytes = offsetof(struct openai_request, pool) + r->pool_len;
+    size_t bytes = offsetof(struct api_request, pool) + r->pool_len;
     char *room = gather_room(&core->mem, &x->kept, bytes + ALIGN);
     if (!room) return false;
     uint32_t pad = (ALIGN - x->kept.len % ALIGN) % ALIGN;
-    struct openai_request *kept = (void *)(room + pad);
+    struct api_request *kept = (void *)(room + pad);
     memset(room, 0, pad);
     memcpy((void *)kept, r, bytes);
     if (r->model.len) x->model_at = (uint32_t)(r->model.ptr - r->pool);
@@ -101,10 +101,10 @@ bool exchange_keep_request(struct core *core, struct exchange *x,
     return true;
 }
 
-const struct openai_request *exchange_request(const struct exchange *x)
+const struct api_request *exchange_request(const struct exchange *x)
 {
     assert(x->theirs_at > x->req_at);
-    struct openai_request *kept = (void *)(x->kept.ptr + x->req_at);
+    struct api_request *kept = (void *)(x->kept.ptr + x->req_at);
     if (kept->model.len) kept->model.ptr = kept->pool + x->model_at;
     return kept;
 }

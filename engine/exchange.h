@@ -8,7 +8,7 @@
 #include "engine/timer.h"
 #include "net/addr.h"
 #include "net/chunk.h"
-#include "net/dialect/openai.h"
+#include "net/dialect/api.h"
 #include "net/sse.h"
 #include "store/journal.h"
 
@@ -50,20 +50,20 @@ struct exchange {
                                   query, what was read of its body, the provider's lines */
     uint32_t lines_bytes;      /* of the client's field lines, which come first */
     uint32_t query_bytes;      /* of its query, behind them */
-    uint32_t req_at;           /* where struct openai_request lies */
+    uint32_t req_at;           /* where struct api_request lies */
     uint32_t model_at;         /* where in its pool the model's name lies */
     uint16_t was_bytes;        /* of the body's beginning, overwritten by the first attempt and
                                   kept in front of theirs_at */
     uint32_t theirs_at;        /* where the provider's lines lie, up to the end; 0: the body
                                   was not read */
     struct chain body;
-    struct openai_reader *reader;   /* in a block, while a large body is read */
+    struct api_reader *reader;   /* in a block, while a large body is read */
     uint32_t reader_block;
     uint32_t plan[EXCHANGE_PLAN_MAX];   /* candidates: indexes into the catalogue */
     struct attempt_note note[EXCHANGE_PLAN_MAX];
     uint8_t plan_count, plan_next;  /* plan_next: the candidate after the current one */
     uint8_t note_count, attempts;
-    uint8_t api;                    /* enum openai_api */
+    uint8_t api;                    /* enum api */
     uint8_t state;
     /* the current attempt */
     uint32_t model;                 /* index into the catalogue */
@@ -95,7 +95,7 @@ struct exchange {
     uint64_t text_bytes;            /* of generated text, for own counts */
     uint64_t prompt_bytes;          /* of the request's text, for own counts */
     uint64_t progress_ns;           /* when the running entry was last brought up to date */
-    struct openai_answer_reader *answer_reader;   /* in a block: a large answer relayed */
+    struct api_answer_reader *answer_reader;   /* in a block: a large answer relayed */
     uint32_t answer_block;
     uint32_t retry_ms;              /* its Retry-After; 0 none */
     uint16_t status;                /* the provider's */
@@ -121,7 +121,7 @@ struct exchange {
     uint32_t journal_slot;
     uint8_t key_hash[STORE_KEY_HASH];
     struct addr client;             /* who asked, by edge_client() */
-    struct openai_usage usage;
+    struct api_usage usage;
     struct record rec;              /* as it will be booked */
 };
 
@@ -159,10 +159,10 @@ void exchange_set_timer(struct core *core, struct exchange *x);
 /* Keep what was read of the request's body until the commit. copies r, without the names other
  * than model. False: no room. */
 MUST_USE bool exchange_keep_request(struct core *core, struct exchange *x,
-                                    const struct openai_request *r);
+                                    const struct api_request *r);
 /* What was kept, whose model is found anew: more may have been kept since, elsewhere. borrows
  * until something else is kept. */
-const struct openai_request *exchange_request(const struct exchange *x);
+const struct api_request *exchange_request(const struct exchange *x);
 /* Release what only planning and repeating need: reader, request page, body, head. */
 void exchange_release_request(struct core *core, struct exchange *x);
 /* Told to end at once: every request ends now, with its error and its record. */

@@ -160,11 +160,11 @@ static enum close_why shortage(struct core *core)
 static void api_of(struct exchange *x, enum target target)
 {
     switch (target) {
-    case TARGET_COMPLETIONS: x->api = OPENAI_COMPLETIONS; break;
-    case TARGET_EMBEDDINGS: x->api = OPENAI_EMBEDDINGS; break;
-    case TARGET_MODERATIONS: x->api = OPENAI_MODERATIONS; break;
+    case TARGET_COMPLETIONS: x->api = API_COMPLETIONS; break;
+    case TARGET_EMBEDDINGS: x->api = API_EMBEDDINGS; break;
+    case TARGET_MODERATIONS: x->api = API_MODERATIONS; break;
     case TARGET_FEEDBACK: x->api = API_FEEDBACK; break;
-    default: x->api = OPENAI_CHAT; break;
+    default: x->api = API_CHAT; break;
     }
 }
 
@@ -244,7 +244,7 @@ bool gateway_head(struct core *core, struct conn *c, const struct http_head *hea
 
 /* --- the body --- */
 
-static bool bad_body(struct core *core, struct exchange *x, const struct openai_reader *r)
+static bool bad_body(struct core *core, struct exchange *x, const struct api_reader *r)
 {
     bool json = strcmp(r->code, "invalid_json") == 0;
     exchange_fail(core, x, json ? CLOSE_JSON_BAD : CLOSE_REQUEST_BAD, r->error,
@@ -253,13 +253,13 @@ static bool bad_body(struct core *core, struct exchange *x, const struct openai_
 }
 
 /* Give the reader all of the body that is here. */
-static enum net_rc feed_reader(struct core *core, struct openai_reader *r,
+static enum net_rc feed_reader(struct core *core, struct api_reader *r,
                                const struct chain *body)
 {
     uint32_t at = body->first, left = body->count;
     struct bytes piece;
     while (chain_next(&core->mem, &at, &left, &piece)) {
-        if (openai_request_feed(r, piece) == NET_BAD) return NET_BAD;
+        if (api_request_feed(r, piece) == NET_BAD) return NET_BAD;
     }
     return NET_MORE;
 }
@@ -269,17 +269,17 @@ bool gateway_piece(struct core *core, struct conn *c, struct bytes piece)
     struct exchange *x = c->x;
     if (x->api == API_FEEDBACK || c->body.bytes <= READER_ABOVE) return true;
     if (x->reader) {
-        if (openai_request_feed(x->reader, piece) == NET_BAD) {
+        if (api_request_feed(x->reader, piece) == NET_BAD) {
             return bad_body(core, x, x->reader);
         }
         return true;
     }
     char *block;
-    static_assert(sizeof(struct openai_reader) <= MEM_BLOCK, "a reader fits a block");
+    static_assert(sizeof(struct api_reader) <= MEM_BLOCK, "a reader fits a block");
     /* read at the end where there is no room */
     if (!mem_bulk_take(&core->mem, &x->reader_block, &block)) return true;
     x->reader = (void *)block;
-    openai_request_begin(x->reader, (enum openai_api)x->api);
+    api_request_begin(x->reader, (enum api)x->api);
     if (feed_reader(core, x->reader, &c->body) == NET_BAD) {
         return bad_body(core, x, x->reader);
     }
@@ -294,7 +294,7 @@ static bool allow(void *arg, struct bytes model_id)
     return keys_allow(a->view, model_id.ptr, model_id.len, &a->level);
 }
 
-static void take_names(struct plan_ask *ask, const struct openai_request *req)
+static void take_names(struct plan_ask *ask, const struct api_request *req)
 {
     if (req->model.len) {
         ask->name[ask->name_count++] = req->model;
@@ -361,7 +361,7 @@ static void need_prices(struct exchange *x, struct plan *plan)
     plan->count = (uint8_t)kept;
 }
 
-static bool make_plan(struct core *core, struct exchange *x, const struct openai_request *req)
+static bool make_plan(struct core *core, struct exchange *x, const struct api_request *req)
 {
     const struct key_view *key = auth_find(core, x->key_hash);
     if (!key) {
@@ -395,7 +395,7 @@ static bool make_plan(struct core *core, struct exchange *x, const struct openai
 }
 
 /* Keep what repeating the request needs: the spans of the members that are edited. */
-static bool keep_request(struct core *core, struct exchange *x, const struct openai_request *r)
+static bool keep_request(struct core *core, struct exchange *x, const struct api_request *r)
 {
     if (!exchange_keep_request(core, x, r)) {
         exchange_fail(core, x, CLOSE_OVERLOADED, NULL, NULL);
@@ -411,15 +411,15 @@ static bool keep_request(struct core *core, struct exchange *x, const struct ope
 
 static void read_request(struct core *core, struct exchange *x)
 {
-    struct openai_reader *r = x->reader;
+    struct api_reader *r = x->reader;
     enum net_rc rc = NET_MORE;
     if (!r) {
         static_assert(sizeof *r <= CORE_SCRATCH, "a reader fits the scratch");
         r = (void *)core->text;
-        openai_request_begin(r, (enum openai_api)x->api);
+        api_request_begin(r, (enum api)x->api);
         rc = feed_reader(core, r, &x->body);
     }
-    if (rc == NET_BAD || openai_request_end(r) != NET_DONE) {
+    if (rc == NET_BAD || api_request_end(r) != NET_DONE) {
         (void)bad_body(core, x, r);
         return;
     }

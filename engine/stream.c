@@ -64,9 +64,9 @@ static bool commit(struct core *core, struct exchange *x)
  * The same room holds joined data lines, which is why only events of one data line come
  * here. */
 static bool emit_without_usage(struct core *core, struct exchange *x,
-                               const struct sse_event *ev, const struct openai_event *e)
+                               const struct sse_event *ev, const struct api_event *e)
 {
-    struct openai_span cut = openai_member_cut(&e->usage_at);
+    struct api_span cut = api_member_cut(&e->usage_at);
     size_t data_at = (size_t)(ev->data.ptr - ev->raw.ptr);
     size_t from = data_at + (size_t)cut.start, to = data_at + (size_t)cut.end;
     if (ev->raw.len > CORE_SCRATCH) return emit(core, x, ev->raw);
@@ -77,7 +77,7 @@ static bool emit_without_usage(struct core *core, struct exchange *x,
 
 /* The usage chunk with the cost put in at the end of its usage object. */
 static bool emit_with_cost(struct core *core, struct exchange *x, const struct sse_event *ev,
-                           const struct openai_event *e)
+                           const struct api_event *e)
 {
     char cost[32], member[64];
     (void)book_cost_text(x->rec.cost_nusd, cost);
@@ -92,7 +92,7 @@ static bool emit_with_cost(struct core *core, struct exchange *x, const struct s
 }
 
 static bool emit_event(struct core *core, struct exchange *x, const struct sse_event *ev,
-                       const struct openai_event *e)
+                       const struct api_event *e)
 {
     bool plain = ev->data_lines == 1 && e->usage_at.value.end > 0;
     if (plain && x->want_cost && x->want_usage && e->usage_said) {
@@ -138,7 +138,7 @@ static bool done(struct core *core, struct exchange *x, struct bytes raw)
     return emit(core, x, raw) || no_room(core, x);
 }
 
-static void took_content(struct core *core, struct exchange *x, const struct openai_event *e)
+static void took_content(struct core *core, struct exchange *x, const struct api_event *e)
 {
     x->text_bytes += e->text_bytes;
     if (e->has_content || e->has_finish) x->wait_ns = core->now_ns + x->stall_ns;
@@ -150,26 +150,26 @@ static bool on_event(struct core *core, struct exchange *x, const struct sse_eve
 {
     if (x->done_seen) return true;                   /* what follows [DONE] is nobody's */
     if (ev->data_lines == 0) return emit(core, x, ev->raw) || no_room(core, x);
-    struct openai_event e;
+    struct api_event e;
     struct bytes data = ev->data;
     if (ev->data_lines > 1) {
         if (ev->raw.len > CORE_SCRATCH) return emit(core, x, ev->raw);
         data = (struct bytes){core->text, sse_join(ev, core->text)};
     }
-    openai_event_read_like(data, x->api, core->shapes, &e);
-    if (e.kind == OPENAI_EVENT_DONE) return done(core, x, ev->raw);
-    if (e.kind == OPENAI_EVENT_ERROR) {
+    api_event_read_like(data, x->api, core->shapes, &e);
+    if (e.kind == API_EVENT_DONE) return done(core, x, ev->raw);
+    if (e.kind == API_EVENT_ERROR) {
         /* what a provider says of a refused key may quote the key */
         bool ours = e.error_status == 401 || e.error_status == 403;
         return broke(core, x, ATTEMPT_ERROR_EVENT, (unsigned)e.error_status,
                      ours ? NULL : e.error_text);
     }
-    if (e.kind == OPENAI_EVENT_BAD) return broke(core, x, ATTEMPT_PROTOCOL, 0, NULL);
+    if (e.kind == API_EVENT_BAD) return broke(core, x, ATTEMPT_PROTOCOL, 0, NULL);
     took_content(core, x, &e);
     if (x->state == X_WAIT && (e.has_content || e.has_finish)) {
         if (!commit(core, x)) return no_room(core, x);
     }
-    if (e.kind == OPENAI_EVENT_USAGE && !x->want_usage) return true;
+    if (e.kind == API_EVENT_USAGE && !x->want_usage) return true;
     return emit_event(core, x, ev, &e) || no_room(core, x);
 }
 

@@ -11,13 +11,13 @@
 
 #include "engine/mem.h"
 #include "engine/timer.h"
-#include "net/dialect/openai.h"
+#include "net/dialect/api.h"
 #include "tools/mock_script.h"
 
 #include <stdatomic.h>
 
 enum {
-    MOCK_MODEL_MAX = OPENAI_NAME_MAX * 6 + 2,  /* bytes of a model's name as JSON */
+    MOCK_MODEL_MAX = API_NAME_MAX * 6 + 2,  /* bytes of a model's name as JSON */
     CHAT_LEAD = MOCK_MODEL_MAX + 256,          /* bytes of what a stream's events begin with */
     MOCK_TOOL_MAX = 128,                       /* bytes of a tool's name as written */
     MOCK_FILLER = 65536,                       /* bytes of words */
@@ -40,7 +40,7 @@ struct mock_shared {           /* one a process; after the start only the counte
 
 struct mock {                  /* one a core, in core->serve */
     struct mock_shared *shared;
-    struct openai_reader reader;
+    struct api_reader reader;
     uint64_t date_s;           /* the second that date is of */
     char date[30];
 };
@@ -76,7 +76,7 @@ struct job {                   /* a request and its answer; a slot of core->exch
     uint32_t prompt_tokens, reasoning_tokens, text_tokens;
     uint16_t model_len, tool_len;
     uint16_t status;           /* of an error answer; 0 none */
-    uint8_t api;               /* enum openai_api */
+    uint8_t api;               /* enum api */
     uint8_t stage, phase;
     bool stream, usage, framed, tools, length, acting, closing;
     char id[MOCK_ID];
@@ -126,7 +126,7 @@ void data_moderations(struct core *core, struct job *job, struct text *t);
 /* The first tool's name, into job->tool. */
 void data_tool(struct core *core, struct job *job);
 /* The model of a body whose start is piece, into model; false when it is not in there. */
-bool data_model(struct bytes piece, char model[OPENAI_NAME_MAX], size_t *len);
+bool data_model(struct bytes piece, char model[API_NAME_MAX], size_t *len);
 /* A number that depends on seed alone: splitmix64's output function. */
 uint64_t data_mix(uint64_t seed);
 

@@ -181,7 +181,7 @@ void chat_content(struct core *core, struct job *job)
         chain_drop(&core->mem, &job->content);
         return;
     }
-    uint64_t tokens = job->content.bytes / OPENAI_TOKEN_BYTES + 1;
+    uint64_t tokens = job->content.bytes / API_TOKEN_BYTES + 1;
     job->text_tokens = tokens < UINT32_MAX / 4 ? (uint32_t)tokens : UINT32_MAX / 4;
     job->length = false;
 }
@@ -219,7 +219,7 @@ static struct bytes finish_reason(const struct job *job)
 /* {"id":...,"created":..., up to and with the comma behind the model. */
 static void put_lead(const struct job *job, struct text *t, struct bytes object)
 {
-    if (job->api == OPENAI_CHAT) TEXT(t, "{\"id\":\"chatcmpl-");
+    if (job->api == API_CHAT) TEXT(t, "{\"id\":\"chatcmpl-");
     else TEXT(t, "{\"id\":\"cmpl-");
     text_put(t, (struct bytes){job->id, MOCK_ID});
     TEXT(t, "\",\"object\":\"");
@@ -270,7 +270,7 @@ static void put_message(struct core *core, struct job *job, struct text *t)
 
 void chat_whole(struct core *core, struct job *job, struct text *t)
 {
-    bool chat = job->api == OPENAI_CHAT;
+    bool chat = job->api == API_CHAT;
     put_lead(job, t, chat ? BYTES("chat.completion") : BYTES("text_completion"));
     TEXT(t, "\"choices\":[");
     if (chat) {
@@ -336,7 +336,7 @@ void chat_data(struct job *job, struct text *t, struct bytes data)
 /* Pass over phases that have nothing to say. */
 static void next_phase(struct job *job)
 {
-    bool chat = job->api == OPENAI_CHAT;
+    bool chat = job->api == API_CHAT;
     if (job->phase == PHASE_ROLE && (!chat || script_has(&job->script, SCRIPT_NOROLE))) {
         job->phase = PHASE_REASONING;
     }
@@ -361,7 +361,7 @@ bool chat_is_token(struct job *job)
 static void token_event(struct job *job, struct event *e)
 {
     uint32_t i = job->token - job->reasoning_tokens;
-    if (job->api == OPENAI_COMPLETIONS) part(e, BYTES("\"choices\":[{\"text\":\""));
+    if (job->api == API_COMPLETIONS) part(e, BYTES("\"choices\":[{\"text\":\""));
     else if (calls_tool(job)) {
         part(e, BYTES("\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,"
                       "\"function\":{\"arguments\":\""));
@@ -378,7 +378,7 @@ static void token_event(struct job *job, struct event *e)
     } else {
         part(e, token_text(i));
     }
-    part(e, job->api == OPENAI_COMPLETIONS ? BYTES("\",\"index\":0") : BYTES("\"}"));
+    part(e, job->api == API_COMPLETIONS ? BYTES("\",\"index\":0") : BYTES("\"}"));
 }
 
 /* One delta, up to its logprobs. Gives where the phase goes from here. */
@@ -406,7 +406,7 @@ static enum job_phase delta_event(struct job *job, struct event *e, struct text 
         return PHASE_TEXT;
     default:
         assert(job->phase == PHASE_FINISH);
-        if (job->api == OPENAI_COMPLETIONS) {
+        if (job->api == API_COMPLETIONS) {
             part(e, BYTES("\"choices\":[{\"text\":\"\",\"index\":0"));
         } else {
             part(e, BYTES("\"choices\":[{\"index\":0,\"delta\":{}"));
@@ -418,7 +418,7 @@ static enum job_phase delta_event(struct job *job, struct event *e, struct text 
 struct bytes chat_lead(const struct job *job, char *out)
 {
     struct text t = {.buf = out, .room = CHAT_LEAD};
-    bool chat = job->api == OPENAI_CHAT;
+    bool chat = job->api == API_CHAT;
     put_lead(job, &t, chat ? BYTES("chat.completion.chunk") : BYTES("text_completion"));
     return (struct bytes){out, t.len};
 }

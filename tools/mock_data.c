@@ -17,11 +17,11 @@ enum {
     SCALE = 100000000,         /* 10^DIGITS */
 };
 
-struct inputs {                /* what a body says besides openai.h's */
+struct inputs {                /* what a body says besides api.h's */
     uint64_t dimensions;
     bool base64;
     uint32_t count;
-    struct openai_span at[INPUTS_MAX];
+    struct api_span at[INPUTS_MAX];
 };
 
 /* Which member of the root the scan is in. */
@@ -46,7 +46,7 @@ static void scan(struct core *core, const struct chain *body, scan_fn *on_token,
     struct bytes in;
     enum member member = MEMBER_OTHER;
     uint32_t at = body->first, left = body->count;
-    json_init(&json, OPENAI_REQUEST_DEPTH_MAX);
+    json_init(&json, API_REQUEST_DEPTH_MAX);
     while (chain_next(&core->mem, &at, &left, &in)) {
         while (json_next(&json, &in, &t) == NET_OK) {
             if (t.type == JSON_KEY && t.depth == 1) {
@@ -61,7 +61,7 @@ static void scan(struct core *core, const struct chain *body, scan_fn *on_token,
 
 static void add_input(struct inputs *in, uint64_t start, uint64_t end)
 {
-    if (in->count < INPUTS_MAX) in->at[in->count++] = (struct openai_span){start, end};
+    if (in->count < INPUTS_MAX) in->at[in->count++] = (struct api_span){start, end};
 }
 
 /* input: a string; token ids; an array of strings; an array of arrays of token ids. */
@@ -115,7 +115,7 @@ uint64_t data_mix(uint64_t seed)
 }
 
 static uint64_t hash_of(const struct core *core, const struct chain *body,
-                        struct openai_span span)
+                        struct api_span span)
 {
     uint64_t hash = 1469598103934665603u, from = span.start;
     char part[4096];
@@ -266,15 +266,15 @@ void data_tool(struct core *core, struct job *job)
     scan(core, &job->c->body, on_tool, &tool);
 }
 
-bool data_model(struct bytes piece, char model[OPENAI_NAME_MAX], size_t *len)
+bool data_model(struct bytes piece, char model[API_NAME_MAX], size_t *len)
 {
     struct json json;
     struct json_token t;
     bool next = false;
-    json_init(&json, OPENAI_REQUEST_DEPTH_MAX);
+    json_init(&json, API_REQUEST_DEPTH_MAX);
     while (json_next(&json, &piece, &t) == NET_OK) {
         if (next) {
-            if (t.type != JSON_STRING || !t.text.ptr || t.text.len > OPENAI_NAME_MAX) {
+            if (t.type != JSON_STRING || !t.text.ptr || t.text.len > API_NAME_MAX) {
                 return false;
             }
             *len = json_unescape(t.text, model);

@@ -266,8 +266,8 @@ static void write_whole(struct core *core, struct job *job, struct text *t)
         return;
     }
     if (job->script.act == SCRIPT_GARBAGE) TEXT(t, "{\"id\":\"chatcmpl-\",\"choices\":[{]}");
-    else if (job->api == OPENAI_EMBEDDINGS) data_embeddings(core, job, t);
-    else if (job->api == OPENAI_MODERATIONS) data_moderations(core, job, t);
+    else if (job->api == API_EMBEDDINGS) data_embeddings(core, job, t);
+    else if (job->api == API_MODERATIONS) data_moderations(core, job, t);
     else chat_whole(core, job, t);
 }
 
@@ -449,7 +449,7 @@ static void answer(struct core *core, struct job *job)
     } else if (has(job, SCRIPT_EMPTY)) {
         answer_text(core, job, 200, BYTES("application/json"), BYTES(""), BYTES(""));
     } else {
-        if (job->api <= OPENAI_COMPLETIONS) chat_content(core, job);
+        if (job->api <= API_COMPLETIONS) chat_content(core, job);
         if (job->stream) answer_stream(core, job);
         else answer_whole(core, job);
     }
@@ -463,7 +463,7 @@ static uint64_t wait_ns(const struct job *job)
     if (job->stream || job->status) return wait;
     wait += (uint64_t)s->value[SCRIPT_TTFT] * MS;
     uint64_t tokens = job->reasoning_tokens + job->text_tokens, tps = s->value[SCRIPT_TPS];
-    bool words = job->api <= OPENAI_COMPLETIONS;
+    bool words = job->api <= API_COMPLETIONS;
     return tps && tokens && words ? wait + (tokens - 1) * 1000000000u / tps : wait;
 }
 

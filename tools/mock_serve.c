@@ -34,15 +34,15 @@ static bool ends_with(struct bytes path, struct bytes end)
 
 static const struct {
     struct bytes end;          /* the longer before what it ends with */
-    enum openai_api api;
+    enum api api;
 } paths[] = {
-    {BYTES_INIT("/chat/completions"), OPENAI_CHAT},
-    {BYTES_INIT("/completions"), OPENAI_COMPLETIONS},
-    {BYTES_INIT("/embeddings"), OPENAI_EMBEDDINGS},
-    {BYTES_INIT("/moderations"), OPENAI_MODERATIONS},
+    {BYTES_INIT("/chat/completions"), API_CHAT},
+    {BYTES_INIT("/completions"), API_COMPLETIONS},
+    {BYTES_INIT("/embeddings"), API_EMBEDDINGS},
+    {BYTES_INIT("/moderations"), API_MODERATIONS},
 };
 
-static bool find_api(struct bytes path, enum openai_api *api)
+static bool find_api(struct bytes path, enum api *api)
 {
     for (size_t i = 0; i < COUNT(paths); i++) {
         if (!ends_with(path, paths[i].end)) continue;
@@ -100,7 +100,7 @@ bool serve_trusts(const struct core *core, struct conn *c)
 bool serve_head(struct core *core, struct conn *c, const struct http_head *head)
 {
     const struct mock *mock = core->serve;
-    enum openai_api api = OPENAI_CHAT;
+    enum api api = API_CHAT;
     bool get = head->method == HTTP_GET || head->method == HTTP_HEAD;
     bool open = get && bytes_eq(head->path, BYTES("/healthz"));
     assert(!c->job);
@@ -131,7 +131,7 @@ bool serve_head(struct core *core, struct conn *c, const struct http_head *head)
 static void write_model(struct job *job, struct bytes model)
 {
     struct jsonw w;
-    assert(model.len <= OPENAI_NAME_MAX);
+    assert(model.len <= API_NAME_MAX);
     jsonw_init(&w, job->model, sizeof job->model);
     jsonw_string(&w, model);
     assert(!w.full);
@@ -140,7 +140,7 @@ static void write_model(struct job *job, struct bytes model)
 
 static uint32_t tokens_of(uint64_t bytes)
 {
-    uint64_t tokens = (bytes + OPENAI_TOKEN_BYTES - 1) / OPENAI_TOKEN_BYTES;
+    uint64_t tokens = (bytes + API_TOKEN_BYTES - 1) / API_TOKEN_BYTES;
     return tokens > 0 ? (uint32_t)tokens : 1;
 }
 
@@ -149,7 +149,7 @@ static void count_tokens(struct job *job, int64_t limit)
 {
     const struct script *s = &job->script;
     uint32_t text = script_has(s, SCRIPT_N) ? s->value[SCRIPT_N] : TOKENS_DEFAULT;
-    uint32_t reasoning = job->api == OPENAI_CHAT ? s->value[SCRIPT_REASONING] : 0;
+    uint32_t reasoning = job->api == API_CHAT ? s->value[SCRIPT_REASONING] : 0;
     if (text > TOKENS_MAX) text = TOKENS_MAX;
     if (reasoning > TOKENS_MAX) reasoning = TOKENS_MAX;
     bool call = job->tools && script_has(s, SCRIPT_TOOL);
@@ -188,11 +188,11 @@ static enum net_rc read_request(struct core *core, struct conn *c, struct job *j
     struct mock *mock = core->serve;
     uint32_t at = c->body.first, left = c->body.count;
     struct bytes piece;
-    openai_request_begin(&mock->reader, (enum openai_api)job->api);
+    api_request_begin(&mock->reader, (enum api)job->api);
     while (chain_next(&core->mem, &at, &left, &piece)) {
-        if (openai_request_feed(&mock->reader, piece) == NET_BAD) return NET_BAD;
+        if (api_request_feed(&mock->reader, piece) == NET_BAD) return NET_BAD;
     }
-    return openai_request_end(&mock->reader);
+    return api_request_end(&mock->reader);
 }
 
 void serve_body(struct core *core, struct conn *c)
@@ -200,7 +200,7 @@ void serve_body(struct core *core, struct conn *c)
     struct mock *mock = core->serve;
     struct job *job = c->job;
     assert(job && job->stage == JOB_READING);
-    const struct openai_reader *r = &mock->reader;
+    const struct api_reader *r = &mock->reader;
     if (read_request(core, c, job) != NET_DONE) {
         job_drop(core, job);
         job_error(core, c, 400, r->code, r->error, r->pointer[0] ? r->pointer : NULL,
@@ -208,9 +208,9 @@ void serve_body(struct core *core, struct conn *c)
         conn_answered(core, c);
         return;
     }
-    bool words = job->api <= OPENAI_COMPLETIONS;
+    bool words = job->api <= API_COMPLETIONS;
     read_script(core, job, r->req.model);
-    job->tools = r->req.tool_count > 0 && job->api == OPENAI_CHAT;
+    job->tools = r->req.tool_count > 0 && job->api == API_CHAT;
     if (job->tools && script_has(&job->script, SCRIPT_TOOL)) data_tool(core, job);
     job->prompt_tokens = tokens_of(r->req.prompt_bytes + r->req.tool_bytes);
     if (words) count_tokens(job, r->req.max_tokens);
@@ -222,7 +222,7 @@ void serve_body(struct core *core, struct conn *c)
 bool serve_piece(struct core *core, struct conn *c, struct bytes piece)
 {
     struct job *job = c->job;
-    char model[OPENAI_NAME_MAX];
+    char model[API_NAME_MAX];
     size_t len;
     assert(job);
     bool first = c->body_bytes == piece.len, whole = !c->chunked && c->body_left == 0;
@@ -234,7 +234,7 @@ bool serve_piece(struct core *core, struct conn *c, struct bytes piece)
     job->script.act = SCRIPT_WORDS;  /* what takes time is for requests that were read */
     job->script.has &= ~(1ull << SCRIPT_SLOWHEAD | 1ull << SCRIPT_DRIP);
     job->prompt_tokens = tokens_of(piece.len);
-    if (job->api <= OPENAI_COMPLETIONS) count_tokens(job, -1);
+    if (job->api <= API_COMPLETIONS) count_tokens(job, -1);
     job_early(core, job);
     return false;
 }

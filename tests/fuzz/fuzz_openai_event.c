@@ -7,7 +7,7 @@
  *     changes, comes or goes;
  *   - cutting the usage member out leaves JSON without usage that says the same otherwise;
  *   - kinds are consistent, counts are within their limits. */
-#include "net/dialect/openai.h"
+#include "net/dialect/api.h"
 
 #include <stdlib.h>
 
@@ -18,23 +18,23 @@ static void must(bool truth)
     if (!truth) abort();
 }
 
-static enum net_rc read_pieces(struct openai_answer_reader *r, struct bytes in, size_t step)
+static enum net_rc read_pieces(struct api_answer_reader *r, struct bytes in, size_t step)
 {
-    openai_answer_begin(r);
+    api_answer_begin(r);
     while (in.len > 0) {
         size_t n = step < in.len ? step : in.len;
         char *piece = malloc(n);  /* so that a sanitizer sees its ends */
         must(piece != NULL);
         memcpy(piece, in.ptr, n);
         bytes_cut(&in, n);
-        enum net_rc rc = openai_answer_feed(r, (struct bytes){piece, n});
+        enum net_rc rc = api_answer_feed(r, (struct bytes){piece, n});
         free(piece);
         if (rc == NET_BAD) return rc;
     }
-    return openai_answer_end(r);
+    return api_answer_end(r);
 }
 
-static void same_usage(const struct openai_usage *a, const struct openai_usage *b)
+static void same_usage(const struct api_usage *a, const struct api_usage *b)
 {
     must(a->present == b->present && a->absurd == b->absurd);
     must(a->input == b->input && a->cached == b->cached && a->output == b->output);
@@ -46,36 +46,36 @@ static void same_usage(const struct openai_usage *a, const struct openai_usage *
     must(a->reasoning <= (uint64_t)a->output + a->audio_output);
 }
 
-static void check_cut(struct bytes in, const struct openai_event *ev)
+static void check_cut(struct bytes in, const struct api_event *ev)
 {
-    struct openai_event less;
-    struct openai_span cut = openai_member_cut(&ev->usage_at);
+    struct api_event less;
+    struct api_span cut = api_member_cut(&ev->usage_at);
     must(cut.start < cut.end && cut.end <= in.len);
     size_t len = in.len - (size_t)(cut.end - cut.start);
     char *out = malloc(len + 1);
     must(out != NULL);
     memcpy(out, in.ptr, (size_t)cut.start);
     memcpy(out + cut.start, in.ptr + cut.end, in.len - (size_t)cut.end);
-    openai_event_read((struct bytes){out, len}, OPENAI_CHAT, &less);
+    api_event_read((struct bytes){out, len}, API_CHAT, &less);
     free(out);
-    must(less.kind != OPENAI_EVENT_BAD);
+    must(less.kind != API_EVENT_BAD);
     if (less.usage_at.key.end > 0) return;  /* there were two of them */
     must(less.has_content == ev->has_content && less.has_finish == ev->has_finish);
     must(less.text_bytes == ev->text_bytes && less.error_status == ev->error_status);
-    must(less.kind == ev->kind || ev->kind == OPENAI_EVENT_USAGE);
+    must(less.kind == ev->kind || ev->kind == API_EVENT_USAGE);
 }
 
-static void check_kind(const struct openai_event *ev)
+static void check_kind(const struct api_event *ev)
 {
     must(ev->error_status == 0 || (ev->error_status >= 400 && ev->error_status <= 599));
     must(memchr(ev->error_text, '\0', sizeof ev->error_text) != NULL);
-    if (ev->kind == OPENAI_EVENT_CONTENT) must(ev->has_content && !ev->has_finish);
-    if (ev->kind == OPENAI_EVENT_FINISH) must(ev->has_finish);
-    if (ev->kind == OPENAI_EVENT_META) must(!ev->has_content && !ev->has_finish);
+    if (ev->kind == API_EVENT_CONTENT) must(ev->has_content && !ev->has_finish);
+    if (ev->kind == API_EVENT_FINISH) must(ev->has_finish);
+    if (ev->kind == API_EVENT_META) must(!ev->has_content && !ev->has_finish);
     if (ev->text_bytes > 0) must(ev->has_content);
 }
 
-static void same_event(const struct openai_event *a, const struct openai_event *b)
+static void same_event(const struct api_event *a, const struct api_event *b)
 {
     must(a->kind == b->kind && a->text_bytes == b->text_bytes);
     must(a->has_content == b->has_content && a->has_finish == b->has_finish);
@@ -88,12 +88,12 @@ static void same_event(const struct openai_event *a, const struct openai_event *
 /* Read text after in, whose shape may be known by then. text is at the end of its memory. */
 static void check_after(struct bytes in, struct bytes text)
 {
-    static struct openai_shapes shapes;
-    struct openai_event plain, like;
+    static struct api_shapes shapes;
+    struct api_event plain, like;
     memset(&shapes, 0, sizeof shapes);
-    openai_event_read_like(in, OPENAI_CHAT, &shapes, &like);
-    openai_event_read(text, OPENAI_CHAT, &plain);
-    openai_event_read_like(text, OPENAI_CHAT, &shapes, &like);
+    api_event_read_like(in, API_CHAT, &shapes, &like);
+    api_event_read(text, API_CHAT, &plain);
+    api_event_read_like(text, API_CHAT, &shapes, &like);
     same_event(&plain, &like);
 }
 
@@ -123,15 +123,15 @@ static void check_shapes(struct bytes in, const uint8_t *data, size_t size)
 }
 
 /* Briefly, by the index and, cut before its last byte, by the scanner. */
-static void check_brief(struct bytes in, const struct openai_answer *a)
+static void check_brief(struct bytes in, const struct api_answer *a)
 {
-    static struct openai_answer_reader r;
+    static struct api_answer_reader r;
     for (size_t last = 0; last < 2 && last < in.len; last++) {
         struct bytes end = in;
-        openai_answer_begin_brief(&r);
-        must(openai_answer_feed(&r, bytes_cut(&end, in.len - last)) == NET_MORE);
-        if (last) must(openai_answer_feed(&r, end) == NET_MORE);
-        must(openai_answer_end(&r) == NET_DONE);
+        api_answer_begin_brief(&r);
+        must(api_answer_feed(&r, bytes_cut(&end, in.len - last)) == NET_MORE);
+        if (last) must(api_answer_feed(&r, end) == NET_MORE);
+        must(api_answer_end(&r) == NET_DONE);
         same_usage(&a->usage, &r.ans.usage);
         must(a->error == r.ans.error && a->error_status == r.ans.error_status);
         must(strcmp(a->error_text, r.ans.error_text) == 0);
@@ -144,27 +144,27 @@ static void check_brief(struct bytes in, const struct openai_answer *a)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct openai_answer_reader whole, cut;
-    struct openai_event ev;
+    static struct api_answer_reader whole, cut;
+    struct api_event ev;
     if (size == 0) return 0;
     struct bytes in = {(const char *)data + 1, size - 1};
     char *copy = malloc(size);
     must(copy != NULL);
     memcpy(copy, in.ptr, in.len);
-    openai_event_read((struct bytes){copy, in.len}, OPENAI_CHAT, &ev);
+    api_event_read((struct bytes){copy, in.len}, API_CHAT, &ev);
     free(copy);
     check_shapes(in, data, size);
-    if (ev.kind == OPENAI_EVENT_DONE) return 0;
+    if (ev.kind == API_EVENT_DONE) return 0;
     enum net_rc rc = read_pieces(&whole, in, size);
     must(read_pieces(&cut, in, (size_t)data[0] + 1) == rc);
-    must((rc == NET_DONE) == (ev.kind != OPENAI_EVENT_BAD));
+    must((rc == NET_DONE) == (ev.kind != API_EVENT_BAD));
     if (rc != NET_DONE) return 0;
     check_kind(&ev);
-    const struct openai_answer *a = &whole.ans, *b = &cut.ans;
+    const struct api_answer *a = &whole.ans, *b = &cut.ans;
     same_usage(&a->usage, &b->usage);
     same_usage(&a->usage, &ev.usage);
     must(a->text_bytes == b->text_bytes && a->text_bytes == ev.text_bytes);
-    must(a->error == b->error && a->error == (ev.kind == OPENAI_EVENT_ERROR));
+    must(a->error == b->error && a->error == (ev.kind == API_EVENT_ERROR));
     must(a->error_status == b->error_status && a->error_status == ev.error_status);
     must(strcmp(a->error_text, b->error_text) == 0);
     must(strcmp(a->error_text, ev.error_text) == 0);

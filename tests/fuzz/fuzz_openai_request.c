@@ -4,7 +4,7 @@
  *   - what is accepted holds one member of each key that is read, as a plain scan sees it;
  *   - the edits ascend, and the edited body is accepted, asks for what was wanted, has none
  *     of the members that go, and counts the same text. */
-#include "net/dialect/openai.h"
+#include "net/dialect/api.h"
 
 #include <stdlib.h>
 
@@ -15,38 +15,38 @@ static void must(bool truth)
     if (!truth) abort();
 }
 
-static enum net_rc read_pieces(struct openai_reader *r, enum openai_api api, struct bytes in,
+static enum net_rc read_pieces(struct api_reader *r, enum api api, struct bytes in,
                                size_t step)
 {
-    openai_request_begin(r, api);
+    api_request_begin(r, api);
     while (in.len > 0) {
         size_t n = step < in.len ? step : in.len;
         char *piece = malloc(n);  /* so that a sanitizer sees its ends */
         must(piece != NULL);
         memcpy(piece, in.ptr, n);
         bytes_cut(&in, n);
-        enum net_rc rc = openai_request_feed(r, (struct bytes){piece, n});
+        enum net_rc rc = api_request_feed(r, (struct bytes){piece, n});
         free(piece);
         if (rc == NET_BAD) break;
         must(rc == NET_MORE);
     }
-    return openai_request_end(r);
+    return api_request_end(r);
 }
 
-static void same_names(const struct openai_names *a, const struct openai_names *b)
+static void same_names(const struct api_names *a, const struct api_names *b)
 {
     must(a->count == b->count);
     for (size_t i = 0; i < a->count; i++) must(bytes_eq(a->at[i], b->at[i]));
 }
 
-static void same_member(const struct openai_member *a, const struct openai_member *b)
+static void same_member(const struct api_member *a, const struct api_member *b)
 {
     must(a->key.start == b->key.start && a->key.end == b->key.end);
     must(a->value.start == b->value.start && a->value.end == b->value.end);
     must(a->before == b->before && a->after == b->after && a->index == b->index);
 }
 
-static void same(const struct openai_request *a, const struct openai_request *b)
+static void same(const struct api_request *a, const struct api_request *b)
 {
     must(bytes_eq(a->model, b->model));
     same_names(&a->models, &b->models);
@@ -76,7 +76,7 @@ static size_t count_key(struct bytes in, const char *name)
     struct json_token t;
     char key[JSON_TEXT_MAX];
     size_t count = 0;
-    json_init(&j, OPENAI_REQUEST_DEPTH_MAX);
+    json_init(&j, API_REQUEST_DEPTH_MAX);
     while (json_next(&j, &in, &t) == NET_OK) {
         if (t.type != JSON_KEY || t.depth != 1 || t.text.len > sizeof key) continue;
         size_t len = json_unescape(t.text, key);
@@ -85,15 +85,15 @@ static size_t count_key(struct bytes in, const char *name)
     return count;
 }
 
-static void check_edits(const struct openai_reader *r, struct bytes body)
+static void check_edits(const struct api_reader *r, struct bytes body)
 {
-    static struct openai_reader again;
-    const struct openai_request *q = &r->req;
-    struct openai_edit edits[OPENAI_EDITS_MAX];
+    static struct api_reader again;
+    const struct api_request *q = &r->req;
+    struct api_edit edits[API_EDITS_MAX];
     struct bytes model = BYTES("other\"\\/model");
     char scratch[6 * 32 + 64];
-    size_t n = openai_request_edits(q, model, true, edits, scratch, sizeof scratch);
-    must(n <= OPENAI_EDITS_MAX);
+    size_t n = api_request_edits(q, model, true, edits, scratch, sizeof scratch);
+    must(n <= API_EDITS_MAX);
     char *out = malloc(body.len + 512);
     must(out != NULL);
     size_t len = 0, at = 0;
@@ -126,9 +126,9 @@ static void check_edits(const struct openai_reader *r, struct bytes body)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct openai_reader whole, cut;
+    static struct api_reader whole, cut;
     if (size == 0) return 0;
-    enum openai_api api = data[0] & 3;
+    enum api api = data[0] & 3;
     size_t step = (size_t)(data[0] >> 2) + 1;
     struct bytes in = {(const char *)data + 1, size - 1};
     enum net_rc rc = read_pieces(&whole, api, in, size);
@@ -142,7 +142,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     same(&whole.req, &cut.req);
     must(count_key(in, "model") <= 1 && count_key(in, "provider") <= 1);
     must(count_key(in, "models") <= 1 && count_key(in, "usage") <= 1);
-    if (api <= OPENAI_COMPLETIONS) {
+    if (api <= API_COMPLETIONS) {
         must(count_key(in, "stream") <= 1 && count_key(in, "max_tokens") <= 1);
     }
     check_edits(&whole, in);

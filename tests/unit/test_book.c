@@ -134,7 +134,7 @@ static void test_prices(void **state)
     struct desk *d = *state;
     static const struct {
         const char *model;
-        struct openai_usage usage;
+        struct api_usage usage;
         int64_t nusd;
     } cases[] = {
         /* 1 USD per 1M is 1,000 nano-dollars a token; 0.001 USD a request is 1,000,000 */
@@ -162,7 +162,7 @@ static void test_prices(void **state)
         assert_int_equal(d->x->rec.reasoning_tokens, cases[i].usage.reasoning);
     }
     use_model(d, "a/dated");
-    d->x->usage = (struct openai_usage){.present = true, .input = 1};
+    d->x->usage = (struct api_usage){.present = true, .input = 1};
     d->x->rec.admitted_unix_ns = 1767225599ull * 1000000000;       /* the year's last second */
     book_price(d->core, d->x);
     assert_int_equal(d->x->rec.cost_nusd, 1000);
@@ -189,7 +189,7 @@ static void test_no_price_and_no_usage(void **state)
         assert_int_equal(d->x->rec.cost_nusd, 1000000 + 3000ll * cases[i].tokens);
         assert_int_equal(d->x->rec.flags, RECORD_ESTIMATED);
     }
-    d->x->usage = (struct openai_usage){.present = true, .input = 1};  /* it came after all */
+    d->x->usage = (struct api_usage){.present = true, .input = 1};  /* it came after all */
     book_price(d->core, d->x);
     assert_int_equal(d->x->rec.flags, 0);
     assert_int_equal(d->x->rec.tokens[TOKEN_OUTPUT], 0);
@@ -249,7 +249,7 @@ static void fill(struct exchange *x)
 {
     x->rec.flags = RECORD_STREAM;
     x->attempts = 3;
-    x->usage = (struct openai_usage){.present = true, .input = 11, .cached = 5, .output = 22};
+    x->usage = (struct api_usage){.present = true, .input = 11, .cached = 5, .output = 22};
     x->rec.ttft_us = 42000;
     memcpy(x->rec.model, "a/plain", 7);
     x->client = (struct addr){.kind = ADDR_V4, .at = {192, 0, 2, 7}};

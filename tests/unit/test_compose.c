@@ -80,7 +80,7 @@ struct request {
     struct core *core;
     struct exchange *x;
     struct upstream *u;
-    struct openai_reader *reader;
+    struct api_reader *reader;
     char wire[8192];
 };
 
@@ -149,9 +149,9 @@ static const char *composed(struct request *r, const char *model, const char *bo
     assert_int_equal(http_request((struct bytes){raw, (size_t)n}, &head), NET_OK);
     gather_drop(m, &r->x->kept);
     assert_true(compose_keep(r->core, r->x, &head));
-    openai_request_begin(r->reader, OPENAI_CHAT);
-    assert_int_equal(openai_request_feed(r->reader, bytes_of(body)), NET_MORE);
-    if (openai_request_end(r->reader) != NET_DONE) fail_msg("%s", r->reader->error);
+    api_request_begin(r->reader, API_CHAT);
+    assert_int_equal(api_request_feed(r->reader, bytes_of(body)), NET_MORE);
+    if (api_request_end(r->reader) != NET_DONE) fail_msg("%s", r->reader->error);
     assert_true(exchange_keep_request(r->core, r->x, &r->reader->req));
     r->x->stream = r->reader->req.stream;
     assert_true(chain_copy(m, &r->x->body, bytes_of(body)));
@@ -306,7 +306,7 @@ static void test_kept_lines_move_the_request(void **state)
     for (int i = 0; i < 20; i++) {
         assert_true(gather_put(&r.core->mem, &r.x->kept, (struct bytes){lines, sizeof lines}));
         assert_ptr_not_equal(r.x->kept.ptr, before);
-        const struct openai_request *kept = exchange_request(r.x);
+        const struct api_request *kept = exchange_request(r.x);
         assert_true(bytes_eq(kept->model, BYTES("same")));
         assert_true((const char *)kept >= r.x->kept.ptr && kept->model.ptr == kept->pool);
         assert_true(compose_request(r.core, r.x));

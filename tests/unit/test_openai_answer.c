@@ -1,6 +1,6 @@
 /* test_openai_answer.c - usage, text and errors of whole answers, made up and recorded,
  * whole and cut at every place before an unreadable page. */
-#include "net/dialect/openai.h"
+#include "net/dialect/api.h"
 #include "openai_tape.h"
 
 #include <setjmp.h>
@@ -25,28 +25,28 @@ static int setup(void **state)
 }
 
 /* Feed text, each piece at the wall. step 0: cut once, at cut (0: whole). */
-static enum net_rc read_cut(struct openai_answer_reader *r, struct bytes text, size_t cut,
+static enum net_rc read_cut(struct api_answer_reader *r, struct bytes text, size_t cut,
                             size_t step)
 {
-    openai_answer_begin(r);
+    api_answer_begin(r);
     while (text.len > 0) {
         size_t n = step > 0 ? step : cut;
         if (n == 0 || n > text.len) n = text.len;
         struct bytes piece = bytes_cut(&text, n);
         memcpy(wall - n, piece.ptr, n);
-        if (openai_answer_feed(r, (struct bytes){wall - n, n}) == NET_BAD) return NET_BAD;
+        if (api_answer_feed(r, (struct bytes){wall - n, n}) == NET_BAD) return NET_BAD;
         cut = 0;
     }
-    return openai_answer_end(r);
+    return api_answer_end(r);
 }
 
 /* Reading briefly tells the same, but for the text. */
-static void check_brief(const struct openai_answer *whole, struct bytes text)
+static void check_brief(const struct api_answer *whole, struct bytes text)
 {
-    static struct openai_answer_reader r;
-    openai_answer_begin_brief(&r);
-    assert_int_equal(openai_answer_feed(&r, text), NET_MORE);
-    assert_int_equal(openai_answer_end(&r), NET_DONE);
+    static struct api_answer_reader r;
+    api_answer_begin_brief(&r);
+    assert_int_equal(api_answer_feed(&r, text), NET_MORE);
+    assert_int_equal(api_answer_end(&r), NET_DONE);
     assert_memory_equal(&whole->usage, &r.ans.usage, sizeof r.ans.usage);
     assert_int_equal(whole->usage_at.start, r.ans.usage_at.start);
     assert_int_equal(whole->usage_at.end, r.ans.usage_at.end);
@@ -56,9 +56,9 @@ static void check_brief(const struct openai_answer *whole, struct bytes text)
     assert_int_equal(r.ans.text_bytes, 0);
 }
 
-static void check_same(const struct openai_answer *a, const struct openai_answer *b)
+static void check_same(const struct api_answer *a, const struct api_answer *b)
 {
-    const struct openai_usage *u = &a->usage, *v = &b->usage;
+    const struct api_usage *u = &a->usage, *v = &b->usage;
     assert_int_equal(u->present, v->present);
     assert_int_equal(u->absurd, v->absurd);
     assert_int_equal(u->input, v->input);
@@ -79,9 +79,9 @@ static void check_same(const struct openai_answer *a, const struct openai_answer
 }
 
 /* Read text in every way; all must agree. */
-static const struct openai_answer *read_all(const char *text)
+static const struct api_answer *read_all(const char *text)
 {
-    static struct openai_answer_reader r, other;
+    static struct api_answer_reader r, other;
     struct bytes body = bytes_of(text);
     enum net_rc rc = read_cut(&r, body, 0, 0);
     for (size_t cut = 1; cut < body.len; cut++) {
@@ -104,9 +104,9 @@ static void check_counts(const char *usage, struct counts want)
 {
     char body[512];
     (void)snprintf(body, sizeof body, "{\"usage\":%s}", usage);
-    const struct openai_answer *a = read_all(body);
+    const struct api_answer *a = read_all(body);
     assert_non_null(a);
-    const struct openai_usage *u = &a->usage;
+    const struct api_usage *u = &a->usage;
     if (u->input != want.input || u->absurd != want.absurd) print_error("%s\n", usage);
     assert_true(u->present);
     assert_int_equal(u->input, want.input);
@@ -203,13 +203,13 @@ static void test_usage_that_is_none(void **state)
         "{\"usage\":{\"prompt_tokens\":null}}", "{\"usage\":{\"x\":{\"prompt_tokens\":1}}}",
     };
     for (size_t i = 0; i < COUNT(bodies); i++) {
-        const struct openai_answer *a = read_all(bodies[i]);
+        const struct api_answer *a = read_all(bodies[i]);
         assert_non_null(a);
         assert_false(a->usage.present);
         assert_false(a->error);
     }
     /* Groq's own place, where there is no other */
-    const struct openai_answer *a = read_all("{\"x_groq\":{\"usage\":{\"prompt_tokens\":3}}}");
+    const struct api_answer *a = read_all("{\"x_groq\":{\"usage\":{\"prompt_tokens\":3}}}");
     assert_int_equal(a->usage.input, 3);
     /* the last of two counts */
     a = read_all("{\"usage\":{\"prompt_tokens\":1,"
@@ -247,7 +247,7 @@ static void test_text_of_every_form(void **state)
     char body[512];
     for (size_t i = 0; i < COUNT(cases); i++) {
         (void)snprintf(body, sizeof body, "{\"choices\":[%s]}", cases[i].choice);
-        const struct openai_answer *a = read_all(body);
+        const struct api_answer *a = read_all(body);
         assert_non_null(a);
         if (a->text_bytes != cases[i].bytes) print_error("%s\n", body);
         assert_int_equal(a->text_bytes, cases[i].bytes);
@@ -292,7 +292,7 @@ static void test_errors_of_every_form(void **state)
         {"{\"x_groq\":{\"id\":\"r\",\"error\":\"over\"}}", true, 0, "over"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        const struct openai_answer *a = read_all(cases[i].body);
+        const struct api_answer *a = read_all(cases[i].body);
         assert_non_null(a);
         if (a->error != cases[i].error) print_error("%s\n", cases[i].body);
         assert_int_equal(a->error, cases[i].error);
@@ -326,7 +326,7 @@ static void test_error_text_is_cut_with_care(void **state)
             }
             want[len] = '\0';
             (void)snprintf(body + at, sizeof body - at, "\"}}");
-            static struct openai_answer_reader r;
+            static struct api_answer_reader r;
             for (size_t cut = 0; cut < strlen(body); cut += 1 + cut / 60) {
                 assert_int_equal(read_cut(&r, bytes_of(body), cut, 0), NET_DONE);
                 assert_string_equal(r.ans.error_text, want);
@@ -358,7 +358,7 @@ struct tally { size_t answers, usages, errors; };
 
 static void check_recorded(const struct tape *tape, void *arg)
 {
-    static struct openai_answer_reader r, cut;
+    static struct api_answer_reader r, cut;
     struct tally *tally = arg;
     struct bytes body = tape->answer, found;
     if (body.len == 0) return;
@@ -372,7 +372,7 @@ static void check_recorded(const struct tape *tape, void *arg)
         check_same(&r.ans, &cut.ans);
     }
     check_brief(&r.ans, body);
-    const struct openai_usage *u = &r.ans.usage;
+    const struct api_usage *u = &r.ans.usage;
     bool has = tape_path(body, "usage", &found);
     assert_int_equal(u->present, has);
     assert_false(u->absurd);
@@ -430,7 +430,7 @@ static void test_where_the_counts_are(void **state)
         {"{\"usage\":{},\"x_groq\":{\"usage\":{\"prompt_tokens\":1}}}", NULL},
         {"{\"usage\":null,\"x_groq\":{\"usage\":{\"prompt_tokens\":1}}}", NULL},
     };
-    static struct openai_answer_reader r;
+    static struct api_answer_reader r;
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct bytes body = bytes_of(cases[i].body);
         for (size_t cut = 0; cut < body.len; cut++) {   /* 0: whole, from its index */
@@ -441,8 +441,8 @@ static void test_where_the_counts_are(void **state)
             size_t end = cases[i].at ? start + strlen(cases[i].at) : 0;
             assert_int_equal(r.ans.usage_at.end, end);
         }
-        struct openai_event ev;
-        openai_event_read(body, OPENAI_CHAT, &ev);
+        struct api_event ev;
+        api_event_read(body, API_CHAT, &ev);
         assert_int_equal(ev.usage_said, cases[i].at != NULL);
     }
 }

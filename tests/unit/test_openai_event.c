@@ -1,6 +1,6 @@
 /* test_openai_event.c - what each event of a stream is taken for: made up, and every
  * recorded stream from its first byte to its last. Data ends at an unreadable page. */
-#include "net/dialect/openai.h"
+#include "net/dialect/api.h"
 #include "net/sse.h"
 #include "openai_tape.h"
 
@@ -25,23 +25,23 @@ static int setup(void **state)
     return 0;
 }
 
-static void read_event(struct bytes data, struct openai_event *ev)
+static void read_event(struct bytes data, struct api_event *ev)
 {
     memset(ev, 0xAA, sizeof *ev);
     assert_true(data.len <= AREA);
     if (data.len > 0) memcpy(wall - data.len, data.ptr, data.len);
-    openai_event_read((struct bytes){wall - data.len, data.len}, OPENAI_CHAT, ev);
+    api_event_read((struct bytes){wall - data.len, data.len}, API_CHAT, ev);
 }
 
 static const char *const kinds[] = {
-    [OPENAI_EVENT_META] = "meta", [OPENAI_EVENT_CONTENT] = "content",
-    [OPENAI_EVENT_FINISH] = "finish", [OPENAI_EVENT_USAGE] = "usage",
-    [OPENAI_EVENT_DONE] = "done", [OPENAI_EVENT_ERROR] = "error", [OPENAI_EVENT_BAD] = "bad",
+    [API_EVENT_META] = "meta", [API_EVENT_CONTENT] = "content",
+    [API_EVENT_FINISH] = "finish", [API_EVENT_USAGE] = "usage",
+    [API_EVENT_DONE] = "done", [API_EVENT_ERROR] = "error", [API_EVENT_BAD] = "bad",
 };
 
 static void check(const char *data, const char *kind, bool content, unsigned text_bytes)
 {
-    struct openai_event ev;
+    struct api_event ev;
     read_event(bytes_of(data), &ev);
     if (strcmp(kinds[ev.kind], kind) != 0) print_error("%s\n", data);
     assert_string_equal(kinds[ev.kind], kind);
@@ -70,7 +70,7 @@ static void test_kinds(void **state)
         {"{\"object\":\"error\",\"message\":\"m\"}", "error"},
         {"{\"choices\":[{\"delta\":{},\"finish_reason\":\"error\"}],\"error\":{}}", "error"},
     };
-    struct openai_event ev;
+    struct api_event ev;
     for (size_t i = 0; i < COUNT(cases); i++) {
         read_event(bytes_of(cases[i].data), &ev);
         if (strcmp(kinds[ev.kind], cases[i].kind) != 0) print_error("%s\n", cases[i].data);
@@ -150,10 +150,10 @@ static void test_other_forms_of_a_choice(void **state)
 static void test_usage_of_events(void **state)
 {
     (void)state;
-    struct openai_event ev;
+    struct api_event ev;
     read_event(BYTES("{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"x_groq\":{"
                      "\"usage\":{\"prompt_tokens\":12,\"completion_tokens\":26}}}"), &ev);
-    assert_int_equal(ev.kind, OPENAI_EVENT_FINISH);
+    assert_int_equal(ev.kind, API_EVENT_FINISH);
     assert_true(ev.usage.present);
     assert_int_equal(ev.usage.input, 12);
     assert_int_equal(ev.usage_at.key.end, 0);
@@ -180,13 +180,13 @@ static void test_usage_can_be_cut_out(void **state)
         {"{\"choices\":[],\"usage\":7.5,\"error\":{\"code\":1}}",
          "{\"choices\":[],\"error\":{\"code\":1}}", false},
     };
-    struct openai_event ev;
+    struct api_event ev;
     char out[256];
     for (size_t i = 0; i < COUNT(cases); i++) {
         read_event(bytes_of(cases[i].data), &ev);
         assert_int_equal(ev.usage_first, cases[i].first);
         assert_memory_equal(cases[i].data + ev.usage_at.key.start, "\"usage\"", 7);
-        struct openai_span cut = openai_member_cut(&ev.usage_at);
+        struct api_span cut = api_member_cut(&ev.usage_at);
         (void)snprintf(out, sizeof out, "%.*s%s", (int)cut.start, cases[i].data,
                        cases[i].data + cut.end);
         assert_string_equal(out, cases[i].want);
@@ -199,11 +199,11 @@ static void test_usage_can_be_cut_out(void **state)
 static void test_errors_tell_status_and_text(void **state)
 {
     (void)state;
-    struct openai_event ev;
+    struct api_event ev;
     read_event(BYTES("{\"id\":\"g\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"},"
                      "\"finish_reason\":\"error\"}],\"error\":{\"code\":502,\"message\":"
                      "\"Provider \\\"x\\\" gone\"}}"), &ev);
-    assert_int_equal(ev.kind, OPENAI_EVENT_ERROR);
+    assert_int_equal(ev.kind, API_EVENT_ERROR);
     assert_int_equal(ev.error_status, 502);
     assert_string_equal(ev.error_text, "Provider \"x\" gone");
     read_event(BYTES("{\"error\":{\"code\":\"rate_limit\",\"type\":\"x\"}}"), &ev);
@@ -218,29 +218,29 @@ static void test_a_cut_chunk_is_bad(void **state)
     static const char chunk[] = "{\"id\":\"x\",\"choices\":[{\"delta\":{\"content\":"
                                 "\"h\\u00e9\"},\"finish_reason\":null}],"
                                 "\"usage\":{\"prompt_tokens\":1}}";
-    struct openai_event ev;
+    struct api_event ev;
     for (size_t len = 0; len < sizeof chunk - 1; len++) {
         read_event((struct bytes){chunk, len}, &ev);
-        assert_int_equal(ev.kind, OPENAI_EVENT_BAD);
+        assert_int_equal(ev.kind, API_EVENT_BAD);
         assert_false(ev.has_content || ev.has_finish || ev.usage.present);
     }
     read_event((struct bytes){chunk, sizeof chunk - 1}, &ev);
-    assert_int_equal(ev.kind, OPENAI_EVENT_CONTENT);
+    assert_int_equal(ev.kind, API_EVENT_CONTENT);
 }
 
 struct stream { size_t events, contents, finishes, usages, done, text, prompt, output; };
 
 static void count_event(struct stream *s, struct bytes data)
 {
-    struct openai_event ev;
+    struct api_event ev;
     struct bytes found;
     read_event(data, &ev);
     s->events++;
-    assert_int_not_equal(ev.kind, OPENAI_EVENT_BAD);
+    assert_int_not_equal(ev.kind, API_EVENT_BAD);
     s->contents += ev.has_content;
     s->finishes += ev.has_finish;
     s->text += ev.text_bytes;
-    s->done += ev.kind == OPENAI_EVENT_DONE;
+    s->done += ev.kind == API_EVENT_DONE;
     bool has = tape_path(data, "usage", &found) && *found.ptr == '{';
     bool groq = !has && tape_path(data, "x_groq.usage", &found);
     assert_int_equal(ev.usage.present, has || groq);
@@ -309,13 +309,13 @@ static const char shaped[] =
 /* Read data, at the wall, after shaped: as if nothing had been before it. */
 static void check_like(struct bytes data)
 {
-    struct openai_event plain, like;
-    struct openai_shapes shapes = {0};
-    openai_event_read_like(bytes_of(shaped), OPENAI_CHAT, &shapes, &like);
+    struct api_event plain, like;
+    struct api_shapes shapes = {0};
+    api_event_read_like(bytes_of(shaped), API_CHAT, &shapes, &like);
     assert_int_equal(shapes.missed, 1);
     read_event(data, &plain);
     memset(&like, 0xAA, sizeof like);
-    openai_event_read_like((struct bytes){wall - data.len, data.len}, OPENAI_CHAT, &shapes,
+    api_event_read_like((struct bytes){wall - data.len, data.len}, API_CHAT, &shapes,
                            &like);
     assert_int_equal(like.kind, plain.kind);
     assert_int_equal(like.has_content, plain.has_content);
@@ -369,15 +369,15 @@ static void test_what_fits_a_shape(void **state)
         {"reason\":null", "reason\":true", false}, {"Cj10", "C\x7Fj1", false},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        struct openai_shapes shapes = {0};
-        struct openai_event ev;
+        struct api_shapes shapes = {0};
+        struct api_event ev;
         char text[512];
         const char *at = strstr(shaped, cases[i].from);
         int n = snprintf(text, sizeof text, "%.*s%s%s", (int)(at - shaped), shaped, cases[i].to,
                          at + strlen(cases[i].from));
         assert_true(n > 0 && (size_t)n < sizeof text);
-        openai_event_read_like(bytes_of(shaped), OPENAI_CHAT, &shapes, &ev);
-        openai_event_read_like(bytes_of(text), OPENAI_CHAT, &shapes, &ev);
+        api_event_read_like(bytes_of(shaped), API_CHAT, &shapes, &ev);
+        api_event_read_like(bytes_of(text), API_CHAT, &shapes, &ev);
         if ((shapes.missed == 0) != cases[i].fits) print_error("%s\n", cases[i].to);
         assert_int_equal(shapes.missed == 0, cases[i].fits);
         check_like(bytes_of(text));
@@ -402,14 +402,14 @@ static void test_what_has_no_shape(void **state)
         "\"delta\":{\"reasoning\":\"hello\",\"reasoning_content\":\"hello\"}",
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        struct openai_shapes shapes = {0};
-        struct openai_event ev;
+        struct api_shapes shapes = {0};
+        struct api_event ev;
         char text[512];
         (void)snprintf(text, sizeof text, "{\"id\":\"chatcmpl-1\",\"choices\":[{%s}],"
                        "\"model\":\"gpt-4o\"}", cases[i]);
-        openai_event_read_like(bytes_of(text), OPENAI_CHAT, &shapes, &ev);
+        api_event_read_like(bytes_of(text), API_CHAT, &shapes, &ev);
         if (shapes.at[1].head != 0) print_error("%s\n", text);
-        for (size_t k = 0; k < OPENAI_SHAPES; k++) assert_int_equal(shapes.at[k].head, 0);
+        for (size_t k = 0; k < API_SHAPES; k++) assert_int_equal(shapes.at[k].head, 0);
     }
 }
 
@@ -417,15 +417,15 @@ static void test_what_has_no_shape(void **state)
 static void test_shapes_make_room(void **state)
 {
     (void)state;
-    struct openai_shapes shapes = {0};
-    struct openai_event ev;
+    struct api_shapes shapes = {0};
+    struct api_event ev;
     for (unsigned i = 0; i < 1000; i++) {
         char text[256];
         unsigned kind = i % 7;
         (void)snprintf(text, sizeof text, "{\"choices\":[{%.*s\"delta\":{\"content\":"
                        "\"%u\"}}],\"model\":\"gpt-4o\"}", (int)kind, "      ", i);
-        openai_event_read_like(bytes_of(text), OPENAI_CHAT, &shapes, &ev);
-        assert_int_equal(ev.kind, OPENAI_EVENT_CONTENT);
+        api_event_read_like(bytes_of(text), API_CHAT, &shapes, &ev);
+        assert_int_equal(ev.kind, API_EVENT_CONTENT);
         assert_int_equal(ev.text_bytes, i < 10 ? 1 : i < 100 ? 2 : 3);
     }
 }

@@ -1,7 +1,7 @@
 /* test_openai_request.c - what is read of a request, what is refused and how, and the edits.
  * Bodies end at an unreadable page and are fed whole, cut in two at every place, and byte
  * by byte: the outcome must be the same. */
-#include "net/dialect/openai.h"
+#include "net/dialect/api.h"
 #include "openai_tape.h"
 
 #include <setjmp.h>
@@ -26,24 +26,24 @@ static int setup(void **state)
 }
 
 /* Feed text, each piece from memory that ends at the wall. step 0: cut once, at cut. */
-static enum net_rc read_cut(struct openai_reader *r, enum openai_api api, struct bytes text,
+static enum net_rc read_cut(struct api_reader *r, enum api api, struct bytes text,
                             size_t cut, size_t step)
 {
-    openai_request_begin(r, api);
+    api_request_begin(r, api);
     while (text.len > 0) {
         size_t n = step > 0 ? step : cut;
         if (n == 0 || n > text.len) n = text.len;
         struct bytes piece = bytes_cut(&text, n);
         memcpy(wall - n, piece.ptr, n);
-        if (openai_request_feed(r, (struct bytes){wall - n, n}) != NET_MORE) break;
+        if (api_request_feed(r, (struct bytes){wall - n, n}) != NET_MORE) break;
         cut = 0;
     }
-    enum net_rc rc = openai_request_end(r);
+    enum net_rc rc = api_request_end(r);
     memset(wall - AREA, 'x', AREA);  /* nothing may point into the pieces */
     return rc;
 }
 
-static size_t say_names(char *out, size_t room, const char *what, const struct openai_names *n)
+static size_t say_names(char *out, size_t room, const char *what, const struct api_names *n)
 {
     size_t at = (size_t)snprintf(out, room, " %s=%u", what, n->count);
     for (size_t i = 0; i < n->count; i++) {
@@ -53,7 +53,7 @@ static size_t say_names(char *out, size_t room, const char *what, const struct o
 }
 
 static size_t say_member(char *out, size_t room, const char *what,
-                         const struct openai_member *m)
+                         const struct api_member *m)
 {
     return (size_t)snprintf(out, room, " %s=%llu-%llu:%llu-%llu,%llu,%llu,%u", what,
                             (unsigned long long)m->key.start, (unsigned long long)m->key.end,
@@ -63,9 +63,9 @@ static size_t say_member(char *out, size_t room, const char *what,
 }
 
 /* Everything the reader says, as one text. */
-static void say(const struct openai_reader *r, enum net_rc rc, char *out)
+static void say(const struct api_reader *r, enum net_rc rc, char *out)
 {
-    const struct openai_request *q = &r->req;
+    const struct api_request *q = &r->req;
     const size_t room = SAID_MAX;
     if (rc == NET_BAD) {
         (void)snprintf(out, room, "%s|%s|%s", r->code, r->pointer, r->error);
@@ -98,9 +98,9 @@ static void say(const struct openai_reader *r, enum net_rc rc, char *out)
 }
 
 /* Read text in every way; all must agree. *r is what the whole said. */
-static enum net_rc read_all(struct openai_reader *r, enum openai_api api, const char *text)
+static enum net_rc read_all(struct api_reader *r, enum api api, const char *text)
 {
-    static struct openai_reader other;
+    static struct api_reader other;
     static char whole[SAID_MAX], cut[SAID_MAX];
     struct bytes body = bytes_of(text);
     enum net_rc rc = read_cut(r, api, body, 0, 0);
@@ -119,9 +119,9 @@ static enum net_rc read_all(struct openai_reader *r, enum openai_api api, const 
     return rc;
 }
 
-static const struct openai_request *good(enum openai_api api, const char *text)
+static const struct api_request *good(enum api api, const char *text)
 {
-    static struct openai_reader r;
+    static struct api_reader r;
     enum net_rc rc = read_all(&r, api, text);
     if (rc != NET_DONE) print_error("%s\n%s %s\n", text, r.error, r.pointer);
     assert_int_equal(rc, NET_DONE);
@@ -137,7 +137,7 @@ static void check_bytes(struct bytes got, const char *want)
 static void test_reads_what_it_names(void **state)
 {
     (void)state;
-    const struct openai_request *q = good(OPENAI_CHAT,
+    const struct api_request *q = good(API_CHAT,
         "{\"model\":\"openai\\/gpt-5\\u00e9\",\"stream\":true,"
         "\"stream_options\":{\"include_usage\":true,\"x\":[1]},\"max_tokens\":7,"
         "\"max_completion_tokens\":9,\"n\":2,\"models\":[\"a\",\"b/c\"],\"provider\":{"
@@ -169,7 +169,7 @@ static void test_reads_what_it_names(void **state)
 static void test_absent_is_told_from_zero(void **state)
 {
     (void)state;
-    const struct openai_request *q = good(OPENAI_CHAT, " {\"model\" : \"m\"} ");
+    const struct api_request *q = good(API_CHAT, " {\"model\" : \"m\"} ");
     assert_int_equal(q->max_tokens, -1);
     assert_int_equal(q->n, -1);
     assert_true(q->allow_fallbacks);
@@ -178,7 +178,7 @@ static void test_absent_is_told_from_zero(void **state)
     assert_int_equal(q->body_bytes, 17);
     assert_int_equal(q->usage_at.key.end, 0);
     assert_int_equal(q->model_at.value.start, 12);
-    q = good(OPENAI_CHAT, "{\"model\":\"m\",\"stream\":null,\"n\":null,\"max_tokens\":null,"
+    q = good(API_CHAT, "{\"model\":\"m\",\"stream\":null,\"n\":null,\"max_tokens\":null,"
                           "\"stream_options\":null,\"provider\":null,\"models\":null,"
                           "\"tools\":null,\"usage\":null}");
     assert_int_equal(q->n, -1);
@@ -202,7 +202,7 @@ static void test_usage_is_taken_only_in_openrouters_form(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         char body[128];
         (void)snprintf(body, sizeof body, "{\"usage\":%s,\"model\":\"m\"}", cases[i].usage);
-        const struct openai_request *q = good(OPENAI_CHAT, body);
+        const struct api_request *q = good(API_CHAT, body);
         assert_int_equal(q->usage_at.key.end > 0, cases[i].ours);
         assert_int_equal(q->usage_include, cases[i].include);
     }
@@ -212,29 +212,29 @@ static void test_usage_is_taken_only_in_openrouters_form(void **state)
 static void test_each_api_reads_its_own(void **state)
 {
     (void)state;
-    const struct openai_request *q;
-    q = good(OPENAI_COMPLETIONS,
+    const struct api_request *q;
+    q = good(API_COMPLETIONS,
              "{\"model\":\"m\",\"prompt\":[\"abc\",\"de\"],\"messages\":3}");
     assert_int_equal(q->message_count, 2);
     assert_int_equal(q->prompt_bytes, 5);
-    q = good(OPENAI_COMPLETIONS, "{\"model\":\"m\",\"prompt\":[1,2,3]}");
+    q = good(API_COMPLETIONS, "{\"model\":\"m\",\"prompt\":[1,2,3]}");
     assert_int_equal(q->message_count, 1);
-    assert_int_equal(q->prompt_bytes, 3 * OPENAI_TOKEN_BYTES);
-    q = good(OPENAI_EMBEDDINGS,
+    assert_int_equal(q->prompt_bytes, 3 * API_TOKEN_BYTES);
+    q = good(API_EMBEDDINGS,
              "{\"model\":\"m\",\"input\":\"data:xyz\",\"stream\":1,\"n\":0}");
     assert_int_equal(q->message_count, 1);
     assert_int_equal(q->prompt_bytes, 8);
     assert_false(q->stream);
-    q = good(OPENAI_EMBEDDINGS, "{\"model\":\"m\",\"input\":[[1,2],[3]]}");
+    q = good(API_EMBEDDINGS, "{\"model\":\"m\",\"input\":[[1,2],[3]]}");
     assert_int_equal(q->message_count, 2);
-    assert_int_equal(q->prompt_bytes, 3 * OPENAI_TOKEN_BYTES);
-    q = good(OPENAI_MODERATIONS, "{\"input\":[{\"type\":\"text\",\"text\":\"hi\"}]}");
+    assert_int_equal(q->prompt_bytes, 3 * API_TOKEN_BYTES);
+    q = good(API_MODERATIONS, "{\"input\":[{\"type\":\"text\",\"text\":\"hi\"}]}");
     check_bytes(q->model, "omni-moderation-latest");
     assert_int_equal(q->model_at.key.end, 0);
-    q = good(OPENAI_EMBEDDINGS, "{\"model\":\"m\",\"input\":{\"a\":\"bc\",\"d\":\"e\"}}");
+    q = good(API_EMBEDDINGS, "{\"model\":\"m\",\"input\":{\"a\":\"bc\",\"d\":\"e\"}}");
     assert_int_equal(q->message_count, 1);
     assert_int_equal(q->prompt_bytes, 3);
-    q = good(OPENAI_MODERATIONS, "{}");
+    q = good(API_MODERATIONS, "{}");
     assert_true(q->root_empty);
 }
 
@@ -263,7 +263,7 @@ static void test_counts_the_bytes_of_texts(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         (void)snprintf(body, sizeof body, "{\"messages\":%s,\"model\":\"m\"}",
                        cases[i].messages);
-        assert_int_equal(good(OPENAI_CHAT, body)->prompt_bytes, cases[i].bytes);
+        assert_int_equal(good(API_CHAT, body)->prompt_bytes, cases[i].bytes);
     }
 }
 
@@ -277,15 +277,15 @@ static void test_a_long_image_is_known_by_its_first_bytes(void **state)
     (void)snprintf(body, sizeof body,
                    "{\"model\":\"m\",\"messages\":[ \"data:%s\" , {\"t\":\"dat:%s\"}]}", fill,
                    fill);
-    assert_int_equal(good(OPENAI_CHAT, body)->prompt_bytes, LONG + 4);
+    assert_int_equal(good(API_CHAT, body)->prompt_bytes, LONG + 4);
 }
 
 struct refusal { const char *body, *pointer, *error; };
 
-static void check_refusals(enum openai_api api, const char *code, const struct refusal *cases,
+static void check_refusals(enum api api, const char *code, const struct refusal *cases,
                            size_t count)
 {
-    static struct openai_reader r;
+    static struct api_reader r;
     for (size_t i = 0; i < count; i++) {
         enum net_rc rc = read_all(&r, api, cases[i].body);
         if (rc != NET_BAD || strcmp(r.error, cases[i].error) != 0) {
@@ -295,8 +295,8 @@ static void check_refusals(enum openai_api api, const char *code, const struct r
         assert_string_equal(r.error, cases[i].error);
         assert_string_equal(r.pointer, cases[i].pointer);
         assert_string_equal(r.code, code);
-        assert_int_equal(openai_request_feed(&r, BYTES("{}")), NET_BAD);  /* stays bad */
-        assert_int_equal(openai_request_end(&r), NET_BAD);
+        assert_int_equal(api_request_feed(&r, BYTES("{}")), NET_BAD);  /* stays bad */
+        assert_int_equal(api_request_end(&r), NET_BAD);
     }
 }
 
@@ -337,9 +337,9 @@ static void test_refuses_what_parsers_may_read_otherwise(void **state)
         {M "\"usage\":{\"inclu\\ud800de\":true}}", "",
          "the name of a member holds an unpaired surrogate"},
     };
-    check_refusals(OPENAI_CHAT, "invalid_request_error", cases, COUNT(cases));
+    check_refusals(API_CHAT, "invalid_request_error", cases, COUNT(cases));
     /* what is not read may hold all that */
-    (void)good(OPENAI_CHAT, M "\"x\":1,\"x\":\"\\ud800\\u0000\",\"m\\u006f\":1e999,\"Mode\":1,"
+    (void)good(API_CHAT, M "\"x\":1,\"x\":\"\\ud800\\u0000\",\"m\\u006f\":1e999,\"Mode\":1,"
                             "\"metadata\":{\"model\":1,\"model\":2,\"\\u0000\\ud800\":1}}");
 }
 
@@ -392,11 +392,11 @@ static void test_refuses_wrong_types_and_values(void **state)
         {M "\"usage\":{\"include\":\"yes\"}}", "/usage/include",
          "'/usage/include' must be true or false, got a string"},
     };
-    check_refusals(OPENAI_CHAT, "invalid_request_error", cases, COUNT(cases));
+    check_refusals(API_CHAT, "invalid_request_error", cases, COUNT(cases));
     static const struct refusal asked[] = {
         {"{\"input\":\"x\"}", "/model", "the member 'model' is missing"},
     };
-    check_refusals(OPENAI_EMBEDDINGS, "invalid_request_error", asked, COUNT(asked));
+    check_refusals(API_EMBEDDINGS, "invalid_request_error", asked, COUNT(asked));
 }
 
 static void test_refuses_what_is_not_json(void **state)
@@ -408,29 +408,29 @@ static void test_refuses_what_is_not_json(void **state)
         "{\"model\":\"m\" \"n\":1}", "{'model':'m'}", "{\"model\":\"m\",\"x\":\"\xC3\"}",
         "{\"model\":\"m\",\"n\":01}", "{\"model\":\"m\"} {}", "{\"messages\":[{\"a\":\"\t\"}]}",
     };
-    static struct openai_reader r;
+    static struct api_reader r;
     for (size_t i = 0; i < COUNT(bodies); i++) {
-        assert_int_equal(read_all(&r, OPENAI_CHAT, bodies[i]), NET_BAD);
+        assert_int_equal(read_all(&r, API_CHAT, bodies[i]), NET_BAD);
         assert_string_equal(r.code, "invalid_json");
         assert_string_equal(r.pointer, "");
         assert_memory_equal(r.error, "invalid JSON at byte ", 21);
     }
-    assert_int_equal(read_all(&r, OPENAI_CHAT, "{\"model\":\"\xFF\"}"), NET_BAD);
+    assert_int_equal(read_all(&r, API_CHAT, "{\"model\":\"\xFF\"}"), NET_BAD);
     assert_string_equal(r.error, "invalid JSON at byte 10: invalid UTF-8");
 }
 
 static void test_depth_is_limited(void **state)
 {
     (void)state;
-    static struct openai_reader r;
-    char body[2 * OPENAI_REQUEST_DEPTH_MAX + 64];
+    static struct api_reader r;
+    char body[2 * API_REQUEST_DEPTH_MAX + 64];
     for (size_t more = 0; more < 2; more++) {
-        size_t nest = OPENAI_REQUEST_DEPTH_MAX - 1 + more;  /* with the root object */
+        size_t nest = API_REQUEST_DEPTH_MAX - 1 + more;  /* with the root object */
         size_t at = (size_t)snprintf(body, sizeof body, "{\"model\":\"m\",\"messages\":");
         memset(body + at, '[', nest);
         memset(body + at + nest, ']', nest);
         memcpy(body + at + 2 * nest, "}", 2);
-        assert_int_equal(read_all(&r, OPENAI_CHAT, body), more ? NET_BAD : NET_DONE);
+        assert_int_equal(read_all(&r, API_CHAT, body), more ? NET_BAD : NET_DONE);
     }
     assert_string_equal(r.code, "invalid_json");
 }
@@ -438,13 +438,13 @@ static void test_depth_is_limited(void **state)
 static void test_names_have_limits(void **state)
 {
     (void)state;
-    static struct openai_reader r;
-    char body[16384], name[OPENAI_NAME_MAX + 2], six[6 * OPENAI_NAME_MAX + 1];
+    static struct api_reader r;
+    char body[16384], name[API_NAME_MAX + 2], six[6 * API_NAME_MAX + 1];
     for (size_t more = 0; more < 2; more++) {
-        memset(name, 'n', OPENAI_NAME_MAX + more);
-        name[OPENAI_NAME_MAX + more] = '\0';
+        memset(name, 'n', API_NAME_MAX + more);
+        name[API_NAME_MAX + more] = '\0';
         (void)snprintf(body, sizeof body, "{\"model\":\"%s\"}", name);
-        assert_int_equal(read_all(&r, OPENAI_CHAT, body), more ? NET_BAD : NET_DONE);
+        assert_int_equal(read_all(&r, API_CHAT, body), more ? NET_BAD : NET_DONE);
     }
     assert_string_equal(r.error, "'/model' is too long (256 bytes at most)");
     /* however it is written: JSON_TEXT_MAX bytes are gathered, one more is not */
@@ -454,7 +454,7 @@ static void test_names_have_limits(void **state)
         memcpy(six + at, "nnn", 3);
         six[at + 2 + more] = '\0';  /* 85 * 6 + 2 = 512 */
         (void)snprintf(body, sizeof body, "{\"model\":\"%s\"}", six);
-        assert_int_equal(read_all(&r, OPENAI_CHAT, body), more ? NET_BAD : NET_DONE);
+        assert_int_equal(read_all(&r, API_CHAT, body), more ? NET_BAD : NET_DONE);
     }
 }
 
@@ -462,19 +462,19 @@ static void test_names_have_limits(void **state)
 static void test_all_names_together_have_a_limit(void **state)
 {
     (void)state;
-    enum { FIT = OPENAI_POOL / OPENAI_NAME_MAX };
-    static_assert(FIT > 1 && FIT < 1 + 2 * OPENAI_NAMES_MAX, "so that two lists do");
-    static struct openai_reader r;
+    enum { FIT = API_POOL / API_NAME_MAX };
+    static_assert(FIT > 1 && FIT < 1 + 2 * API_NAMES_MAX, "so that two lists do");
+    static struct api_reader r;
     static char body[16384];
-    char name[OPENAI_NAME_MAX + 1], last[64];
-    memset(name, 'n', OPENAI_NAME_MAX);
-    name[OPENAI_NAME_MAX] = '\0';
+    char name[API_NAME_MAX + 1], last[64];
+    memset(name, 'n', API_NAME_MAX);
+    name[API_NAME_MAX] = '\0';
     for (size_t more = 0; more < 2; more++) {
         size_t at = (size_t)snprintf(body, sizeof body, "{\"model\":\"%s\",\"models\":[", name);
         size_t count = 1, list = 0;
         for (; count < FIT + more; count++, list++) {
             const char *before = list ? "," : "";
-            if (list == OPENAI_NAMES_MAX) {
+            if (list == API_NAMES_MAX) {
                 before = "],\"provider\":{\"only\":[";
                 list = 0;
             }
@@ -484,7 +484,7 @@ static void test_all_names_together_have_a_limit(void **state)
         (void)snprintf(last, sizeof last, "%s/%zu", only ? "/provider/only" : "/models",
                        list - 1);
         (void)snprintf(body + at, sizeof body - at, only ? "]}}" : "]}");
-        enum net_rc rc = read_cut(&r, OPENAI_CHAT, bytes_of(body), 0, 1000);
+        enum net_rc rc = read_cut(&r, API_CHAT, bytes_of(body), 0, 1000);
         assert_int_equal(rc, more ? NET_BAD : NET_DONE);
     }
     assert_string_equal(r.pointer, last);
@@ -505,20 +505,20 @@ static void test_price_limits(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         (void)snprintf(body, sizeof body, M "\"provider\":{\"max_price\":{\"prompt\":%s}}}",
                        cases[i].text);
-        assert_int_equal(good(OPENAI_CHAT, body)->max_prompt, cases[i].want);
+        assert_int_equal(good(API_CHAT, body)->max_prompt, cases[i].want);
     }
 }
 
 /* Apply the edits of text; checks order and bounds. Gives the length in out. */
-static size_t edit(const struct openai_request *q, const char *text, const char *model,
+static size_t edit(const struct api_request *q, const char *text, const char *model,
                    bool want_usage, char *out, size_t out_room)
 {
-    struct openai_edit edits[OPENAI_EDITS_MAX];
+    struct api_edit edits[API_EDITS_MAX];
     char scratch[2048];
     size_t room = 6 * strlen(model) + 64, len = 0, at = 0;
     memset(scratch, '~', sizeof scratch);
-    size_t n = openai_request_edits(q, bytes_of(model), want_usage, edits, scratch, room);
-    assert_true(n <= OPENAI_EDITS_MAX);
+    size_t n = api_request_edits(q, bytes_of(model), want_usage, edits, scratch, room);
+    assert_true(n <= API_EDITS_MAX);
     assert_int_equal(scratch[room], '~');
     for (size_t i = 0; i < n; i++) {
         assert_true(edits[i].at >= at);
@@ -578,7 +578,7 @@ static void test_edits(void **state)
     };
     char out[1024];
     for (size_t i = 0; i < COUNT(cases); i++) {
-        const struct openai_request *q = good(OPENAI_CHAT, cases[i].body);
+        const struct api_request *q = good(API_CHAT, cases[i].body);
         (void)edit(q, cases[i].body, cases[i].model, cases[i].usage, out, sizeof out);
         assert_string_equal(out, cases[i].want);
     }
@@ -590,7 +590,7 @@ static void test_edits(void **state)
         {"{\"provider\":{}, \"input\":1 }", "{\"model\":\"x\",\"input\":1 }"},
     };
     for (size_t i = 0; i < COUNT(moderations); i++) {
-        const struct openai_request *q = good(OPENAI_MODERATIONS, moderations[i].body);
+        const struct api_request *q = good(API_MODERATIONS, moderations[i].body);
         (void)edit(q, moderations[i].body, "x", true, out, sizeof out);
         assert_string_equal(out, moderations[i].want);
     }
@@ -612,7 +612,7 @@ static void test_edits_touch_nothing_else(void **state)
         {"\"z\":\"\\\",}{\"", "\"z\":\"\\\",}{\""},
     };
     enum { ALL = COUNT(members) };
-    static struct openai_reader r;
+    static struct api_reader r;
     char body[1024], want[1024], got[1024];
     uint32_t dice = 12345;
     for (size_t round = 0; round < 5040; round++) {
@@ -636,7 +636,7 @@ static void test_edits_touch_nothing_else(void **state)
         }
         (void)snprintf(body + b, sizeof body - b, "}");
         (void)snprintf(want + w, sizeof want - w, "}");
-        assert_int_equal(read_cut(&r, OPENAI_CHAT, bytes_of(body), 0, 0), NET_DONE);
+        assert_int_equal(read_cut(&r, API_CHAT, bytes_of(body), 0, 0), NET_DONE);
         (void)edit(&r.req, body, "m", true, got, sizeof got);
         assert_string_equal(got, want);
     }
@@ -645,14 +645,14 @@ static void test_edits_touch_nothing_else(void **state)
 /* What was recorded is read; after the edits it is read again, and says what was wanted. */
 static void check_recorded(const struct tape *tape, void *count)
 {
-    static struct openai_reader r, again;
+    static struct api_reader r, again;
     static char body[256 * 1024], out[300 * 1024];
     struct bytes text = tape->request;
     struct bytes model;
     if (text.len == 0 || *text.ptr != '{' || text.len >= sizeof body) return;
-    enum openai_api api = strcmp(tape->dialect, "embeddings") == 0 ? OPENAI_EMBEDDINGS
-                        : strcmp(tape->dialect, "openai-chat") == 0 ? OPENAI_CHAT
-                        : OPENAI_COMPLETIONS;
+    enum api api = strcmp(tape->dialect, "embeddings") == 0 ? API_EMBEDDINGS
+                        : strcmp(tape->dialect, "openai-chat") == 0 ? API_CHAT
+                        : API_COMPLETIONS;
     if (!tape_path(text, "model", &model)) return;  /* Azure names it in the path */
     enum net_rc rc = read_cut(&r, api, text, 0, 0);
     if (rc != NET_DONE) print_error("%s: %s\n", tape->name, r.error);
@@ -684,14 +684,14 @@ static void test_recorded_requests(void **state)
 static int read_stdin(void)
 {
     enum { DOC_MAX = 1 << 20 };
-    static struct openai_reader r;
+    static struct api_reader r;
     char *const doc = malloc(DOC_MAX), line[32];
     while (doc && fgets(line, sizeof line, stdin)) {
         const size_t len = (size_t)strtoul(line, NULL, 10);
         if (len > DOC_MAX || fread(doc, 1, len, stdin) != len) return 1;
-        openai_request_begin(&r, OPENAI_CHAT);
-        const bool fed = openai_request_feed(&r, (struct bytes){doc, len}) == NET_MORE;
-        const bool good = openai_request_end(&r) == NET_DONE && fed;
+        api_request_begin(&r, API_CHAT);
+        const bool fed = api_request_feed(&r, (struct bytes){doc, len}) == NET_MORE;
+        const bool good = api_request_end(&r) == NET_DONE && fed;
         printf("%s %d %lld ", good ? "good" : r.code, r.req.stream,
                (long long)r.req.max_tokens);
         const struct bytes model = good ? r.req.model : bytes_of(r.error);

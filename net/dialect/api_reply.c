@@ -1,4 +1,4 @@
-/* openai_reply.c - the walk over an answer, whole or one event of a stream. Both have the
+/* api_reply.c - the walk over an answer, whole or one event of a stream. Both have the
  * same shape but for `delta` and `message`, so one table serves:
  *   LIST -> ROOT -> CHOICES -> CHOICE -> SAID (delta, message) -> PARTS | CALLS | AUDIO
  *                -> USAGE -> IN_DETAILS | OUT_DETAILS         -> LOT (anything counts)
@@ -6,7 +6,7 @@
  * The place of a container is kept by its depth. What the table does not name is skipped.
  * Rule: a provider may send anything. What is odd is passed over; what is not JSON is the
  * only failure. Repeated keys: the last one counts, as most clients have it. */
-#include "net/dialect/openai_part.h"
+#include "net/dialect/api_part.h"
 
 #include <stdio.h>
 
@@ -20,7 +20,7 @@ enum what { DO_NOTHING, DO_COUNT, DO_TEXT, DO_REASONING, DO_LEGACY_TEXT, DO_FINI
             DO_SIDE, DO_CALL, DO_ERROR, DO_ERROR_TEXT, DO_ERROR_STATUS, DO_OBJECT_NAME,
             DO_ROOT_TEXT, DO_ROOT_STATUS };
 
-struct openai_part {
+struct api_part {
     struct bytes name;
     uint8_t what;
     uint8_t data;    /* DO_COUNT: which count; DO_SIDE: which side */
@@ -58,28 +58,28 @@ struct openai_part {
 #define AUDIO_PARTS(ROW, n)                             \
     ROW(n, "transcript", DO_TEXT, 0, NOWHERE, NOWHERE)
 #define USAGE_PARTS(ROW, n)                                                                 \
-    ROW(n, "total_tokens",              DO_COUNT, OPENAI_COUNT_TOTAL, 0, 0)                 \
-    ROW(n, "input_tokens",              DO_COUNT, OPENAI_COUNT_PROMPT, 0, 0)  /* images */  \
-    ROW(n, "prompt_tokens",             DO_COUNT, OPENAI_COUNT_PROMPT, 0, 0)                \
-    ROW(n, "cached_tokens",             DO_COUNT, OPENAI_COUNT_CACHED_ROOT, 0, 0)           \
-    ROW(n, "output_tokens",             DO_COUNT, OPENAI_COUNT_COMPLETION, 0, 0)            \
-    ROW(n, "reasoning_tokens",          DO_COUNT, OPENAI_COUNT_REASONING_ROOT, 0, 0)        \
-    ROW(n, "completion_tokens",         DO_COUNT, OPENAI_COUNT_COMPLETION, 0, 0)            \
+    ROW(n, "total_tokens",              DO_COUNT, API_COUNT_TOTAL, 0, 0)                 \
+    ROW(n, "input_tokens",              DO_COUNT, API_COUNT_PROMPT, 0, 0)  /* images */  \
+    ROW(n, "prompt_tokens",             DO_COUNT, API_COUNT_PROMPT, 0, 0)                \
+    ROW(n, "cached_tokens",             DO_COUNT, API_COUNT_CACHED_ROOT, 0, 0)           \
+    ROW(n, "output_tokens",             DO_COUNT, API_COUNT_COMPLETION, 0, 0)            \
+    ROW(n, "reasoning_tokens",          DO_COUNT, API_COUNT_REASONING_ROOT, 0, 0)        \
+    ROW(n, "completion_tokens",         DO_COUNT, API_COUNT_COMPLETION, 0, 0)            \
     ROW(n, "input_token_details",       DO_NOTHING, 0, IN_DETAILS, NOWHERE)  /* audio */    \
     ROW(n, "prompt_token_details",      DO_NOTHING, 0, IN_DETAILS, NOWHERE)  /* Writer */   \
     ROW(n, "input_tokens_details",      DO_NOTHING, 0, IN_DETAILS, NOWHERE)                 \
     ROW(n, "prompt_tokens_details",     DO_NOTHING, 0, IN_DETAILS, NOWHERE)                 \
     ROW(n, "output_tokens_details",     DO_NOTHING, 0, OUT_DETAILS, NOWHERE)                \
-    ROW(n, "prompt_cache_hit_tokens",   DO_COUNT, OPENAI_COUNT_CACHE_HIT, 0, 0)             \
+    ROW(n, "prompt_cache_hit_tokens",   DO_COUNT, API_COUNT_CACHE_HIT, 0, 0)             \
     ROW(n, "completion_token_details",  DO_NOTHING, 0, OUT_DETAILS, NOWHERE)                \
     ROW(n, "completion_tokens_details", DO_NOTHING, 0, OUT_DETAILS, NOWHERE)
 #define IN_PARTS(ROW, n)                                                    \
-    ROW(n, "audio_tokens",       DO_COUNT, OPENAI_COUNT_AUDIO_IN, 0, 0)     \
-    ROW(n, "cached_tokens",      DO_COUNT, OPENAI_COUNT_CACHED, 0, 0)       \
-    ROW(n, "cache_write_tokens", DO_COUNT, OPENAI_COUNT_CACHE_WRITE, 0, 0)
+    ROW(n, "audio_tokens",       DO_COUNT, API_COUNT_AUDIO_IN, 0, 0)     \
+    ROW(n, "cached_tokens",      DO_COUNT, API_COUNT_CACHED, 0, 0)       \
+    ROW(n, "cache_write_tokens", DO_COUNT, API_COUNT_CACHE_WRITE, 0, 0)
 #define OUT_PARTS(ROW, n)                                               \
-    ROW(n, "audio_tokens",     DO_COUNT, OPENAI_COUNT_AUDIO_OUT, 0, 0)  \
-    ROW(n, "reasoning_tokens", DO_COUNT, OPENAI_COUNT_REASONING, 0, 0)
+    ROW(n, "audio_tokens",     DO_COUNT, API_COUNT_AUDIO_OUT, 0, 0)  \
+    ROW(n, "reasoning_tokens", DO_COUNT, API_COUNT_REASONING, 0, 0)
 #define GROQ_PARTS(ROW, n)                        \
     ROW(n, "usage", DO_USAGE, 0, USAGE, NOWHERE)  \
     ROW(n, "error", DO_ERROR, 0, ERROR, NOWHERE)
@@ -96,15 +96,15 @@ struct openai_part {
     FIRST(LIST, n), FIRST(LIST, (n) + 1), FIRST(LIST, (n) + 2), FIRST(LIST, (n) + 3), \
     FIRST(LIST, (n) + 4), FIRST(LIST, (n) + 5), FIRST(LIST, (n) + 6), FIRST(LIST, (n) + 7)
 
-static const struct openai_part root_parts[] = {ROOT_PARTS(PART, 0)};
-static const struct openai_part choice_parts[] = {CHOICE_PARTS(PART, 0)};
-static const struct openai_part said_parts[] = {SAID_PARTS(PART, 0)};
-static const struct openai_part audio_parts[] = {AUDIO_PARTS(PART, 0)};
-static const struct openai_part usage_parts[] = {USAGE_PARTS(PART, 0)};
-static const struct openai_part in_parts[] = {IN_PARTS(PART, 0)};
-static const struct openai_part out_parts[] = {OUT_PARTS(PART, 0)};
-static const struct openai_part groq_parts[] = {GROQ_PARTS(PART, 0)};
-static const struct openai_part error_parts[] = {ERROR_PARTS(PART, 0)};
+static const struct api_part root_parts[] = {ROOT_PARTS(PART, 0)};
+static const struct api_part choice_parts[] = {CHOICE_PARTS(PART, 0)};
+static const struct api_part said_parts[] = {SAID_PARTS(PART, 0)};
+static const struct api_part audio_parts[] = {AUDIO_PARTS(PART, 0)};
+static const struct api_part usage_parts[] = {USAGE_PARTS(PART, 0)};
+static const struct api_part in_parts[] = {IN_PARTS(PART, 0)};
+static const struct api_part out_parts[] = {OUT_PARTS(PART, 0)};
+static const struct api_part groq_parts[] = {GROQ_PARTS(PART, 0)};
+static const struct api_part error_parts[] = {ERROR_PARTS(PART, 0)};
 
 enum { NAME_MAX = 30 };  /* bytes of a name; two more are known to have none */
 
@@ -112,7 +112,7 @@ enum { NAME_MAX = 30 };  /* bytes of a name; two more are known to have none */
 #define PARTS_OF(list, LIST) \
     {list, {FIRST_8(LIST, 0), FIRST_8(LIST, 8), FIRST_8(LIST, 16), FIRST_8(LIST, 24)}}
 static const struct {
-    const struct openai_part *at;
+    const struct api_part *at;
     uint8_t first[NAME_MAX + 2];  /* by length: the first row whose name has it, or more */
 } tables[PLACES] = {
     [ROOT] = PARTS_OF(root_parts, ROOT_PARTS),
@@ -127,15 +127,15 @@ static const struct {
 };
 
 /* Rows that stand for values without a key of the tables. */
-static const struct openai_part top_part = {{0}, DO_NOTHING, 0, ROOT, LIST};
-static const struct openai_part listed_part = {{0}, DO_NOTHING, 0, ROOT, NOWHERE};
-static const struct openai_part choices_part = {{0}, DO_NOTHING, 0, CHOICE, NOWHERE};
-static const struct openai_part text_part = {{0}, DO_TEXT, 0, PARTS, PARTS};
-static const struct openai_part mark_part = {{0}, DO_TEXT, 1, PARTS, PARTS};
-static const struct openai_part inside_part = {{0}, DO_NOTHING, 0, PARTS, PARTS};
-static const struct openai_part call_part = {{0}, DO_NOTHING, 0, CALLS, CALLS};
-static const struct openai_part argument_part = {{0}, DO_TEXT, 0, CALLS, CALLS};
-static const struct openai_part skip_part = {{0}, DO_NOTHING, 0, NOWHERE, NOWHERE};
+static const struct api_part top_part = {{0}, DO_NOTHING, 0, ROOT, LIST};
+static const struct api_part listed_part = {{0}, DO_NOTHING, 0, ROOT, NOWHERE};
+static const struct api_part choices_part = {{0}, DO_NOTHING, 0, CHOICE, NOWHERE};
+static const struct api_part text_part = {{0}, DO_TEXT, 0, PARTS, PARTS};
+static const struct api_part mark_part = {{0}, DO_TEXT, 1, PARTS, PARTS};
+static const struct api_part inside_part = {{0}, DO_NOTHING, 0, PARTS, PARTS};
+static const struct api_part call_part = {{0}, DO_NOTHING, 0, CALLS, CALLS};
+static const struct api_part argument_part = {{0}, DO_TEXT, 0, CALLS, CALLS};
+static const struct api_part skip_part = {{0}, DO_NOTHING, 0, NOWHERE, NOWHERE};
 
 static bool is_text_key(struct bytes key)
 {
@@ -163,7 +163,7 @@ static inline bool same(const char *a, const char *b, size_t n)
 }
 
 /* The row for a key where any may come. */
-static const struct openai_part *find_open(enum place place, struct bytes key)
+static const struct api_part *find_open(enum place place, struct bytes key)
 {
     assert(place == PARTS || place == CALLS);
     if (!key.ptr || key.len == 0) return NULL;
@@ -176,13 +176,13 @@ static const struct openai_part *find_open(enum place place, struct bytes key)
 }
 
 /* The row for a key; NULL where nobody wants the value. */
-static inline const struct openai_part *find(enum place place, struct bytes key)
+static inline const struct api_part *find(enum place place, struct bytes key)
 {
     if (place == PARTS || place == CALLS) return find_open(place, key);
     if (key.len > NAME_MAX) return NULL;
     const uint8_t *first = &tables[place].first[key.len];
     for (size_t i = first[0]; i < first[1]; i++) {
-        const struct openai_part *p = &tables[place].at[i];
+        const struct api_part *p = &tables[place].at[i];
         assert(p->name.len == key.len);  /* the lists are in order */
         if (same(p->name.ptr, key.ptr, key.len)) return p;
     }
@@ -190,7 +190,7 @@ static inline const struct openai_part *find(enum place place, struct bytes key)
 }
 
 /* The row for an element of an array. */
-static const struct openai_part *element_part(enum place place)
+static const struct api_part *element_part(enum place place)
 {
     switch (place) {
     case LIST: return &listed_part;  /* Google wraps errors in an array */
@@ -201,7 +201,7 @@ static const struct openai_part *element_part(enum place place)
     }
 }
 
-static void add_text(struct openai_side *s, const struct json_token *t)
+static void add_text(struct api_side *s, const struct json_token *t)
 {
     uint64_t len = t->end - t->start - 2;
     s->bytes += len;
@@ -209,7 +209,7 @@ static void add_text(struct openai_side *s, const struct json_token *t)
 }
 
 /* Several names for the same reasoning (reasoning, reasoning_content) count once. */
-static void add_reasoning(struct openai_side *s, const struct json_token *t)
+static void add_reasoning(struct api_side *s, const struct json_token *t)
 {
     uint64_t len = t->end - t->start - 2;
     if (len > s->reasoning) {
@@ -220,11 +220,11 @@ static void add_reasoning(struct openai_side *s, const struct json_token *t)
 }
 
 /* Keep the message of an error; the first one counts. */
-static void keep_text(struct openai_reply *w, const struct json_token *t)
+static void keep_text(struct api_reply *w, const struct json_token *t)
 {
     if (w->error_text[0]) return;
-    struct bytes text = openai_head_text(&w->head, t);
-    text = openai_text_start(text, sizeof w->error_text - 1);
+    struct bytes text = api_head_text(&w->head, t);
+    text = api_text_start(text, sizeof w->error_text - 1);
     size_t len = json_unescape(text, w->error_text);
     assert(len < sizeof w->error_text);
     w->error_text[len] = '\0';
@@ -241,7 +241,7 @@ static int32_t status_of(const struct json_token *t)
 
 /* A choice ended. Writer sends delta and message, Together delta and text, Perplexity a
  * delta and the message so far: of several forms the first in this order counts. */
-static void choice_end(struct openai_reply *w)
+static void choice_end(struct api_reply *w)
 {
     for (size_t i = 0; i < COUNT(w->side); i++) {
         if (!w->side[i].seen) continue;
@@ -251,7 +251,7 @@ static void choice_end(struct openai_reply *w)
     }
 }
 
-static void take_string(struct openai_reply *w, const struct openai_part *p,
+static void take_string(struct api_reply *w, const struct api_part *p,
                         const struct json_token *t)
 {
     bool empty = t->end - t->start == 2;
@@ -289,11 +289,11 @@ static void take_string(struct openai_reply *w, const struct openai_part *p,
     }
 }
 
-static void take_scalar(struct openai_reply *w, const struct openai_part *p,
+static void take_scalar(struct api_reply *w, const struct api_part *p,
                         const struct json_token *t)
 {
     if (p->what == DO_COUNT) {
-        openai_fold_take(w->fold, p->data, t);
+        api_fold_take(w->fold, p->data, t);
     } else if (t->type == JSON_STRING) {
         take_string(w, p, t);
     } else if (t->type == JSON_NUMBER && p->what == DO_ERROR_STATUS) {
@@ -308,11 +308,11 @@ static void take_scalar(struct openai_reply *w, const struct openai_part *p,
 
 /* A container opens at this depth as the value of p; in is the place around it. False: what
  * is in it is nobody's. */
-static bool descend(struct openai_reply *w, const struct openai_part *p, enum place in,
+static bool descend(struct api_reply *w, const struct api_part *p, enum place in,
                     bool object, uint16_t depth)
 {
     uint8_t to = object ? p->object : p->array;
-    if (depth >= OPENAI_REPLY_DEPTH) to = NOWHERE;
+    if (depth >= API_REPLY_DEPTH) to = NOWHERE;
     if (to == NOWHERE) {
         if (p == &mark_part || in == CALLS) w->side[w->which].content = true;
         return false;
@@ -321,12 +321,12 @@ static bool descend(struct openai_reply *w, const struct openai_part *p, enum pl
     switch (p->what) {
     case DO_USAGE:
         w->fold = in == GROQ ? &w->groq : &w->usage;
-        openai_fold_begin(w->fold);
+        api_fold_begin(w->fold);
         if (in == ROOT) w->usage_object = true;
         break;
     case DO_SIDE:
         w->which = p->data;
-        w->side[w->which] = (struct openai_side){.seen = true};
+        w->side[w->which] = (struct api_side){.seen = true};
         break;
     case DO_ERROR: w->error = true; break;
     default: break;
@@ -338,20 +338,20 @@ static bool descend(struct openai_reply *w, const struct openai_part *p, enum pl
 }
 
 /* The root's members: where the usage is and what stands around it. */
-static void root_key(struct openai_reply *w, const struct json_token *t)
+static void root_key(struct api_reply *w, const struct json_token *t)
 {
     if (w->usage_last) w->usage_at.after = t->start;
     w->usage_last = w->field && w->field->what == DO_USAGE;
     if (w->usage_last) {
         w->usage_object = false;   /* of repeated keys the last one counts */
-        w->usage_at = (struct openai_member){.key = {t->start, t->end},
+        w->usage_at = (struct api_member){.key = {t->start, t->end},
                                              .before = w->member_end,
                                              .index = w->member_count};
     }
     w->member_count++;
 }
 
-static void root_value(struct openai_reply *w, const struct json_token *t)
+static void root_value(struct api_reply *w, const struct json_token *t)
 {
     bool opens = t->type == JSON_OBJECT || t->type == JSON_ARRAY;
     bool ends = t->type == JSON_OBJECT_END || t->type == JSON_ARRAY_END;
@@ -363,16 +363,16 @@ static void root_value(struct openai_reply *w, const struct json_token *t)
     if (w->usage_last) w->usage_at.value.end = t->end;
 }
 
-static bool is_said(const struct openai_part *p)
+static bool is_said(const struct api_part *p)
 {
     return p->what == DO_SIDE || p->what == DO_LEGACY_TEXT;
 }
 
-static void take(struct openai_reply *w, struct json *j, const struct json_token *t)
+static void take(struct api_reply *w, struct json *j, const struct json_token *t)
 {
     enum place in = t->depth == 0 ? NOWHERE : w->place[t->depth - 1];
     bool root = t->depth == 1 && in == ROOT;
-    assert(t->depth <= OPENAI_REPLY_DEPTH);  /* deeper containers are skipped */
+    assert(t->depth <= API_REPLY_DEPTH);  /* deeper containers are skipped */
     switch (t->type) {
     case JSON_KEY:
         w->field = find(in, t->text);
@@ -386,7 +386,7 @@ static void take(struct openai_reply *w, struct json *j, const struct json_token
         break;
     case JSON_SKIPPED: case JSON_ARRAY_END: break;
     default: {
-        const struct openai_part *p = t->depth == 0 ? &top_part
+        const struct api_part *p = t->depth == 0 ? &top_part
                                     : w->field ? w->field : element_part(in);
         w->field = NULL;
         if (in == LOT || in == CALLS) w->side[w->which].content = true;
@@ -400,28 +400,28 @@ static void take(struct openai_reply *w, struct json *j, const struct json_token
 /* ---- a reply in one piece ---- */
 
 /* Token i is the key of the root's member usage. */
-static void index_usage(struct openai_reply *w, const struct json_index *x, const char *text,
+static void index_usage(struct api_reply *w, const struct json_index *x, const char *text,
                         uint32_t i)
 {
     uint32_t behind = json_index_behind(x, i + 2);
-    struct openai_member *m = &w->usage_at;
+    struct api_member *m = &w->usage_at;
     assert(x->first[i + 1] == ':');
     assert(w->member_count > 0);
     w->usage_object = false;       /* of repeated keys the last one counts */
-    *m = (struct openai_member){.index = w->member_count - 1};
-    m->key = (struct openai_span){x->at[i], openai_index_end(x, text, i + 1)};
-    m->value = (struct openai_span){x->at[i + 2], openai_index_end(x, text, behind)};
-    if (m->index > 0) m->before = openai_index_end(x, text, i - 1);
+    *m = (struct api_member){.index = w->member_count - 1};
+    m->key = (struct api_span){x->at[i], api_index_end(x, text, i + 1)};
+    m->value = (struct api_span){x->at[i + 2], api_index_end(x, text, behind)};
+    if (m->index > 0) m->before = api_index_end(x, text, i - 1);
     if (x->first[behind] == ',') m->after = x->at[behind + 1];
 }
 
 /* A key, token i, in a container of this place and depth: the row of its value; NULL where
  * nobody wants that. */
-static const struct openai_part *index_key(struct openai_reply *w, const struct json_index *x,
+static const struct api_part *index_key(struct api_reply *w, const struct json_index *x,
                                            const char *text, uint32_t i, enum place in,
                                            uint16_t depth)
 {
-    const struct openai_part *p = find(in, json_index_text(x, text, i));
+    const struct api_part *p = find(in, json_index_text(x, text, i));
     if (depth == 1) w->member_count++;  /* an object at the root: a list has no keys */
     if (in == CALLS || in == AUDIO || in == LOT) w->side[w->which].content = true;
     if (!p || (w->brief && is_said(p))) return NULL;
@@ -429,7 +429,7 @@ static const struct openai_part *index_key(struct openai_reply *w, const struct 
     return p;
 }
 
-static bool is_text(const struct openai_part *p, enum place in)
+static bool is_text(const struct api_part *p, enum place in)
 {
     if (in == CHOICE) return p->what == DO_LEGACY_TEXT;
     return in == SAID && (p->what == DO_TEXT || p->what == DO_REASONING);
@@ -437,14 +437,14 @@ static bool is_text(const struct openai_part *p, enum place in)
 
 /* Note token i, a scalar that is the value of p (NULL: nobody's), in this place. Text of other
  * places counts as two: with it there is no shape. */
-static void index_mark(struct openai_marks *m, const struct json_index *x, const char *text,
-                       uint32_t i, const struct openai_part *p, enum place in)
+static void index_mark(struct api_marks *m, const struct json_index *x, const char *text,
+                       uint32_t i, const struct api_part *p, enum place in)
 {
-    struct openai_span span = {x->at[i], openai_index_end(x, text, i + 1)};
+    struct api_span span = {x->at[i], api_index_end(x, text, i + 1)};
     if (!p) {
-        if (m->count < OPENAI_MARKS_MAX) m->at[m->count++] = span;
+        if (m->count < API_MARKS_MAX) m->at[m->count++] = span;
     } else if (is_text(p, in) && x->first[i] == '"' && span.end - span.start > 2) {
-        m->text = (struct openai_span){span.start + 1, span.end - 1};
+        m->text = (struct api_span){span.start + 1, span.end - 1};
         m->text_count++;
     } else if (in == PARTS || in == CALLS || in == AUDIO) {
         m->text_count += 2;
@@ -453,7 +453,7 @@ static void index_mark(struct openai_marks *m, const struct json_index *x, const
 
 /* What take() does with the scanner's tokens, done with those of the index: what nobody wants
  * is not even looked at. */
-static void index_walk(struct openai_reply *w, const struct json_index *x, const char *text)
+static void index_walk(struct api_reply *w, const struct json_index *x, const char *text)
 {
     enum place in = NOWHERE;
     uint16_t depth = 0;
@@ -469,7 +469,7 @@ static void index_walk(struct openai_reply *w, const struct json_index *x, const
             i++;
             continue;
         }
-        const struct openai_part *p = depth == 0 ? &top_part : NULL;
+        const struct api_part *p = depth == 0 ? &top_part : NULL;
         if (c == '"' && x->first[i + 1] == ':') {
             p = index_key(w, x, text, i, in, depth);
             i += 2;
@@ -485,7 +485,7 @@ static void index_walk(struct openai_reply *w, const struct json_index *x, const
             continue;
         }
         if (p && !opens && p->what != DO_NOTHING) {
-            struct json_token t = openai_index_token(x, text, i, depth);
+            struct json_token t = api_index_token(x, text, i, depth);
             take_scalar(w, p, &t);
         }
         if (w->marks && !opens) index_mark(w->marks, x, text, i, p, in);
@@ -494,7 +494,7 @@ static void index_walk(struct openai_reply *w, const struct json_index *x, const
     assert(depth == 0);
 }
 
-bool openai_reply_whole(struct openai_reply *w, struct bytes in)
+bool api_reply_whole(struct api_reply *w, struct bytes in)
 {
     struct json_index x;
     assert(w->fed == 0);
@@ -504,49 +504,49 @@ bool openai_reply_whole(struct openai_reply *w, struct bytes in)
     return true;
 }
 
-void openai_reply_begin(struct openai_reply *w)
+void api_reply_begin(struct api_reply *w)
 {
-    memset(w, 0, offsetof(struct openai_reply, error_text));
+    memset(w, 0, offsetof(struct api_reply, error_text));
     w->error_text[0] = '\0';
     w->head.len = 0;
     w->head.state = 0;
 }
 
-enum net_rc openai_reply_feed(struct openai_reply *w, struct json *j, struct bytes in)
+enum net_rc api_reply_feed(struct api_reply *w, struct json *j, struct bytes in)
 {
     struct bytes tail = in;
     struct json_token t;
     enum net_rc rc;
-    if (w->fed == 0 && j->error == JSON_FINE && openai_reply_whole(w, in)) {
+    if (w->fed == 0 && j->error == JSON_FINE && api_reply_whole(w, in)) {
         json_pass(j, in.len);
         return NET_MORE;
     }
     while ((rc = json_next(j, &in, &t)) == NET_OK) {
-        openai_head_complete(&w->head, &t, tail, w->fed);
+        api_head_complete(&w->head, &t, tail, w->fed);
         take(w, j, &t);
-        openai_head_reset(&w->head);
+        api_head_reset(&w->head);
         w->token_end = t.end;
     }
     if (rc == NET_BAD) return NET_BAD;
     assert(in.len == 0);
     size_t len = tail.len;
     if (w->token_end > w->fed) bytes_cut(&tail, (size_t)(w->token_end - w->fed));
-    openai_head_watch(&w->head, tail);
+    api_head_watch(&w->head, tail);
     w->fed += len;
     return NET_MORE;
 }
 
-enum net_rc openai_reply_end(struct openai_reply *w, struct json *j)
+enum net_rc api_reply_end(struct api_reply *w, struct json *j)
 {
     struct json_token t;
     enum net_rc rc = json_finish(j, &t);
     if (rc == NET_OK) rc = json_finish(j, &t);  /* a number: no answer, but JSON */
     if (rc != NET_DONE) return NET_BAD;
-    openai_reply_settle(w);
+    api_reply_settle(w);
     return NET_DONE;
 }
 
-void openai_reply_settle(struct openai_reply *w)
+void api_reply_settle(struct api_reply *w)
 {
     if (w->error_root && !w->error) {
         w->error = true;

@@ -1,55 +1,55 @@
-/* openai.h - what Weir reads of OpenAI-style requests, answers and stream events, and the few
+/* api.h - what Weir reads of OpenAI-style requests, answers and stream events, and the few
  * edits it makes to a request that stays in its dialect. Sans-IO and incremental: no tree, the
  * body stays where it is. Covers chat completions, completions, embeddings, moderations.
  * Source: OpenAI API reference (chat, embeddings, completions, moderations); quirks of
  * compatible providers: DeepSeek prompt_cache_hit_tokens, Groq x_groq.usage, OpenRouter
  * `models`, `provider`, `usage: {include}`. */
-#ifndef NET_DIALECT_OPENAI_H
-#define NET_DIALECT_OPENAI_H
+#ifndef NET_DIALECT_API_H
+#define NET_DIALECT_API_H
 
 #include "net/json.h"
 
 enum {
-    OPENAI_NAME_MAX = 256,      /* bytes of a model or provider name, escapes resolved */
-    OPENAI_NAMES_MAX = 8,       /* entries of models, provider.order, .only, .ignore */
-    OPENAI_EDITS_MAX = 8,
-    OPENAI_POOL = 2048,         /* bytes of all names of one request */
-    OPENAI_REQUEST_DEPTH_MAX = 128,        /* nesting of a request body */
-    OPENAI_TOKEN_BYTES = 4,     /* a token id in a prompt or input counts as so many bytes */
-    OPENAI_HEAD = 256,          /* first bytes kept of a string that pieces cut */
-    OPENAI_LEVELS = 4,          /* nesting of the request's objects that are read */
-    OPENAI_SHAPES = 4,          /* shapes of events that are kept */
-    OPENAI_SHAPE_BYTES = 256,   /* before, and behind, the text of an event with a shape */
-    OPENAI_REPLY_DEPTH = 8,     /* nesting of the answer's containers that are read */
+    API_NAME_MAX = 256,      /* bytes of a model or provider name, escapes resolved */
+    API_NAMES_MAX = 8,       /* entries of models, provider.order, .only, .ignore */
+    API_EDITS_MAX = 8,
+    API_POOL = 2048,         /* bytes of all names of one request */
+    API_REQUEST_DEPTH_MAX = 128,        /* nesting of a request body */
+    API_TOKEN_BYTES = 4,     /* a token id in a prompt or input counts as so many bytes */
+    API_HEAD = 256,          /* first bytes kept of a string that pieces cut */
+    API_LEVELS = 4,          /* nesting of the request's objects that are read */
+    API_SHAPES = 4,          /* shapes of events that are kept */
+    API_SHAPE_BYTES = 256,   /* before, and behind, the text of an event with a shape */
+    API_REPLY_DEPTH = 8,     /* nesting of the answer's containers that are read */
 };
 
-enum openai_api { OPENAI_CHAT, OPENAI_COMPLETIONS, OPENAI_EMBEDDINGS, OPENAI_MODERATIONS };
+enum api { API_CHAT, API_COMPLETIONS, API_EMBEDDINGS, API_MODERATIONS };
 
-struct openai_span { uint64_t start, end; };   /* offsets in the body; end 0: absent */
+struct api_span { uint64_t start, end; };   /* offsets in the body; end 0: absent */
 
-struct openai_member {          /* a member of the root object, for removal or replacement */
-    struct openai_span key;     /* the key with its quotes */
-    struct openai_span value;
+struct api_member {          /* a member of the root object, for removal or replacement */
+    struct api_span key;     /* the key with its quotes */
+    struct api_span value;
     uint64_t before;            /* end of the value before it; 0: it is the first */
     uint64_t after;             /* start of the key behind it; 0: it is the last */
     uint32_t index;             /* members before it */
 };
 
-struct openai_head {            /* private: the start of a string that the end of a piece cut */
+struct api_head {            /* private: the start of a string that the end of a piece cut */
     uint16_t len;
     uint8_t state;
-    char at[OPENAI_HEAD];
+    char at[API_HEAD];
 };
 
-struct openai_names { struct bytes at[OPENAI_NAMES_MAX]; uint8_t count; };  /* into pool */
+struct api_names { struct bytes at[API_NAMES_MAX]; uint8_t count; };  /* into pool */
 
-struct openai_request {         /* results; valid after openai_request_end() said NET_DONE.
+struct api_request {         /* results; valid after api_request_end() said NET_DONE.
                                    Names point into pool: not to be copied as a struct */
     struct bytes model;         /* unescaped, in pool; for moderations without a model (it is
                                    optional there) the API's default, and model_at is absent */
-    struct openai_names models, order, only, ignore;
-    struct openai_member model_at, models_at, provider_at, usage_at, stream_options_at;
-    struct openai_span include_usage_at;   /* its value inside stream_options */
+    struct api_names models, order, only, ignore;
+    struct api_member model_at, models_at, provider_at, usage_at, stream_options_at;
+    struct api_span include_usage_at;   /* its value inside stream_options */
     uint64_t object_start;      /* offset of the root "{" */
     uint64_t body_bytes;        /* of the whole document as fed */
     int64_t max_tokens;         /* max_completion_tokens, else max_tokens; -1 absent */
@@ -70,34 +70,34 @@ struct openai_request {         /* results; valid after openai_request_end() sai
     bool stream_options_empty;  /* stream_options is {} */
     bool stream_options_null;   /* stream_options is null */
     size_t pool_len;
-    char pool[OPENAI_POOL];     /* last: only pool_len bytes of it mean anything */
+    char pool[API_POOL];     /* last: only pool_len bytes of it mean anything */
 };
 
-struct openai_reader {          /* private but for the results and the error */
-    struct openai_request req;
+struct api_reader {          /* private but for the results and the error */
+    struct api_request req;
     struct json json;
-    enum openai_api api;
+    enum api api;
     char error[160];            /* after NET_BAD: a sentence for the client */
     char pointer[80];           /* JSON pointer of the place ("/stream_options"), "" the root */
     const char *code;           /* "invalid_json" or "invalid_request_error" */
     /* private */
-    const struct openai_field *field;      /* of the key whose value comes; NULL: not read */
-    struct openai_member member;           /* the root's member that is being read */
-    struct openai_member *kept;            /* where it goes; NULL: nowhere */
-    struct openai_member *previous;        /* the same of the member before the coming key */
-    struct openai_names *names;            /* the list that is being read */
+    const struct api_field *field;      /* of the key whose value comes; NULL: not read */
+    struct api_member member;           /* the root's member that is being read */
+    struct api_member *kept;            /* where it goes; NULL: nowhere */
+    struct api_member *previous;        /* the same of the member before the coming key */
+    struct api_names *names;            /* the list that is being read */
     struct {
-        const struct openai_field *field;  /* whose value this is; NULL at the root */
+        const struct api_field *field;  /* whose value this is; NULL at the root */
         uint16_t depth;
         uint8_t place;
         bool list;                         /* an array */
-    } at[OPENAI_LEVELS];                   /* the open objects and arrays that are read */
+    } at[API_LEVELS];                   /* the open objects and arrays that are read */
     uint64_t seen;              /* a bit per row of the table of keys */
     uint64_t fed;               /* bytes of the pieces before this one */
     uint64_t token_end;         /* offset behind the last token */
     uint64_t member_end;        /* offset behind the last root member */
     int64_t max_completion_tokens;
-    struct openai_head head;
+    struct api_head head;
     uint32_t element;           /* index in the list that is being read */
     uint8_t level;              /* entries of at that are in use */
     bool binary;                /* the coming value belongs to a key such as "data" */
@@ -107,31 +107,31 @@ struct openai_reader {          /* private but for the results and the error */
 };
 
 /* Begin reading a request body. */
-void openai_request_begin(struct openai_reader *r, enum openai_api api);
+void api_request_begin(struct api_reader *r, enum api api);
 /* Feed the next piece. NET_MORE: fine so far; NET_BAD: error, pointer, code say why. */
-MUST_USE enum net_rc openai_request_feed(struct openai_reader *r, struct bytes in);
+MUST_USE enum net_rc api_request_feed(struct api_reader *r, struct bytes in);
 /* The body ended. NET_DONE: r->req holds what was read. NET_BAD otherwise. Refused (code
  * invalid_request_error): root not an object; model missing, empty, not a string; among the
  * keys that are read a repeated one, an escaped one, or one that another parser may take for
  * it (Go ignores case: "Model"); wrong types; integers that json_integer refuses; n or
  * max_tokens < 1; names with a NUL or an unpaired surrogate, too long or too many.
  * stream_options without stream is passed. Unknown members pass. */
-MUST_USE enum net_rc openai_request_end(struct openai_reader *r);
+MUST_USE enum net_rc api_request_end(struct api_reader *r);
 
 /* One edit of the body: put replaces del bytes at offset at. */
-struct openai_edit { uint64_t at, del; struct bytes put; };
+struct api_edit { uint64_t at, del; struct bytes put; };
 /* The edits that turn the client's body into the provider's, ascending and not overlapping:
  *   model      name to ask for, raw; written as a JSON string into scratch when it differs
  *   want_usage make stream_options.include_usage true (add the member or the option); only
  *              for streams
  *   OpenRouter's models, provider, usage members are removed with the right comma
  *   scratch    room for >= 6 * model.len + 64 bytes; edits borrow from it
- * Gives the count (<= OPENAI_EDITS_MAX). */
-size_t openai_request_edits(const struct openai_request *req, struct bytes model,
-                            bool want_usage, struct openai_edit *out, char *scratch,
+ * Gives the count (<= API_EDITS_MAX). */
+size_t api_request_edits(const struct api_request *req, struct bytes model,
+                            bool want_usage, struct api_edit *out, char *scratch,
                             size_t room);
 
-struct openai_usage {           /* disjoint kinds, as store/journal.h counts them */
+struct api_usage {           /* disjoint kinds, as store/journal.h counts them */
     bool present;
     bool absurd;                /* a count was negative, fractional, beyond 2^31, or did not
                                    add up: clamped, and the record is marked estimated */
@@ -139,9 +139,9 @@ struct openai_usage {           /* disjoint kinds, as store/journal.h counts the
     uint32_t cache_write;       /* OpenRouter: prompt_tokens_details.cache_write_tokens */
 };
 
-struct openai_answer {          /* what a whole answer says */
-    struct openai_usage usage;
-    struct openai_span usage_at;     /* the object in the body that usage was read from */
+struct api_answer {          /* what a whole answer says */
+    struct api_usage usage;
+    struct api_span usage_at;     /* the object in the body that usage was read from */
     uint64_t text_bytes;        /* of content, reasoning, refusal, tool arguments as written:
                                    for own counts */
     uint32_t choice_count;
@@ -153,32 +153,32 @@ struct openai_answer {          /* what a whole answer says */
     bool finish_length;         /* some finish_reason is "length" */
 };
 
-struct openai_fold {            /* private: a usage object as it is being read */
+struct api_fold {            /* private: a usage object as it is being read */
     int64_t count[12];
     uint16_t seen;              /* a bit per count */
     bool absurd;
 };
 
-struct openai_side {            /* private: what one of a choice's forms says */
+struct api_side {            /* private: what one of a choice's forms says */
     uint64_t bytes;
     uint64_t reasoning;         /* reasoning under several names is the same text */
     bool seen, content;
 };
 
-struct openai_marks;            /* private */
+struct api_marks;            /* private */
 
-struct openai_reply {           /* private: the walk over a whole answer or one event */
-    struct openai_fold usage, groq;
-    struct openai_member usage_at;
-    struct openai_side side[3]; /* delta, message, text of the choice that is being read */
-    const struct openai_part *field;       /* of the key whose value comes */
-    struct openai_fold *fold;   /* the usage that is being read */
-    struct openai_marks *marks; /* what is noted for a shape; NULL: nothing */
+struct api_reply {           /* private: the walk over a whole answer or one event */
+    struct api_fold usage, groq;
+    struct api_member usage_at;
+    struct api_side side[3]; /* delta, message, text of the choice that is being read */
+    const struct api_part *field;       /* of the key whose value comes */
+    struct api_fold *fold;   /* the usage that is being read */
+    struct api_marks *marks; /* what is noted for a shape; NULL: nothing */
     uint64_t text_bytes;
     uint64_t fed, token_end, member_end;
     uint32_t choice_count, member_count;
     int32_t error_status, root_status;
-    uint8_t place[OPENAI_REPLY_DEPTH];     /* by depth of the open container */
+    uint8_t place[API_REPLY_DEPTH];     /* by depth of the open container */
     uint8_t which;              /* the side that is being read */
     bool usage_last;            /* the member before the coming key is the usage */
     bool usage_object;          /* usage is an object */
@@ -186,69 +186,69 @@ struct openai_reply {           /* private: the walk over a whole answer or one 
     bool brief;                 /* what was said is skipped: no text_bytes */
     bool error, error_root, error_said;
     char error_text[256];
-    struct openai_head head;
+    struct api_head head;
 };
 
-struct openai_answer_reader {
-    struct openai_answer ans;
+struct api_answer_reader {
+    struct api_answer ans;
     struct json json;
-    struct openai_reply reply;  /* private */
+    struct api_reply reply;  /* private */
 };
 /* Read a whole JSON answer in pieces. */
-void openai_answer_begin(struct openai_answer_reader *r);
+void api_answer_begin(struct api_answer_reader *r);
 /* The same without counting what was said (text_bytes stays 0): usage, finish and errors only,
  * at the speed of skipping. The grammar is checked all the same. */
-void openai_answer_begin_brief(struct openai_answer_reader *r);
+void api_answer_begin_brief(struct api_answer_reader *r);
 /* Feed a piece: NET_MORE or NET_BAD (not JSON). */
-MUST_USE enum net_rc openai_answer_feed(struct openai_answer_reader *r, struct bytes in);
+MUST_USE enum net_rc api_answer_feed(struct api_answer_reader *r, struct bytes in);
 /* The answer ended: NET_DONE or NET_BAD. */
-MUST_USE enum net_rc openai_answer_end(struct openai_answer_reader *r);
+MUST_USE enum net_rc api_answer_end(struct api_answer_reader *r);
 
-enum openai_event_kind {
-    OPENAI_EVENT_META,          /* role, empty deltas: nothing a client could miss */
-    OPENAI_EVENT_CONTENT,       /* text, reasoning, tool call, refusal or audio: commits */
-    OPENAI_EVENT_FINISH,        /* a finish_reason (may also hold content: then has_content) */
-    OPENAI_EVENT_USAGE,         /* choices empty and usage an object: the usage chunk */
-    OPENAI_EVENT_DONE,          /* data: [DONE] */
-    OPENAI_EVENT_ERROR,         /* an error, as in struct openai_answer */
-    OPENAI_EVENT_BAD,           /* data that is not JSON */
+enum api_event_kind {
+    API_EVENT_META,          /* role, empty deltas: nothing a client could miss */
+    API_EVENT_CONTENT,       /* text, reasoning, tool call, refusal or audio: commits */
+    API_EVENT_FINISH,        /* a finish_reason (may also hold content: then has_content) */
+    API_EVENT_USAGE,         /* choices empty and usage an object: the usage chunk */
+    API_EVENT_DONE,          /* data: [DONE] */
+    API_EVENT_ERROR,         /* an error, as in struct api_answer */
+    API_EVENT_BAD,           /* data that is not JSON */
 };
-struct openai_event {
-    enum openai_event_kind kind;
+struct api_event {
+    enum api_event_kind kind;
     bool has_content, has_finish;
-    struct openai_usage usage;
-    struct openai_member usage_at;      /* offsets in data of a root member usage (null too) */
+    struct api_usage usage;
+    struct api_member usage_at;      /* offsets in data of a root member usage (null too) */
     bool usage_said;            /* its value is an object, the one usage was read from */
     bool usage_first;           /* usage is the root's first member (comma behind, not before);
-                                   openai_member_cut gives the bytes to leave out */
+                                   api_member_cut gives the bytes to leave out */
     uint32_t text_bytes;        /* bytes of content, reasoning, refusal, arguments */
     char error_text[256];
     int32_t error_status;       /* a numeric error.code 400..599, else 0 */
 };
 /* Read one event's data (whole, contiguous). Never fails: kind says what it is. */
-void openai_event_read(struct bytes data, enum openai_api api, struct openai_event *ev);
+void api_event_read(struct bytes data, enum api api, struct api_event *ev);
 
-struct openai_shape_side {      /* private: what each byte may be, from low to high */
-    int8_t low[OPENAI_SHAPE_BYTES], high[OPENAI_SHAPE_BYTES];
+struct api_shape_side {      /* private: what each byte may be, from low to high */
+    int8_t low[API_SHAPE_BYTES], high[API_SHAPE_BYTES];
 };
-struct openai_shape {           /* private: an event with content, but for its text */
-    struct openai_member usage_at;
+struct api_shape {           /* private: an event with content, but for its text */
+    struct api_member usage_at;
     uint64_t text;              /* bytes of the text it was learned from */
     uint16_t head, tail;        /* bytes before and behind the text; head 0: no shape */
-    struct openai_shape_side before, behind;  /* behind ends where its last lane does */
+    struct api_shape_side before, behind;  /* behind ends where its last lane does */
 };
-struct openai_shapes {          /* of events that were read; all zero is fresh */
-    struct openai_shape at[OPENAI_SHAPES];
+struct api_shapes {          /* of events that were read; all zero is fresh */
+    struct api_shape at[API_SHAPES];
     uint32_t missed;            /* events in a row that might have had a shape, and had not */
     uint8_t last;               /* the shape that fitted last */
 };
 /* The same, but an event that differs from one before in its text, and in what nobody reads,
  * is told at a tenth of the price. shapes: of one thread, for events of any streams; what
  * was said in them is not kept. */
-void openai_event_read_like(struct bytes data, enum openai_api api,
-                            struct openai_shapes *shapes, struct openai_event *ev);
+void api_event_read_like(struct bytes data, enum api api,
+                            struct api_shapes *shapes, struct api_event *ev);
 
 /* The bytes to leave out so that a member (key.end > 0) goes with one comma. */
-struct openai_span openai_member_cut(const struct openai_member *m);
+struct api_span api_member_cut(const struct api_member *m);
 
 #endif

@@ -1,4 +1,4 @@
-/* openai_shape.c - events like one that was read before. The events of a stream say the same
+/* api_shape.c - events like one that was read before. The events of a stream say the same
  * but for a few letters of text, those of another stream but for an id and a time besides. So
  * the last events with content are kept as shapes, and what fits one is not read again.
  * Model:   head | text | tail      head and tail as long as they were, the text 1.. bytes
@@ -8,7 +8,7 @@
  * quotes are where they were, and with them all else that the grammar sees; sequences of
  * UTF-8 stay as they are, and text that holds one is for the reader. Of the text itself
  * nothing is kept. */
-#include "net/dialect/openai_part.h"
+#include "net/dialect/api_part.h"
 
 enum { LANE = 16, PLAIN_MIN = '"' + 1, PLAIN_MAX = 0x7E };
 
@@ -29,10 +29,10 @@ static inline bool lane_any(struct lane l)
 }
 
 /* True where the n bytes at p, a multiple of LANE, are what they may be. */
-static bool side_fits(const struct openai_shape_side *s, const char *p, size_t n)
+static bool side_fits(const struct api_shape_side *s, const char *p, size_t n)
 {
     struct lane bad = {{0}};
-    assert(n % LANE == 0 && n <= OPENAI_SHAPE_BYTES);
+    assert(n % LANE == 0 && n <= API_SHAPE_BYTES);
     for (size_t i = 0; i < n; i += LANE) {
         struct lane b = lane_load(p + i), low = lane_load(s->low + i);
         struct lane high = lane_load(s->high + i);
@@ -62,7 +62,7 @@ static size_t lanes(size_t n)
 
 /* A fit: head and tail begin and end data. They may be looked at some bytes too far, into the
  * text, as both are a lane or longer. */
-static bool shape_fits(const struct openai_shape *s, struct bytes data)
+static bool shape_fits(const struct api_shape *s, struct bytes data)
 {
     if (s->head == 0 || data.len <= (size_t)s->head + s->tail) return false;
     size_t tail = lanes(s->tail);
@@ -72,24 +72,24 @@ static bool shape_fits(const struct openai_shape *s, struct bytes data)
 }
 
 /* An offset of the shape's own event in another that fits it. */
-static void move(uint64_t *at, const struct openai_shape *s, uint64_t text)
+static void move(uint64_t *at, const struct api_shape *s, uint64_t text)
 {
     if (*at > s->head) *at += text - s->text;
 }
 
-static void shape_tell(const struct openai_shape *s, struct bytes data,
-                       struct openai_event *ev)
+static void shape_tell(const struct api_shape *s, struct bytes data,
+                       struct api_event *ev)
 {
     uint64_t text = data.len - s->head - s->tail;
     assert(text > 0);
-    memset(ev, 0, offsetof(struct openai_event, error_text));
+    memset(ev, 0, offsetof(struct api_event, error_text));
     ev->error_text[0] = '\0';
     ev->error_status = 0;
-    ev->kind = OPENAI_EVENT_CONTENT;
+    ev->kind = API_EVENT_CONTENT;
     ev->has_content = true;
     ev->text_bytes = text > UINT32_MAX ? UINT32_MAX : (uint32_t)text;
     if (s->usage_at.key.end == 0) return;
-    struct openai_member *m = &ev->usage_at;
+    struct api_member *m = &ev->usage_at;
     *m = s->usage_at;
     move(&m->key.start, s, text);
     move(&m->key.end, s, text);
@@ -100,10 +100,10 @@ static void shape_tell(const struct openai_shape *s, struct bytes data,
     ev->usage_first = m->before == 0;
 }
 
-bool openai_shapes_find(struct openai_shapes *all, struct bytes data, struct openai_event *ev)
+bool api_shapes_find(struct api_shapes *all, struct bytes data, struct api_event *ev)
 {
-    for (unsigned i = 0; i < OPENAI_SHAPES; i++) {
-        unsigned k = (all->last + i) % OPENAI_SHAPES;
+    for (unsigned i = 0; i < API_SHAPES; i++) {
+        unsigned k = (all->last + i) % API_SHAPES;
         if (!shape_fits(&all->at[k], data)) continue;
         all->last = (uint8_t)k;
         all->missed = 0;
@@ -115,15 +115,15 @@ bool openai_shapes_find(struct openai_shapes *all, struct bytes data, struct ope
 
 /* The bytes from..to of data, in one side of the text, may be from low to high, if they are
  * now. */
-static void loosen(struct openai_shape *s, struct bytes data, struct openai_span span,
+static void loosen(struct api_shape *s, struct bytes data, struct api_span span,
                    int8_t low, int8_t high)
 {
     size_t tail_at = data.len - s->tail, pad = lanes(s->tail) - s->tail;
     for (uint64_t i = span.start; i < span.end; i++) {
         bool before = i < s->head;
-        struct openai_shape_side *side = before ? &s->before : &s->behind;
+        struct api_shape_side *side = before ? &s->before : &s->behind;
         size_t at = before ? i : i - tail_at + pad;
-        assert(at < OPENAI_SHAPE_BYTES);
+        assert(at < API_SHAPE_BYTES);
         int8_t now = (int8_t)data.ptr[i];
         if (now < low || now > high) continue;
         side->low[at] = low;
@@ -132,7 +132,7 @@ static void loosen(struct openai_shape *s, struct bytes data, struct openai_span
 }
 
 /* Bytes of one side, n from p on, that are to be as they are; pad bytes around may be any. */
-static void side_set(struct openai_shape_side *s, const char *p, size_t n, size_t pad)
+static void side_set(struct api_shape_side *s, const char *p, size_t n, size_t pad)
 {
     memset(s->low, INT8_MIN, sizeof s->low);
     memset(s->high, INT8_MAX, sizeof s->high);
@@ -149,22 +149,22 @@ static bool is_digits(struct bytes text)
     return text.len > 1;
 }
 
-void openai_shapes_learn(struct openai_shapes *all, struct bytes data,
-                         const struct openai_marks *marks, const struct openai_event *ev)
+void api_shapes_learn(struct api_shapes *all, struct bytes data,
+                         const struct api_marks *marks, const struct api_event *ev)
 {
-    const struct openai_span *text = &marks->text;
+    const struct api_span *text = &marks->text;
     uint64_t head = text->start, len = text->end - head, tail = data.len - text->end;
     assert(marks->text_count == 1);
-    if (ev->kind != OPENAI_EVENT_CONTENT || ev->usage.present || ev->usage.absurd) return;
+    if (ev->kind != API_EVENT_CONTENT || ev->usage.present || ev->usage.absurd) return;
     if (len != ev->text_bytes) return;
-    if (head < LANE || tail < LANE || head > OPENAI_SHAPE_BYTES) return;
-    if (tail > OPENAI_SHAPE_BYTES || bytes_find(data, '\\') < data.len) return;
+    if (head < LANE || tail < LANE || head > API_SHAPE_BYTES) return;
+    if (tail > API_SHAPE_BYTES || bytes_find(data, '\\') < data.len) return;
     if (!is_plain(data.ptr + head, len)) return;
     /* Events that come in too many shapes are not to cost much: fewer and fewer are kept. */
     all->missed++;
     if (all->missed & (all->missed - 1)) return;
-    all->last = (uint8_t)((all->last + 1) % OPENAI_SHAPES);
-    struct openai_shape *s = &all->at[all->last];
+    all->last = (uint8_t)((all->last + 1) % API_SHAPES);
+    struct api_shape *s = &all->at[all->last];
     s->head = (uint16_t)head;
     s->tail = (uint16_t)tail;
     s->text = len;
@@ -172,7 +172,7 @@ void openai_shapes_learn(struct openai_shapes *all, struct bytes data,
     side_set(&s->before, data.ptr, head, 0);
     side_set(&s->behind, data.ptr + text->end, tail, lanes(tail) - tail);
     for (unsigned i = 0; i < marks->count; i++) {
-        struct openai_span span = marks->at[i];
+        struct api_span span = marks->at[i];
         struct bytes value = bytes_between(data.ptr + span.start, data.ptr + span.end);
         span.start++;  /* the quote, or the first digit, which must be no 0 */
         if (*value.ptr == '"') {

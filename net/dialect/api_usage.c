@@ -1,17 +1,17 @@
-/* openai_usage.c - usage objects of OpenAI and those who imitate it, as disjoint counts.
+/* api_usage.c - usage objects of OpenAI and those who imitate it, as disjoint counts.
  * OpenAI: prompt_tokens includes cached and audio tokens, completion_tokens includes audio
  * and reasoning tokens; the details say how many. xAI counts reasoning on top of
  * completion_tokens, and total_tokens shows it. DeepSeek, Moonshot and Together put the
  * cached tokens elsewhere. Embeddings have no completion_tokens, Voyage's only a total.
  * Rule: a provider is not believed. What cannot be is clamped and marked absurd. */
-#include "net/dialect/openai_part.h"
+#include "net/dialect/api_part.h"
 
 static const int64_t COUNT_MAX = INT64_C(1) << 31;  /* tokens of one kind in one answer */
 
-void openai_fold_begin(struct openai_fold *f)
+void api_fold_begin(struct api_fold *f)
 {
-    *f = (struct openai_fold){0};
-    static_assert(OPENAI_COUNTS <= COUNT(f->count), "a slot each");
+    *f = (struct api_fold){0};
+    static_assert(API_COUNTS <= COUNT(f->count), "a slot each");
     assert(f->seen == 0);
 }
 
@@ -37,10 +37,10 @@ static int64_t count_of(struct bytes text, bool *fair)
     return value > COUNT_MAX ? COUNT_MAX : value;
 }
 
-void openai_fold_take(struct openai_fold *f, enum openai_count which,
+void api_fold_take(struct api_fold *f, enum api_count which,
                       const struct json_token *t)
 {
-    assert(which < OPENAI_COUNTS);
+    assert(which < API_COUNTS);
     if (t->type == JSON_NULL) return;
     bool fair = t->type == JSON_NUMBER && t->text.ptr != NULL;
     f->count[which] = fair ? count_of(t->text, &fair) : 0;
@@ -66,19 +66,19 @@ static int64_t max_of(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-void openai_fold_settle(const struct openai_fold *f, struct openai_usage *out)
+void api_fold_settle(const struct api_fold *f, struct api_usage *out)
 {
-    enum { READ = 1 << OPENAI_COUNT_PROMPT | 1 << OPENAI_COUNT_COMPLETION,
-           TOTAL = 1 << OPENAI_COUNT_TOTAL };
+    enum { READ = 1 << API_COUNT_PROMPT | 1 << API_COUNT_COMPLETION,
+           TOTAL = 1 << API_COUNT_TOTAL };
     const int64_t *c = f->count;
-    int64_t prompt = c[OPENAI_COUNT_PROMPT], completion = c[OPENAI_COUNT_COMPLETION];
-    int64_t total = c[OPENAI_COUNT_TOTAL];
-    *out = (struct openai_usage){.present = f->seen & (READ | TOTAL), .absurd = f->absurd};
+    int64_t prompt = c[API_COUNT_PROMPT], completion = c[API_COUNT_COMPLETION];
+    int64_t total = c[API_COUNT_TOTAL];
+    *out = (struct api_usage){.present = f->seen & (READ | TOTAL), .absurd = f->absurd};
     if (!out->present) return;
     if (!(f->seen & READ)) prompt = total;
-    int64_t cached = max_of(max_of(c[OPENAI_COUNT_CACHED], c[OPENAI_COUNT_CACHED_ROOT]),
-                            c[OPENAI_COUNT_CACHE_HIT]);
-    int64_t reasoning = max_of(c[OPENAI_COUNT_REASONING], c[OPENAI_COUNT_REASONING_ROOT]);
+    int64_t cached = max_of(max_of(c[API_COUNT_CACHED], c[API_COUNT_CACHED_ROOT]),
+                            c[API_COUNT_CACHE_HIT]);
+    int64_t reasoning = max_of(c[API_COUNT_REASONING], c[API_COUNT_REASONING_ROOT]);
     if (reasoning > 0 && total == prompt + completion + reasoning) {
         completion += reasoning;  /* xAI */
         if (completion > COUNT_MAX) {
@@ -89,9 +89,9 @@ void openai_fold_settle(const struct openai_fold *f, struct openai_usage *out)
     int64_t written = completion;  /* reasoning is a part, not a kind */
     out->reasoning = share(&written, reasoning, &out->absurd);
     out->cached = share(&prompt, cached, &out->absurd);
-    out->cache_write = share(&prompt, c[OPENAI_COUNT_CACHE_WRITE], &out->absurd);
-    out->audio_input = share(&prompt, c[OPENAI_COUNT_AUDIO_IN], &out->absurd);
+    out->cache_write = share(&prompt, c[API_COUNT_CACHE_WRITE], &out->absurd);
+    out->audio_input = share(&prompt, c[API_COUNT_AUDIO_IN], &out->absurd);
     out->input = (uint32_t)prompt;
-    out->audio_output = share(&completion, c[OPENAI_COUNT_AUDIO_OUT], &out->absurd);
+    out->audio_output = share(&completion, c[API_COUNT_AUDIO_OUT], &out->absurd);
     out->output = (uint32_t)completion;
 }

@@ -1,4 +1,4 @@
-/* openai_request.c - reads what Weir acts on in an OpenAI-style request body.
+/* api_request.c - reads what Weir acts on in an OpenAI-style request body.
  * Model: one walk over tokens, those of the scanner, or of the index where the body is there
  * in one piece; both lead to the same results and errors. A table says which keys are read in
  * which object, what their value must be, and where it leads:
@@ -7,7 +7,7 @@
  * Everything else is skipped, its grammar checked all the same.
  * Rule: what is read here the upstream must not read otherwise. So of the table's keys no
  * object may have two, nor one that is spelt so that parsers may differ about it. */
-#include "net/dialect/openai_part.h"
+#include "net/dialect/api_part.h"
 
 #include <stdio.h>
 
@@ -37,12 +37,12 @@ static const struct { uint32_t types; const char *text; } wants[] = {
     [WANT_LIST] = {TYPE(ARRAY), "an array"},
 };
 
-enum { CHAT = 1 << OPENAI_CHAT, COMPLETIONS = 1 << OPENAI_COMPLETIONS,
-       EMBEDDINGS = 1 << OPENAI_EMBEDDINGS, MODERATIONS = 1 << OPENAI_MODERATIONS,
+enum { CHAT = 1 << API_CHAT, COMPLETIONS = 1 << API_COMPLETIONS,
+       EMBEDDINGS = 1 << API_EMBEDDINGS, MODERATIONS = 1 << API_MODERATIONS,
        WRITING = CHAT | COMPLETIONS, TAKING_INPUT = EMBEDDINGS | MODERATIONS,
        ALL = WRITING | TAKING_INPUT };
 
-struct openai_field {
+struct api_field {
     struct bytes name;
     uint8_t in;     /* enum place: the object that has it */
     uint8_t apis;   /* a bit per api that reads it */
@@ -53,7 +53,7 @@ struct openai_field {
 
 #define NAME(text) {text, sizeof text - 1}  /* a constant, which BYTES is not */
 
-static const struct openai_field fields[] = {  /* shortest names first: see lengths */
+static const struct api_field fields[] = {  /* shortest names first: see lengths */
     {NAME("n"),                     ROOT, WRITING, WANT_COUNT, DO_N, 0},
     {NAME("zdr"),               PROVIDER, ALL, WANT_BOOL, DO_ZDR, 0},
     {NAME("only"),              PROVIDER, ALL, WANT_ARRAY, DO_ONLY, NAMES},
@@ -82,7 +82,7 @@ static const struct openai_field fields[] = {  /* shortest names first: see leng
     {NAME("max_completion_tokens"), ROOT, WRITING, WANT_COUNT, DO_MAX_COMPLETION, 0},
 };
 enum { ROW_MODEL = 4, ROW_INCLUDE = 14, NAME_LEN_MAX = 21 };
-static_assert(COUNT(fields) <= 64, "a bit each in openai_reader.seen");
+static_assert(COUNT(fields) <= 64, "a bit each in api_reader.seen");
 
 /* The first row whose name has so many bytes, or more. */
 static const uint8_t lengths[NAME_LEN_MAX + 2] = {
@@ -107,7 +107,7 @@ static const char *type_text(uint8_t type)
 }
 
 /* Refuse, pointing at a member; in a list at the element being read. */
-static bool refuse(struct openai_reader *r, const struct openai_field *f, bool element)
+static bool refuse(struct api_reader *r, const struct api_field *f, bool element)
 {
     assert(!r->bad);
     r->bad = true;
@@ -120,7 +120,7 @@ static bool refuse(struct openai_reader *r, const struct openai_field *f, bool e
 }
 
 /* The value at the pointer is not as it must be: must continues "'/model' ". */
-static bool refuse_value(struct openai_reader *r, const struct openai_field *f, bool element,
+static bool refuse_value(struct api_reader *r, const struct api_field *f, bool element,
                          const char *must)
 {
     (void)refuse(r, f, element);
@@ -129,7 +129,7 @@ static bool refuse_value(struct openai_reader *r, const struct openai_field *f, 
     return false;
 }
 
-static bool refuse_type(struct openai_reader *r, const struct openai_field *f, bool element,
+static bool refuse_type(struct api_reader *r, const struct api_field *f, bool element,
                         const char *must, const struct json_token *t)
 {
     char text[80];
@@ -137,14 +137,14 @@ static bool refuse_type(struct openai_reader *r, const struct openai_field *f, b
     return refuse_value(r, f, element, text);
 }
 
-static bool refuse_key(struct openai_reader *r, const struct openai_field *f, const char *why)
+static bool refuse_key(struct api_reader *r, const struct api_field *f, const char *why)
 {
     (void)refuse(r, f, false);
     (void)snprintf(r->error, sizeof r->error, "the member '%s' %s", f->name.ptr, why);
     return false;
 }
 
-static bool refuse_root(struct openai_reader *r, const char *why, const char *what)
+static bool refuse_root(struct api_reader *r, const char *why, const char *what)
 {
     assert(!r->bad);
     r->bad = true;
@@ -171,7 +171,7 @@ static bool is_folded(struct bytes key, struct bytes name)
 
 /* Weir takes provider away before it forwards: a member of it that nobody reads would be
  * accepted and ignored. */
-static bool refuse_later(struct openai_reader *r, uint8_t place, struct bytes key)
+static bool refuse_later(struct api_reader *r, uint8_t place, struct bytes key)
 {
     enum { SHOWN = 40 };
     (void)refuse_root(r, "", "");
@@ -186,7 +186,7 @@ static bool refuse_later(struct openai_reader *r, uint8_t place, struct bytes ke
 
 /* A key that one parser ends at its NUL, or rids of what is no character, and another does not:
  * it may be a key of the table to either. */
-static bool refuse_odd_key(struct openai_reader *r, const struct json_token *t)
+static bool refuse_odd_key(struct api_reader *r, const struct json_token *t)
 {
     assert(t->nul || t->surrogate);
     return refuse_root(r, "the name of a member holds ",
@@ -222,7 +222,7 @@ static size_t rows_for(struct bytes key, size_t *end)
 }
 
 /* A key of an object that is read: finds its row, or skips the value. */
-static bool take_key(struct openai_reader *r, const struct json_token *t)
+static bool take_key(struct api_reader *r, const struct json_token *t)
 {
     enum { KEY_MAX = 192 };  /* bytes: the longest name, all of it escaped, and more */
     char room[KEY_MAX];
@@ -235,7 +235,7 @@ static bool take_key(struct openai_reader *r, const struct json_token *t)
     }
     size_t end;
     for (size_t i = rows_for(key, &end); i < end; i++) {
-        const struct openai_field *f = &fields[i];
+        const struct api_field *f = &fields[i];
         if (f->in != place || !(f->apis & (1u << r->api))) continue;
         bool same = bytes_eq(key, f->name);
         if (!same && (key.len < f->name.len || !is_folded(key, f->name))) continue;
@@ -253,17 +253,17 @@ static bool take_key(struct openai_reader *r, const struct json_token *t)
 }
 
 /* Note a root member's extents: removing one needs its neighbours'. */
-static void root_key(struct openai_reader *r, const struct json_token *t)
+static void root_key(struct api_reader *r, const struct json_token *t)
 {
     assert(r->level == 1);
     if (r->previous) r->previous->after = t->start;
     r->previous = NULL;
-    r->member = (struct openai_member){.key = {t->start, t->end}, .before = r->member_end,
+    r->member = (struct api_member){.key = {t->start, t->end}, .before = r->member_end,
                                        .index = r->req.member_count++};
     r->kept = NULL;
 }
 
-static void root_value_start(struct openai_reader *r, const struct json_token *t)
+static void root_value_start(struct api_reader *r, const struct json_token *t)
 {
     if (!r->field) return;
     switch (r->field->what) {
@@ -277,7 +277,7 @@ static void root_value_start(struct openai_reader *r, const struct json_token *t
     r->member.value.start = t->start;
 }
 
-static void root_value_end(struct openai_reader *r, const struct json_token *t)
+static void root_value_end(struct api_reader *r, const struct json_token *t)
 {
     assert(r->previous == NULL);
     r->member_end = t->end;
@@ -287,35 +287,35 @@ static void root_value_end(struct openai_reader *r, const struct json_token *t)
     r->previous = r->kept;
 }
 
-/* Read a name or word: resolved into out, which holds OPENAI_NAME_MAX. False: refused.
+/* Read a name or word: resolved into out, which holds API_NAME_MAX. False: refused.
  * A text over JSON_TEXT_MAX as written is refused even where it was gathered: the way the
  * body was cut must not decide. */
-static bool take_text(struct openai_reader *r, const struct json_token *t, bool element,
+static bool take_text(struct api_reader *r, const struct json_token *t, bool element,
                       char *out, size_t *len)
 {
     char room[JSON_TEXT_MAX];
-    const struct openai_field *f = element ? r->at[r->level - 1].field : r->field;
+    const struct api_field *f = element ? r->at[r->level - 1].field : r->field;
     assert(t->type == JSON_STRING);
     if (t->nul) return refuse_value(r, f, element, "holds a NUL");
     if (t->surrogate) return refuse_value(r, f, element, "holds an unpaired surrogate");
     if (t->end - t->start == 2) return refuse_value(r, f, element, "is empty");
     bool fits = t->end - t->start - 2 <= JSON_TEXT_MAX;
     if (fits) *len = json_unescape(t->text, room);
-    if (!fits || *len > OPENAI_NAME_MAX) {
+    if (!fits || *len > API_NAME_MAX) {
         return refuse_value(r, f, element, "is too long (256 bytes at most)");
     }
     memcpy(out, room, *len);
     return true;
 }
 
-static bool take_name(struct openai_reader *r, const struct json_token *t, bool element,
+static bool take_name(struct api_reader *r, const struct json_token *t, bool element,
                       struct bytes *out)
 {
-    const struct openai_field *f = element ? r->at[r->level - 1].field : r->field;
-    char name[OPENAI_NAME_MAX];
+    const struct api_field *f = element ? r->at[r->level - 1].field : r->field;
+    char name[API_NAME_MAX];
     size_t len;
     if (!take_text(r, t, element, name, &len)) return false;
-    if (len > OPENAI_POOL - r->req.pool_len) {
+    if (len > API_POOL - r->req.pool_len) {
         return refuse_value(r, f, element, "is one too many (together the names are too long)");
     }
     char *at = r->req.pool + r->req.pool_len;
@@ -325,7 +325,7 @@ static bool take_name(struct openai_reader *r, const struct json_token *t, bool 
     return true;
 }
 
-static bool take_count(struct openai_reader *r, const struct json_token *t, int64_t *out)
+static bool take_count(struct api_reader *r, const struct json_token *t, int64_t *out)
 {
     if (t->type == JSON_NULL) return true;
     if (!t->text.ptr || !json_integer(t->text, out)) {
@@ -374,7 +374,7 @@ static bool price_of(struct bytes text, int64_t *out)
     return true;
 }
 
-static bool take_price(struct openai_reader *r, const struct json_token *t, int64_t *out)
+static bool take_price(struct api_reader *r, const struct json_token *t, int64_t *out)
 {
     if (t->type == JSON_NULL) return true;
     bool fits = t->end - t->start <= JSON_TEXT_MAX;
@@ -390,9 +390,9 @@ static const struct { const char *word; char letter; } sorts[] = {
 };
 
 /* provider.sort and provider.data_collection: a word out of a list. */
-static bool take_word(struct openai_reader *r, const struct json_token *t)
+static bool take_word(struct api_reader *r, const struct json_token *t)
 {
-    char room[OPENAI_NAME_MAX];
+    char room[API_NAME_MAX];
     struct bytes word = {room, 0};
     if (t->type == JSON_NULL) return true;
     if (!take_text(r, t, false, room, &word.len)) return false;
@@ -412,9 +412,9 @@ static bool take_word(struct openai_reader *r, const struct json_token *t)
     return refuse_value(r, r->field, false, "must be price, throughput or latency");
 }
 
-static bool take_scalar(struct openai_reader *r, const struct json_token *t)
+static bool take_scalar(struct api_reader *r, const struct json_token *t)
 {
-    struct openai_request *q = &r->req;
+    struct api_request *q = &r->req;
     bool yes = t->type == JSON_TRUE;
     switch (r->field->what) {
     case DO_MODEL: return take_name(r, t, false, &q->model);
@@ -424,7 +424,7 @@ static bool take_scalar(struct openai_reader *r, const struct json_token *t)
     case DO_ZDR: q->zdr = q->zdr || yes; break;
     case DO_INCLUDE_USAGE:
         q->include_usage = yes;
-        q->include_usage_at = (struct openai_span){t->start, t->end};
+        q->include_usage_at = (struct api_span){t->start, t->end};
         break;
     case DO_MAX_TOKENS: return take_count(r, t, &q->max_tokens);
     case DO_MAX_COMPLETION: return take_count(r, t, &r->max_completion_tokens);
@@ -444,16 +444,16 @@ static bool take_scalar(struct openai_reader *r, const struct json_token *t)
 }
 
 /* A container that is read opens. */
-static void descend(struct openai_reader *r, const struct json_token *t)
+static void descend(struct api_reader *r, const struct json_token *t)
 {
-    struct openai_request *q = &r->req;
-    const struct openai_field *f = r->field;
+    struct api_request *q = &r->req;
+    const struct api_field *f = r->field;
     if (f && f->what == DO_USAGE && t->type == JSON_ARRAY) {  /* not OpenRouter's form */
         r->kept = NULL;
         r->pass = true;
         return;
     }
-    assert(r->level < OPENAI_LEVELS);
+    assert(r->level < API_LEVELS);
     r->at[r->level].field = f;
     r->at[r->level].depth = t->depth;
     r->at[r->level].place = f ? f->to : ROOT;
@@ -471,10 +471,10 @@ static void descend(struct openai_reader *r, const struct json_token *t)
 }
 
 /* The innermost container that is read closes. */
-static void ascend(struct openai_reader *r, const struct json_token *t)
+static void ascend(struct api_reader *r, const struct json_token *t)
 {
     assert(r->level > 0);
-    const struct openai_field *f = r->at[--r->level].field;
+    const struct api_field *f = r->at[--r->level].field;
     if (!f) return;
     if (f->what == DO_USAGE && !(r->seen & (1ull << ROW_INCLUDE))) {
         r->kept = NULL;  /* not OpenRouter's form: the provider's business */
@@ -486,7 +486,7 @@ static void ascend(struct openai_reader *r, const struct json_token *t)
 }
 
 /* A value of a key that is read. */
-static bool take_value(struct openai_reader *r, const struct json_token *t)
+static bool take_value(struct api_reader *r, const struct json_token *t)
 {
     bool root = t->depth == 1;
     bool opens = t->type == JSON_OBJECT || t->type == JSON_ARRAY;
@@ -509,11 +509,11 @@ static bool take_value(struct openai_reader *r, const struct json_token *t)
     return true;
 }
 
-static bool take_element_name(struct openai_reader *r, const struct json_token *t)
+static bool take_element_name(struct api_reader *r, const struct json_token *t)
 {
-    const struct openai_field *list = r->at[r->level - 1].field;
+    const struct api_field *list = r->at[r->level - 1].field;
     if (t->type != JSON_STRING) return refuse_type(r, list, true, "a string", t);
-    if (r->names->count == OPENAI_NAMES_MAX) {
+    if (r->names->count == API_NAMES_MAX) {
         return refuse_value(r, list, true, "is one too many (8 at most)");
     }
     if (!take_name(r, t, true, &r->names->at[r->names->count])) return false;
@@ -522,7 +522,7 @@ static bool take_element_name(struct openai_reader *r, const struct json_token *
     return true;
 }
 
-static bool take_element_tool(struct openai_reader *r, const struct json_token *t)
+static bool take_element_tool(struct api_reader *r, const struct json_token *t)
 {
     if (t->type == JSON_SKIPPED) return true;
     if (t->type == JSON_OBJECT || t->type == JSON_ARRAY) r->pass = true;
@@ -538,9 +538,9 @@ static bool is_binary_key(struct bytes key)
            bytes_eq(key, BYTES("b64_json"));
 }
 
-static void take_text_token(struct openai_reader *r, const struct json_token *t)
+static void take_text_token(struct api_reader *r, const struct json_token *t)
 {
-    struct openai_request *q = &r->req;
+    struct api_request *q = &r->req;
     uint16_t depth = r->at[r->level - 1].depth;
     bool ends = t->type == JSON_OBJECT_END || t->type == JSON_ARRAY_END;
     if (t->type == JSON_KEY) {
@@ -548,13 +548,13 @@ static void take_text_token(struct openai_reader *r, const struct json_token *t)
         return;
     }
     if (t->type == JSON_STRING && !r->binary) {
-        struct bytes start = openai_head_text(&r->head, t);
+        struct bytes start = api_head_text(&r->head, t);
         bool url = start.len >= 5 && memcmp(start.ptr, "data:", 5) == 0;
         if (!url) q->prompt_bytes += t->end - t->start - 2;
     }
     bool id = t->type == JSON_NUMBER && r->at[r->level - 1].field->want == WANT_ANY;
     if (id) {  /* an array of token ids stands for a text */
-        q->prompt_bytes += OPENAI_TOKEN_BYTES;
+        q->prompt_bytes += API_TOKEN_BYTES;
         r->token_ids = true;
     }
     if (t->depth == depth + 1 && !ends && !id && r->at[r->level - 1].list) q->message_count++;
@@ -562,7 +562,7 @@ static void take_text_token(struct openai_reader *r, const struct json_token *t)
 }
 
 /* One token. False: refused. */
-static bool take(struct openai_reader *r, const struct json_token *t)
+static bool take(struct api_reader *r, const struct json_token *t)
 {
     if (r->level == 0) {
         if (t->type != JSON_OBJECT) {
@@ -589,7 +589,7 @@ static bool take(struct openai_reader *r, const struct json_token *t)
     return take_key(r, t);
 }
 
-static enum net_rc refuse_json(struct openai_reader *r)
+static enum net_rc refuse_json(struct api_reader *r)
 {
     r->bad = true;
     r->code = "invalid_json";
@@ -601,7 +601,7 @@ static enum net_rc refuse_json(struct openai_reader *r)
 /* ---- a body in one piece ---- */
 
 /* messages, from its "[" on, token i: what take_text_token() does, string by string. */
-static void read_messages(struct openai_reader *r, const struct json_index *x,
+static void read_messages(struct api_reader *r, const struct json_index *x,
                           const char *text, uint32_t i)
 {
     uint32_t end = x->close[i];
@@ -626,7 +626,7 @@ static void read_messages(struct openai_reader *r, const struct json_index *x,
 
 /* Take the tokens of the index. False: one that must be looked at more closely, a string with
  * escapes: nothing may be kept of what was read. *rc out else. */
-static bool read_index(struct openai_reader *r, const struct json_index *x, const char *text,
+static bool read_index(struct api_reader *r, const struct json_index *x, const char *text,
                        enum net_rc *rc)
 {
     uint16_t depth = 0;
@@ -635,7 +635,7 @@ static bool read_index(struct openai_reader *r, const struct json_index *x, cons
         char c = x->first[i];
         if (c == ',' || c == ':') continue;
         if (c == '}' || c == ']') depth--;
-        struct json_token t = openai_index_token(x, text, i, depth);
+        struct json_token t = api_index_token(x, text, i, depth);
         if (c == '"' && bytes_find(t.text, '\\') < t.text.len) return false;
         if (!take(r, &t)) return true;
         bool messages = c == '[' && r->level > 1 && r->at[r->level - 1].place == TEXTS &&
@@ -643,7 +643,7 @@ static bool read_index(struct openai_reader *r, const struct json_index *x, cons
         if (r->pass) {
             r->pass = false;
             if (t.type == JSON_KEY) i += 2;
-            t = openai_index_skipped(x, text, i, depth);
+            t = api_index_skipped(x, text, i, depth);
             if (!take(r, &t)) return true;
             i = json_index_behind(x, i) - 1;
         } else if (messages) {
@@ -659,12 +659,12 @@ static bool read_index(struct openai_reader *r, const struct json_index *x, cons
 }
 
 /* Read a body that is there in one piece, if this is one. *rc out, on true. */
-static bool read_whole(struct openai_reader *r, struct bytes in, enum net_rc *rc)
+static bool read_whole(struct api_reader *r, struct bytes in, enum net_rc *rc)
 {
     struct json_index x;
-    if (!json_index_build(&x, in, OPENAI_REQUEST_DEPTH_MAX)) return false;
+    if (!json_index_build(&x, in, API_REQUEST_DEPTH_MAX)) return false;
     if (!read_index(r, &x, in.ptr, rc)) {
-        openai_request_begin(r, r->api);
+        api_request_begin(r, r->api);
         return false;
     }
     json_pass(&r->json, in.len);
@@ -672,21 +672,21 @@ static bool read_whole(struct openai_reader *r, struct bytes in, enum net_rc *rc
     return true;
 }
 
-void openai_request_begin(struct openai_reader *r, enum openai_api api)
+void api_request_begin(struct api_reader *r, enum api api)
 {
-    assert(api <= OPENAI_MODERATIONS);
-    memset(&r->req, 0, offsetof(struct openai_request, pool));
-    memset(&r->api, 0, sizeof *r - offsetof(struct openai_reader, api));
+    assert(api <= API_MODERATIONS);
+    memset(&r->req, 0, offsetof(struct api_request, pool));
+    memset(&r->api, 0, sizeof *r - offsetof(struct api_reader, api));
     r->api = api;
     r->code = "";
     r->req.max_tokens = -1;
     r->req.n = -1;
     r->req.allow_fallbacks = true;
     r->max_completion_tokens = -1;
-    json_init(&r->json, OPENAI_REQUEST_DEPTH_MAX);
+    json_init(&r->json, API_REQUEST_DEPTH_MAX);
 }
 
-enum net_rc openai_request_feed(struct openai_reader *r, struct bytes in)
+enum net_rc api_request_feed(struct api_reader *r, struct bytes in)
 {
     assert(r->code != NULL);
     if (r->bad) return NET_BAD;
@@ -695,26 +695,26 @@ enum net_rc openai_request_feed(struct openai_reader *r, struct bytes in)
     enum net_rc rc;
     if (r->fed == 0 && read_whole(r, in, &rc)) return rc;
     while ((rc = json_next(&r->json, &in, &t)) == NET_OK) {
-        openai_head_complete(&r->head, &t, tail, r->fed);
+        api_head_complete(&r->head, &t, tail, r->fed);
         if (!take(r, &t)) return NET_BAD;
         if (r->pass) json_skip(&r->json);
         r->pass = false;
-        openai_head_reset(&r->head);
+        api_head_reset(&r->head);
         r->token_end = t.end;
     }
     if (rc == NET_BAD) return refuse_json(r);
     assert(in.len == 0);
     r->req.body_bytes += tail.len;
     if (r->token_end > r->fed) bytes_cut(&tail, (size_t)(r->token_end - r->fed));
-    openai_head_watch(&r->head, tail);
+    api_head_watch(&r->head, tail);
     r->fed = r->req.body_bytes;
     return NET_MORE;
 }
 
-enum net_rc openai_request_end(struct openai_reader *r)
+enum net_rc api_request_end(struct api_reader *r)
 {
     static const char fallback[] = "omni-moderation-latest";
-    struct openai_request *q = &r->req;
+    struct api_request *q = &r->req;
     struct json_token t;
     if (r->bad) return NET_BAD;
     enum net_rc rc = json_finish(&r->json, &t);
@@ -727,12 +727,12 @@ enum net_rc openai_request_end(struct openai_reader *r)
     q->root_empty = q->member_count == 0;
     if (r->max_completion_tokens >= 0) q->max_tokens = r->max_completion_tokens;
     if (q->model.len > 0 || q->models.count > 0) return NET_DONE;
-    if (r->api != OPENAI_MODERATIONS) {
+    if (r->api != API_MODERATIONS) {
         (void)refuse(r, &fields[ROW_MODEL], false);
         (void)snprintf(r->error, sizeof r->error, "the member 'model' is missing");
         return NET_BAD;
     }
-    if (OPENAI_POOL - q->pool_len < sizeof fallback - 1) {
+    if (API_POOL - q->pool_len < sizeof fallback - 1) {
         (void)refuse_root(r, "the names are too long together", "");
         return NET_BAD;
     }

@@ -1,14 +1,14 @@
-/* openai_text.c - strings that pieces cut: the JSON scanner gathers a string up to
+/* api_text.c - strings that pieces cut: the JSON scanner gathers a string up to
  * JSON_TEXT_MAX and gives only the offsets of a longer one that a cut goes through. Its
  * first bytes tell what it is ("data:image/png...") or begin an error message, so they are
  * kept here, from the raw bytes behind the last token of a piece.
  *   BETWEEN -> INSIDE (a quote came: gather)      BETWEEN -> OTHER (no string)
  * Each token leads back to BETWEEN. */
-#include "net/dialect/openai_part.h"
+#include "net/dialect/api_part.h"
 
-enum { BETWEEN, INSIDE, OTHER };  /* 0 is what openai_head_reset leads to */
+enum { BETWEEN, INSIDE, OTHER };  /* 0 is what api_head_reset leads to */
 
-void openai_head_watch(struct openai_head *h, struct bytes tail)
+void api_head_watch(struct api_head *h, struct bytes tail)
 {
     assert(h->state <= OTHER);
     while (h->state == BETWEEN && tail.len > 0) {
@@ -24,18 +24,18 @@ void openai_head_watch(struct openai_head *h, struct bytes tail)
     assert(h->len <= sizeof h->at);
 }
 
-void openai_head_end(struct openai_head *h, const struct json_token *t, struct bytes piece,
+void api_head_end(struct api_head *h, const struct json_token *t, struct bytes piece,
                      uint64_t fed)
 {
     assert(t->start < fed);  /* only a cut makes the scanner give up the text */
     assert(t->end > fed);
-    openai_head_watch(h, (struct bytes){piece.ptr, (size_t)(t->end - 1 - fed)});
+    api_head_watch(h, (struct bytes){piece.ptr, (size_t)(t->end - 1 - fed)});
 }
 
-struct bytes openai_head_text(const struct openai_head *h, const struct json_token *t)
+struct bytes api_head_text(const struct api_head *h, const struct json_token *t)
 {
     struct bytes text = t->text.ptr ? t->text : (struct bytes){h->at, h->len};
-    if (text.len > OPENAI_HEAD) text.len = OPENAI_HEAD;
+    if (text.len > API_HEAD) text.len = API_HEAD;
     return text;
 }
 
@@ -62,7 +62,7 @@ static size_t unit_len(struct bytes text)
     return c < 0x80 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
 }
 
-struct bytes openai_text_start(struct bytes text, size_t max)
+struct bytes api_text_start(struct bytes text, size_t max)
 {
     if (text.len > max) text.len = max;
     struct bytes rest = text;

@@ -1,36 +1,36 @@
-/* openai_edit.c - the few changes to a request that stays in its dialect: the model's name,
+/* api_edit.c - the few changes to a request that stays in its dialect: the model's name,
  * stream_options.include_usage, and OpenRouter's own members, which no provider knows.
  * Rule: everything else of the body goes on byte for byte. */
-#include "net/dialect/openai_part.h"
+#include "net/dialect/api_part.h"
 #include "net/jsonw.h"
 
 enum { GONE_MAX = 3 };  /* members that Weir keeps to itself */
 
 struct edits {
-    struct openai_edit *at;  /* borrows: the caller's */
+    struct api_edit *at;  /* borrows: the caller's */
     size_t count;
 };
 
 /* Keep the edits ascending; of two at one place an insertion comes first. */
 static void put(struct edits *e, uint64_t at, uint64_t del, struct bytes text)
 {
-    assert(e->count < OPENAI_EDITS_MAX);
+    assert(e->count < API_EDITS_MAX);
     size_t i = e->count++;
     for (; i > 0 && at < e->at[i - 1].at; i--) e->at[i] = e->at[i - 1];
-    e->at[i] = (struct openai_edit){at, del, text};
+    e->at[i] = (struct api_edit){at, del, text};
     assert(i == 0 || e->at[i - 1].at + e->at[i - 1].del <= at);
 }
 
-static void replace(struct edits *e, struct openai_span span, struct bytes text)
+static void replace(struct edits *e, struct api_span span, struct bytes text)
 {
     assert(span.start < span.end);
     put(e, span.start, span.end - span.start, text);
 }
 
 /* The members that go, in the order of the body. */
-static size_t gone_of(const struct openai_request *q, const struct openai_member **out)
+static size_t gone_of(const struct api_request *q, const struct api_member **out)
 {
-    const struct openai_member *all[GONE_MAX] = {&q->models_at, &q->provider_at, &q->usage_at};
+    const struct api_member *all[GONE_MAX] = {&q->models_at, &q->provider_at, &q->usage_at};
     size_t count = 0;
     for (size_t i = 0; i < GONE_MAX; i++) {
         if (all[i]->key.end == 0) continue;
@@ -44,10 +44,10 @@ static size_t gone_of(const struct openai_request *q, const struct openai_member
 
 /* One comma goes with each: the one before it where something that stays stands before,
  * else the one behind it. */
-static void put_removals(struct edits *e, const struct openai_member **gone, size_t count)
+static void put_removals(struct edits *e, const struct api_member **gone, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        const struct openai_member *m = gone[i];
+        const struct api_member *m = gone[i];
         assert(m->index >= i);
         bool stays_before = m->index > i;
         uint64_t start = stays_before ? m->before : m->key.start;
@@ -79,9 +79,9 @@ static struct bytes model_value(struct bytes model, char *scratch, size_t room)
     return (struct bytes){scratch, w.len};
 }
 
-static void put_usage(struct edits *e, const struct openai_request *q, bool stays)
+static void put_usage(struct edits *e, const struct api_request *q, bool stays)
 {
-    struct openai_span options = q->stream_options_at.value;
+    struct api_span options = q->stream_options_at.value;
     if (q->include_usage_at.end > 0) {
         replace(e, q->include_usage_at, BYTES("true"));
     } else if (options.end == 0) {
@@ -97,11 +97,11 @@ static void put_usage(struct edits *e, const struct openai_request *q, bool stay
     }
 }
 
-size_t openai_request_edits(const struct openai_request *req, struct bytes model,
-                            bool want_usage, struct openai_edit *out, char *scratch,
+size_t api_request_edits(const struct api_request *req, struct bytes model,
+                            bool want_usage, struct api_edit *out, char *scratch,
                             size_t room)
 {
-    const struct openai_member *gone[GONE_MAX];
+    const struct api_member *gone[GONE_MAX];
     struct edits e = {.at = out};
     assert(model.len > 0);
     assert(room >= 6 * model.len + 64);
@@ -118,10 +118,10 @@ size_t openai_request_edits(const struct openai_request *req, struct bytes model
     return e.count;
 }
 
-struct openai_span openai_member_cut(const struct openai_member *m)
+struct api_span api_member_cut(const struct api_member *m)
 {
     assert(m->key.end > 0);
     assert(m->value.end > m->key.end);
-    if (m->before > 0) return (struct openai_span){m->before, m->value.end};
-    return (struct openai_span){m->key.start, m->after ? m->after : m->value.end};
+    if (m->before > 0) return (struct api_span){m->before, m->value.end};
+    return (struct api_span){m->key.start, m->after ? m->after : m->value.end};
 }

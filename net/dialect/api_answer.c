@@ -1,0 +1,40 @@
+/* api_answer.c - a whole JSON answer, read as it comes in. */
+#include "net/dialect/api_part.h"
+
+void api_answer_begin(struct api_answer_reader *r)
+{
+    memset(&r->ans, 0, sizeof r->ans);
+    json_init(&r->json, JSON_DEPTH_MAX);
+    api_reply_begin(&r->reply);
+}
+
+void api_answer_begin_brief(struct api_answer_reader *r)
+{
+    api_answer_begin(r);
+    r->reply.brief = true;
+}
+
+enum net_rc api_answer_feed(struct api_answer_reader *r, struct bytes in)
+{
+    assert(r->ans.choice_count == 0);  /* not ended */
+    return api_reply_feed(&r->reply, &r->json, in);
+}
+
+enum net_rc api_answer_end(struct api_answer_reader *r)
+{
+    struct api_reply *w = &r->reply;
+    struct api_answer *a = &r->ans;
+    enum net_rc rc = api_reply_end(w, &r->json);
+    if (rc != NET_DONE) return rc;
+    api_fold_settle(&w->usage, &a->usage);
+    if (w->usage_object && a->usage.present) a->usage_at = w->usage_at.value;
+    if (!a->usage.present) api_fold_settle(&w->groq, &a->usage);
+    a->text_bytes = w->text_bytes;
+    a->choice_count = w->choice_count;
+    a->error = w->error;
+    a->error_status = w->error_status;
+    memcpy(a->error_text, w->error_text, sizeof a->error_text);
+    a->finish_length = w->finish_length;
+    assert(a->usage_at.end == 0 || a->usage_at.start < a->usage_at.end);
+    return NET_DONE;
+}
