@@ -191,7 +191,7 @@ static bool run_answer(const struct shim *shim, struct bytes in, struct fields *
 {
     static struct api_answer_reader r;
     (void)shim;
-    api_answer_begin_brief(&r);
+    api_answer_begin_brief(&r, API_CHAT);
     if (api_answer_feed(&r, in) != NET_MORE) return false;
     if (api_answer_end(&r) != NET_DONE) return false;
     out->max_tokens = r.ans.usage.input;
@@ -201,8 +201,9 @@ static bool run_answer(const struct shim *shim, struct bytes in, struct fields *
 static bool run_event(const struct shim *shim, struct bytes in, struct fields *out)
 {
     struct api_event ev;
+    struct api_stream stream = {0};
     (void)shim;
-    api_event_read(in, API_CHAT, &ev);
+    api_event_read(in, API_CHAT, &stream, &ev);
     out->max_tokens = ev.text_bytes;
     return ev.kind == API_EVENT_CONTENT;
 }
@@ -211,9 +212,10 @@ static bool run_event(const struct shim *shim, struct bytes in, struct fields *o
 static bool run_alike(const struct shim *shim, struct bytes in, struct fields *out)
 {
     static struct api_shapes shapes;
+    static struct api_stream stream;
     struct api_event ev;
     (void)shim;
-    api_event_read_like(in, API_CHAT, &shapes, &ev);
+    api_event_read_like(in, API_CHAT, &stream, &shapes, &ev);
     out->max_tokens = ev.text_bytes;
     return ev.kind == API_EVENT_CONTENT;
 }

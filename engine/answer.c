@@ -159,8 +159,8 @@ static bool read_held(struct core *core, struct exchange *x, bool brief)
 {
     static_assert(sizeof(struct api_answer_reader) <= CORE_SCRATCH, "fits the scratch");
     struct api_answer_reader *r = (void *)core->text;
-    if (brief) api_answer_begin_brief(r);
-    else api_answer_begin(r);
+    if (brief) api_answer_begin_brief(r, x->api);
+    else api_answer_begin(r, x->api);
     uint32_t at = x->answer.first, left = x->answer.count;
     struct bytes piece;
     while (chain_next(&core->mem, &at, &left, &piece)) {
@@ -313,7 +313,7 @@ static bool relay_begin(struct core *core, struct exchange *x)
     if (!answer_head(core, x, x->status, UINT64_MAX, -1)) return false;
     if (mem_bulk_take(&core->mem, &x->answer_block, &block)) {
         x->answer_reader = (void *)block;
-        api_answer_begin(x->answer_reader);
+        api_answer_begin(x->answer_reader, x->api);
     }
     attempt_good(core, x);
     x->rec.ttft_us = (uint32_t)((core->now_ns - x->admitted_ns) / 1000);

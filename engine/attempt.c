@@ -147,6 +147,7 @@ static void reset_answer(struct core *core, struct exchange *x)
     x->chunk = (struct chunk){0};
     x->sse = (struct sse){0};
     x->usage = (struct api_usage){0};
+    x->notes = (struct api_stream){0};
     x->answer_bytes = x->text_bytes = 0;
     x->interim = 0;
     x->status = 0;

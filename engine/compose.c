@@ -138,8 +138,9 @@ bool compose_request(struct core *core, struct exchange *x)
     char scratch[EDIT_SCRATCH];
     struct api_edit edits[API_EDITS_MAX];
     bool want_usage = x->stream && (x->api == API_CHAT || x->api == API_COMPLETIONS);
-    size_t count = api_request_edits(exchange_request(x), bytes_of(m->upstream), want_usage,
-                                        edits, scratch, sizeof scratch);
+    struct api_change change = {.model = bytes_of(m->upstream), .want_usage = want_usage};
+    size_t count = api_request_edits(exchange_request(x), &change, edits, scratch,
+                                     sizeof scratch);
     uint64_t length = edited_length(x, edits, count);
     if (compose_in_place(core, x, p, length, edits, count)) return true;
     size_t want = HEAD_ROOM + x->tables->fixed[m->provider][x->key].len + x->lines_bytes +

@@ -121,6 +121,7 @@ struct exchange {
     uint32_t journal_slot;
     uint8_t key_hash[STORE_KEY_HASH];
     struct addr client;             /* who asked, by edge_client() */
+    struct api_stream notes;        /* of the stream that is being relayed */
     struct api_usage usage;
     struct record rec;              /* as it will be booked */
 };

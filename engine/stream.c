@@ -156,7 +156,7 @@ static bool on_event(struct core *core, struct exchange *x, const struct sse_eve
         if (ev->raw.len > CORE_SCRATCH) return emit(core, x, ev->raw);
         data = (struct bytes){core->text, sse_join(ev, core->text)};
     }
-    api_event_read_like(data, x->api, core->shapes, &e);
+    api_event_read_like(data, x->api, &x->notes, core->shapes, &e);
     if (e.kind == API_EVENT_DONE) return done(core, x, ev->raw);
     if (e.kind == API_EVENT_ERROR) {
         /* what a provider says of a refused key may quote the key */

@@ -1,9 +1,10 @@
-/* api.h - what Weir reads of OpenAI-style requests, answers and stream events, and the few
- * edits it makes to a request that stays in its dialect. Sans-IO and incremental: no tree, the
- * body stays where it is. Covers chat completions, completions, embeddings, moderations.
- * Source: OpenAI API reference (chat, embeddings, completions, moderations); quirks of
- * compatible providers: DeepSeek prompt_cache_hit_tokens, Groq x_groq.usage, OpenRouter
- * `models`, `provider`, `usage: {include}`. */
+/* api.h - what Weir reads of requests, answers and stream events, and the few edits it makes to
+ * a request that stays in its dialect. Sans-IO and incremental: no tree, the body stays where it
+ * is. Covers OpenAI's chat completions, completions, embeddings, moderations and Responses,
+ * Anthropic's Messages, Gemini's generateContent; what Weir itself says in them is api_write.h's.
+ * Sources: the API references of OpenAI, Anthropic, Google; quirks of providers who imitate
+ * OpenAI: DeepSeek prompt_cache_hit_tokens, Groq x_groq.usage, OpenRouter `models`, `provider`,
+ * `usage: {include}`. Where recordings show something else, they are believed. */
 #ifndef NET_DIALECT_API_H
 #define NET_DIALECT_API_H
 
@@ -23,7 +24,19 @@ enum {
     API_REPLY_DEPTH = 8,     /* nesting of the answer's containers that are read */
 };
 
-enum api { API_CHAT, API_COMPLETIONS, API_EMBEDDINGS, API_MODERATIONS };
+enum api {
+    API_CHAT, API_COMPLETIONS, API_EMBEDDINGS, API_MODERATIONS,
+    API_RESPONSES,              /* OpenAI: POST responses */
+    API_MESSAGES,               /* Anthropic: POST messages */
+    API_COUNT_TOKENS,           /* Anthropic: POST messages/count_tokens */
+    API_GENERATE,               /* Gemini: models/{m}:generateContent, :streamGenerateContent;
+                                   model and streaming stand in the path: api_request_path */
+    API_GENERATE_COUNT,         /* Gemini: models/{m}:countTokens */
+    APIS
+};
+
+enum api_tier { API_TIER_NONE, API_TIER_FLEX, API_TIER_PRIORITY };  /* service_tier, as far as
+                                                       Weir acts on it */
 
 struct api_span { uint64_t start, end; };   /* offsets in the body; end 0: absent */
 
@@ -50,10 +63,18 @@ struct api_request {         /* results; valid after api_request_end() said NET_
     struct api_names models, order, only, ignore;
     struct api_member model_at, models_at, provider_at, usage_at, stream_options_at;
     struct api_span include_usage_at;   /* its value inside stream_options */
+    struct api_span max_tokens_at, max_completion_at;   /* values of output limits; end 0: none,
+                                   or null, and then end > 0 and the limit is -1 */
+    struct api_span config_at;  /* Gemini: generationConfig's value, an object or null */
+    struct api_span inner_model_at;     /* Gemini's countTokens: generateContentRequest.model */
+    struct bytes previous;      /* Responses: previous_response_id, in pool; empty: none */
     uint64_t object_start;      /* offset of the root "{" */
     uint64_t body_bytes;        /* of the whole document as fed */
-    int64_t max_tokens;         /* max_completion_tokens, else max_tokens; -1 absent */
-    int64_t n;                  /* -1 absent */
+    int64_t max_tokens;         /* most output tokens of one choice: max_completion_tokens, else
+                                   max_tokens; max_output_tokens; maxOutputTokens; -1 absent */
+    int64_t output_min;         /* the least limit that the provider would take: 1; Responses
+                                   16; Anthropic thinking.budget_tokens + 1 */
+    int64_t n;                  /* choices: n, candidateCount; -1 absent */
     int64_t max_prompt, max_completion;    /* provider.max_price, pico-dollars per token; 0 none
                                               (a limit of 0 dollars is 1: what costs nothing) */
     uint32_t message_count, tool_count;
@@ -63,12 +84,18 @@ struct api_request {         /* results; valid after api_request_end() said NET_
                                    members data, file_data, b64_json; a token id is 4), for
                                    the token estimate */
     uint64_t tool_bytes;        /* bytes of tools and functions, brackets included */
+    uint8_t api;                /* enum api */
+    uint8_t tier;               /* enum api_tier */
     char sort;                  /* provider.sort: 'p', 't', 'l'; 0 absent */
     bool stream, include_usage, usage_include;
     bool zdr, allow_fallbacks;  /* allow_fallbacks: true unless the body says false */
     bool root_empty;            /* the root object has no members */
     bool stream_options_empty;  /* stream_options is {} */
     bool stream_options_null;   /* stream_options is null */
+    bool config_empty;          /* generationConfig is {} */
+    bool store;                 /* Responses: the body says "store": true */
+    bool conversation;          /* Responses: a conversation that the provider keeps is named */
+    bool background;            /* Responses: "background": true: the answer is no answer */
     size_t pool_len;
     char pool[API_POOL];     /* last: only pool_len bytes of it mean anything */
 };
@@ -108,6 +135,9 @@ struct api_reader {          /* private but for the results and the error */
 
 /* Begin reading a request body. */
 void api_request_begin(struct api_reader *r, enum api api);
+/* Gemini, after begin: the model and whether to stream, which stand in the path. model copies,
+ * percent-decoded, without "models/". False: it is empty or longer than a name may be. */
+MUST_USE bool api_request_path(struct api_reader *r, struct bytes model, bool stream);
 /* Feed the next piece. NET_MORE: fine so far; NET_BAD: error, pointer, code say why. */
 MUST_USE enum net_rc api_request_feed(struct api_reader *r, struct bytes in);
 /* The body ended. NET_DONE: r->req holds what was read. NET_BAD otherwise. Refused (code
@@ -120,23 +150,33 @@ MUST_USE enum net_rc api_request_end(struct api_reader *r);
 
 /* One edit of the body: put replaces del bytes at offset at. */
 struct api_edit { uint64_t at, del; struct bytes put; };
+/* What the provider is to read otherwise than the client wrote it. */
+struct api_change {
+    struct bytes model;         /* name to ask for, raw; borrows */
+    bool want_usage;            /* chat, completions: stream_options.include_usage is to be true;
+                                   only for streams */
+    bool completion_tokens;     /* chat without any limit: it is put as max_completion_tokens,
+                                   as api.openai.com has it, else as max_tokens */
+    int64_t output_max;         /* the output limit is to be this, unless it is lower; 0: is
+                                   left alone */
+};
 /* The edits that turn the client's body into the provider's, ascending and not overlapping:
- *   model      name to ask for, raw; written as a JSON string into scratch when it differs
- *   want_usage make stream_options.include_usage true (add the member or the option); only
- *              for streams
- *   OpenRouter's models, provider, usage members are removed with the right comma
- *   scratch    room for >= 6 * model.len + 64 bytes; edits borrow from it
+ * the model's name (a JSON string; not for Gemini, whose path has it), include_usage, the output
+ * limit, which is put where the body has none; OpenRouter's models, provider, usage members are
+ * removed with the right comma.
+ *   scratch    room for >= 6 * model.len + 192 bytes; edits borrow from it
  * Gives the count (<= API_EDITS_MAX). */
-size_t api_request_edits(const struct api_request *req, struct bytes model,
-                            bool want_usage, struct api_edit *out, char *scratch,
-                            size_t room);
+size_t api_request_edits(const struct api_request *req, const struct api_change *change,
+                         struct api_edit *out, char *scratch, size_t room);
 
 struct api_usage {           /* disjoint kinds, as store/journal.h counts them */
     bool present;
     bool absurd;                /* a count was negative, fractional, beyond 2^31, or did not
                                    add up: clamped, and the record is marked estimated */
     uint32_t input, cached, output, audio_input, audio_output, reasoning;
-    uint32_t cache_write;       /* OpenRouter: prompt_tokens_details.cache_write_tokens */
+    uint32_t cache_write;       /* for five minutes, or however long the provider says nothing of */
+    uint32_t cache_write_1h;    /* Anthropic: cache_creation.ephemeral_1h_input_tokens */
+    uint32_t image_input;
 };
 
 struct api_answer {          /* what a whole answer says */
@@ -195,22 +235,38 @@ struct api_answer_reader {
     struct api_reply reply;  /* private */
 };
 /* Read a whole JSON answer in pieces. */
-void api_answer_begin(struct api_answer_reader *r);
+void api_answer_begin(struct api_answer_reader *r, enum api api);
 /* The same without counting what was said (text_bytes stays 0): usage, finish and errors only,
  * at the speed of skipping. The grammar is checked all the same. */
-void api_answer_begin_brief(struct api_answer_reader *r);
+void api_answer_begin_brief(struct api_answer_reader *r, enum api api);
 /* Feed a piece: NET_MORE or NET_BAD (not JSON). */
 MUST_USE enum net_rc api_answer_feed(struct api_answer_reader *r, struct bytes in);
 /* The answer ended: NET_DONE or NET_BAD. */
 MUST_USE enum net_rc api_answer_end(struct api_answer_reader *r);
 
+/* What is noted of a stream, for its usage, which Anthropic tells in parts, and for an end that
+ * Weir writes itself (api_write.h). All zero is a fresh one. Private, and no secret. */
+struct api_stream {
+    int64_t created;            /* as the provider writes it */
+    uint32_t count[6];          /* Anthropic's usage so far: enum api_stream_count */
+    uint32_t sequence;          /* Responses: the next sequence_number */
+    uint32_t block;             /* Anthropic: index of the open block; Responses: of the item */
+    uint8_t id_len, model_len;  /* in text: the id, then the model, as written in JSON */
+    uint8_t flags;
+    char text[85];
+};
+static_assert(sizeof(struct api_stream) <= 128, "one for every stream");
+
 enum api_event_kind {
-    API_EVENT_META,          /* role, empty deltas: nothing a client could miss */
+    API_EVENT_META,          /* role, empty deltas, pings: nothing a client could miss */
     API_EVENT_CONTENT,       /* text, reasoning, tool call, refusal or audio: commits */
     API_EVENT_FINISH,        /* a finish_reason (may also hold content: then has_content) */
-    API_EVENT_USAGE,         /* choices empty and usage an object: the usage chunk */
-    API_EVENT_DONE,          /* data: [DONE] */
-    API_EVENT_ERROR,         /* an error, as in struct api_answer */
+    API_EVENT_USAGE,         /* chat: choices empty and usage an object: the usage chunk */
+    API_EVENT_DONE,          /* the good end, behind which nothing comes: [DONE], message_stop,
+                                response.completed, response.incomplete. The latter two have
+                                usage, has_finish, and has_content where they hold some */
+    API_EVENT_ERROR,         /* an error, as in struct api_answer; Anthropic's and Responses'
+                                error events, response.failed */
     API_EVENT_BAD,           /* data that is not JSON */
 };
 struct api_event {
@@ -225,8 +281,11 @@ struct api_event {
     char error_text[256];
     int32_t error_status;       /* a numeric error.code 400..599, else 0 */
 };
-/* Read one event's data (whole, contiguous). Never fails: kind says what it is. */
-void api_event_read(struct bytes data, enum api api, struct api_event *ev);
+/* Read one event's data (whole, contiguous). Never fails: kind says what it is. s is its
+ * stream's; usage is what the stream has told so far, the last of it counts. Gemini has no sign
+ * of the good end: a chunk with has_finish, then the end of the body. */
+void api_event_read(struct bytes data, enum api api, struct api_stream *s,
+                    struct api_event *ev);
 
 struct api_shape_side {      /* private: what each byte may be, from low to high */
     int8_t low[API_SHAPE_BYTES], high[API_SHAPE_BYTES];
@@ -245,8 +304,8 @@ struct api_shapes {          /* of events that were read; all zero is fresh */
 /* The same, but an event that differs from one before in its text, and in what nobody reads,
  * is told at a tenth of the price. shapes: of one thread, for events of any streams; what
  * was said in them is not kept. */
-void api_event_read_like(struct bytes data, enum api api,
-                            struct api_shapes *shapes, struct api_event *ev);
+void api_event_read_like(struct bytes data, enum api api, struct api_stream *s,
+                         struct api_shapes *shapes, struct api_event *ev);
 
 /* The bytes to leave out so that a member (key.end > 0) goes with one comma. */
 struct api_span api_member_cut(const struct api_member *m);

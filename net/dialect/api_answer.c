@@ -1,16 +1,17 @@
 /* api_answer.c - a whole JSON answer, read as it comes in. */
 #include "net/dialect/api_part.h"
 
-void api_answer_begin(struct api_answer_reader *r)
+void api_answer_begin(struct api_answer_reader *r, enum api api)
 {
+    assert(api < APIS);
     memset(&r->ans, 0, sizeof r->ans);
     json_init(&r->json, JSON_DEPTH_MAX);
     api_reply_begin(&r->reply);
 }
 
-void api_answer_begin_brief(struct api_answer_reader *r)
+void api_answer_begin_brief(struct api_answer_reader *r, enum api api)
 {
-    api_answer_begin(r);
+    api_answer_begin(r, api);
     r->reply.brief = true;
 }
 

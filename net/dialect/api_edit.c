@@ -97,14 +97,14 @@ static void put_usage(struct edits *e, const struct api_request *q, bool stays)
     }
 }
 
-size_t api_request_edits(const struct api_request *req, struct bytes model,
-                            bool want_usage, struct api_edit *out, char *scratch,
-                            size_t room)
+size_t api_request_edits(const struct api_request *req, const struct api_change *change,
+                         struct api_edit *out, char *scratch, size_t room)
 {
     const struct api_member *gone[GONE_MAX];
     struct edits e = {.at = out};
+    struct bytes model = change->model;
     assert(model.len > 0);
-    assert(room >= 6 * model.len + 64);
+    assert(room >= 6 * model.len + 192);
     size_t gone_count = gone_of(req, gone);
     bool stays = req->member_count > gone_count;
     if (req->model_at.key.end == 0) {
@@ -113,7 +113,7 @@ size_t api_request_edits(const struct api_request *req, struct bytes model,
     } else if (!bytes_eq(req->model, model)) {
         replace(&e, req->model_at.value, model_value(model, scratch, room));
     }
-    if (want_usage && req->stream && !req->include_usage) put_usage(&e, req, stays);
+    if (change->want_usage && req->stream && !req->include_usage) put_usage(&e, req, stays);
     put_removals(&e, gone, gone_count);
     return e.count;
 }

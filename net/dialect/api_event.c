@@ -50,18 +50,23 @@ static void read_marked(struct bytes data, struct api_marks *marks, struct api_e
     memcpy(ev->error_text, w.error_text, strlen(w.error_text) + 1);
 }
 
-void api_event_read(struct bytes data, enum api api, struct api_event *ev)
+void api_event_read(struct bytes data, enum api api, struct api_stream *s,
+                    struct api_event *ev)
 {
-    assert(api <= API_MODERATIONS);
+    assert(api < APIS);
+    s->flags |= API_STREAM_BEGUN;
     read_marked(data, NULL, ev);
 }
 
-void api_event_read_like(struct bytes data, enum api api,
-                            struct api_shapes *shapes, struct api_event *ev)
+/* The first event of a stream is read, whatever its shape: what is noted of the stream stands
+ * in it. */
+void api_event_read_like(struct bytes data, enum api api, struct api_stream *s,
+                         struct api_shapes *shapes, struct api_event *ev)
 {
     struct api_marks marks;
-    assert(api <= API_MODERATIONS);
-    if (api_shapes_find(shapes, data, ev)) return;
+    assert(api < APIS);
+    if ((s->flags & API_STREAM_BEGUN) && api_shapes_find(shapes, data, ev)) return;
+    s->flags |= API_STREAM_BEGUN;
     marks.count = marks.text_count = 0;
     read_marked(data, &marks, ev);
     if (marks.text_count == 1) api_shapes_learn(shapes, data, &marks, ev);

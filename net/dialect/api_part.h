@@ -93,6 +93,8 @@ MUST_USE bool api_shapes_find(struct api_shapes *all, struct bytes data,
 void api_shapes_learn(struct api_shapes *all, struct bytes data,
                          const struct api_marks *marks, const struct api_event *ev);
 
+enum api_stream_flag { API_STREAM_BEGUN = 1 };  /* an event was read */
+
 /* Begin the walk over an answer or event. */
 void api_reply_begin(struct api_reply *w);
 /* Walk over one piece. NET_MORE or NET_BAD (not JSON). */

@@ -20,7 +20,7 @@ static void must(bool truth)
 
 static enum net_rc read_pieces(struct api_answer_reader *r, struct bytes in, size_t step)
 {
-    api_answer_begin(r);
+    api_answer_begin(r, API_CHAT);
     while (in.len > 0) {
         size_t n = step < in.len ? step : in.len;
         char *piece = malloc(n);  /* so that a sanitizer sees its ends */
@@ -49,6 +49,7 @@ static void same_usage(const struct api_usage *a, const struct api_usage *b)
 static void check_cut(struct bytes in, const struct api_event *ev)
 {
     struct api_event less;
+    struct api_stream stream = {0};
     struct api_span cut = api_member_cut(&ev->usage_at);
     must(cut.start < cut.end && cut.end <= in.len);
     size_t len = in.len - (size_t)(cut.end - cut.start);
@@ -56,7 +57,7 @@ static void check_cut(struct bytes in, const struct api_event *ev)
     must(out != NULL);
     memcpy(out, in.ptr, (size_t)cut.start);
     memcpy(out + cut.start, in.ptr + cut.end, in.len - (size_t)cut.end);
-    api_event_read((struct bytes){out, len}, API_CHAT, &less);
+    api_event_read((struct bytes){out, len}, API_CHAT, &stream, &less);
     free(out);
     must(less.kind != API_EVENT_BAD);
     if (less.usage_at.key.end > 0) return;  /* there were two of them */
@@ -90,10 +91,11 @@ static void check_after(struct bytes in, struct bytes text)
 {
     static struct api_shapes shapes;
     struct api_event plain, like;
+    struct api_stream stream = {0}, other = {0};
     memset(&shapes, 0, sizeof shapes);
-    api_event_read_like(in, API_CHAT, &shapes, &like);
-    api_event_read(text, API_CHAT, &plain);
-    api_event_read_like(text, API_CHAT, &shapes, &like);
+    api_event_read_like(in, API_CHAT, &stream, &shapes, &like);
+    api_event_read(text, API_CHAT, &other, &plain);
+    api_event_read_like(text, API_CHAT, &stream, &shapes, &like);
     same_event(&plain, &like);
 }
 
@@ -128,7 +130,7 @@ static void check_brief(struct bytes in, const struct api_answer *a)
     static struct api_answer_reader r;
     for (size_t last = 0; last < 2 && last < in.len; last++) {
         struct bytes end = in;
-        api_answer_begin_brief(&r);
+        api_answer_begin_brief(&r, API_CHAT);
         must(api_answer_feed(&r, bytes_cut(&end, in.len - last)) == NET_MORE);
         if (last) must(api_answer_feed(&r, end) == NET_MORE);
         must(api_answer_end(&r) == NET_DONE);
@@ -146,12 +148,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct api_answer_reader whole, cut;
     struct api_event ev;
+    struct api_stream stream = {0};
     if (size == 0) return 0;
     struct bytes in = {(const char *)data + 1, size - 1};
     char *copy = malloc(size);
     must(copy != NULL);
     memcpy(copy, in.ptr, in.len);
-    api_event_read((struct bytes){copy, in.len}, API_CHAT, &ev);
+    api_event_read((struct bytes){copy, in.len}, API_CHAT, &stream, &ev);
     free(copy);
     check_shapes(in, data, size);
     if (ev.kind == API_EVENT_DONE) return 0;

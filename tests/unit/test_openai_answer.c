@@ -28,7 +28,7 @@ static int setup(void **state)
 static enum net_rc read_cut(struct api_answer_reader *r, struct bytes text, size_t cut,
                             size_t step)
 {
-    api_answer_begin(r);
+    api_answer_begin(r, API_CHAT);
     while (text.len > 0) {
         size_t n = step > 0 ? step : cut;
         if (n == 0 || n > text.len) n = text.len;
@@ -44,7 +44,7 @@ static enum net_rc read_cut(struct api_answer_reader *r, struct bytes text, size
 static void check_brief(const struct api_answer *whole, struct bytes text)
 {
     static struct api_answer_reader r;
-    api_answer_begin_brief(&r);
+    api_answer_begin_brief(&r, API_CHAT);
     assert_int_equal(api_answer_feed(&r, text), NET_MORE);
     assert_int_equal(api_answer_end(&r), NET_DONE);
     assert_memory_equal(&whole->usage, &r.ans.usage, sizeof r.ans.usage);
@@ -442,7 +442,8 @@ static void test_where_the_counts_are(void **state)
             assert_int_equal(r.ans.usage_at.end, end);
         }
         struct api_event ev;
-        api_event_read(body, API_CHAT, &ev);
+        struct api_stream stream = {0};
+        api_event_read(body, API_CHAT, &stream, &ev);
         assert_int_equal(ev.usage_said, cases[i].at != NULL);
     }
 }

@@ -30,7 +30,8 @@ static void read_event(struct bytes data, struct api_event *ev)
     memset(ev, 0xAA, sizeof *ev);
     assert_true(data.len <= AREA);
     if (data.len > 0) memcpy(wall - data.len, data.ptr, data.len);
-    api_event_read((struct bytes){wall - data.len, data.len}, API_CHAT, ev);
+    struct api_stream stream = {0};
+    api_event_read((struct bytes){wall - data.len, data.len}, API_CHAT, &stream, ev);
 }
 
 static const char *const kinds[] = {
@@ -311,12 +312,13 @@ static void check_like(struct bytes data)
 {
     struct api_event plain, like;
     struct api_shapes shapes = {0};
-    api_event_read_like(bytes_of(shaped), API_CHAT, &shapes, &like);
+    struct api_stream stream = {0};
+    api_event_read_like(bytes_of(shaped), API_CHAT, &stream, &shapes, &like);
     assert_int_equal(shapes.missed, 1);
     read_event(data, &plain);
     memset(&like, 0xAA, sizeof like);
-    api_event_read_like((struct bytes){wall - data.len, data.len}, API_CHAT, &shapes,
-                           &like);
+    api_event_read_like((struct bytes){wall - data.len, data.len}, API_CHAT, &stream,
+                        &shapes, &like);
     assert_int_equal(like.kind, plain.kind);
     assert_int_equal(like.has_content, plain.has_content);
     assert_int_equal(like.has_finish, plain.has_finish);
@@ -370,14 +372,15 @@ static void test_what_fits_a_shape(void **state)
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct api_shapes shapes = {0};
+        struct api_stream stream = {0};
         struct api_event ev;
         char text[512];
         const char *at = strstr(shaped, cases[i].from);
         int n = snprintf(text, sizeof text, "%.*s%s%s", (int)(at - shaped), shaped, cases[i].to,
                          at + strlen(cases[i].from));
         assert_true(n > 0 && (size_t)n < sizeof text);
-        api_event_read_like(bytes_of(shaped), API_CHAT, &shapes, &ev);
-        api_event_read_like(bytes_of(text), API_CHAT, &shapes, &ev);
+        api_event_read_like(bytes_of(shaped), API_CHAT, &stream, &shapes, &ev);
+        api_event_read_like(bytes_of(text), API_CHAT, &stream, &shapes, &ev);
         if ((shapes.missed == 0) != cases[i].fits) print_error("%s\n", cases[i].to);
         assert_int_equal(shapes.missed == 0, cases[i].fits);
         check_like(bytes_of(text));
@@ -403,11 +406,12 @@ static void test_what_has_no_shape(void **state)
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct api_shapes shapes = {0};
+        struct api_stream stream = {0};
         struct api_event ev;
         char text[512];
         (void)snprintf(text, sizeof text, "{\"id\":\"chatcmpl-1\",\"choices\":[{%s}],"
                        "\"model\":\"gpt-4o\"}", cases[i]);
-        api_event_read_like(bytes_of(text), API_CHAT, &shapes, &ev);
+        api_event_read_like(bytes_of(text), API_CHAT, &stream, &shapes, &ev);
         if (shapes.at[1].head != 0) print_error("%s\n", text);
         for (size_t k = 0; k < API_SHAPES; k++) assert_int_equal(shapes.at[k].head, 0);
     }
@@ -418,13 +422,14 @@ static void test_shapes_make_room(void **state)
 {
     (void)state;
     struct api_shapes shapes = {0};
+    struct api_stream stream = {0};
     struct api_event ev;
     for (unsigned i = 0; i < 1000; i++) {
         char text[256];
         unsigned kind = i % 7;
         (void)snprintf(text, sizeof text, "{\"choices\":[{%.*s\"delta\":{\"content\":"
                        "\"%u\"}}],\"model\":\"gpt-4o\"}", (int)kind, "      ", i);
-        api_event_read_like(bytes_of(text), API_CHAT, &shapes, &ev);
+        api_event_read_like(bytes_of(text), API_CHAT, &stream, &shapes, &ev);
         assert_int_equal(ev.kind, API_EVENT_CONTENT);
         assert_int_equal(ev.text_bytes, i < 10 ? 1 : i < 100 ? 2 : 3);
     }

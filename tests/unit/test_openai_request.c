@@ -515,9 +515,10 @@ static size_t edit(const struct api_request *q, const char *text, const char *mo
 {
     struct api_edit edits[API_EDITS_MAX];
     char scratch[2048];
-    size_t room = 6 * strlen(model) + 64, len = 0, at = 0;
+    size_t room = 6 * strlen(model) + 192, len = 0, at = 0;
     memset(scratch, '~', sizeof scratch);
-    size_t n = api_request_edits(q, bytes_of(model), want_usage, edits, scratch, room);
+    struct api_change change = {.model = bytes_of(model), .want_usage = want_usage};
+    size_t n = api_request_edits(q, &change, edits, scratch, room);
     assert_true(n <= API_EDITS_MAX);
     assert_int_equal(scratch[room], '~');
     for (size_t i = 0; i < n; i++) {
