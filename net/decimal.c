@@ -20,3 +20,45 @@ struct bytes decimal_put(char room[DECIMAL_MAX], uint64_t value, unsigned width)
     while (DECIMAL_MAX - at < width) room[--at] = '0';
     return (struct bytes){room + at, DECIMAL_MAX - at};
 }
+
+/* Append a digit to value. False: it would exceed max. */
+static bool digit_add(int64_t *value, unsigned digit, int64_t max)
+{
+    assert(digit <= 9 && max >= 9);
+    if (*value > (max - (int64_t)digit) / 10) return false;
+    *value = *value * 10 + (int64_t)digit;
+    return true;
+}
+
+/* Append all of text, which must be digits and at least one. */
+static bool digits_add(int64_t *value, struct bytes text, int64_t max)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (c < '0' || c > '9' || !digit_add(value, (unsigned)(c - '0'), max)) return false;
+    }
+    return text.len > 0;
+}
+
+bool decimal_read(struct bytes text, unsigned decimals, bool is_signed, int64_t max,
+                  int64_t *value)
+{
+    assert(decimals <= 18);
+    int64_t read = 0;
+    bool negative = is_signed && text.len > 0 && *text.ptr == '-';
+    if (negative) bytes_cut(&text, 1);
+    struct bytes whole = bytes_cut(&text, bytes_find(text, '.'));
+    if (whole.len > 1 && *whole.ptr == '0') return false;
+    if (!digits_add(&read, whole, max)) return false;
+    bool has_point = text.len > 0;
+    if (has_point) {
+        bytes_cut(&text, 1);
+        if (text.len > decimals || !digits_add(&read, text, max)) return false;
+    }
+    for (size_t i = text.len; i < decimals; i++) {
+        if (!digit_add(&read, 0, max)) return false;
+    }
+    assert(read >= 0 && read <= max);
+    *value = negative ? -read : read;
+    return true;
+}
