@@ -14,11 +14,20 @@ enum {
     ESCAPED_MAX = 6 * 512,   /* bytes of a text before its escapes are resolved */
 };
 
-static const struct admin_field policy_fields[] = {
-    {.name = "allow"}, {.name = "deny"},
+/* As struct admin_policy names them: two lists, then the rates. */
+enum { FIELD_ALLOW, FIELD_DENY, FIELD_RATES };
+static const char rate_kinds[ADMIN_RATES] = {'r', 't', 'c'};   /* of a policy blob (store.h) */
+
+const struct admin_field admin_policy_fields[] = {
+    {"allow", .about = "models that may be used; absent: all", .type = ADMIN_GLOBS,
+     .nullable = true},
+    {"deny", .about = "models that may not", .type = ADMIN_GLOBS, .nullable = true},
+    {"rpm", .about = "requests a minute", .type = ADMIN_RATE, .nullable = true},
+    {"tpm", .about = "tokens a minute", .type = ADMIN_RATE, .nullable = true},
+    {"concurrency", .about = "requests that run at once", .type = ADMIN_RATE,
+     .nullable = true},
     {"mode", .later = true}, {"regions", .later = true},
     {"zero_retention_only", .later = true}, {"quality_floor", .later = true},
-    {"rpm", .later = true}, {"tpm", .later = true}, {"concurrency", .later = true},
     {0},
 };
 
@@ -86,6 +95,38 @@ static bool text_of(struct reader *r, const struct json_token *t, struct bytes *
     return true;
 }
 
+/* What an unknown, late or refused member is told. True: it is none of these. */
+static bool member_is_good(struct reader *r, const struct admin_field *list,
+                           const struct admin_field *f, struct bytes name)
+{
+    char hint[ADMIN_WHY_MAX], shown[CONF_QUOTE_MAX];
+    if (!f) {
+        admin_fault(r->call, 400, "invalid_request", r->pointer, "unknown member %s%s",
+                    conf_quote_text(name, shown), admin_hint(list, name, hint));
+    } else if (f->later) {
+        admin_fault(r->call, 400, "not_in_this_release", r->pointer,
+                    "'%s' is not in this release", f->name);
+    } else if (f->refused) {
+        bad(r, f->refused);
+    }
+    return f && !f->later && !f->refused;
+}
+
+/* The next member of an object whose pointer has len bytes: its field of the list, the pointer
+ * being its own now. NULL: the object has ended, or there is a fault. */
+static const struct admin_field *member_next(struct reader *r, const struct admin_field *list,
+                                             size_t len)
+{
+    struct json_token t;
+    struct bytes name;
+    if (admin_has_fault(r->call)) return NULL;
+    pointer_cut(r, len);
+    if (!next(r, &t) || t.type == JSON_OBJECT_END || !text_of(r, &t, &name)) return NULL;
+    pointer_add(r, name);
+    const struct admin_field *f = admin_field_find(list, name);
+    return member_is_good(r, list, f, name) ? f : NULL;
+}
+
 /* ---- policies ---- */
 
 /* Append one entry; glob is sound. False: the policy is full. */
@@ -149,40 +190,33 @@ static void globs_read(struct reader *r, char kind, struct admin_globs *globs)
     }
 }
 
-/* What an unknown, late or refused member is told. True: it is none of these. */
-static bool member_is_good(struct reader *r, const struct admin_field *list,
-                           const struct admin_field *f, struct bytes name)
+/* A number of requests or tokens, or null. */
+static void rate_read(struct reader *r, struct admin_rate *rate)
 {
-    char hint[ADMIN_WHY_MAX], shown[CONF_QUOTE_MAX];
-    if (!f) {
-        admin_fault(r->call, 400, "invalid_request", r->pointer, "unknown member %s%s",
-                    conf_quote_text(name, shown), admin_hint(list, name, hint));
-    } else if (f->later) {
-        admin_fault(r->call, 400, "not_in_this_release", r->pointer,
-                    "'%s' is not in this release", f->name);
-    } else if (f->refused) {
-        bad(r, f->refused);
-    }
-    return f && !f->later && !f->refused;
+    struct json_token t;
+    uint64_t value = 0;
+    if (!next(r, &t)) return;
+    rate->given = true;
+    rate->null = t.type == JSON_NULL;
+    if (rate->null) return;
+    bool good = t.type == JSON_NUMBER && bytes_u64(t.text, &value);
+    if (good && value >= 1 && value <= UINT32_MAX) rate->value = (uint32_t)value;
+    else bad(r, "must be a whole number, 1 to 4294967295, or null");
 }
 
 /* The members of a policy, its "{" having been read. */
 static void policy_read(struct reader *r, struct admin_policy *p)
 {
-    struct json_token t;
     size_t len = strlen(r->pointer);
-    while (next(r, &t) && t.type != JSON_OBJECT_END) {
-        struct bytes name;
-        if (!text_of(r, &t, &name)) return;
-        pointer_add(r, name);
-        const struct admin_field *f = admin_field_find(policy_fields, name);
-        if (!member_is_good(r, policy_fields, f, name)) return;
-        bool is_deny = f == &policy_fields[1];
-        struct admin_globs *globs = is_deny ? &p->deny : &p->allow;
-        if (globs->given) bad(r, "this member is repeated");
-        else globs_read(r, is_deny ? 'd' : 'a', globs);
-        if (admin_has_fault(r->call)) return;
-        pointer_cut(r, len);
+    const struct admin_field *f;
+    while ((f = member_next(r, admin_policy_fields, len)) != NULL) {
+        size_t idx = (size_t)(f - admin_policy_fields);
+        assert(idx < FIELD_RATES + ADMIN_RATES);
+        struct admin_globs *globs = idx == FIELD_ALLOW ? &p->allow : &p->deny;
+        struct admin_rate *rate = idx < FIELD_RATES ? NULL : &p->rate[idx - FIELD_RATES];
+        if (rate ? rate->given : globs->given) bad(r, "this member is repeated");
+        else if (rate) rate_read(r, rate);
+        else globs_read(r, idx == FIELD_ALLOW ? 'a' : 'd', globs);
     }
 }
 
@@ -202,6 +236,26 @@ static bool globs_merge(struct policy *out, const struct policy *old, char kind,
     return true;
 }
 
+/* Copy the rates that old has, or what the request has instead. */
+static bool rates_merge(struct policy *out, const struct policy *old,
+                        const struct admin_rate rate[ADMIN_RATES])
+{
+    struct rates has;
+    bool sound = policy_rates(old->blob, old->len, &has);
+    assert(sound);
+    uint32_t value[ADMIN_RATES] = {has.rpm, has.tpm, has.concurrency};
+    for (size_t i = 0; i < ADMIN_RATES; i++) {
+        char text[16];
+        if (rate[i].given) value[i] = rate[i].value;
+        snprintf(text, sizeof(text), "%u", value[i]);
+        bool is_set = value[i] > 0;
+        if (is_set && !entry_add(out->blob, &out->len, rate_kinds[i], bytes_of(text))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool admin_policy_change(struct admin_call *call, struct policy *policy)
 {
     const struct admin_policy *p = &call->work->policy;
@@ -209,7 +263,8 @@ bool admin_policy_change(struct admin_call *call, struct policy *policy)
     struct policy made = {0};
     if (!p->given) return true;
     if (!p->null && (!globs_merge(&made, policy, 'a', &p->allow) ||
-                     !globs_merge(&made, policy, 'd', &p->deny))) {
+                     !globs_merge(&made, policy, 'd', &p->deny) ||
+                     !rates_merge(&made, policy, p->rate))) {
         admin_fault(call, 400, "invalid_request", "/policy",
                     "the policy is too large: all globs together may have about 2000 bytes");
         return false;
@@ -242,6 +297,15 @@ void admin_put_policy(struct jsonw *w, const struct policy *policy)
     jsonw_object(w);
     put_globs(w, policy, 'a', "allow");
     put_globs(w, policy, 'd', "deny");
+    struct rates rates;
+    bool sound = policy_rates(policy->blob, policy->len, &rates);
+    assert(sound);
+    const uint32_t value[ADMIN_RATES] = {rates.rpm, rates.tpm, rates.concurrency};
+    for (size_t i = 0; i < ADMIN_RATES; i++) {
+        if (value[i] == 0) continue;
+        jsonw_key(w, admin_policy_fields[FIELD_RATES + i].name);
+        jsonw_uint(w, value[i]);
+    }
     jsonw_object_end(w);
 }
 
@@ -288,18 +352,13 @@ static void members_read(struct reader *r)
         bad(r, "the body must be a JSON object");
         return;
     }
-    while (next(r, &t) && t.type != JSON_OBJECT_END) {
-        struct bytes name;
-        if (!text_of(r, &t, &name)) return;
-        pointer_add(r, name);
-        const struct admin_field *f = admin_field_find(list, name);
-        if (!member_is_good(r, list, f, name)) return;
+    const struct admin_field *f;
+    while ((f = member_next(r, list, 0)) != NULL) {
         struct admin_value *v = &r->call->work->body[f - list];
         if (v->given) bad(r, "this member is repeated");
         else value_read(r, f, v);
-        if (admin_has_fault(r->call)) return;
-        pointer_cut(r, 0);
     }
+    if (admin_has_fault(r->call)) return;
     if (next(r, &t)) bad(r, "nothing may follow the object");
 }
 

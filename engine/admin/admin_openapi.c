@@ -138,22 +138,16 @@ static void put_number(struct jsonw *w, const char *name, uint64_t value)
     jsonw_uint(w, value);
 }
 
-static void put_policy_type(struct jsonw *w)
+/* Lists name lists, to a depth that the table fixes. */
+static void put_members(struct jsonw *w, const struct admin_field *list);
+
+/* The items of a list of globs. */
+static void put_globs(struct jsonw *w)
 {
-    static const char *const names[] = {"allow", "deny"};
-    jsonw_key(w, "additionalProperties");
-    jsonw_bool(w, false);
-    key_object(w, "properties");
-    for (size_t i = 0; i < COUNT(names); i++) {
-        key_object(w, names[i]);
-        put_type(w, "array", true);
-        key_object(w, "items");
-        put_pair(w, "type", "string");
-        put_number(w, "minLength", 1);
-        put_number(w, "maxLength", ADMIN_GLOB_MAX);
-        jsonw_object_end(w);
-        jsonw_object_end(w);
-    }
+    key_object(w, "items");
+    put_pair(w, "type", "string");
+    put_number(w, "minLength", 1);
+    put_number(w, "maxLength", ADMIN_GLOB_MAX);
     jsonw_object_end(w);
 }
 
@@ -171,8 +165,13 @@ static void put_bounds(struct jsonw *w, const struct admin_field *f)
     case ADMIN_WORD: put_words(w, f->words); break;
     case ADMIN_TIME: put_pair(w, "format", "date-time"); break;
     case ADMIN_SPAN: put_pair(w, "pattern", "^[0-9]+[smhd]$"); break;
-    case ADMIN_POLICY: put_policy_type(w); break;
+    case ADMIN_POLICY: put_members(w, admin_policy_fields); break;
+    case ADMIN_GLOBS: put_globs(w); break;
     case ADMIN_FLAG: put_words(w, flag_words); break;
+    case ADMIN_RATE:
+        put_number(w, "minimum", 1);
+        put_number(w, "maximum", UINT32_MAX);
+        break;
     case ADMIN_COUNT:
         put_number(w, "minimum", 1);
         put_number(w, "maximum", f->high);
@@ -194,7 +193,9 @@ static const char *field_type(const struct admin_field *f)
 {
     switch (f->type) {
     case ADMIN_POLICY: return "object";
-    case ADMIN_COUNT: return "integer";
+    case ADMIN_COUNT:
+    case ADMIN_RATE: return "integer";
+    case ADMIN_GLOBS:
     case ADMIN_GROUPS: return "array";
     default: return "string";
     }
@@ -205,17 +206,9 @@ static bool is_taken(const struct admin_field *f)
     return !f->refused && !f->later;
 }
 
-static void put_body(struct jsonw *w, const struct admin_field *list)
+/* The members of an object, their types included: all that it may have. */
+static void put_members(struct jsonw *w, const struct admin_field *list)
 {
-    bool required = false;
-    for (const struct admin_field *f = list; f->name; f++) required |= f->required;
-    key_object(w, "requestBody");
-    jsonw_key(w, "required");
-    jsonw_bool(w, required);
-    key_object(w, "content");
-    key_object(w, "application/json");
-    key_object(w, "schema");
-    put_pair(w, "type", "object");
     jsonw_key(w, "additionalProperties");
     jsonw_bool(w, false);
     key_object(w, "properties");
@@ -234,6 +227,20 @@ static void put_body(struct jsonw *w, const struct admin_field *list)
         if (f->required) jsonw_text(w, f->name);
     }
     jsonw_array_end(w);
+}
+
+static void put_body(struct jsonw *w, const struct admin_field *list)
+{
+    bool required = false;
+    for (const struct admin_field *f = list; f->name; f++) required |= f->required;
+    key_object(w, "requestBody");
+    jsonw_key(w, "required");
+    jsonw_bool(w, required);
+    key_object(w, "content");
+    key_object(w, "application/json");
+    key_object(w, "schema");
+    put_pair(w, "type", "object");
+    put_members(w, list);
     for (int i = 0; i < 4; i++) jsonw_object_end(w);
 }
 

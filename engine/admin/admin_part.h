@@ -34,6 +34,8 @@ enum admin_type {
     ADMIN_TIME,       /* RFC 3339 section 5.6, or a date alone; number: Unix ns */
     ADMIN_SPAN,       /* "90s", "15m", "1h", "7d"; number: ns */
     ADMIN_POLICY,     /* an object; admin_work.policy holds it. Bodies only */
+    ADMIN_GLOBS,      /* a list of globs. Of a policy only */
+    ADMIN_RATE,       /* a JSON number 1..4294967295. Of a policy only */
     ADMIN_COUNT,      /* 1..`high`; number: it, `otherwise` where absent. Queries only */
     ADMIN_FLAG,       /* 1, 0, true, false; number: 1 or 0 */
     ADMIN_GROUPS,     /* enum usage_group names with commas; number: their bits */
@@ -69,9 +71,17 @@ struct admin_globs {             /* allow or deny, as the request has it */
     char blob[STORE_POLICY_MAX]; /* entries of a policy blob (store.h), of this kind only */
 };
 
+struct admin_rate {              /* rpm, tpm or concurrency, as the request has it */
+    bool given, null;
+    uint32_t value;              /* 0 where null */
+};
+
+enum { ADMIN_RATES = 3 };
+
 struct admin_policy {
     bool given, null;
     struct admin_globs allow, deny;
+    struct admin_rate rate[ADMIN_RATES];   /* rpm, tpm, concurrency */
 };
 
 struct admin_fault {             /* status 0: none */
@@ -107,6 +117,9 @@ struct admin_route {
                                          page of them, "-": not JSON */
     const char *summary;
 };
+
+/* Members of a policy (admin_body.c). */
+extern const struct admin_field admin_policy_fields[];
 
 /* The table (table.c), one entry a method and path; entries of a path stand together. */
 extern const struct admin_route admin_routes[];

@@ -306,7 +306,9 @@ bool admin_value_read(const struct admin_field *f, struct bytes text, struct adm
                fault(why, "must be the id of a row of this list");
         break;
     case ADMIN_POLICY:
-        good = fault(why, "must be an object");
+    case ADMIN_GLOBS:
+    case ADMIN_RATE:
+        good = fault(why, "must be an object");   /* never of a query, nor a text of a body */
         break;
     }
     if (!good) return false;

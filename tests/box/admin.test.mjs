@@ -134,7 +134,7 @@ test('units: what is refused, and where', async () => {
   await refused('PATCH', `/units/${team.id}`, { parent: org.id }, 400, '/parent');
   await refused('PATCH', `/units/${team.id}`, { policy: { alow: [] } }, 400, '/policy/alow');
   await refused('PATCH', `/units/${team.id}`, { policy: { allow: [1] } }, 400, '/policy/allow/0');
-  const later = await refused('PATCH', `/units/${team.id}`, { policy: { rpm: 5 } }, 400);
+  const later = await refused('PATCH', `/units/${team.id}`, { policy: { mode: 'cost' } }, 400);
   assert.match(later.message, /not in this release/);
   await refused('GET', '/units/org_none', undefined, 404);
   await refused('GET', '/nothing', undefined, 404);

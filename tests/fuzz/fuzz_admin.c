@@ -55,6 +55,8 @@ static void check_value(const struct admin_field *f, const struct admin_value *v
     case ADMIN_GROUPS: REQUIRE(v->number < 2 * GROUP_MONTH); break;
     case ADMIN_ROW: REQUIRE(v->number != 0); break;
     case ADMIN_POLICY: break;
+    case ADMIN_GLOBS:
+    case ADMIN_RATE: REQUIRE(false);   /* of a policy, never by themselves */
     }
 }
 
