@@ -65,8 +65,8 @@ struct budget_look {            /* a limit as it stands */
 
 /* ---- store thread (and start) */
 
-/* Map DATA/cells (made anew, populated, mode 0600) and build it from the store: limits, rates of
- * policies, pools, what is spent; the journals were folded before. parties: threads that may
+/* Map DATA/cells (made anew, populated, mode 0600) and build it from the store: limits, rates
+ * of policies, pools, what is spent; the journals were folded before. parties: threads that may
  * enter. db borrows until budget_close. why: room for 256 bytes, a sentence on failure.
  * STORE_OK and *out; STORE_FULL; STORE_FAIL. */
 MUST_USE enum store_rc budget_open(struct db *db, unsigned parties, uint64_t now_unix_ns,

@@ -1,6 +1,6 @@
 /* spent.h - what every unit and key has cost: per hour of admission, and in all. Kept by the
- * fold, in the transaction that brings the rows, so that a limit set in mid-window, and cells at
- * start, know what is spent without reading rows. One sum per (hour, target) and one total.
+ * fold, in the transaction that brings the rows, so that a limit set in mid-window, and cells
+ * at start, know what is spent without reading rows. One sum per (hour, target) and one total.
  * Sums of hours outlive their rows: as long as aggregates are kept, and never less than 35 days
  * (the longest window). The total stays for ever. */
 #ifndef STORE_SPENT_H
