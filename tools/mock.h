@@ -2,7 +2,8 @@
  *   weir-mock.c    options, threads, signals
  *   mock_serve.c   engine/serve.h: which request it is, errors, GETs
  *   mock_job.c     one answer in time: delays, pieces, endings
- *   mock_chat.c    the words of chats and completions, whole and as events
+ *   mock_words.c   what answers say
+ *   mock_chat.c    chats and completions, whole and as events
  *   mock_data.c    embeddings and moderations
  *   mock_script.c  what the model's name asks for
  * Rule: the same request always gets the same answer, but for id, date and created. */
@@ -101,11 +102,22 @@ void job_reply(struct core *core, struct conn *c, unsigned status, struct bytes 
 void job_error(struct core *core, struct conn *c, unsigned status, const char *code,
                const char *sentence, const char *param, struct bytes extra);
 
-/* --- mock_chat.c --- */
+/* --- mock_words.c --- */
 /* Fill the words of a process. */
-void chat_words(struct mock_shared *shared);
+void words_fill(struct mock_shared *shared);
 /* The content that a script asks for instead of words, into job->content. */
-void chat_content(struct core *core, struct job *job);
+void words_content(struct core *core, struct job *job);
+/* Token i of an answer or of its reasoning; the first has no blank before it. */
+struct bytes words_token(uint32_t i);
+/* Tokens [0, count) as one text. */
+void words_put(struct core *core, struct text *t, uint32_t count);
+/* True when the answer is a call of a tool. */
+bool words_call(const struct job *job);
+/* Piece i of a call's arguments: {"text":"words ..."}, escaped once. An answer that is cut at
+ * its length never comes to the closing piece. */
+struct bytes words_argument(const struct job *job, uint32_t i);
+
+/* --- mock_chat.c --- */
 /* The whole answer as one JSON document. */
 void chat_whole(struct core *core, struct job *job, struct text *t);
 /* What all events of a stream begin with, into out (CHAT_LEAD bytes). */

@@ -449,7 +449,7 @@ static void answer(struct core *core, struct job *job)
     } else if (has(job, SCRIPT_EMPTY)) {
         answer_text(core, job, 200, BYTES("application/json"), BYTES(""), BYTES(""));
     } else {
-        if (job->api <= API_COMPLETIONS) chat_content(core, job);
+        if (job->api <= API_COMPLETIONS) words_content(core, job);
         if (job->stream) answer_stream(core, job);
         else answer_whole(core, job);
     }

@@ -192,7 +192,7 @@ static int run(struct server *s, const struct options *o)
     s->engine.core_count = o->cores;
     s->engine.reload_arg = s;
     s->shared.key = bytes_of(o->key);
-    chat_words(&s->shared);
+    words_fill(&s->shared);
     if (!start(s)) {
         int rc = atomic_load_explicit(&s->failed, memory_order_acquire);
         (void)fprintf(stderr, "weir-mock: cannot start: %s\n", rc ? strerror(-rc)
