@@ -1,5 +1,4 @@
-/* gateway.c - see gateway.h. Paths are one table; what contract.md names and this release does
- * not have is in it too, so that the answer says so. */
+/* gateway.c - see gateway.h. */
 #include "engine/gateway.h"
 #include "engine/attempt.h"
 #include "engine/auth.h"
@@ -11,6 +10,7 @@
 #include "engine/cors.h"
 #include "engine/engine.h"
 #include "engine/exchange.h"
+#include "engine/path.h"
 #include "engine/reply.h"
 #include "engine/tables.h"
 #include "net/http.h"
@@ -18,56 +18,7 @@
 
 #include <stdio.h>
 
-enum target {
-    TARGET_NONE, TARGET_NOT_BUILT, TARGET_CHAT, TARGET_COMPLETIONS, TARGET_EMBEDDINGS,
-    TARGET_MODERATIONS, TARGET_FEEDBACK, TARGET_MODELS, TARGET_MODEL, TARGET_KEY,
-    TARGET_HEALTH, TARGET_READY
-};
-
 enum { API_FEEDBACK = 255, FEEDBACK_MAX = 4096, READER_ABOVE = MEM_BLOCK };
-
-struct path_row { struct bytes path; uint8_t target; bool prefix; };
-
-static const struct path_row rows[] = {
-    {BYTES_INIT("/v1/chat/completions"), TARGET_CHAT, false},
-    {BYTES_INIT("/v1/completions"), TARGET_COMPLETIONS, false},
-    {BYTES_INIT("/v1/embeddings"), TARGET_EMBEDDINGS, false},
-    {BYTES_INIT("/v1/moderations"), TARGET_MODERATIONS, false},
-    {BYTES_INIT("/v1/feedback"), TARGET_FEEDBACK, false},
-    {BYTES_INIT("/v1/models"), TARGET_MODELS, false},
-    {BYTES_INIT("/v1/models/"), TARGET_MODEL, true},
-    {BYTES_INIT("/v1/key"), TARGET_KEY, false},
-    {BYTES_INIT("/healthz"), TARGET_HEALTH, false},
-    {BYTES_INIT("/readyz"), TARGET_READY, false},
-    {BYTES_INIT("/v1/responses"), TARGET_NOT_BUILT, true},
-    {BYTES_INIT("/v1/messages"), TARGET_NOT_BUILT, true},
-    {BYTES_INIT("/v1/images/"), TARGET_NOT_BUILT, true},
-    {BYTES_INIT("/v1/audio/"), TARGET_NOT_BUILT, true},
-    {BYTES_INIT("/v1/rerank"), TARGET_NOT_BUILT, false},
-    {BYTES_INIT("/v1/credits"), TARGET_NOT_BUILT, false},
-    {BYTES_INIT("/v1beta/"), TARGET_NOT_BUILT, true},
-    {BYTES_INIT("/anthropic/"), TARGET_NOT_BUILT, true},
-    {BYTES_INIT("/gemini/"), TARGET_NOT_BUILT, true},
-};
-
-/* Which target a path is; a model's id behind the prefix goes to *rest. /openai/v1 is /v1. */
-static enum target target_of(struct bytes path, struct bytes *rest)
-{
-    struct bytes prefix = BYTES("/openai/v1/");
-    if (bytes_starts(path, prefix)) bytes_cut(&path, prefix.len - 4);
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        const struct path_row *r = &rows[i];
-        bool hit = r->prefix ? bytes_starts(path, r->path) : bytes_eq(path, r->path);
-        if (!hit) continue;
-        *rest = bytes_between(path.ptr + r->path.len, path.ptr + path.len);
-        if (r->target == TARGET_MODEL && rest->len > 0 && bytes_find(*rest, ':') < rest->len &&
-            memmem(rest->ptr, rest->len, "enerateContent", 14)) {
-            return TARGET_NOT_BUILT;  /* Gemini's paths under /v1/models/ */
-        }
-        return r->target;
-    }
-    return TARGET_NONE;
-}
 
 void gateway_request_id(struct core *core, const struct http_head *head, char out[65])
 {
@@ -104,14 +55,13 @@ static bool refuse(struct core *core, struct conn *c, const struct http_head *he
 }
 
 static bool refuse_path(struct core *core, struct conn *c, const struct http_head *head,
-                        enum target target)
+                        bool known)
 {
     char text[256];
-    enum close_why why = target == TARGET_NOT_BUILT ? CLOSE_NOT_BUILT : CLOSE_PATH_UNKNOWN;
-    (void)snprintf(text, sizeof text, why == CLOSE_NOT_BUILT ? "%.*s is not in this release"
-                                                             : "no such path: %.*s",
+    (void)snprintf(text, sizeof text, known ? "%.*s is not in this release"
+                                            : "no such path: %.*s",
                    (int)(head->path.len < 128 ? head->path.len : 128), head->path.ptr);
-    return refuse(core, c, head, why, text);
+    return refuse(core, c, head, known ? CLOSE_NOT_BUILT : CLOSE_PATH_UNKNOWN, text);
 }
 
 /* Who asks? The key's view and its hash; NULL: refused. */
@@ -127,20 +77,20 @@ static const struct key_view *known_key(struct core *core, struct conn *c,
 /* --- GET --- */
 
 static bool get(struct core *core, struct conn *c, const struct http_head *head,
-                enum target target, struct bytes rest)
+                const struct path *path)
 {
     uint8_t hash[STORE_KEY_HASH];
     char id[65];
     gateway_request_id(core, head, id);
-    if (target == TARGET_HEALTH || target == TARGET_READY) {
-        gateway_health(core, c, target == TARGET_READY, id);
+    if (path->target == PATH_HEALTH || path->target == PATH_READY) {
+        gateway_health(core, c, path->target == PATH_READY, id);
         conn_answered(core, c);
         return false;
     }
     const struct key_view *key = known_key(core, c, head, hash);
     if (!key) return false;
-    if (target == TARGET_KEY) gateway_key(core, c, key, id);
-    else gateway_models(core, c, key, rest, id);
+    if (path->target == PATH_KEY) gateway_key(core, c, key, id);
+    else gateway_models(core, c, key, path->model, id);
     conn_answered(core, c);
     return false;
 }
@@ -157,20 +107,9 @@ static enum close_why shortage(struct core *core)
     return CLOSE_NONE;
 }
 
-static void api_of(struct exchange *x, enum target target)
-{
-    switch (target) {
-    case TARGET_COMPLETIONS: x->api = API_COMPLETIONS; break;
-    case TARGET_EMBEDDINGS: x->api = API_EMBEDDINGS; break;
-    case TARGET_MODERATIONS: x->api = API_MODERATIONS; break;
-    case TARGET_FEEDBACK: x->api = API_FEEDBACK; break;
-    default: x->api = API_CHAT; break;
-    }
-}
-
 /* Admit: slot, control fields, journal. False: answered. */
 static bool admit(struct core *core, struct conn *c, const struct http_head *head,
-                  enum target target, const struct key_view *key, const uint8_t *hash)
+                  const struct path *path, const struct key_view *key, const uint8_t *hash)
 {
     const struct conf *conf = core->tables->conf;
     struct exchange *x = exchange_open(core, c, head);
@@ -184,10 +123,10 @@ static bool admit(struct core *core, struct conn *c, const struct http_head *hea
     memcpy(x->rec.path, key->path.unit, sizeof x->rec.path);
     memcpy(x->key_hash, hash, STORE_KEY_HASH);
     x->rec.mode = (uint8_t)conf->mode;
-    api_of(x, target);
+    x->no_row = path->target == PATH_FEEDBACK;
+    x->api = x->no_row ? API_FEEDBACK : path->api;
     c->x = x;
-    c->body_max = target == TARGET_FEEDBACK ? FEEDBACK_MAX : conf->limit_body;
-    x->no_row = target == TARGET_FEEDBACK;
+    c->body_max = x->no_row ? FEEDBACK_MAX : conf->limit_body;
     bool begun = x->no_row || book_begin(core, x);
     assert(begun);  /* room was asked for in this turn */
     const char *wrong = control_read(x, head);
@@ -224,22 +163,22 @@ bool gateway_head(struct core *core, struct conn *c, const struct http_head *hea
     if (head->upgrade_websocket && head->method == HTTP_GET) {
         return refuse(core, c, head, CLOSE_WEBSOCKET, NULL);
     }
-    struct bytes rest = {0};
-    enum target target = target_of(head->path, &rest);
-    if (target <= TARGET_NOT_BUILT) return refuse_path(core, c, head, target);
-    bool is_get = target >= TARGET_MODELS;
+    struct path path = path_read(head->path);
+    bool later = path.target == PATH_NOT_BUILT || path.api > API_MODERATIONS;
+    if (later || path.target == PATH_NONE) return refuse_path(core, c, head, later);
+    bool is_get = path.target >= PATH_MODELS;
     bool reads = head->method == HTTP_GET || head->method == HTTP_HEAD;
     if (is_get ? !reads : head->method != HTTP_POST) {
         c->wants_post = !is_get;
         return refuse(core, c, head, CLOSE_METHOD_BAD, NULL);
     }
-    if (is_get) return get(core, c, head, target, rest);
+    if (is_get) return get(core, c, head, &path);
     uint8_t hash[STORE_KEY_HASH];
     const struct key_view *key = known_key(core, c, head, hash);
     if (!key) return false;
     enum close_why lack = shortage(core);
     if (lack != CLOSE_NONE) return refuse(core, c, head, lack, NULL);
-    return admit(core, c, head, target, key, hash);
+    return admit(core, c, head, &path, key, hash);
 }
 
 /* --- the body --- */
