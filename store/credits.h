@@ -28,6 +28,13 @@ struct pool {                           /* all zero: nothing was ever entered, u
     int64_t entries_nusd;               /* sum of the entries */
     int64_t spent_nusd;                 /* of folded records with RECORD_PREPAID */
     int64_t top_balance_nusd;           /* balance after the newest top-up, for alerts */
+    int64_t expired_nusd;               /* part of spent_nusd whose rows expired */
+    uint64_t serial;                    /* of the newest entry; 0: there is none */
+};
+
+struct credit_cost {                    /* of an organisation, to be taken from its pool */
+    store_id org;
+    int64_t nusd;
 };
 
 /* "top_up" .. "correction". Static text. */
@@ -40,7 +47,9 @@ MUST_USE enum store_rc credits_pool(struct db *db, MDB_txn *txn, store_id org,
 MUST_USE enum store_rc credits_mode(struct db *db, MDB_txn *txn, store_id org, bool prepaid);
 /* Enter a credit; c copies, its serial is set here. STORE_OK: entered, *c is the entry;
  * STORE_CONFLICT: the reference is taken, *c is the entry that has it (the caller compares);
- * STORE_REFUSED: nothing, or a sum that leaves int64 or +-LIMIT_NUSD_MAX; STORE_NOT_FOUND. */
+ * STORE_REFUSED: an amount of nothing, of the wrong sign (a refund takes out, a top-up and a
+ * grant put in) or beyond LIMIT_NUSD_MAX, or a sum of entries beyond it, or no reference, or one
+ * without an end; STORE_NOT_FOUND. */
 MUST_USE enum store_rc credits_add(struct db *db, MDB_txn *txn, store_id org,
                                    struct credit *c);
 /* Visit entries, newest first, below serial `before` (0: from the newest). visit answers false
@@ -51,6 +60,13 @@ MUST_USE enum store_rc credits_each(struct db *db, MDB_txn *txn, store_id org,
                                     void *arg);
 /* Forget pool and entries of an organisation that is being deleted; there need be none. */
 MUST_USE enum store_rc credits_drop(struct db *db, MDB_txn *txn, store_id org);
+/* The fold, in its write transaction: take costs of records with RECORD_PREPAID from pools.
+ * One of an organisation that exists no more is passed over. Sorts cost. */
+MUST_USE enum store_rc credits_spend(struct db *db, MDB_txn *txn, struct credit_cost *cost,
+                                     size_t count);
+/* Retention: a row with RECORD_PREPAID of that cost is being deleted. */
+MUST_USE enum store_rc credits_expire(struct db *db, MDB_txn *txn, store_id org,
+                                      int64_t nusd);
 /* Visit all pools, in the order of ids. visit answers false to stop. */
 MUST_USE enum store_rc credits_pools(struct db *db, MDB_txn *txn,
                                      bool (*visit)(store_id org, const struct pool *pool,

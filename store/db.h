@@ -26,6 +26,10 @@ enum db_table {
     DB_IDS,        /* (key id, SHA-256 head of a client's request id) -> place of the row */
     DB_HOURS,      /* hourly aggregates */
     DB_FEEDBACK,   /* exchange id -> outcome */
+    DB_LIMITS,     /* unit or key -> budgets (limits.h) */
+    DB_POOLS,      /* organisation -> its credit pool (credits.h) */
+    DB_CREDITS,    /* (organisation, serial) -> entry of its pool */
+    DB_REFERENCES, /* (organisation, reference) -> serial of the entry that has it */
     DB_TABLES
 };
 

@@ -8,6 +8,8 @@
  * Rule: what can be refused is refused before the first write. */
 #include "store/org.h"
 
+#include "store/credits.h"
+#include "store/limits.h"
 #include "store/rows.h"
 
 #include <string.h>
@@ -146,6 +148,7 @@ enum store_rc org_drop_key(struct db *db, MDB_txn *txn, store_id key)
     rc = rows_climb(db, txn, row.member, &path, above);
     if (rc == STORE_NOT_FOUND) return db_damaged(db, "a key's member");
     if (rc == STORE_OK) rc = rows_drop(db, txn, DB_KEYS, key);
+    if (rc == STORE_OK) rc = limits_drop(db, txn, key);
     if (rc == STORE_OK) rc = rows_drop_hash(db, txn, row.hash);
     if (rc == STORE_OK && row.old_until_unix_ns) rc = rows_drop_hash(db, txn, row.old_hash);
     for (unsigned level = 0; rc == STORE_OK && level < UNIT_KEY; level++) {
@@ -191,6 +194,8 @@ static enum store_rc leaf_drop(struct db *db, MDB_txn *txn, store_id id)
     enum store_rc rc = rows_get_unit(db, txn, id, &row);
     if (rc == STORE_NOT_FOUND) return db_damaged(db, "an index of units");
     if (rc == STORE_OK) rc = rows_drop(db, txn, DB_UNITS, id);
+    if (rc == STORE_OK) rc = limits_drop(db, txn, id);
+    if (rc == STORE_OK && !row.parent) rc = credits_drop(db, txn, id);
     if (rc == STORE_OK && row.parent) rc = rows_unlink(db, txn, row.parent, id);
     return rc;
 }

@@ -208,6 +208,16 @@ enum store_rc rows_drop(struct db *db, MDB_txn *txn, enum db_table table, store_
     return entry_drop(db, txn, table, bytes_val(name, sizeof(name)));
 }
 
+enum store_rc rows_exists(struct db *db, MDB_txn *txn, store_id id)
+{
+    if (!store_id_is_valid(id)) return STORE_NOT_FOUND;
+    uint8_t name[ID_BYTES];
+    db_be64(name, id);
+    MDB_val key = {sizeof(name), name}, data;
+    enum db_table table = store_id_kind(id) == UNIT_KEY ? DB_KEYS : DB_UNITS;
+    return db_rc(db, mdb_get(txn, db->dbi[table], &key, &data), "find a unit or key");
+}
+
 enum store_rc rows_get_hash(struct db *db, MDB_txn *txn, const uint8_t hash[STORE_KEY_HASH],
                             store_id *id)
 {

@@ -1,5 +1,5 @@
-/* rows.h - how units and keys lie in their tables. Private to org.c and keys.c: others use
- * org.h and keys.h. A row that was read borrows its texts from the transaction (until it ends,
+/* rows.h - how units and keys lie in their tables. Private to store/: others use org.h and
+ * keys.h. A row that was read borrows its texts from the transaction (until it ends,
  * or writes); nothing here allocates on the way of keys_find. Writers mark db->dirty. */
 #ifndef STORE_ROWS_H
 #define STORE_ROWS_H
@@ -50,6 +50,9 @@ MUST_USE enum store_rc rows_get_key(struct db *db, MDB_txn *txn, store_id id,
  * STORE_FAIL. */
 MUST_USE enum store_rc rows_put_key(struct db *db, MDB_txn *txn, store_id id,
                                     const struct key_row *row);
+/* Is there such a unit or key? Any number may be asked. STORE_OK; STORE_NOT_FOUND;
+ * STORE_FAIL. */
+MUST_USE enum store_rc rows_exists(struct db *db, MDB_txn *txn, store_id id);
 /* Remove a row of DB_UNITS or DB_KEYS that exists. STORE_OK; STORE_FULL; STORE_FAIL. */
 MUST_USE enum store_rc rows_drop(struct db *db, MDB_txn *txn, enum db_table table,
                                  store_id id);
