@@ -48,7 +48,7 @@ MUST_USE enum store_rc credits_mode(struct db *db, MDB_txn *txn, store_id org, b
 /* Enter a credit; c copies, its serial is set here. STORE_OK: entered, *c is the entry;
  * STORE_CONFLICT: the reference is taken, *c is the entry that has it (the caller compares);
  * STORE_REFUSED: an amount of nothing, of the wrong sign (a refund takes out, a top-up and a
- * grant put in) or beyond LIMIT_NUSD_MAX, or a sum of entries beyond it, or no reference, or one
+ * grant put in) or beyond LIMIT_NUSD_MAX, a sum of entries beyond it, no reference or one
  * without an end; STORE_NOT_FOUND. */
 MUST_USE enum store_rc credits_add(struct db *db, MDB_txn *txn, store_id org,
                                    struct credit *c);

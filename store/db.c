@@ -39,7 +39,8 @@ static const char *const table_names[DB_TABLES] = {
     [DB_META] = "meta",           [DB_UNITS] = "units",           [DB_CHILDREN] = "children",
     [DB_KEYS] = "keys",           [DB_HASHES] = "hashes",         [DB_ROWS] = "rows",
     [DB_IDS] = "ids",             [DB_HOURS] = "hours",           [DB_FEEDBACK] = "feedback",
-    [DB_LIMITS] = "limits",       [DB_POOLS] = "pools",           [DB_CREDITS] = "credits",
+    [DB_SPENT] = "spent",         [DB_READINGS] = "readings",     [DB_LIMITS] = "limits",
+    [DB_POOLS] = "pools",         [DB_CREDITS] = "credits",
     [DB_REFERENCES] = "references",
 };
 

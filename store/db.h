@@ -10,7 +10,7 @@
 #include <lmdb.h>
 
 enum {
-    DB_SCHEMA = 2,     /* version of all tables together; a newer one is refused,
+    DB_SCHEMA = 3,     /* version of all tables together; a newer one is refused,
                         * an older one brought up to it (upgrade.h) */
     DB_DIR_MAX = 1000, /* bytes of DATA's path, with the end */
     DB_TOUCHED_MAX = 64,
@@ -26,6 +26,8 @@ enum db_table {
     DB_IDS,        /* (key id, SHA-256 head of a client's request id) -> place of the row */
     DB_HOURS,      /* hourly aggregates */
     DB_FEEDBACK,   /* exchange id -> outcome */
+    DB_SPENT,      /* unit or key -> its meter now (spent.h) */
+    DB_READINGS,   /* (unit or key, hour) -> its meter at the end of that hour */
     DB_LIMITS,     /* unit or key -> budgets (limits.h) */
     DB_POOLS,      /* organisation -> its credit pool (credits.h) */
     DB_CREDITS,    /* (organisation, serial) -> entry of its pool */
@@ -46,6 +48,7 @@ struct db {                      /* large: on the heap. Private, but for env, db
     uint32_t touched_count;      /* store thread: whose limits, rates or pools changed since
                                   * budget_refresh; above DB_TOUCHED_MAX: anybody's */
     store_id touched[DB_TOUCHED_MAX];
+    store_id swept;              /* store thread: spent_expire goes on behind it */
     _Atomic uint64_t generation; /* policy generation: raised by key, unit, policy changes.
                                   * A reader takes it before it begins its transaction */
     _Atomic uint64_t *filter;    /* bits of the unknown-key filter; keys.c */

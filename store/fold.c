@@ -1,6 +1,7 @@
 /* fold.c - from journals to the ledger of record.
  *
- *   peek rings -> [ rows, index entries, feedback, hours, marks ] -> commit -> move tails
+ *   peek rings -> [ rows, index entries, feedback, hours, spent, pools, marks ] -> commit
+ *   -> move tails
  *
  * All in brackets is one transaction. A mark, "fold:<generation>" in DB_META, holds the highest
  * sequence of a file that is in the store. A crash before the commit leaves nothing, one
@@ -14,9 +15,11 @@
 #include "store/fold.h"
 
 #include "store/block.h"
+#include "store/credits.h"
 #include "store/kinds.h"
 #include "store/ledger.h"
 #include "store/maybe.h"
+#include "store/spent.h"
 #include "store/tally.h"
 
 #include <dirent.h>
@@ -32,6 +35,7 @@ enum {
     RECOVER_MAX = 4096,     /* records, or running entries, a transaction of recovery takes */
     MARK_NAME_MAX = 32,
     NAME_MAX_BYTES = 32,    /* "core-4294967295", with room */
+    LOOKS = 8,              /* meters looked at for each reading that may be deleted */
 };
 
 static const char mark_prefix[] = "fold:";
@@ -48,9 +52,10 @@ struct share {              /* of one journal in a group */
     uint64_t mark;          /* as read, and mark_damaged */
 };
 
-struct sums {               /* where the last row of a kind was counted */
-    uint64_t hour;          /* + 1; 0: nowhere yet */
+struct sums {               /* of a kind */
+    uint64_t hour;          /* where its last row was counted, + 1; 0: nowhere yet */
     uint32_t idx;           /* in group.hours */
+    int64_t cost_nusd;      /* of all its rows */
 };
 
 struct group {
@@ -114,6 +119,7 @@ static bool count(struct group *g, const struct record *r, uint32_t kind)
         if (!tallies_at(&g->hours, key, ledger_hour_key(key, r), &s->idx)) return false;
         s->hour = hour;
     }
+    s->cost_nusd = tally_cost(s->cost_nusd, r->cost_nusd);
     return tally_record(&g->hours.entry[s->idx].tally, r);
 }
 
@@ -130,12 +136,66 @@ static enum store_rc book(struct group *g, const struct record *r)
     return STORE_OK;
 }
 
+/* Take in what an hour's sums cost the units of its path, behind those from `first` on. Keys of
+ * hours are sorted, so that a unit's follow one another, but for those of other levels. */
+static size_t costs_take(struct spent_cost *cost, size_t count, size_t at[UNIT_KINDS],
+                         const struct ledger_hour *hour, int64_t nusd)
+{
+    for (int k = 0; k < UNIT_KINDS; k++) {
+        if (!hour->path[k]) continue;
+        struct spent_cost *last = at[k] ? &cost[at[k] - 1] : NULL;
+        if (last && last->target == hour->path[k] && last->hour == hour->hour) {
+            last->nusd = tally_cost(last->nusd, nusd);
+        } else {
+            cost[count++] = (struct spent_cost){hour->path[k], (uint32_t)hour->hour, nusd};
+            at[k] = count;
+        }
+    }
+    return count;
+}
+
+/* Add what the group cost to the meters of all units and keys on its paths. The group's hours
+ * are sorted, and hold nothing else yet. */
+static enum store_rc spent_put(struct group *g)
+{
+    size_t count = 0, at[UNIT_KINDS] = {0};
+    struct spent_cost *cost = malloc((g->hours.count + 1) * UNIT_KINDS * sizeof(*cost));
+    if (!cost) return no_memory(g->db, "add up what was spent");
+    for (size_t i = 0; i < g->hours.count; i++) {
+        const struct tallies_entry *e = &g->hours.entry[i];
+        struct ledger_hour hour;
+        bool ours = ledger_hour_parse(e->key, e->key_len, &hour);
+        assert(ours);
+        if (e->tally.cost_nusd == 0) continue;
+        count = costs_take(cost, count, at, &hour, e->tally.cost_nusd);
+    }
+    enum store_rc rc = spent_add(g->db, g->txn, cost, count);
+    free(cost);
+    return rc;
+}
+
+/* Take what prepaid rows of the group cost from their pools. Rows of a kind are of one path and
+ * either all prepaid or none. */
+static enum store_rc pools_put(struct group *g)
+{
+    size_t count = 0;
+    struct credit_cost *cost = malloc((g->kinds.count + 1) * sizeof(*cost));
+    if (!cost) return no_memory(g->db, "add up what pools spent");
+    for (size_t i = 0; i < g->kinds.count; i++) {
+        const struct record *r = g->kinds.record[i];
+        if (!(r->flags & RECORD_PREPAID) || g->sums[i].cost_nusd == 0) continue;
+        cost[count++] = (struct credit_cost){r->path[UNIT_ORGANIZATION], g->sums[i].cost_nusd};
+    }
+    enum store_rc rc = credits_spend(g->db, g->txn, cost, count);
+    free(cost);
+    return rc;
+}
+
 /* Add the group's sums to those in the store: one read and one write per distinct key, in
  * the order of the keys, so that a page is touched once. */
 static enum store_rc hours_put(struct group *g)
 {
     uint8_t written[TALLY_BYTES_MAX];
-    tallies_sort(&g->hours);
     for (size_t i = 0; i < g->hours.count; i++) {
         struct tallies_entry *e = &g->hours.entry[i];
         uint8_t name[LEDGER_HOUR_KEY_MAX];
@@ -153,6 +213,15 @@ static enum store_rc hours_put(struct group *g)
         if (code != 0) return db_rc(g->db, code, "write an hour");
     }
     return STORE_OK;
+}
+
+/* All sums of a group. */
+static enum store_rc sums_put(struct group *g)
+{
+    tallies_sort(&g->hours);
+    enum store_rc rc = spent_put(g);
+    if (rc == STORE_OK) rc = pools_put(g);
+    return rc == STORE_OK ? hours_put(g) : rc;
 }
 
 /* Find the exchange that an outcome is about: in the store (this group's rows are there by
@@ -223,7 +292,7 @@ static enum store_rc group_put(struct group *g)
         const struct record *r = g->record[i];
         if (r && r->kind == RECORD_FEEDBACK) rc = feedback_put(g, r);
     }
-    if (rc == STORE_OK) rc = hours_put(g);
+    if (rc == STORE_OK) rc = sums_put(g);
     for (size_t i = 0; rc == STORE_OK && i < g->journal_count; i++) {
         struct share *s = &g->share[i];
         uint64_t last = s->tail + s->count;
@@ -451,7 +520,7 @@ static enum store_rc interrupt_some(struct old *o, struct group *g, const struct
     }
     o->interrupted += g->row_count;
     if (rc == STORE_OK) rc = ledger_put(g->db, g->txn, &g->kinds, g->row, g->row_count);
-    if (rc == STORE_OK) rc = hours_put(g);
+    if (rc == STORE_OK) rc = sums_put(g);
     free(kept);
     if (end == journal_running_max(j)) *mark |= mark_done;
     return rc == STORE_OK ? mark_put(g->db, g->txn, j, *mark) : rc;
@@ -585,6 +654,7 @@ static enum store_rc hours_expire(struct db *db, MDB_txn *txn, uint64_t before_u
                                   size_t max, uint64_t *deleted)
 {
     MDB_cursor *cursor;
+    uint64_t kept = 0;
     int code = mdb_cursor_open(txn, db->dbi[DB_HOURS], &cursor);
     for (size_t n = 0; code == 0 && n < max; n++) {
         MDB_val key, data;
@@ -597,8 +667,32 @@ static enum store_rc hours_expire(struct db *db, MDB_txn *txn, uint64_t before_u
         if ((hour.hour + 1) * LEDGER_HOUR_NS > before_unix_ns) break;
         code = mdb_cursor_del(cursor, 0);
         *deleted += code == 0;
+        kept = hour.hour + 1;
     }
-    return code == MDB_NOTFOUND ? STORE_OK : db_rc(db, code, "delete old hours");
+    if (code != 0 && code != MDB_NOTFOUND) return db_rc(db, code, "delete old hours");
+    return kept ? ledger_mark_kept(db, txn, LEDGER_HOURS_KEPT, kept) : STORE_OK;
+}
+
+/* The hour of which and before which no reading of a meter is needed: aggregates of it are
+ * gone, and no window that holds the newest hour reaches that far. */
+static enum store_rc readings_before(struct db *db, MDB_txn *txn, uint64_t before_unix_ns,
+                                     uint32_t *before)
+{
+    MDB_cursor *cursor;
+    MDB_val key, data;
+    struct ledger_hour newest = {.hour = 0};
+    *before = 0;
+    int code = mdb_cursor_open(txn, db->dbi[DB_HOURS], &cursor);
+    if (code == 0) {
+        code = mdb_cursor_get(cursor, &key, &data, MDB_LAST);
+        bool good = code != 0 || ledger_hour_parse(key.mv_data, key.mv_size, &newest);
+        mdb_cursor_close(cursor);
+        if (!good) return db_damaged(db, "the key of an hour");
+    }
+    if (code == MDB_NOTFOUND || newest.hour < SPENT_HOURS_MIN) return STORE_OK;
+    uint64_t hour = before_unix_ns / LEDGER_HOUR_NS, safe = newest.hour - SPENT_HOURS_MIN;
+    *before = (uint32_t)(hour < safe ? hour : safe);
+    return db_rc(db, code, "look for the newest hour");
 }
 
 enum store_rc fold_expire(struct db *db, uint64_t rows_before_unix_ns,
@@ -610,8 +704,11 @@ enum store_rc fold_expire(struct db *db, uint64_t rows_before_unix_ns,
     enum store_rc rc = db_begin(db, true, &txn);
     if (rc != STORE_OK) return rc;
     uint64_t count = 0;
-    rc = ledger_expire(db, txn, rows_before_unix_ns, max, &count);
+    uint32_t before;
+    rc = readings_before(db, txn, hours_before_unix_ns, &before);
+    if (rc == STORE_OK) rc = ledger_expire(db, txn, rows_before_unix_ns, max, &count);
     if (rc == STORE_OK) rc = hours_expire(db, txn, hours_before_unix_ns, max, &count);
+    if (rc == STORE_OK) rc = spent_expire(db, txn, before, LOOKS * max, max, &count);
     if (rc != STORE_OK || count == 0) {
         db_abort(txn);
         return rc;

@@ -1,7 +1,7 @@
 /* fold.h - from journals to the ledger of record: recovery at start and the store thread's
- * group commits. One transaction takes the records, the hourly aggregates they raise and the
- * highest sequence folded per journal, so that a crash between any two steps neither loses
- * nor repeats one. */
+ * group commits. One transaction takes the records, the hourly aggregates they raise, what they
+ * cost each unit, key and pool, and the highest sequence folded per journal, so that a crash
+ * between any two steps neither loses nor repeats one. */
 #ifndef STORE_FOLD_H
 #define STORE_FOLD_H
 
@@ -27,8 +27,9 @@ MUST_USE enum store_rc fold_step(struct db *db, struct journal *const *journals,
                                  void *arg, uint64_t *folded);
 
 /* Delete request rows admitted before rows_before_unix_ns, block by block when all of a span
- * (17 seconds) is that old, and aggregates of hours before hours_before_unix_ns, until max of
- * each went; *deleted out. Write transaction of its own. */
+ * (17 seconds) is that old, aggregates of hours before hours_before_unix_ns, and what those
+ * hours had cost, by unit, once it is 35 days older than the newest hour too; until max of each
+ * went; *deleted out. Totals stay. Write transaction of its own. */
 MUST_USE enum store_rc fold_expire(struct db *db, uint64_t rows_before_unix_ns,
                                    uint64_t hours_before_unix_ns, size_t max,
                                    uint64_t *deleted);

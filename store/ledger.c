@@ -16,6 +16,7 @@
 #include "store/ledger.h"
 
 #include "store/block.h"
+#include "store/credits.h"
 #include "store/kinds.h"
 
 #include <openssl/sha.h>
@@ -387,9 +388,20 @@ static enum store_rc rows_forget(struct db *db, MDB_txn *txn, const struct block
             if (code != 0 && code != MDB_NOTFOUND) return db_rc(db, code, "delete feedback");
         }
         enum store_rc rc = is_indexed(&r) ? id_delete(db, txn, &r) : STORE_OK;
+        if (rc == STORE_OK && (r.flags & RECORD_PREPAID)) {
+            rc = credits_expire(db, txn, r.path[UNIT_ORGANIZATION], r.cost_nusd);
+        }
         if (rc != STORE_OK) return rc;
     }
     return STORE_OK;
+}
+
+enum store_rc ledger_mark_kept(struct db *db, MDB_txn *txn, const char *name, uint64_t kept)
+{
+    uint64_t before;
+    enum store_rc rc = db_meta_get(db, txn, name, &before);
+    if (rc != STORE_OK || before >= kept) return rc;
+    return db_meta_put(db, txn, name, kept);
 }
 
 /* From the newest of the oldest span down, so that numbers stay without a hole. */
@@ -422,6 +434,8 @@ enum store_rc ledger_expire(struct db *db, MDB_txn *txn, uint64_t before_unix_ns
         block_key(name, span, n);
         key = (MDB_val){sizeof(name), name};
         rc = db_rc(db, mdb_del(txn, db->dbi[DB_ROWS], &key, NULL), "delete request rows");
+        uint64_t kept = (span + 1) << LEDGER_SPAN_SHIFT;
+        if (rc == STORE_OK) rc = ledger_mark_kept(db, txn, LEDGER_ROWS_KEPT, kept);
         if (rc != STORE_OK) return rc;
         *deleted += b.count;
     }

@@ -19,6 +19,8 @@ enum {
     LEDGER_HOUR_KEY_MAX = LEDGER_HOUR_HEAD + RECORD_MODEL_MAX + 1 + RECORD_TAGS_MAX,
 };
 #define LEDGER_HOUR_NS UINT64_C(3600000000000)
+#define LEDGER_ROWS_KEPT "rows.kept"       /* in DB_META */
+#define LEDGER_HOURS_KEPT "hours.kept"
 
 struct ledger_hour {                /* a key of DB_HOURS, taken apart */
     uint64_t hour;                  /* since 1970 */
@@ -43,6 +45,11 @@ MUST_USE bool ledger_hour_parse(const void *key, size_t len, struct ledger_hour 
  * there (ledger_has). Sorts row. kinds: theirs. */
 MUST_USE enum store_rc ledger_put(struct db *db, MDB_txn *txn, struct kinds *kinds,
                                   struct block_row *row, size_t count);
+/* Retention deleted what is older than `kept`, and that is written down: name LEDGER_ROWS_KEPT,
+ * in ns of admission, or LEDGER_HOURS_KEPT, in hours. What is left of earlier times is not all
+ * of them. */
+MUST_USE enum store_rc ledger_mark_kept(struct db *db, MDB_txn *txn, const char *name,
+                                        uint64_t kept);
 /* Is there a row of that place? part: block_part. STORE_OK or STORE_NOT_FOUND. Does not
  * allocate. */
 MUST_USE enum store_rc ledger_has(struct db *db, MDB_txn *txn, uint64_t admitted_unix_ns,

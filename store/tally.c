@@ -96,8 +96,7 @@ void tally_fini(struct tally *t)
     *t = (struct tally){.requests = 0};
 }
 
-/* 9 billion dollars fit; a sum beyond stays there instead of turning negative. */
-static int64_t cost_sum(int64_t a, int64_t b)
+int64_t tally_cost(int64_t a, int64_t b)
 {
     int64_t sum;
     if (!__builtin_add_overflow(a, b, &sum)) return sum;
@@ -108,7 +107,7 @@ bool tally_record(struct tally *t, const struct record *r)
 {
     assert(r->kind == RECORD_ATTEMPT || r->kind == RECORD_REQUEST);
     for (int k = 0; k < TOKEN_KINDS; k++) t->tokens[k] += r->tokens[k];
-    t->cost_nusd = cost_sum(t->cost_nusd, r->cost_nusd);
+    t->cost_nusd = tally_cost(t->cost_nusd, r->cost_nusd);
     if (r->kind == RECORD_ATTEMPT) return true;
     bool good = r->status < 400 && r->close == RECORD_CLOSE_DONE &&
                 !(r->flags & RECORD_INTERRUPTED);
@@ -174,7 +173,7 @@ enum store_rc tally_read(struct tally *t, const void *data, size_t len)
     t->fallbacks += v[2];
     for (int k = 0; k < TOKEN_KINDS; k++) t->tokens[k] += v[3 + k];
     const uint64_t *rest = v + 3 + TOKEN_KINDS;
-    t->cost_nusd = cost_sum(t->cost_nusd, zigzag_back(rest[0]));
+    t->cost_nusd = tally_cost(t->cost_nusd, zigzag_back(rest[0]));
     t->ttft_us_sum += rest[1];
     t->ttft_count += rest[2];
     t->output_us_sum += rest[3];

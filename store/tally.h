@@ -26,6 +26,8 @@ struct tally {                  /* all zero is an empty one */
     uint32_t bin_count, bin_max;
 };
 
+/* Sum of two costs. 9 billion dollars fit; one beyond stays there, it never turns negative. */
+int64_t tally_cost(int64_t a, int64_t b);
 /* Free what t holds; it is empty again. */
 void tally_fini(struct tally *t);
 /* Add one record: a RECORD_ATTEMPT its tokens and cost, a RECORD_REQUEST all. False without

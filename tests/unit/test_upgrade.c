@@ -1,6 +1,9 @@
 /* test_upgrade.c - a data directory that schema 1 wrote: every row is there afterwards, once,
- * found in every way, also when the upgrade was cut off before. */
+ * found in every way, also when the upgrade was cut off before. One of schema 2: every meter
+ * stands where the aggregates say. */
+#include "store/fold.h"
 #include "store/ledger.h"
+#include "store/spent.h"
 #include "store/usage.h"
 
 #include "tests/unit/data_dir.h"
@@ -155,6 +158,129 @@ static void test_a_damaged_old_row_is_told(void **state)
     free(db);
 }
 
+/* ---- from schema 2 */
+
+enum { GROUPS = 120, GROUP = 100 };
+
+/* A store with 12,000 aggregates (a tag of its own for each record), in 60 hours. */
+static void make_hours(struct data_dir *d)
+{
+    char why[JOURNAL_WHY_MAX];
+    struct journal *j;
+    uint64_t folded;
+    data_dir_open(d);
+    assert_int_equal(journal_open(d->path, 0, 16, 256, &j, why), STORE_OK);
+    for (uint64_t i = 0; i < GROUPS * GROUP; i++) {
+        struct record r = record_of(i);
+        r.exchange_id = i + 1;
+        r.admitted_unix_ns = epoch + i * 18 * UINT64_C(1000000000);
+        r.path[UNIT_KEY] += i % 7;
+        r.cost_nusd = (int64_t)i;
+        snprintf(r.tags, sizeof(r.tags), "n=%llu", (unsigned long long)i);
+        journal_end(j, journal_begin(j, &r), &r);
+        if (i % GROUP != GROUP - 1) continue;
+        assert_int_equal(fold_step(d->db, &j, 1, GROUP, NULL, NULL, &folded), STORE_OK);
+    }
+    journal_close(j);
+}
+
+/* What is in a table, byte for byte. */
+static size_t table_copy(struct data_dir *d, enum db_table table, uint8_t *out, size_t room)
+{
+    MDB_txn *txn = data_dir_begin(d, false);
+    MDB_cursor *cursor;
+    MDB_val key, data;
+    size_t len = 0;
+    assert_int_equal(mdb_cursor_open(txn, d->db->dbi[table], &cursor), 0);
+    while (mdb_cursor_get(cursor, &key, &data, MDB_NEXT) == 0) {
+        assert_true(key.mv_size + data.mv_size <= room - len);
+        memcpy(out + len, key.mv_data, key.mv_size);
+        memcpy(out + len + key.mv_size, data.mv_data, data.mv_size);
+        len += key.mv_size + data.mv_size;
+    }
+    mdb_cursor_close(cursor);
+    db_abort(txn);
+    return len;
+}
+
+static uint64_t meta(struct data_dir *d, const char *name)
+{
+    uint64_t value;
+    MDB_txn *txn = data_dir_begin(d, false);
+    assert_int_equal(db_meta_get(d->db, txn, name, &value), STORE_OK);
+    db_abort(txn);
+    return value;
+}
+
+/* Take the meters away, as if schema 2 had written all that is there. */
+static void forget_meters(struct data_dir *d)
+{
+    MDB_txn *txn = data_dir_begin(d, true);
+    assert_int_equal(mdb_drop(txn, d->db->dbi[DB_SPENT], 0), 0);
+    assert_int_equal(mdb_drop(txn, d->db->dbi[DB_READINGS], 0), 0);
+    assert_int_equal(db_meta_put(d->db, txn, "schema", 2), STORE_OK);
+    data_dir_commit(d, txn);
+}
+
+static void test_meters_are_those_the_fold_would_have_kept(void **state)
+{
+    struct data_dir *d = *state;
+    enum { ROOM = 64 * 1024 };
+    uint8_t *want = malloc(ROOM), *got = malloc(ROOM);
+    assert_true(want && got);
+    make_hours(d);
+    for (int again = 0; again < 2; again++) {
+        size_t heads = table_copy(d, DB_SPENT, want, ROOM);
+        size_t all = heads + table_copy(d, DB_READINGS, want + heads, ROOM - heads);
+        assert_true(heads == 11 * 32 && all > 60 * 7 * 20);
+        forget_meters(d);
+        data_dir_open(d);
+        assert_int_equal(table_copy(d, DB_SPENT, got, ROOM), heads);
+        table_copy(d, DB_READINGS, got + heads, ROOM - heads);
+        assert_memory_equal(want, got, all);
+        assert_int_equal(meta(d, "schema"), DB_SCHEMA);
+        uint64_t hour = epoch / LEDGER_HOUR_NS, span = epoch >> LEDGER_SPAN_SHIFT;
+        assert_int_equal(meta(d, LEDGER_HOURS_KEPT), hour + 1);
+        assert_int_equal(meta(d, LEDGER_ROWS_KEPT), (span + 1) << LEDGER_SPAN_SHIFT);
+    }
+    free(want);
+    free(got);
+}
+
+/* Cut off behind the first transaction: its mark says where to go on, and what is before it is
+ * not counted again. */
+static void test_half_filled_meters_go_on(void **state)
+{
+    struct data_dir *d = *state;
+    store_id org = record_of(0).path[UNIT_ORGANIZATION];
+    int64_t nusd;
+    make_hours(d);
+    forget_meters(d);
+    MDB_txn *txn = data_dir_begin(d, true);
+    MDB_cursor *cursor;
+    MDB_val key, data, name = {10, "upgrade.at"};
+    assert_int_equal(mdb_cursor_open(txn, d->db->dbi[DB_HOURS], &cursor), 0);
+    for (int i = 0; i < 9000; i++) {
+        assert_int_equal(mdb_cursor_get(cursor, &key, &data, MDB_NEXT), 0);
+    }
+    uint8_t at[LEDGER_HOUR_KEY_MAX];
+    memcpy(at, key.mv_data, key.mv_size);
+    key.mv_data = at;
+    mdb_cursor_close(cursor);
+    assert_int_equal(mdb_put(txn, d->db->dbi[DB_META], &name, &key, 0), 0);
+    data_dir_commit(d, txn);
+    data_dir_open(d);
+    /* The hours before the mark are as much as nothing, but for the one it lies in. */
+    uint32_t first = (uint32_t)(epoch / LEDGER_HOUR_NS);
+    txn = data_dir_begin(d, false);
+    assert_int_equal(spent_between(d->db, txn, org, 0, first + 45, &nusd), STORE_OK);
+    assert_int_equal(nusd, 0);
+    assert_int_equal(spent_between(d->db, txn, org, first + 46, first + 99, &nusd), STORE_OK);
+    assert_true(nusd > 0);
+    assert_int_equal(mdb_get(txn, d->db->dbi[DB_META], &name, &data), MDB_NOTFOUND);
+    db_abort(txn);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +288,8 @@ int main(void)
         DATA_TEST(test_a_half_upgraded_store_goes_on),
         DATA_TEST(test_an_empty_old_store),
         DATA_TEST(test_a_damaged_old_row_is_told),
+        DATA_TEST(test_meters_are_those_the_fold_would_have_kept),
+        DATA_TEST(test_half_filled_meters_go_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
