@@ -173,11 +173,14 @@ static bool read_held(struct core *core, struct exchange *x, bool brief)
     return true;
 }
 
-/* The text is counted only where the provider's usage does not stand. */
+/* The text is counted only where the provider's usage does not stand, or says that there is
+ * none. */
 static bool read_answer(struct core *core, struct exchange *x)
 {
     if (!read_held(core, x, true)) return false;
-    return (x->usage.present && !x->usage.absurd) || read_held(core, x, false);
+    bool textless = x->api == API_EMBEDDINGS || x->api == API_MODERATIONS;
+    bool said = x->usage.output > 0 || x->usage.audio_output > 0 || textless;
+    return (said && book_usage_stands(x)) || read_held(core, x, false);
 }
 
 /* Where the answer's usage object ends, for the cost to be put in; 0: none. */

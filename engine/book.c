@@ -1,5 +1,7 @@
 /* book.c - see book.h. Token kinds are disjoint; integer arithmetic only. Where a provider
- * tells no usage, or an absurd one, our own count stands in and the record is marked. */
+ * tells no usage, a part of it, or an absurd one, our own count stands in and the record is
+ * marked. It stands in for all of it: a counter that is wrong once is not believed about the
+ * rest. */
 #include "engine/book.h"
 #include "engine/conf.h"
 #include "engine/core.h"
@@ -35,13 +37,24 @@ static uint32_t estimate(uint64_t bytes)
     return tokens > UINT32_MAX ? UINT32_MAX : (uint32_t)tokens;
 }
 
+bool book_usage_stands(const struct exchange *x)
+{
+    const struct api_usage *u = &x->usage;
+    uint64_t prompt = (uint64_t)u->input + u->cached + u->cache_write + u->audio_input;
+    if (!u->present || u->absurd) return false;
+    /* Nothing for a text that was there: servers that do not count say 0. */
+    if (prompt == 0 && x->prompt_bytes > 0) return false;
+    return u->output > 0 || u->audio_output > 0 || x->text_bytes == 0;
+}
+
 static void fill_tokens(struct exchange *x)
 {
     struct record *r = &x->rec;
     const struct api_usage *u = &x->usage;
     memset(r->tokens, 0, sizeof r->tokens);
+    r->reasoning_tokens = 0;
     r->flags &= (uint8_t)~RECORD_ESTIMATED;  /* progress before the usage came was one */
-    if (u->present && !u->absurd) {
+    if (book_usage_stands(x)) {
         r->tokens[TOKEN_INPUT] = u->input;
         r->tokens[TOKEN_CACHED] = u->cached;
         r->tokens[TOKEN_CACHE_WRITE] = u->cache_write;
@@ -63,9 +76,12 @@ void book_price(struct core *core, struct exchange *x)
     (void)core;
     fill_tokens(x);
     const struct price *p = price_at(&m->price, r->admitted_unix_ns / 1000000000u);
+    /* Nothing of a candidate that was asked before stays. */
+    memset(r->price, 0, sizeof r->price);
+    r->price_request = r->cost_nusd = 0;
+    r->flags &= (uint8_t)~RECORD_FREE_PRICE;
     if (!p || !p->known) {
         r->flags |= RECORD_FREE_PRICE;
-        r->cost_nusd = 0;
         return;
     }
     uint64_t prompt = (uint64_t)r->tokens[TOKEN_INPUT] + r->tokens[TOKEN_CACHED] +

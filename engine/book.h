@@ -10,6 +10,9 @@ struct exchange;
 
 /* Enter the exchange into the journal's running table. False: the ring has no room. */
 MUST_USE bool book_begin(struct core *core, struct exchange *x);
+/* Does the usage that the provider told stand, beside what was counted here of prompt and text
+ * (x->text_bytes 0: no text, or none counted)? Else our own count is booked. */
+bool book_usage_stands(const struct exchange *x);
 /* Compute rec's tokens and cost from x->usage (or own counts, flagged) for x->model. */
 void book_price(struct core *core, struct exchange *x);
 /* Bring the running entry up to date (model, tokens so far), at most each 100 ms a stream. */

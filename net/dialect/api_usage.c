@@ -2,11 +2,15 @@
  * OpenAI: prompt_tokens includes cached and audio tokens, completion_tokens includes audio
  * and reasoning tokens; the details say how many. xAI counts reasoning on top of
  * completion_tokens, and total_tokens shows it. DeepSeek, Moonshot and Together put the
- * cached tokens elsewhere. Embeddings have no completion_tokens, Voyage's only a total.
+ * cached tokens elsewhere. Embeddings have no completion_tokens, Voyage's only a total; of
+ * prompt, completion and total any two tell the third.
  * Rule: a provider is not believed. What cannot be is clamped and marked absurd. */
 #include "net/dialect/api_part.h"
 
 static const int64_t COUNT_MAX = INT64_C(1) << 31;  /* tokens of one kind in one answer */
+
+enum { PROMPT = 1 << API_COUNT_PROMPT, COMPLETION = 1 << API_COUNT_COMPLETION,
+       TOTAL = 1 << API_COUNT_TOTAL };
 
 void api_fold_begin(struct api_fold *f)
 {
@@ -66,16 +70,26 @@ static int64_t max_of(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+/* The prompt, where only the completion (or nothing, 0) and perhaps the sum were told. */
+static int64_t missing(const struct api_fold *f, int64_t completion, bool *absurd)
+{
+    int64_t total = f->count[API_COUNT_TOTAL];
+    assert(!(f->seen & PROMPT));
+    if ((f->seen & TOTAL) && total >= completion) return total - completion;
+    *absurd = true;
+    return 0;
+}
+
 void api_fold_settle(const struct api_fold *f, struct api_usage *out)
 {
-    enum { READ = 1 << API_COUNT_PROMPT | 1 << API_COUNT_COMPLETION,
-           TOTAL = 1 << API_COUNT_TOTAL };
     const int64_t *c = f->count;
     int64_t prompt = c[API_COUNT_PROMPT], completion = c[API_COUNT_COMPLETION];
     int64_t total = c[API_COUNT_TOTAL];
-    *out = (struct api_usage){.present = f->seen & (READ | TOTAL), .absurd = f->absurd};
+    *out = (struct api_usage){.present = f->seen & (PROMPT | COMPLETION | TOTAL),
+                                .absurd = f->absurd};
     if (!out->present) return;
-    if (!(f->seen & READ)) prompt = total;
+    if (!(f->seen & PROMPT)) prompt = missing(f, completion, &out->absurd);
+    else if (!(f->seen & COMPLETION) && total > prompt) completion = total - prompt;
     int64_t cached = max_of(max_of(c[API_COUNT_CACHED], c[API_COUNT_CACHED_ROOT]),
                             c[API_COUNT_CACHE_HIT]);
     int64_t reasoning = max_of(c[API_COUNT_REASONING], c[API_COUNT_REASONING_ROOT]);

@@ -189,10 +189,11 @@ static void test_no_price_and_no_usage(void **state)
         assert_int_equal(d->x->rec.cost_nusd, 1000000 + 3000ll * cases[i].tokens);
         assert_int_equal(d->x->rec.flags, RECORD_ESTIMATED);
     }
-    d->x->usage = (struct api_usage){.present = true, .input = 1};  /* it came after all */
+    /* it came after all */
+    d->x->usage = (struct api_usage){.present = true, .input = 1, .output = 2};
     book_price(d->core, d->x);
     assert_int_equal(d->x->rec.flags, 0);
-    assert_int_equal(d->x->rec.tokens[TOKEN_OUTPUT], 0);
+    assert_int_equal(d->x->rec.tokens[TOKEN_OUTPUT], 2);
     d->x->usage.absurd = true;
     book_price(d->core, d->x);
     assert_int_equal(d->x->rec.flags, RECORD_ESTIMATED);
@@ -202,6 +203,49 @@ static void test_no_price_and_no_usage(void **state)
     assert_int_equal(d->x->rec.flags, RECORD_FREE_PRICE);
     assert_int_equal(d->x->rec.cost_nusd, 0);
     assert_int_equal(d->x->rec.tokens[TOKEN_INPUT], 1);
+    assert_int_equal(d->x->rec.price[TOKEN_INPUT], 0);     /* nothing of a/plain stays */
+    assert_int_equal(d->x->rec.price_request, 0);
+    use_model(d, "a/plain");
+    book_price(d->core, d->x);
+    assert_int_equal(d->x->rec.flags, 0);
+}
+
+/* What is told stands only if it tells of what was seen; else all of it is our own count. */
+static void test_usage_that_stands(void **state)
+{
+    struct desk *d = *state;
+    static const struct {
+        struct api_usage usage;
+        uint64_t prompt_bytes, text_bytes;
+        bool stands;
+    } cases[] = {
+        {{.present = true, .input = 9, .output = 8, .reasoning = 7}, 40, 80, true},
+        {{.present = true, .input = 9}, 40, 0, true},           /* no text: embeddings */
+        {{.present = true, .input = 9}, 40, 80, false},
+        {{.present = true, .output = 8}, 40, 80, false},
+        {{.present = true, .output = 8}, 0, 80, true},          /* an empty prompt */
+        {{.present = true, .cached = 9, .audio_output = 8}, 40, 80, true},
+        {{.present = true, .cache_write = 9, .output = 8}, 40, 80, true},
+        {{.present = true, .audio_input = 9, .output = 8}, 40, 80, true},
+        {{.present = true}, 0, 0, true}, {{.present = true}, 40, 80, false},
+        {{.present = true, .absurd = true, .input = 9, .output = 8}, 40, 80, false},
+        {{.input = 9, .output = 8}, 40, 80, false},
+    };
+    use_model(d, "a/plain");
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        d->x->usage = cases[i].usage;
+        d->x->prompt_bytes = cases[i].prompt_bytes;
+        d->x->text_bytes = cases[i].text_bytes;
+        assert_int_equal(book_usage_stands(d->x), cases[i].stands);
+        d->x->rec.reasoning_tokens = 99;
+        book_price(d->core, d->x);
+        assert_int_equal(d->x->rec.flags, cases[i].stands ? 0 : RECORD_ESTIMATED);
+        assert_int_equal(d->x->rec.reasoning_tokens,
+                         cases[i].stands ? cases[i].usage.reasoning : 0);
+        if (cases[i].stands) continue;
+        assert_int_equal(d->x->rec.tokens[TOKEN_INPUT], cases[i].prompt_bytes / 4);
+        assert_int_equal(d->x->rec.tokens[TOKEN_OUTPUT], cases[i].text_bytes / 4);
+    }
 }
 
 static void test_progress_is_at_most_each_100_ms(void **state)
@@ -346,6 +390,7 @@ int main(void)
         cmocka_unit_test(test_cost_text),
         AT_DESK(test_prices),
         AT_DESK(test_no_price_and_no_usage),
+        AT_DESK(test_usage_that_stands),
         AT_DESK(test_progress_is_at_most_each_100_ms),
         AT_DESK(test_a_full_journal_refuses),
         AT_DESK(test_the_end),

@@ -163,6 +163,28 @@ static void test_usage_of_those_who_imitate(void **state)
                  (struct counts){.input = 8, .output = 9});
 }
 
+/* Two of prompt, completion and total tell the third; a completion alone is not enough. */
+static void test_a_part_of_the_usage(void **state)
+{
+    (void)state;
+    check_counts("{\"completion_tokens\":4,\"total_tokens\":9}",
+                 (struct counts){.input = 5, .output = 4});
+    check_counts("{\"completion_tokens\":4,\"total_tokens\":4}",
+                 (struct counts){.output = 4});
+    check_counts("{\"prompt_tokens\":5,\"total_tokens\":9,"
+                 "\"completion_tokens_details\":{\"reasoning_tokens\":3}}",
+                 (struct counts){.input = 5, .output = 4, .reasoning = 3});
+    check_counts("{\"prompt_tokens\":5,\"total_tokens\":4}", (struct counts){.input = 5});
+    check_counts("{\"prompt_tokens\":5,\"completion_tokens\":0,\"total_tokens\":9}",
+                 (struct counts){.input = 5});
+    check_counts("{\"completion_tokens\":4}", (struct counts){.output = 4, .absurd = true});
+    check_counts("{\"completion_tokens\":4,\"total_tokens\":3}",
+                 (struct counts){.output = 4, .absurd = true});
+    check_counts("{\"prompt_tokens\":null,\"completion_tokens\":4,\"total_tokens\":null}",
+                 (struct counts){.output = 4, .absurd = true});
+    check_counts("{\"total_tokens\":-1}", (struct counts){.absurd = true});
+}
+
 static void test_absurd_counts_are_clamped(void **state)
 {
     (void)state;
@@ -453,6 +475,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_usage_becomes_disjoint_kinds),
         cmocka_unit_test(test_usage_of_those_who_imitate),
+        cmocka_unit_test(test_a_part_of_the_usage),
         cmocka_unit_test(test_absurd_counts_are_clamped),
         cmocka_unit_test(test_usage_that_is_none),
         cmocka_unit_test(test_text_of_every_form),
