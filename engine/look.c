@@ -10,6 +10,7 @@
 #include "engine/reply.h"
 #include "engine/show.h"
 #include "engine/tables.h"
+#include "route/builtin.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,6 +129,36 @@ static void put_models(void *arg, struct jsonw *w)
     return_tables(e, t);
 }
 
+/* The compiled-in price of a model whose provider is not configured: usage is compared with
+ * models that one could use. */
+static bool builtin_price(struct bytes model, struct price_list *out)
+{
+    struct bytes at = builtin_models(), id = model;
+    struct bytes provider = bytes_cut(&id, bytes_find(id, '/'));
+    struct builtin_model m;
+    if (id.len == 0) return false;
+    bytes_cut(&id, 1);
+    while (builtin_model_next(&at, &m)) {
+        if (!bytes_eq(m.id, id) || !bytes_eq(m.provider, provider)) continue;
+        *out = m.price;
+        return true;
+    }
+    return false;
+}
+
+static bool find_price(void *arg, struct bytes model, struct price_list *out,
+                       char near[CATALOG_NAME_MAX + 1])
+{
+    struct engine *e = arg;
+    struct tables *t = borrow_tables(e);
+    int32_t i = catalog_find(t->catalog, model);
+    const char *nearest = i < 0 ? catalog_nearest(t->catalog, model) : NULL;
+    (void)snprintf(near, CATALOG_NAME_MAX + 1, "%s", nearest ? nearest : "");
+    if (i >= 0) *out = t->catalog->model[i].price;
+    return_tables(e, t);
+    return i >= 0 || builtin_price(model, out);
+}
+
 static void make_secret(void *arg, char *out)
 {
     (void)arg;
@@ -151,7 +182,7 @@ void *look_host(struct engine *engine)
     if (!h) return NULL;
     *h = (struct admin_host){.db = engine->db, .arg = engine, .make_secret = make_secret,
                              .reload = reload, .put_providers = put_providers,
-                             .put_models = put_models, .close_name = name_of_close,
-                             .mode_name = reply_mode_name};
+                             .put_models = put_models, .find_price = find_price,
+                             .close_name = name_of_close, .mode_name = reply_mode_name};
     return h;
 }

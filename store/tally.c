@@ -252,8 +252,10 @@ static bool entry_make(struct tallies *m, const void *key, size_t len, uint64_t 
     }
     const uint8_t *kept = key_keep(m, key, len);
     if (!kept) return false;
-    struct tallies_entry *e = &m->entry[m->count++];
-    *e = (struct tallies_entry){.key = kept, .key_len = len, .hash = hash};
+    struct tallies_entry *e = &m->entry[m->count];
+    *e = (struct tallies_entry){.key = kept, .key_len = len, .hash = hash,
+                                .number = (uint32_t)m->count};
+    m->count++;
     return true;
 }
 

@@ -47,6 +47,7 @@ struct tallies_entry {
     const uint8_t *key;         /* in the map's memory */
     size_t key_len;
     uint64_t hash;
+    uint32_t number;            /* what tallies_at gave, also after tallies_sort */
     struct tally tally;
 };
 

@@ -2,6 +2,7 @@
  *
  *   from       first whole hour            last whole hour       to
  *    |-- rows --|---- aggregates of DB_HOURS ----|------- rows ---|
+ *               |-- rows again: a baseline's tiers --|
  *
  * A source row (a record, or an hour's tally) is added to the group it belongs to, or to one
  * group per tag. A group's key is its columns as bytes, so that sorting the keys sorts the
@@ -28,11 +29,19 @@ enum {
 #define DAY_NS (24 * LEDGER_HOUR_NS)
 static_assert(GROUP_KEY_MAX <= 512, "a map of tallies takes it");
 
+enum { PICO_PER_NANO = 1000 };
+
+struct cost {                      /* all zero is none */
+    __extension__ __int128 pico;   /* pico-dollars; 2^64 tokens at 10^15 each take 114 bits */
+};
+
 struct query {
     struct db *db;
     MDB_txn *txn;
     const struct usage_ask *ask;
     struct tallies groups;
+    struct cost *cost;             /* at the baseline's price; by number of groups' entries */
+    size_t cost_max;
 };
 
 struct text {
@@ -47,6 +56,7 @@ struct source {
     uint64_t hour_ns;              /* start of its hour */
     const struct record *record;   /* or NULL */
     MDB_val written;
+    bool again;                    /* its hour's sums are counted: only its tier is missing */
 };
 
 static bool is_below(const store_id path[UNIT_KINDS], store_id unit)
@@ -118,6 +128,73 @@ static void row_of_key(struct usage_row *row, const uint8_t *key)
     row->time_unix_ns = db_from_be64(tag + tag_len + 1);
 }
 
+/* ---- the baseline: what the same tokens had cost at another model's price */
+
+/* The cost of a group; NULL without memory. */
+static struct cost *cost_of(struct query *q, uint32_t number)
+{
+    if (number >= q->cost_max) {
+        size_t max = q->groups.entry_max;
+        assert(number < max);
+        struct cost *cost = realloc(q->cost, max * sizeof(*cost));
+        if (!cost) return NULL;
+        memset(cost + q->cost_max, 0, (max - q->cost_max) * sizeof(*cost));
+        q->cost = cost;
+        q->cost_max = max;
+    }
+    return &q->cost[number];
+}
+
+/* Add count x price. What a row could not tell stays at the most it can. */
+static void cost_add(struct cost *c, uint64_t count, int64_t price)
+{
+    __extension__ __int128 most = INT64_MAX, sum = count;
+    most *= PICO_PER_NANO;
+    sum = c->pico + sum * price;
+    c->pico = sum > most ? most : sum < -most ? -most : sum;
+}
+
+/* In nano-dollars, half up. */
+static int64_t cost_nusd(const struct cost *c)
+{
+    if (c->pico <= 0) return 0;
+    int64_t nano = (int64_t)(c->pico / PICO_PER_NANO);
+    int64_t rest = (int64_t)(c->pico % PICO_PER_NANO);
+    return rest >= PICO_PER_NANO / 2 && nano < INT64_MAX ? nano + 1 : nano;
+}
+
+static uint64_t prompt_of(const struct record *r)
+{
+    uint64_t sum = 0;
+    for (int k = 0; k < TOKEN_KINDS; k++) {
+        if (k != TOKEN_OUTPUT && k != TOKEN_AUDIO_OUTPUT) sum += r->tokens[k];
+    }
+    return sum;
+}
+
+/* Add what a source brought: `t` is its group's tally, `before` the same without it. A record
+ * has the price of its own prompt; one that comes again, the difference to the base price. */
+static enum store_rc baseline_add(struct query *q, const struct source *s, uint32_t number,
+                                  const struct tally *t, const struct tally *before)
+{
+    const struct usage_baseline *b = q->ask->baseline;
+    int64_t kind[TOKEN_KINDS], base[TOKEN_KINDS] = {0}, request;
+    uint64_t prompt = s->record ? prompt_of(s->record) : 0;
+    if (!b->price(b, s->hour_ns, prompt, kind, &request)) return STORE_REFUSED;
+    if (s->again && !b->price(b, s->hour_ns, 0, base, &request)) return STORE_REFUSED;
+    struct cost *cost = cost_of(q, number);
+    if (!cost) return db_rc(q->db, ENOMEM, "add up usage");
+    for (int k = 0; k < TOKEN_KINDS; k++) {
+        uint64_t tokens = s->again ? s->record->tokens[k] : t->tokens[k] - before->tokens[k];
+        assert(kind[k] >= 0 && base[k] >= 0);
+        cost_add(cost, tokens, kind[k] - base[k]);
+    }
+    if (s->again) return STORE_OK;
+    uint64_t requests = t->requests - before->requests, errors = t->errors - before->errors;
+    if (requests > errors) cost_add(cost, requests - errors, request);
+    return STORE_OK;
+}
+
 static enum store_rc group_add(struct query *q, const struct source *s, struct text tag)
 {
     uint8_t key[GROUP_KEY_MAX];
@@ -125,9 +202,12 @@ static enum store_rc group_add(struct query *q, const struct source *s, struct t
     uint32_t idx;
     bool room = tallies_at(&q->groups, key, len, &idx);
     struct tally *t = room ? &q->groups.entry[idx].tally : NULL;
+    struct tally before = t ? *t : (struct tally){.requests = 0};   /* its bins are not read */
     enum store_rc rc = STORE_FULL;
-    if (t && !s->record) rc = tally_read(t, s->written.mv_data, s->written.mv_size);
+    if (t && s->again) rc = STORE_OK;
+    else if (t && !s->record) rc = tally_read(t, s->written.mv_data, s->written.mv_size);
     else if (t && tally_record(t, s->record)) rc = STORE_OK;
+    if (rc == STORE_OK && q->ask->baseline) return baseline_add(q, s, idx, t, &before);
     if (rc == STORE_FULL) return db_rc(q->db, ENOMEM, "add up usage");
     return rc == STORE_OK ? STORE_OK : db_damaged(q->db, "an hour's sums");
 }
@@ -170,15 +250,24 @@ static enum store_rc source_add(struct query *q, const struct source *s)
 
 /* ---- sources */
 
-static enum store_rc row_add(const struct record *r, void *arg)
+static enum store_rc record_add(struct query *q, const struct record *r, bool again)
 {
-    struct query *q = arg;
     if (!is_below(r->path, q->ask->unit)) return STORE_OK;
-    struct source s = {.path = r->path, .record = r,
+    struct source s = {.path = r->path, .record = r, .again = again,
                        .hour_ns = r->admitted_unix_ns / LEDGER_HOUR_NS * LEDGER_HOUR_NS,
                        .model = {r->model, strnlen(r->model, RECORD_MODEL_MAX)},
                        .tags = {r->tags, strnlen(r->tags, RECORD_TAGS_MAX)}};
     return source_add(q, &s);
+}
+
+static enum store_rc row_add(const struct record *r, void *arg)
+{
+    return record_add(arg, r, false);
+}
+
+static enum store_rc row_again(const struct record *r, void *arg)
+{
+    return record_add(arg, r, true);
 }
 
 /* Rows admitted at or after from_ns and before to_ns. */
@@ -250,8 +339,30 @@ static enum store_rc hours_add(struct query *q, uint64_t hour, uint64_t end)
     return rc == STORE_NOT_FOUND ? STORE_OK : rc;
 }
 
+/* Rows of those hours bring what their sums do not tell, the tier of each prompt. Rows that
+ * outlived their hour's sums are not counted, as without a baseline. */
+static enum store_rc tiers_add(struct query *q, uint64_t hour, uint64_t end)
+{
+    struct ledger_hour oldest;
+    MDB_cursor *cursor;
+    MDB_val key, written;
+    int code = mdb_cursor_open(q->txn, q->db->dbi[DB_HOURS], &cursor);
+    if (code != 0) return db_rc(q->db, code, "open the hours");
+    code = mdb_cursor_get(cursor, &key, &written, MDB_FIRST);
+    bool sound = code != 0 || ledger_hour_parse(key.mv_data, key.mv_size, &oldest);
+    mdb_cursor_close(cursor);
+    if (code == MDB_NOTFOUND) return STORE_OK;
+    if (code != 0) return db_rc(q->db, code, "read the hours");
+    if (!sound) return db_damaged(q->db, "the key of an hour");
+    if (hour < oldest.hour) hour = oldest.hour;
+    if (hour >= end) return STORE_OK;
+    uint64_t to_ns = end > UINT64_MAX / LEDGER_HOUR_NS ? UINT64_MAX : end * LEDGER_HOUR_NS;
+    return ledger_each(q->db, q->txn, hour * LEDGER_HOUR_NS, to_ns, q->ask->unit, row_again, q);
+}
+
 static enum store_rc sources_add(struct query *q)
 {
+    const struct usage_baseline *b = q->ask->baseline;
     uint64_t from = q->ask->from_unix_ns;
     uint64_t to = q->ask->to_unix_ns ? q->ask->to_unix_ns : UINT64_MAX;
     uint64_t hour = from / LEDGER_HOUR_NS + (from % LEDGER_HOUR_NS != 0);
@@ -260,6 +371,7 @@ static enum store_rc sources_add(struct query *q)
     if (hour >= end) return rows_add(q, from, to);   /* no whole hour */
     enum store_rc rc = rows_add(q, from, hour * LEDGER_HOUR_NS);
     if (rc == STORE_OK) rc = hours_add(q, hour, end);
+    if (rc == STORE_OK && b && b->tiered) rc = tiers_add(q, hour, end);
     if (rc == STORE_OK && q->ask->to_unix_ns) rc = rows_add(q, end * LEDGER_HOUR_NS, to);
     return rc;
 }
@@ -294,8 +406,10 @@ enum store_rc usage_query(struct db *db, MDB_txn *txn, const struct usage_ask *a
         struct usage_row row = {.requests = 0};
         row_of_key(&row, q.groups.entry[i].key);
         row_of_tally(&row, &q.groups.entry[i].tally);
+        if (ask->baseline) row.baseline_nusd = cost_nusd(&q.cost[q.groups.entry[i].number]);
         if (!visit(&row, arg)) break;
     }
+    free(q.cost);
     tallies_fini(&q.groups);
     return rc;
 }

@@ -12,11 +12,23 @@ enum usage_group {           /* bits of usage_ask.group_by; the order columns ap
     GROUP_DAY = 512, GROUP_MONTH = 1024
 };
 
+/* The price of another model, which usage is compared with. */
+struct usage_baseline {
+    /* The price in force at a time for a prompt of so many tokens (0: the base price): kind,
+     * pico-dollars per token, and *request, pico-dollars per request. False: nobody stated one
+     * for that time. */
+    bool (*price)(const struct usage_baseline *b, uint64_t unix_ns, uint64_t prompt_tokens,
+                  int64_t kind[TOKEN_KINDS], int64_t *request);
+    void *arg;
+    bool tiered;             /* the price depends on the prompt at some time */
+};
+
 struct usage_ask {
     store_id unit;           /* rows whose path holds it; 0: all */
     uint64_t from_unix_ns;   /* admitted at or after; 0: the beginning */
     uint64_t to_unix_ns;     /* admitted before; 0: now and later */
     unsigned group_by;       /* enum usage_group bits; 0: one row of everything */
+    const struct usage_baseline *baseline;  /* or NULL */
 };
 
 struct usage_row {
@@ -30,12 +42,17 @@ struct usage_row {
     uint64_t ttft_us_sum, ttft_count;
     uint32_t ttft_p50_us, ttft_p95_us;      /* within 5 % (log-linear histogram) */
     uint64_t output_us_sum;                 /* time after the first token, for tokens_per_s */
+    int64_t baseline_nusd;                  /* the same tokens at the baseline's price */
 };
 
 /* Group and visit rows in ascending order of their group columns. visit answers false to
  * stop. Whole hours come from aggregates, the edges of from and to from request rows. With
  * group_by 0 there is one row, also of nothing. A piece of tags is what lies between commas,
- * blanks around it cut; a request without any counts under "". */
+ * blanks around it cut; a request without any counts under "".
+ * The baseline's price is the one in force when the hour of admission began; its price for a
+ * request is counted for each good one, as `errors` tells. Tiers are applied to every request
+ * that still has a row; of older hours only sums are left, which have the base price. Rounded
+ * half up once a row. STORE_REFUSED: the baseline has no price for one of the hours. */
 MUST_USE enum store_rc usage_query(struct db *db, MDB_txn *txn, const struct usage_ask *ask,
                                    bool (*visit)(const struct usage_row *row, void *arg),
                                    void *arg);

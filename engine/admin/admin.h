@@ -7,6 +7,7 @@
 #include "net/http.h"
 #include "net/json.h"
 #include "net/jsonw.h"
+#include "route/catalog.h"
 #include "store/keys.h"
 #include "store/usage.h"
 
@@ -49,6 +50,10 @@ struct admin_host {
     void (*put_providers)(void *arg, struct jsonw *w);
     /* The catalogue's models as the JSON list GET /admin/v1/models answers. */
     void (*put_models)(void *arg, struct jsonw *w);
+    /* Prices of a model "provider/model" of the catalogue, or else of the compiled-in one: true
+     * and *out; or false, and the name nearest to it, or "", in near. */
+    bool (*find_price)(void *arg, struct bytes model, struct price_list *out,
+                       char near[CATALOG_NAME_MAX + 1]);
     /* Name of a close reason by its number ("CLIENT_GONE" -> "client_gone"). */
     const char *(*close_name)(uint16_t why);
     /* Name of a routing mode by its number. */

@@ -26,7 +26,7 @@ static const struct schema schemas[] = {
               "model?:s? provider?:s? tag?:s? hour?:t day?:t month?:t "
               "requests:i errors:i fallbacks:i input_tokens:i cached_tokens:i "
               "cache_write_tokens:i output_tokens:i cost_usd:m mean_ttft_ms:n? p50_ttft_ms:n? "
-              "p95_ttft_ms:n? tokens_per_s:n?"},
+              "p95_ttft_ms:n? tokens_per_s:n? baseline_usd?:m saved_usd?:m"},
     {"Request", "id:s request_id:s? time:t organization:s? department:s? team:s? member:s? "
                 "key:s? model:s? provider:s? mode:s gain:n status:i close:s stream:b "
                 "attempts:i input_tokens:i cached_tokens:i cache_write_tokens:i "

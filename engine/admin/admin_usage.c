@@ -3,6 +3,7 @@
  * nothing is null. */
 #include "engine/admin/admin.h"
 #include "engine/admin/admin_part.h"
+#include "engine/conf_parts.h"
 #include "store/org.h"
 
 static const uint64_t hour_ns = UINT64_C(3600000000000);
@@ -122,6 +123,18 @@ static void put_speeds(struct jsonw *w, const struct usage_row *row)
     }
 }
 
+/* What was saved is negative where the baseline had been cheaper. */
+static void put_baseline(struct jsonw *w, const struct usage_row *row)
+{
+    int64_t saved;
+    assert(row->baseline_nusd >= 0);
+    if (__builtin_sub_overflow(row->baseline_nusd, row->cost_nusd, &saved)) saved = INT64_MAX;
+    jsonw_key(w, "baseline_usd");
+    jsonw_fixed_text(w, row->baseline_nusd, 9);
+    jsonw_key(w, "saved_usd");
+    jsonw_fixed_text(w, saved, 9);
+}
+
 static bool row_visit(const struct usage_row *row, void *arg)
 {
     struct admin_call *call = arg;
@@ -141,13 +154,78 @@ static bool row_visit(const struct usage_row *row, void *arg)
     put_uint(w, "output_tokens", t[TOKEN_OUTPUT] + t[TOKEN_AUDIO_OUTPUT]);
     jsonw_key(w, "cost_usd");
     jsonw_fixed_text(w, row->cost_nusd, 9);
+    if (admin_query(call, "baseline")->given) put_baseline(w, row);
     put_speeds(w, row);
     jsonw_object_end(w);
     return !w->full;
 }
 
+/* ---- the baseline's price */
+
+struct compared {
+    struct usage_baseline baseline;   /* its arg is this */
+    struct price_list list;
+    uint64_t missing_unix_ns;         /* an hour without a price */
+};
+
+static bool compared_price(const struct usage_baseline *b, uint64_t unix_ns,
+                           uint64_t prompt_tokens, int64_t kind[TOKEN_KINDS], int64_t *request)
+{
+    struct compared *c = b->arg;
+    static_assert((int)TOKEN_KINDS == (int)PRICE_KINDS, "one list of kinds");
+    const struct price *p = price_at(&c->list, unix_ns / 1000000000);
+    if (!p || !p->known) {
+        c->missing_unix_ns = unix_ns;
+        return false;
+    }
+    memcpy(kind, price_kinds(p, prompt_tokens), sizeof(p->kind));
+    *request = p->request;
+    return true;
+}
+
+/* Fill *c with what the model `baseline` costs, which must be known. False: a fault is left. */
+static bool compare_with(struct admin_call *call, struct compared *c)
+{
+    const struct admin_host *host = call->host;
+    struct bytes name = bytes_of(admin_query(call, "baseline")->text);
+    char shown[CONF_QUOTE_MAX], near[CATALOG_NAME_MAX + 1] = "";
+    *c = (struct compared){.baseline = {.price = compared_price, .arg = c}};
+    if (!host->find_price(host->arg, name, &c->list, near)) {
+        bool has = near[0] != '\0';
+        admin_fault(call, 400, "invalid_request", "baseline",
+                    "query parameter 'baseline' is %s; it takes a model of GET models%s%s%s",
+                    conf_quote_text(name, shown), has ? " (did you mean '" : "", near,
+                    has ? "'?)" : "");
+        return false;
+    }
+    bool known = false;
+    for (unsigned i = 0; i < c->list.count; i++) {
+        known = known || c->list.at[i].known;
+        c->baseline.tiered = c->baseline.tiered || c->list.at[i].tier_count > 0;
+    }
+    if (known) return true;
+    admin_fault(call, 400, "unknown_price", "baseline",
+                "query parameter 'baseline' is %s, of which no price is known",
+                conf_quote_text(name, shown));
+    return false;
+}
+
+/* An hour had no price of the baseline: the first that has one is told. */
+static void put_missing(struct admin_call *call, const struct compared *c)
+{
+    struct jsonw when;
+    char text[64];
+    jsonw_init(&when, text, sizeof(text));
+    admin_put_time(&when, c->missing_unix_ns);
+    assert(when.len > 2 && !when.full);
+    admin_fault(call, 400, "unknown_price", "baseline",
+                "query parameter 'baseline': no price of it is known for %.*s; ask for later "
+                "times with 'from'", (int)when.len - 2, text + 1);   /* without its quotes */
+}
+
 void admin_usage_get(struct admin_call *call)
 {
+    struct compared compared;
     struct jsonw *w = &call->w;
     struct usage_ask ask = {
         .unit = admin_query(call, "unit")->number,
@@ -161,11 +239,16 @@ void admin_usage_get(struct admin_call *call)
                     "format=%s is not in this release", format->text);
         return;
     }
+    if (admin_query(call, "baseline")->given) {
+        if (!compare_with(call, &compared)) return;
+        ask.baseline = &compared.baseline;
+    }
     jsonw_object(w);
     jsonw_key(w, "data");
     jsonw_array(w);
     enum store_rc rc = usage_query(call->host->db, call->txn, &ask, row_visit, call);
-    if (!admin_check(call, rc, "unit", NULL) || admin_has_fault(call)) return;
+    if (rc == STORE_REFUSED && ask.baseline) put_missing(call, &compared);
+    if (admin_has_fault(call) || !admin_check(call, rc, "unit", NULL)) return;
     jsonw_array_end(w);
     jsonw_object_end(w);
 }

@@ -94,7 +94,8 @@ static const struct admin_field usage_query_list[] = {
     {"to", .about = "admitted before", .type = ADMIN_TIME},
     {"group_by", .about = "columns of the groups", .type = ADMIN_GROUPS},
     {"format", .about = "json in this release", .type = ADMIN_WORD, .words = format_words},
-    {"baseline", .later = true},
+    {"baseline", .about = "provider/model: the same tokens at its price",
+     .type = ADMIN_NAME},
     {0},
 };
 static const struct admin_field requests_query[] = {

@@ -1,5 +1,6 @@
 // usage.test.mjs - what requests cost, to the nano-dollar, through the real binary: every kind
-// of token, tiers, dates; usage that providers leave out or make up. All amounts are worked out by hand beside the case.
+// of token, tiers, dates; usage that providers leave out or make up; and what the same tokens
+// had cost elsewhere. All amounts are worked out by hand beside the case.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { nano } from './lib/money.mjs';
@@ -28,6 +29,7 @@ const config = {
   unknown_price: 'allow',
 };
 const weir = await Weir.start(config);
+const api = '/admin/v1';
 
 // The row of one request whose provider tells this usage; stream: in a last chunk.
 async function row(model, usage, { stream = false } = {}) {
@@ -162,6 +164,52 @@ test('a fall-back from a model with a price to one without keeps nothing of it',
     const found = await weir.row(sent.header('x-request-id'));
     assert.deepEqual([found.model, found.cost_usd, found.price, found.unpriced],
                      [models[1], '0', {}, unpriced]);
+  }
+});
+
+test('baseline: the same tokens at another model\'s price, each request in its tier', async () => {
+  const { id: member } = await weir.ask('POST', `${api}/units`, { kind: 'member', name: 'b',
+    parent: (await weir.ask('GET', `${api}/units`)).data.find((u) => u.kind === 'organization').id });
+  const made = await weir.ask('POST', `${api}/keys`, { member, name: 'b' });
+  const send = async (model, told) => {
+    answer = (call) => call.json(chat('hello', told));
+    const sent = await weir.chat({ model: `far/${model}` }, { key: made.key });
+    await weir.row(sent.header('x-request-id'));
+  };
+  await send('plain', usage(100, 10));                          // 120,000 nano-dollars
+  await send('plain', usage(101, 10, { cached_tokens: 100 }));  // 121,000
+  await send('dust', usage(1001, 1));                           // 501
+  const get = async (query) => (await weir.ask('GET',
+    `${api}/usage?unit=${member}&${query}`)).data;
+  const [all] = await get('baseline=far/tiers');
+  // 120,000 + (3,000 + 100 x 1,500 + 10 x 4,000) + (1001 x 5,000 + 6,000)
+  assert.equal(all.baseline_usd, '0.005324');
+  assert.equal(all.cost_usd, '0.000241501');
+  assert.equal(all.saved_usd, '0.005082499');
+  for (const column of ['model', 'hour', 'tag', 'key', 'day', 'team', 'provider', 'month']) {
+    const rows = await get(`baseline=far/tiers&group_by=${column}`);
+    assert.equal(rows.reduce((sum, one) => sum + nano(one.baseline_usd), 0n), 5324000n, column);
+  }
+  const models = await get('baseline=far/plain&group_by=model');
+  assert.deepEqual(models.map((one) => [one.model, one.baseline_usd, one.saved_usd]),
+                   [['far/dust', '0.001003', '0.001002499'], ['far/plain', '0.000241', '0']]);
+  const [dear] = await get('baseline=far/dust');
+  assert.equal(dear.saved_usd, '-0.000240889', 'what was dearer is negative');
+  assert.equal((await get('group_by=model'))[0].baseline_usd, undefined);
+  // A model that is only compiled in: its provider has no key here.
+  const [known] = await get('baseline=openai/gpt-4o-mini');
+  assert.ok(nano(known.baseline_usd) > 0n);
+});
+
+test('a baseline that is unknown, without price, not yet priced: 400, nearest name', async () => {
+  for (const [name, code, says] of [
+    ['far/plane', 'invalid_request', /'baseline'.*'far\/plane'.*did you mean 'far\/plain'/],
+    ['plain', 'invalid_request', /'baseline'.*'plain'/],
+    ['far/free', 'unknown_price', /no price/], ['', 'invalid_request', /'baseline'/]]) {
+    const refused = await weir.call('GET', `${api}/usage?baseline=${name}`);
+    assert.equal(refused.status, 400, refused.text);
+    assert.equal(refused.json.error.code, code, refused.text);
+    assert.match(refused.json.error.message, says);
   }
 });
 

@@ -83,7 +83,12 @@ static void test_queries(void **state)
         {"GET usage?from=yesterday", "RFC 3339"}, {"GET usage?format=xml", "json, csv, pdf"},
         {"GET usage?format=csv", "not in this release"},
         {"GET usage?format=pdf", "not in this release"},
-        {"GET usage?baseline=openai/gpt", "not in this release"},
+        {"GET usage?baseline=", "'baseline' must be"},
+        {"GET usage?baseline=far/x", "'baseline' is 'far/x'; it takes a model of GET models "
+         "(did you mean 'far/plain'?)"},
+        {"GET usage?baseline=far/else-where", "'baseline' is 'far/else-where'; it takes a "
+         "model of GET models"},
+        {"GET usage?baseline=far/unknown", "of which no price is known"},
         {"GET requests?after=1", "id of a row"},
         {"GET requests?after=row_000000000000000100000000000000zz", "id of a row"},
         {"GET requests?limit=2000", "1 to 1000"}, {"DELETE units/x?recursive=maybe", "1 or 0"},
@@ -287,7 +292,8 @@ static void test_description(void **state)
     check_value(&a, "/paths//admin/v1/keys/{id}/rotate/post/operationId",
                 "post_keys_id_rotate");
     check_value(&a, "/paths//admin/v1/usage/get/parameters/3/name", "group_by");
-    check_value(&a, "/paths//admin/v1/usage/get/parameters/5/name", NULL);
+    check_value(&a, "/paths//admin/v1/usage/get/parameters/5/name", "baseline");
+    check_value(&a, "/paths//admin/v1/usage/get/parameters/6/name", NULL);
     check_value(&a, "/paths//admin/v1/budgets/{id}", NULL);
     check_value(&a, "/paths//admin/v1/events/get/operationId", "get_events");
     drop(&a);

@@ -293,6 +293,52 @@ static void test_usage_rows(void **state)
     engine_close(e);
 }
 
+/* 26 prompt tokens and 100 of output a request: what they cost with make_record is
+ * 1,234,567 nano-dollars. */
+static void test_usage_beside_a_baseline(void **state)
+{
+    struct engine *e = engine_open(*state);
+    struct answer a = {0};
+    struct family f = make_family(e);
+    char key[32];
+    make_key(e, f.member, key);
+    struct record r[4];
+    for (unsigned i = 0; i < 4; i++) r[i] = make_record(&f, key, i + 1);
+    r[2].admitted_unix_ns = r[3].admitted_unix_ns = EPOCH + 86400 * S_NS + 5;
+    r[2].tokens[TOKEN_INPUT] = 4;               /* a prompt of 20 */
+    r[3].status = 502;                          /* no good request: its tokens alone */
+    r[3].cost_nusd = 9000000000;
+    fold(*state, r, 4);
+    want(e, &a, 200, "GET usage?baseline=far/plain&group_by=day", NULL);
+    assert_int_equal(count_of(&a, "/data"), 2);
+    /* 252 tokens x 10,000 + 2 x 1,000,000; 246 x 10,000 + 1,000,000 */
+    check_value(&a, "/data/0/baseline_usd", "0.00452");
+    check_value(&a, "/data/0/saved_usd", "0.002050866");
+    check_value(&a, "/data/1/baseline_usd", "0.00346");
+    check_value(&a, "/data/1/saved_usd", "-8.997774567");
+    want(e, &a, 200, "GET usage?group_by=day", NULL);
+    check_value(&a, "/data/0/baseline_usd", NULL);
+    check_value(&a, "/data/0/saved_usd", NULL);
+    want(e, &a, 200, "GET usage?baseline=far%2Ftiers&from=2026-01-31", NULL);
+    /* 120 x 1,000 below the tier and 126 x 100,000 above it, and one request */
+    check_value(&a, "/data/0/baseline_usd", "0.01372");
+    want(e, &a, 400, "GET usage?baseline=far/tiers", NULL);
+    check_value(&a, "/error/code", "unknown_price");
+    check_value(&a, "/error/pointer", "baseline");
+    check_value(&a, "/error/message", "query parameter 'baseline': no price of it is known for "
+                "2026-01-30T00:00:00Z; ask for later times with 'from'");
+    want(e, &a, 400, "GET usage?baseline=far/x", NULL);
+    check_value(&a, "/error/code", "invalid_request");
+    check_value(&a, "/error/pointer", "baseline");
+    want(e, &a, 400, "GET usage?baseline=far/unknown", NULL);
+    check_value(&a, "/error/code", "unknown_price");
+    want(e, &a, 200, "GET usage?baseline=far/tiers&from=2027-01-01", NULL);
+    check_value(&a, "/data/0/baseline_usd", "0");
+    check_value(&a, "/data/0/saved_usd", "0");
+    drop(&a);
+    engine_close(e);
+}
+
 /* The first and last day of each month of four years, against the C library. */
 static void test_months_begin_where_they_begin(void **state)
 {
@@ -332,6 +378,7 @@ int main(void)
         DATA_TEST(test_no_secret_is_kept),
         DATA_TEST(test_request_rows),
         DATA_TEST(test_usage_rows),
+        DATA_TEST(test_usage_beside_a_baseline),
         DATA_TEST(test_months_begin_where_they_begin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,6 +125,7 @@ static struct world *make_world(struct data_dir *d)
 
 struct guess {
     struct usage_row row;
+    __extension__ __int128 pico;     /* at the baseline's price */
     uint32_t *ttft;
     size_t ttft_count;
 };
@@ -172,9 +173,56 @@ static struct guess *guess_of(struct oracle *o, const struct record *r, const ch
     }
     assert_true(o->count < GROUPS_MAX);
     o->guess[o->count].row = row;
+    o->guess[o->count].pico = 0;
     o->guess[o->count].ttft = calloc(RECORDS, sizeof(uint32_t));
     o->guess[o->count].ttft_count = 0;
     return &o->guess[o->count++];
+}
+
+/* ---- a baseline: dearer from the second day on, a tier for long prompts, 7 nano-dollars a
+ * request, no price before `since`. */
+
+enum { TIER_ABOVE = 3300 };
+
+struct price_of {
+    struct usage_baseline baseline;
+    uint64_t since;
+    unsigned asked;
+};
+
+static bool price_at(const struct usage_baseline *b, uint64_t unix_ns, uint64_t prompt,
+                     int64_t kind[TOKEN_KINDS], int64_t *request)
+{
+    struct price_of *p = b->arg;
+    p->asked++;
+    assert_int_equal(unix_ns % hour_ns, 0);
+    bool late = unix_ns >= epoch + 24 * hour_ns, tier = b->tiered && prompt > TIER_ABOVE;
+    for (int k = 0; k < TOKEN_KINDS; k++) {
+        kind[k] = (k + 1) * INT64_C(1234567) * (late ? 3 : 1) / (tier ? 2 : 1) + tier;
+    }
+    *request = 7001;
+    return unix_ns >= p->since;
+}
+
+static struct price_of make_baseline(bool tiered)
+{
+    return (struct price_of){.baseline = {.price = price_at, .tiered = tiered}};
+}
+
+/* One record at the price of its own hour and prompt. */
+static void guess_price(struct guess *g, const struct usage_baseline *b, const struct record *r,
+                        bool attempt)
+{
+    int64_t kind[TOKEN_KINDS], request;
+    uint64_t prompt = 0;
+    for (int k = 0; k < TOKEN_KINDS; k++) {
+        prompt += k == TOKEN_OUTPUT || k == TOKEN_AUDIO_OUTPUT ? 0 : r->tokens[k];
+    }
+    (void)b->price(b, r->admitted_unix_ns / hour_ns * hour_ns, prompt, kind, &request);
+    for (int k = 0; k < TOKEN_KINDS; k++) g->pico += kind[k] * (int64_t)r->tokens[k];
+    bool good = r->status < 400 && r->close == RECORD_CLOSE_DONE &&
+                !(r->flags & RECORD_INTERRUPTED);
+    if (!attempt && good) g->pico += request;
 }
 
 static void guess_add(struct guess *g, const struct record *r, bool attempt)
@@ -238,7 +286,11 @@ static void guess_all(struct oracle *o, const struct world *w)
         const char *tag[3] = {"", "", ""};
         if (!in_ask(&o->ask, r)) continue;
         size_t n = o->ask.group_by & GROUP_TAG ? pieces(r->tags, tag) : 1;
-        for (size_t k = 0; k < n; k++) guess_add(guess_of(o, r, tag[k]), r, w->attempt[i]);
+        for (size_t k = 0; k < n; k++) {
+            struct guess *g = guess_of(o, r, tag[k]);
+            guess_add(g, r, w->attempt[i]);
+            if (o->ask.baseline) guess_price(g, o->ask.baseline, r, w->attempt[i]);
+        }
     }
     for (size_t i = 0; i < o->count; i++) {
         qsort(o->guess[i].ttft, o->guess[i].ttft_count, sizeof(uint32_t), by_number);
@@ -274,6 +326,7 @@ static bool compare(const struct usage_row *row, void *arg)
     assert_int_equal(row->ttft_us_sum, g->row.ttft_us_sum);
     assert_int_equal(row->ttft_count, g->ttft_count);
     assert_int_equal(row->output_us_sum, g->row.output_us_sum);
+    assert_int_equal(row->baseline_nusd, (int64_t)((g->pico + 500) / 1000));
     assert_close(row->ttft_p50_us, g->ttft, g->ttft_count, 50);
     assert_close(row->ttft_p95_us, g->ttft, g->ttft_count, 95);
     return true;
@@ -353,6 +406,126 @@ static void test_rows_and_hours_hold_the_same(void **state)
         }
     }
     free(o);
+    free(w);
+}
+
+/* All that is there, without and with tiers: every request has its row. */
+static void test_a_baseline_prices_each_request(void **state)
+{
+    struct world *w = make_world(*state);
+    struct oracle *o = calloc(1, sizeof(*o));
+    assert_non_null(o);
+    static const unsigned groups[] = {0, GROUP_KEY, GROUP_MODEL, GROUP_TAG, GROUP_HOUR,
+                                      GROUP_MODEL | GROUP_TAG | GROUP_DAY};
+    const uint64_t h = hour_ns, times[][2] = {
+        {0, 0}, {epoch + 5 * h, epoch + 49 * h}, {epoch + 5 * h + 1, epoch + 49 * h - 1},
+        {epoch + 7 * h + h / 3, epoch + 7 * h + h / 2}, {epoch + 20 * h + 12345, 0},
+        {0, epoch + 30 * h + 54321}, {epoch + 900 * h, 0},
+    };
+    const store_id units[] = {0, id_of(UNIT_ORGANIZATION, 1), id_of(UNIT_KEY, 203)};
+    for (unsigned i = 0; i < 2 * COUNT(groups) * COUNT(times) * COUNT(units); i++) {
+        struct price_of price = make_baseline(i % 2);
+        size_t at = i / 2;
+        price.baseline.arg = &price;
+        o->ask = (struct usage_ask){.baseline = &price.baseline};
+        o->ask.unit = units[at % COUNT(units)], at /= COUNT(units);
+        o->ask.from_unix_ns = times[at % COUNT(times)][0];
+        o->ask.to_unix_ns = times[at % COUNT(times)][1], at /= COUNT(times);
+        o->ask.group_by = groups[at];
+        ask_both(*state, w, o);
+    }
+    free(o);
+    free(w);
+}
+
+static bool keep_row(const struct usage_row *row, void *arg)
+{
+    *(struct usage_row *)arg = *row;
+    return true;
+}
+
+static struct usage_row total_of(struct data_dir *d, struct price_of *price, uint64_t from_ns)
+{
+    struct usage_row row = {.requests = 0};
+    price->baseline.arg = price;
+    struct usage_ask ask = {.baseline = &price->baseline, .from_unix_ns = from_ns};
+    MDB_txn *txn = data_dir_begin(d, false);
+    assert_int_equal(usage_query(d->db, txn, &ask, keep_row, &row), STORE_OK);
+    db_abort(txn);
+    return row;
+}
+
+/* Of hours whose rows expired the sums are left, and have the base price; rows of hours whose
+ * sums expired are not counted. */
+static void test_a_baseline_outlives_the_rows(void **state)
+{
+    struct world *w = make_world(*state);
+    struct data_dir *d = *state;
+    struct price_of base = make_baseline(false), tiered = make_baseline(true);
+    const uint64_t cut = epoch + 30 * hour_ns;
+    uint64_t deleted;
+    struct usage_row whole = total_of(d, &base, 0), fair = total_of(d, &tiered, 0);
+    struct usage_row late = total_of(d, &base, cut), late_fair = total_of(d, &tiered, cut);
+    assert_true(fair.baseline_nusd < whole.baseline_nusd);
+    assert_int_equal(fold_expire(d->db, cut, 0, SIZE_MAX, &deleted), STORE_OK);
+    assert_true(deleted > 100);
+    assert_int_equal(total_of(d, &base, 0).baseline_nusd, whole.baseline_nusd);
+    int64_t left = total_of(d, &tiered, 0).baseline_nusd;
+    int64_t guess = whole.baseline_nusd - late.baseline_nusd + late_fair.baseline_nusd;
+    /* Three roundings apart, and what the span at the cut still had. */
+    assert_true(left <= guess + 2);
+    assert_true(left > guess - (whole.baseline_nusd - fair.baseline_nusd) / 20);
+    assert_int_equal(fold_expire(d->db, 0, epoch + 40 * hour_ns, SIZE_MAX, &deleted), STORE_OK);
+    struct usage_row rest = total_of(d, &tiered, 0);
+    assert_int_equal(rest.baseline_nusd,
+                     total_of(d, &tiered, epoch + 40 * hour_ns).baseline_nusd);
+    assert_true(rest.requests > 0);
+    assert_int_equal(fold_expire(d->db, 0, UINT64_MAX, SIZE_MAX, &deleted), STORE_OK);
+    assert_int_equal(total_of(d, &tiered, 0).baseline_nusd, 0);
+    free(w);
+}
+
+static void test_a_baseline_without_a_price(void **state)
+{
+    struct world *w = make_world(*state);
+    struct data_dir *d = *state;
+    struct price_of price = make_baseline(true);
+    struct usage_row row;
+    price.baseline.arg = &price;
+    price.since = epoch + 30 * hour_ns;
+    struct usage_ask ask = {.baseline = &price.baseline};
+    MDB_txn *txn = data_dir_begin(d, false);
+    assert_int_equal(usage_query(d->db, txn, &ask, keep_row, &row), STORE_REFUSED);
+    ask.from_unix_ns = price.since - 1;
+    assert_int_equal(usage_query(d->db, txn, &ask, keep_row, &row), STORE_OK);
+    ask.from_unix_ns = price.since - hour_ns / 2;
+    ask.to_unix_ns = price.since + 1;
+    assert_int_equal(usage_query(d->db, txn, &ask, keep_row, &row), STORE_REFUSED);
+    price.asked = 0;
+    ask.from_unix_ns = ask.to_unix_ns = 0;
+    ask.baseline = NULL;
+    assert_int_equal(usage_query(d->db, txn, &ask, keep_row, &row), STORE_OK);
+    assert_int_equal(price.asked, 0);
+    assert_int_equal(row.baseline_nusd, 0);
+    db_abort(txn);
+    free(w);
+}
+
+/* Costs beyond 9 billion dollars stay there; the sum on the way takes 128 bits. */
+static bool dear(const struct usage_baseline *b, uint64_t unix_ns, uint64_t prompt,
+                 int64_t kind[TOKEN_KINDS], int64_t *request)
+{
+    (void)b, (void)unix_ns, (void)prompt;
+    for (int k = 0; k < TOKEN_KINDS; k++) kind[k] = INT64_C(999999999999999);
+    *request = INT64_MAX;
+    return true;
+}
+
+static void test_a_baseline_does_not_overflow(void **state)
+{
+    struct world *w = make_world(*state);
+    struct price_of price = {.baseline = {.price = dear}};
+    assert_int_equal(total_of(*state, &price, 0).baseline_nusd, INT64_MAX);
     free(w);
 }
 
@@ -573,6 +746,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         DATA_TEST(test_every_grouping_agrees_with_the_oracle),
         DATA_TEST(test_rows_and_hours_hold_the_same),
+        DATA_TEST(test_a_baseline_prices_each_request),
+        DATA_TEST(test_a_baseline_outlives_the_rows),
+        DATA_TEST(test_a_baseline_without_a_price),
+        DATA_TEST(test_a_baseline_does_not_overflow),
         DATA_TEST(test_visit_may_stop),
         DATA_TEST(test_pages_hold_each_request_once),
         DATA_TEST(test_requests_are_found_by_their_id),
