@@ -58,6 +58,9 @@ struct admin_host {
     const char *(*close_name)(uint16_t why);
     /* Name of a routing mode by its number. */
     const char *(*mode_name)(uint8_t mode);
+    /* A change is committed: let it be in effect on every core before the answer goes out.
+     * False: it is stored and could not be; db->why says why. NULL: nobody has to be told. */
+    bool (*committed)(void *arg, uint64_t now_unix_ns);
 };
 
 /* Does this call change anything (then it runs on the store thread)? Unknown paths: false. */

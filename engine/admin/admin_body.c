@@ -1,4 +1,4 @@
-/* admin_body.c - reads a JSON body by a route's list of members, and policies.
+/* admin_body.c - reads a JSON body by a route's list of members, policies and limits.
  *   { -> key -> known? -> value by its type -> key ... -> } -> nothing more -> all required?
  * Rule: what is not understood is an error with a JSON pointer (RFC 6901), never passed over:
  * a limit that was mistyped must not look as if it were set. */
@@ -28,6 +28,18 @@ const struct admin_field admin_policy_fields[] = {
      .nullable = true},
     {"mode", .later = true}, {"regions", .later = true},
     {"zero_retention_only", .later = true}, {"quality_floor", .later = true},
+    {0},
+};
+
+static const char *const window_words[] = {"hour", "day", "week", "month", "total", NULL};
+static_assert(sizeof(window_words) / sizeof(window_words[0]) == WINDOWS + 1, "a word for each");
+
+enum { FIELD_USD, FIELD_WINDOW, LIMIT_FIELDS };
+
+const struct admin_field admin_limit_fields[] = {
+    {"usd", .about = "what may be spent", .type = ADMIN_MONEY, .required = true},
+    {"window", .about = "of a UTC calendar, weeks from Monday", .type = ADMIN_WORD,
+     .words = window_words, .required = true},
     {0},
 };
 
@@ -127,6 +139,19 @@ static const struct admin_field *member_next(struct reader *r, const struct admi
     return member_is_good(r, list, f, name) ? f : NULL;
 }
 
+/* The next item of a list whose pointer has len bytes, the pointer being its own now. False:
+ * the list has ended, or there is a fault. */
+static bool item_next(struct reader *r, size_t len, unsigned idx, struct json_token *t)
+{
+    char place[16];
+    if (admin_has_fault(r->call)) return false;
+    pointer_cut(r, len);
+    if (!next(r, t) || t->type == JSON_ARRAY_END) return false;
+    snprintf(place, sizeof(place), "%u", idx);
+    pointer_add(r, bytes_of(place));
+    return true;
+}
+
 /* ---- policies ---- */
 
 /* Append one entry; glob is sound. False: the policy is full. */
@@ -176,12 +201,8 @@ static void globs_read(struct reader *r, char kind, struct admin_globs *globs)
         return;
     }
     size_t len = strlen(r->pointer);
-    for (unsigned idx = 0; next(r, &t) && t.type != JSON_ARRAY_END; idx++) {
-        char place[16];
-        snprintf(place, sizeof(place), "%u", idx);
-        pointer_add(r, bytes_of(place));
+    for (unsigned idx = 0; item_next(r, len, idx, &t); idx++) {
         if (!glob_read(r, &t, kind, globs)) return;
-        pointer_cut(r, len);
     }
     /* An empty list of what is allowed allows nothing; an empty one of what is not is none. */
     if (kind == 'a' && globs->len == 0) {
@@ -317,16 +338,33 @@ void admin_put_id(struct jsonw *w, const char *name, store_id id)
     jsonw_text(w, id ? text : NULL);
 }
 
+void admin_put_money(struct jsonw *w, const char *name, int64_t nusd)
+{
+    jsonw_key(w, name);
+    jsonw_fixed_text(w, nusd, 9);
+}
+
 /* ---- bodies ---- */
+
+static void limits_read(struct reader *r, struct limits *limits);
+
+/* A text, t, as f's type. */
+static void text_read(struct reader *r, const struct admin_field *f, const struct json_token *t,
+                      struct admin_value *v)
+{
+    char why[ADMIN_WHY_MAX];
+    struct bytes text;
+    if (text_of(r, t, &text) && !admin_value_read(f, text, v, why)) {
+        admin_fault(r->call, 400, "invalid_request", r->pointer, "'%s' %s", f->name, why);
+    }
+}
 
 static void value_read(struct reader *r, const struct admin_field *f, struct admin_value *v)
 {
     struct json_token t;
-    char why[ADMIN_WHY_MAX];
-    struct bytes text;
     if (!next(r, &t)) return;
     struct admin_policy *policy = &r->call->work->policy;
-    bool is_policy = f->type == ADMIN_POLICY;
+    bool is_policy = f->type == ADMIN_POLICY, is_limits = f->type == ADMIN_LIMITS;
     if (t.type == JSON_NULL) {
         if (!f->nullable) bad(r, "must not be null");
         v->given = v->null = true;
@@ -334,12 +372,65 @@ static void value_read(struct reader *r, const struct admin_field *f, struct adm
     } else if (is_policy && t.type == JSON_OBJECT) {
         v->given = policy->given = true;
         policy_read(r, policy);
+    } else if (is_limits && t.type == JSON_ARRAY) {
+        v->given = true;
+        limits_read(r, &r->call->work->limits);
     } else if (is_policy) {
         bad(r, "must be an object");
+    } else if (is_limits) {
+        bad(r, "must be a list of limits such as {\"usd\":\"100\",\"window\":\"month\"}");
     } else if (t.type != JSON_STRING) {
-        bad(r, "must be a text");
-    } else if (text_of(r, &t, &text) && !admin_value_read(f, text, v, why)) {
-        admin_fault(r->call, 400, "invalid_request", r->pointer, "'%s' %s", f->name, why);
+        bad(r, f->type == ADMIN_MONEY ? "must be a text such as \"12.5\": money is exact"
+                                      : "must be a text");
+    } else {
+        text_read(r, f, &t, v);
+    }
+}
+
+/* Is all there that the list requires? The pointer is the object's, of len bytes. */
+static void required_check(struct reader *r, const struct admin_field *list,
+                           const struct admin_value *values, size_t len)
+{
+    for (size_t i = 0; list && list[i].name && !admin_has_fault(r->call); i++) {
+        if (!list[i].required || values[i].given) continue;
+        pointer_cut(r, len);
+        pointer_add(r, bytes_of(list[i].name));
+        admin_fault(r->call, 400, "invalid_request", r->pointer, "'%s' is missing",
+                    list[i].name);
+    }
+}
+
+/* One limit, its "{" having been read. */
+static void limit_read(struct reader *r, struct limits *limits)
+{
+    struct admin_value value[LIMIT_FIELDS] = {0};
+    size_t len = strlen(r->pointer);
+    const struct admin_field *f;
+    while ((f = member_next(r, admin_limit_fields, len)) != NULL) {
+        struct admin_value *v = &value[f - admin_limit_fields];
+        if (v->given) bad(r, "this member is repeated");
+        else value_read(r, f, v);
+    }
+    required_check(r, admin_limit_fields, value, len);
+    if (admin_has_fault(r->call)) return;
+    uint64_t window = value[FIELD_WINDOW].number;
+    assert(window < WINDOWS);
+    if (limits->nusd[window] != LIMIT_NONE) {
+        pointer_add(r, BYTES("window"));
+        bad(r, "this window is repeated: there is one limit for each");
+    }
+    limits->nusd[window] = (int64_t)value[FIELD_USD].number;
+}
+
+/* A list of limits, its "[" having been read. */
+static void limits_read(struct reader *r, struct limits *limits)
+{
+    struct json_token t;
+    size_t len = strlen(r->pointer);
+    for (int w = 0; w < WINDOWS; w++) limits->nusd[w] = LIMIT_NONE;
+    for (unsigned idx = 0; item_next(r, len, idx, &t); idx++) {
+        if (t.type == JSON_OBJECT) limit_read(r, limits);
+        else bad(r, "must be an object such as {\"usd\":\"100\",\"window\":\"month\"}");
     }
 }
 
@@ -376,9 +467,5 @@ void admin_body_read(struct admin_call *call)
     struct reader r = {.call = call, .in = call->body};
     json_init(&r.json, DEPTH_MAX);
     if (!is_blank(call->body)) members_read(&r);
-    for (size_t i = 0; list && list[i].name && !admin_has_fault(call); i++) {
-        if (!list[i].required || call->work->body[i].given) continue;
-        pointer_add(&r, bytes_of(list[i].name));
-        admin_fault(call, 400, "invalid_request", r.pointer, "'%s' is missing", list[i].name);
-    }
+    required_check(&r, list, call->work->body, 0);
 }

@@ -8,7 +8,8 @@
 #include <stdio.h>
 
 /* A schema is words "name:type"; '?' behind a type: may be null; '?' behind a name: may be
- * absent. Types: s string, t time, m money, i integer, n number, b boolean, o object. */
+ * absent. Types: s string, t time, m money, i integer, n number, b boolean, o object,
+ * [Name] an array of them. */
 struct schema {
     const char *name, *words;
 };
@@ -32,6 +33,11 @@ static const struct schema schemas[] = {
                 "attempts:i input_tokens:i cached_tokens:i cache_write_tokens:i "
                 "output_tokens:i reasoning_tokens:i cost_usd:m price:o estimated:b unpriced:b "
                 "ttft_ms:n? duration_ms:n tags:o"},
+    {"Limit", "usd:m window:s spent:m held:m remaining:m resets_at:t?"},
+    {"Budget", "limits:[Limit]"},
+    {"Credit", "id:s usd:m kind:s reference:s balance_change:m created_at:t"},
+    {"Pool", "balance:m held:m pool:s"},
+    {"Credits", "balance:m held:m pool:s entries:[Credit] has_more:b"},
 };
 
 static void put_pair(struct jsonw *w, const char *name, const char *text)
@@ -53,6 +59,7 @@ static const char *type_name(char letter)
     case 'n': return "number";
     case 'b': return "boolean";
     case 'o': return "object";
+    case '[': return "array";
     default: return "string";
     }
 }
@@ -79,44 +86,68 @@ static void put_type(struct jsonw *w, const char *type, bool nullable)
     jsonw_array_end(w);
 }
 
+/* A member of a schema. */
+struct word {
+    struct bytes name, type;     /* type without its '?' */
+    bool optional, nullable;
+};
+
 /* Cut "name:type" off words. False at the end. */
-static bool word_next(struct bytes *words, struct bytes *name, bool *optional, char *type,
-                      bool *nullable)
+static bool word_next(struct bytes *words, struct word *out)
 {
     if (words->len == 0) return false;
     struct bytes word = bytes_cut(words, bytes_find(*words, ' '));
     if (words->len > 0) bytes_cut(words, 1);
-    *name = bytes_cut(&word, bytes_find(word, ':'));
-    assert(name->len > 1);
+    out->name = bytes_cut(&word, bytes_find(word, ':'));
+    assert(out->name.len > 1);
     assert(word.len >= 2);
-    *optional = name->ptr[name->len - 1] == '?';
-    if (*optional) name->len--;
-    *type = word.ptr[1];
-    *nullable = word.len > 2;
+    bytes_cut(&word, 1);
+    out->optional = out->name.ptr[out->name.len - 1] == '?';
+    out->nullable = word.ptr[word.len - 1] == '?';
+    out->name.len -= out->optional;
+    word.len -= out->nullable;
+    out->type = word;
     return true;
+}
+
+/* name: of a schema, or "[Name]", without its brackets. */
+static void put_ref(struct jsonw *w, struct bytes name)
+{
+    char path[64];
+    if (*name.ptr == '[' || *name.ptr == '{') name = (struct bytes){name.ptr + 1, name.len - 2};
+    snprintf(path, sizeof(path), "#/components/schemas/%.*s", (int)name.len, name.ptr);
+    put_pair(w, "$ref", path);
+}
+
+static void put_word(struct jsonw *w, const struct word *word)
+{
+    char room[64], letter = *word->type.ptr;
+    key_object(w, text_copy(word->name, room));
+    put_type(w, type_name(letter), word->nullable);
+    if (letter == 't') put_pair(w, "format", "date-time");
+    if (letter == 'm') put_pair(w, "description", "US dollars, a decimal string");
+    if (letter == '[') {
+        key_object(w, "items");
+        put_ref(w, word->type);
+        jsonw_object_end(w);
+    }
+    jsonw_object_end(w);
 }
 
 static void put_schema(struct jsonw *w, const struct schema *s)
 {
-    struct bytes words = bytes_of(s->words), name;
-    char type, room[64];
-    bool optional, nullable;
+    struct bytes words = bytes_of(s->words);
+    struct word word;
     key_object(w, s->name);
     put_pair(w, "type", "object");
     key_object(w, "properties");
-    while (word_next(&words, &name, &optional, &type, &nullable)) {
-        key_object(w, text_copy(name, room));
-        put_type(w, type_name(type), nullable);
-        if (type == 't') put_pair(w, "format", "date-time");
-        if (type == 'm') put_pair(w, "description", "US dollars, a decimal string");
-        jsonw_object_end(w);
-    }
+    while (word_next(&words, &word)) put_word(w, &word);
     jsonw_object_end(w);
     jsonw_key(w, "required");
     jsonw_array(w);
     words = bytes_of(s->words);
-    while (word_next(&words, &name, &optional, &type, &nullable)) {
-        if (!optional) jsonw_string(w, name);
+    while (word_next(&words, &word)) {
+        if (!word.optional) jsonw_string(w, word.name);
     }
     jsonw_array_end(w);
     jsonw_object_end(w);
@@ -151,6 +182,16 @@ static void put_globs(struct jsonw *w)
     jsonw_object_end(w);
 }
 
+/* The items of a list of limits. */
+static void put_limits(struct jsonw *w)
+{
+    put_number(w, "maxItems", WINDOWS);
+    key_object(w, "items");
+    put_pair(w, "type", "object");
+    put_members(w, admin_limit_fields);
+    jsonw_object_end(w);
+}
+
 /* The schema of a member or parameter, its type apart. */
 static void put_bounds(struct jsonw *w, const struct admin_field *f)
 {
@@ -167,6 +208,11 @@ static void put_bounds(struct jsonw *w, const struct admin_field *f)
     case ADMIN_SPAN: put_pair(w, "pattern", "^[0-9]+[smhd]$"); break;
     case ADMIN_POLICY: put_members(w, admin_policy_fields); break;
     case ADMIN_GLOBS: put_globs(w); break;
+    case ADMIN_LIMITS: put_limits(w); break;
+    case ADMIN_MONEY:
+        put_pair(w, "pattern", f->is_signed ? "^-?(0|[1-9][0-9]*)(\\.[0-9]{1,9})?$"
+                                            : "^(0|[1-9][0-9]*)(\\.[0-9]{1,9})?$");
+        break;
     case ADMIN_FLAG: put_words(w, flag_words); break;
     case ADMIN_RATE:
         put_number(w, "minimum", 1);
@@ -185,6 +231,7 @@ static void put_bounds(struct jsonw *w, const struct admin_field *f)
         break;
     case ADMIN_ID:
     case ADMIN_ROW:
+    case ADMIN_CREDIT:
         break;
     }
 }
@@ -196,6 +243,7 @@ static const char *field_type(const struct admin_field *f)
     case ADMIN_COUNT:
     case ADMIN_RATE: return "integer";
     case ADMIN_GLOBS:
+    case ADMIN_LIMITS:
     case ADMIN_GROUPS: return "array";
     default: return "string";
     }
@@ -298,13 +346,6 @@ static void put_parameters(struct jsonw *w, const struct admin_route *r)
 
 /* ---- what they answer ---- */
 
-static void put_ref(struct jsonw *w, struct bytes name)
-{
-    char path[64];
-    snprintf(path, sizeof(path), "#/components/schemas/%.*s", (int)name.len, name.ptr);
-    put_pair(w, "$ref", path);
-}
-
 /* answer as struct admin_route has it. */
 static void put_answer_schema(struct jsonw *w, const char *answer)
 {
@@ -319,7 +360,7 @@ static void put_answer_schema(struct jsonw *w, const char *answer)
     key_object(w, "data");
     put_pair(w, "type", "array");
     key_object(w, "items");
-    put_ref(w, (struct bytes){name.ptr + 1, name.len - 2});
+    put_ref(w, name);
     jsonw_object_end(w);
     jsonw_object_end(w);
     if (answer[0] == '[') {
@@ -330,14 +371,14 @@ static void put_answer_schema(struct jsonw *w, const char *answer)
     jsonw_object_end(w);
 }
 
-static void put_answers(struct jsonw *w, const struct admin_route *r)
+static void put_answer(struct jsonw *w, const struct admin_route *r, unsigned status,
+                       const char *about)
 {
-    char status[8];
+    char text[16];
     bool is_json = r->answer[0] != '-';
-    snprintf(status, sizeof(status), "%u", r->success);
-    key_object(w, "responses");
-    key_object(w, status);
-    put_pair(w, "description", "done");
+    snprintf(text, sizeof(text), "%u", status);
+    key_object(w, text);
+    put_pair(w, "description", about);
     key_object(w, "content");
     key_object(w, is_json ? "application/json" : "text/event-stream");
     if (is_json) {
@@ -346,6 +387,13 @@ static void put_answers(struct jsonw *w, const struct admin_route *r)
         jsonw_object_end(w);
     }
     for (int i = 0; i < 3; i++) jsonw_object_end(w);
+}
+
+static void put_answers(struct jsonw *w, const struct admin_route *r)
+{
+    key_object(w, "responses");
+    put_answer(w, r, r->success, "done");
+    if (r->again) put_answer(w, r, r->again, "it was done before");
     key_object(w, "default");
     put_pair(w, "$ref", "#/components/responses/Error");
     jsonw_object_end(w);

@@ -4,7 +4,7 @@
 #ifndef ENGINE_ADMIN_ADMIN_PART_H
 #define ENGINE_ADMIN_ADMIN_PART_H
 
-#include "store/store.h"
+#include "store/limits.h"
 #include "net/bytes.h"
 
 struct admin_call;
@@ -40,6 +40,9 @@ enum admin_type {
     ADMIN_FLAG,       /* 1, 0, true, false; number: 1 or 0 */
     ADMIN_GROUPS,     /* enum usage_group names with commas; number: their bits */
     ADMIN_ROW,        /* id of a request row; number: admitted, unix ns; second: the exchange */
+    ADMIN_MONEY,      /* US dollars as a decimal text; number: nano-dollars, as an int64_t */
+    ADMIN_LIMITS,     /* a list of limits, one a window; admin_work.limits. Bodies only */
+    ADMIN_CREDIT,     /* id of a credit; number: its serial */
 };
 
 /* A member of a body or a parameter of a query: how it is read, checked and described. */
@@ -51,12 +54,16 @@ struct admin_field {
     enum admin_type type;
     unsigned kinds;              /* ADMIN_ID: bits 1 << enum unit_kind */
     uint32_t high, otherwise;    /* ADMIN_COUNT */
+    bool is_signed;              /* ADMIN_MONEY: may be negative */
     bool required;
     bool nullable;               /* null takes the field back */
     bool later;                  /* not in this release */
 };
 
-enum { ADMIN_ROW_MAX = 37 };     /* bytes of a row's id, with the end */
+enum {
+    ADMIN_ROW_MAX = 37,          /* bytes of a row's id, with the end */
+    ADMIN_CREDIT_MAX = 21,       /* bytes of a credit's id, with the end */
+};
 
 struct admin_value {             /* all zero: absent */
     bool given, null;
@@ -116,10 +123,14 @@ struct admin_route {
     const char *answer;               /* name of the schema (admin_openapi.c); "[Name]": a
                                          page of them, "-": not JSON */
     const char *summary;
+    unsigned again;                   /* status where it was done before; 0: there is none */
+    void (*show)(struct admin_call *call);  /* writes the answer of a change that run() made,
+                                               in a read transaction once it is in effect;
+                                               NULL: run() does */
 };
 
-/* Members of a policy (admin_body.c). */
-extern const struct admin_field admin_policy_fields[];
+/* Members of a policy, and of a limit (admin_body.c). */
+extern const struct admin_field admin_policy_fields[], admin_limit_fields[];
 
 /* The table (table.c), one entry a method and path; entries of a path stand together. */
 extern const struct admin_route admin_routes[];
@@ -129,6 +140,7 @@ struct admin_work {
     const struct admin_route *route;
     struct admin_value body[ADMIN_FIELDS_MAX], query[ADMIN_FIELDS_MAX];
     struct admin_policy policy;
+    struct limits limits;            /* of ADMIN_LIMITS, where that is given */
     struct admin_fault fault;
     size_t secret_at, secret_end;    /* where in the answer a new key's secret stands; 0, 0 */
 };
@@ -188,6 +200,11 @@ MUST_USE bool admin_policy_change(struct admin_call *call, struct policy *policy
 void admin_row_text(uint64_t admitted_unix_ns, uint64_t exchange_id,
                     char out[ADMIN_ROW_MAX]);
 
+/* The value of `name`: money, as a decimal text of US dollars. */
+void admin_put_money(struct jsonw *w, const char *name, int64_t nusd);
+/* "crd_...": the way to a credit of an organization. */
+void admin_credit_text(uint64_t serial, char out[ADMIN_CREDIT_MAX]);
+
 /* ---- repeated POSTs (admin_idem.c), inside the write transaction ---- */
 
 /* Has this Idempotency-Key been answered within a day? True: the call has its answer, or a
@@ -220,6 +237,20 @@ void admin_key_change(struct admin_call *call);
 void admin_key_delete(struct admin_call *call);
 /* POST keys/{id}/rotate. */
 void admin_key_rotate(struct admin_call *call);
+/* GET budgets/{id}. */
+void admin_budget_get(struct admin_call *call);
+/* PUT budgets/{id}; admin_budget_get shows it. */
+void admin_budget_set(struct admin_call *call);
+/* DELETE budgets/{id}. */
+void admin_budget_delete(struct admin_call *call);
+/* GET organizations/{id}/credits. */
+void admin_credits_get(struct admin_call *call);
+/* POST organizations/{id}/credits. */
+void admin_credit_make(struct admin_call *call);
+/* PATCH organizations/{id}/credits; admin_pool_get shows it. */
+void admin_pool_change(struct admin_call *call);
+/* What PATCH answers. */
+void admin_pool_get(struct admin_call *call);
 /* GET usage. */
 void admin_usage_get(struct admin_call *call);
 /* GET requests. */

@@ -3,6 +3,7 @@
 #include "engine/admin/admin.h"
 #include "engine/admin/admin_part.h"
 #include "engine/conf_parts.h"
+#include "net/decimal.h"
 
 #include <stdio.h>
 
@@ -205,20 +206,58 @@ static bool read_groups(struct bytes text, uint64_t *bits, char why[ADMIN_WHY_MA
     return true;
 }
 
-static bool read_row(struct bytes text, uint64_t *admitted_unix_ns, uint64_t *exchange)
+/* 16 hexadecimal digits, small letters only. */
+static bool cut_hex(struct bytes *in, uint64_t *value)
 {
     static const char digits[] = "0123456789abcdef";
-    if (text.len != ADMIN_ROW_MAX - 1 || !bytes_starts(text, BYTES("row_"))) return false;
-    uint64_t half[2] = {0, 0};
-    for (size_t i = 4; i < text.len; i++) {
+    if (in->len < 16) return false;
+    struct bytes text = bytes_cut(in, 16);
+    *value = 0;
+    for (size_t i = 0; i < text.len; i++) {
         const char *digit = memchr(digits, text.ptr[i], 16);
         if (!digit) return false;
-        uint64_t *value = &half[(i - 4) / 16];
         *value = *value << 4 | (uint64_t)(digit - digits);
     }
-    *admitted_unix_ns = half[0];
-    *exchange = half[1];
+    return true;
+}
+
+static bool read_row(struct bytes text, uint64_t *admitted_unix_ns, uint64_t *exchange)
+{
+    if (text.len != ADMIN_ROW_MAX - 1 || !bytes_starts(text, BYTES("row_"))) return false;
+    bytes_cut(&text, 4);
+    if (!cut_hex(&text, admitted_unix_ns) || !cut_hex(&text, exchange)) return false;
     return *admitted_unix_ns != 0 && *exchange != 0;  /* no row has either */
+}
+
+static bool read_credit(struct bytes text, uint64_t *serial)
+{
+    if (text.len != ADMIN_CREDIT_MAX - 1 || !bytes_starts(text, BYTES("crd_"))) return false;
+    bytes_cut(&text, 4);
+    return cut_hex(&text, serial) && *serial != 0;
+}
+
+void admin_credit_text(uint64_t serial, char out[ADMIN_CREDIT_MAX])
+{
+    assert(serial > 0);
+    snprintf(out, ADMIN_CREDIT_MAX, "crd_%016llx", (unsigned long long)serial);
+}
+
+/* Exact to the nano-dollar. */
+static bool read_money(const struct admin_field *f, struct bytes text, uint64_t *number)
+{
+    int64_t nusd;
+    if (!decimal_read(text, 9, f->is_signed, LIMIT_NUSD_MAX, &nusd)) return false;
+    *number = (uint64_t)nusd;
+    return true;
+}
+
+static bool money_fault(const struct admin_field *f, struct bytes text, char why[ADMIN_WHY_MAX])
+{
+    char shown[CONF_QUOTE_MAX];
+    snprintf(why, ADMIN_WHY_MAX, "is %s, must be US dollars such as 12.5: %s to 1000000000, at "
+             "most 9 decimals", conf_quote_text(text, shown),
+             f->is_signed ? "-1000000000" : "0");
+    return false;
 }
 
 void admin_row_text(uint64_t admitted_unix_ns, uint64_t exchange_id, char out[ADMIN_ROW_MAX])
@@ -305,10 +344,17 @@ bool admin_value_read(const struct admin_field *f, struct bytes text, struct adm
         good = read_row(text, number, &v->second) ||
                fault(why, "must be the id of a row of this list");
         break;
+    case ADMIN_MONEY:
+        good = read_money(f, text, number) || money_fault(f, text, why);
+        break;
+    case ADMIN_CREDIT:
+        good = read_credit(text, number) || fault(why, "must be the id of a credit");
+        break;
+    case ADMIN_LIMITS:
     case ADMIN_POLICY:
     case ADMIN_GLOBS:
     case ADMIN_RATE:
-        good = fault(why, "must be an object");   /* never of a query, nor a text of a body */
+        good = fault(why, "must be JSON of another type");   /* no text is one */
         break;
     }
     if (!good) return false;

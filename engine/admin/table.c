@@ -1,14 +1,15 @@
 /* table.c - the one table of the admin API: it routes, it says what each call may hold, and
  * OpenAPI is written from it (admin_openapi.c).
  *
- *   path, method -> route -> query -> body -> [transaction] -> handler -> commit -> answer
- *                     |        |       |                          |
- *                     +--------+-------+------ a fault -----------+--> error answer
- *
+ *   path, method -> route -> query -> body -> [transaction] -> handler -> commit
+ *                     |        |       |                          |         -> in effect
+ *                     +--------+-------+------ a fault -----------+         -> answer
+ *                                                 +--> error answer
  * Rule: a handler sees only values that the table has checked, and whoever leaves a fault has
  * changed nothing, because the transaction is dropped. */
 #include "engine/admin/admin.h"
 #include "engine/admin/admin_part.h"
+#include "store/credits.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -108,6 +109,35 @@ static const struct admin_field requests_query[] = {
     {0},
 };
 
+static const char *const credit_words[] = {"top_up", "grant", "refund", "correction", NULL};
+static_assert(CREDIT_CORRECTION == 3 && CREDIT_KINDS == 4, "a word for each");
+static const char *const pool_words[] = {"unlimited", "prepaid", NULL};
+
+static const struct admin_field budget_body[] = {
+    {"limits", .about = "all of them: what is absent is taken away", .type = ADMIN_LIMITS,
+     .required = true},
+    {0},
+};
+static const struct admin_field credit_body[] = {
+    {"usd", .about = "above 0; a refund takes it out, only a correction may be negative",
+     .type = ADMIN_MONEY, .is_signed = true, .required = true},
+    {"reference", .about = "of the payment: the same again is not entered again",
+     .type = ADMIN_NAME, .required = true},
+    {"kind", .about = "what it is", .type = ADMIN_WORD, .words = credit_words,
+     .required = true},
+    {0},
+};
+static const struct admin_field credits_query[] = {
+    LIMIT(100),
+    {"after", .about = "id of the last entry seen", .type = ADMIN_CREDIT},
+    {0},
+};
+static const struct admin_field pool_body[] = {
+    {"pool", .about = "prepaid: requests are paid from it, and refused where it is empty",
+     .type = ADMIN_WORD, .words = pool_words, .required = true},
+    {0},
+};
+
 /* ---- the table ---- */
 
 #define A "/admin/v1/"
@@ -115,44 +145,75 @@ static const struct admin_field requests_query[] = {
 
 const struct admin_route admin_routes[] = {
     {HTTP_POST, A "units", ROUTE_HERE, NEEDS_WRITE, admin_unit_make, unit_make_body, NULL, 201,
-     "Unit", "Make an organization, department, team or member"},
+     "Unit",
+     .summary = "Make an organization, department, team or member"},
     {HTTP_GET, A "units", ROUTE_HERE, NEEDS_READ, admin_unit_list, NULL, unit_list_query, 200,
-     "[Unit]", "List units"},
+     "[Unit]",
+     .summary = "List units"},
     {HTTP_GET, A "units/{id}", ROUTE_HERE, NEEDS_READ, admin_unit_get, NULL, NULL, 200, "Unit",
-     "Show a unit"},
+     .summary = "Show a unit"},
     {HTTP_PATCH, A "units/{id}", ROUTE_HERE, NEEDS_WRITE, admin_unit_change, unit_change_body,
-     NULL, 200, "Unit", "Change name, e-mail or policy of a unit"},
+     NULL, 200, "Unit",
+     .summary = "Change name, e-mail or policy of a unit"},
     {HTTP_DELETE, A "units/{id}", ROUTE_HERE, NEEDS_WRITE, admin_unit_delete, NULL,
-     unit_delete_query, 200, "Deleted", "Delete a unit"},
+     unit_delete_query, 200, "Deleted",
+     .summary = "Delete a unit"},
     {HTTP_POST, A "keys", ROUTE_HERE, NEEDS_WRITE, admin_key_make, key_make_body, NULL, 201,
-     "NewKey", "Make a client key; its secret is shown once"},
+     "NewKey",
+     .summary = "Make a client key; its secret is shown once"},
     {HTTP_GET, A "keys", ROUTE_HERE, NEEDS_READ, admin_key_list, NULL, key_list_query, 200,
-     "[Key]", "List client keys"},
+     "[Key]",
+     .summary = "List client keys"},
     {HTTP_GET, A "keys/{id}", ROUTE_HERE, NEEDS_READ, admin_key_get, NULL, NULL, 200, "Key",
-     "Show a client key"},
+     .summary = "Show a client key"},
     {HTTP_PATCH, A "keys/{id}", ROUTE_HERE, NEEDS_WRITE, admin_key_change, key_change_body,
-     NULL, 200, "Key", "Change name, expiry or policy of a client key"},
+     NULL, 200, "Key",
+     .summary = "Change name, expiry or policy of a client key"},
     {HTTP_DELETE, A "keys/{id}", ROUTE_HERE, NEEDS_WRITE, admin_key_delete, NULL, NULL, 200,
-     "Deleted", "Delete a client key"},
+     "Deleted",
+     .summary = "Delete a client key"},
     {HTTP_POST, A "keys/{id}/rotate", ROUTE_HERE, NEEDS_WRITE, admin_key_rotate,
-     key_rotate_body, NULL, 200, "NewKey", "Replace the secret; the new one is shown once"},
+     key_rotate_body, NULL, 200, "NewKey",
+     .summary = "Replace the secret; the new one is shown once"},
     {HTTP_GET, A "usage", ROUTE_HERE, NEEDS_READ, admin_usage_get, NULL, usage_query_list, 200,
-     "{Usage}", "Usage and cost, grouped"},
+     "{Usage}",
+     .summary = "Usage and cost, grouped"},
     {HTTP_GET, A "requests", ROUTE_HERE, NEEDS_READ, admin_requests_get, NULL, requests_query,
-     200, "[Request]", "Finished requests, newest first"},
+     200, "[Request]",
+     .summary = "Finished requests, newest first"},
     {HTTP_GET, A "providers", ROUTE_HERE, NEEDS_NOTHING, admin_providers_get, NULL, NULL, 200,
-     "Live", "Providers and their live state"},
+     "Live",
+     .summary = "Providers and their live state"},
     {HTTP_GET, A "models", ROUTE_HERE, NEEDS_NOTHING, admin_models_get, NULL, NULL, 200, "Live",
-     "The catalogue of models"},
+     .summary = "The catalogue of models"},
     {HTTP_POST, A "reload", ROUTE_HERE, NEEDS_NOTHING, admin_reload_run, NULL, NULL, 200,
-     "Reloaded", "Read the configuration again"},
+     "Reloaded",
+     .summary = "Read the configuration again"},
     {HTTP_GET, A "openapi.json", ROUTE_HERE, NEEDS_NOTHING, admin_openapi_get, NULL, NULL, 200,
-     "Live", "This description"},
+     "Live",
+     .summary = "This description"},
     {HTTP_GET, A "events", ROUTE_ENGINE, NEEDS_NOTHING, NULL, NULL, NULL, 200, "-",
-     "Live server-sent events: finished requests, and rates each second"},
+     .summary = "Live server-sent events: finished requests, and rates each second"},
+    {HTTP_PUT, A "budgets/{id}", ROUTE_HERE, NEEDS_WRITE, admin_budget_set, budget_body, NULL,
+     200, "Budget",
+     .summary = "Set the limits of a unit or key, all of them anew", .show = admin_budget_get},
+    {HTTP_GET, A "budgets/{id}", ROUTE_HERE, NEEDS_READ, admin_budget_get, NULL, NULL, 200,
+     "Budget",
+     .summary = "Limits of a unit or key, and what is left of them now"},
+    {HTTP_DELETE, A "budgets/{id}", ROUTE_HERE, NEEDS_WRITE, admin_budget_delete, NULL, NULL,
+     200, "Deleted",
+     .summary = "Take all limits of a unit or key away"},
+    {HTTP_POST, A "organizations/{id}/credits", ROUTE_HERE, NEEDS_WRITE, admin_credit_make,
+     credit_body, NULL, 201, "Credit",
+     .summary = "Enter a payment, grant, refund or correction", .again = 200},
+    {HTTP_GET, A "organizations/{id}/credits", ROUTE_HERE, NEEDS_READ, admin_credits_get, NULL,
+     credits_query, 200, "Credits",
+     .summary = "The shared pool and its entries, newest first"},
+    {HTTP_PATCH, A "organizations/{id}/credits", ROUTE_HERE, NEEDS_WRITE, admin_pool_change,
+     pool_body, NULL, 200, "Pool",
+     .summary = "Make the pool prepaid or unlimited", .show = admin_pool_get},
     LATER("units/{id}/roles"), LATER("units/{id}/roles/{member}"),
     LATER("members/{id}/tokens"), LATER("members/{id}/tokens/{token}"),
-    LATER("budgets/{id}"), LATER("organizations/{id}/credits"),
     LATER("alerts"), LATER("alerts/{id*}"), LATER("approvals"), LATER("approvals/{id*}"),
     LATER("audit"), LATER("routes"), LATER("explain"),
     LATER("providers/{name}"), LATER("models/{id*}"),
@@ -345,13 +406,27 @@ static bool answer_write(struct admin_call *call, void (*put)(struct admin_call 
     return false;
 }
 
-static void run_read(struct admin_call *call, const struct admin_route *r)
+/* Answer by put, in a read transaction where it needs one. */
+static void run_read(struct admin_call *call, void (*put)(struct admin_call *call), bool reads)
 {
     struct db *db = call->host->db;
-    bool reads = r->needs == NEEDS_READ;
     if (reads && !admin_check(call, db_begin(db, false, &call->txn), "store", NULL)) return;
-    if (answer_write(call, r->run)) call->status = r->success;
+    (void)answer_write(call, put);
     if (reads) db_abort(call->txn);
+}
+
+/* Commit, and let it be in effect everywhere. What fails behind the commit is said: the change
+ * is there. */
+static void finish_write(struct admin_call *call, const struct admin_route *r)
+{
+    const struct admin_host *host = call->host;
+    if (!admin_check(call, db_commit(host->db, call->txn), "change", NULL)) return;
+    if (host->committed && !host->committed(host->arg, call->now_unix_ns)) {
+        admin_fault(call, 503, "store_unavailable", NULL, "the change is stored, but is not in "
+                    "effect yet: %s", host->db->why);
+        return;
+    }
+    if (r->show) run_read(call, r->show, true);
 }
 
 /* A write runs once: ANSWER_ROOM is more than it can need. */
@@ -359,19 +434,21 @@ static void run_write(struct admin_call *call, const struct admin_route *r)
 {
     struct db *db = call->host->db;
     bool once = call->method == HTTP_POST && call->idempotency_key.len > 0;
+    assert(!once || !r->show);  /* what is shown later cannot be kept with the change */
     if (!admin_check(call, db_begin(db, true, &call->txn), "store", NULL)) return;
     if (once && admin_idem_find(call)) {
         db_abort(call->txn);
         return;
     }
-    if (answer_write(call, r->run)) call->status = r->success;
+    if (r->show) r->run(call);
+    else (void)answer_write(call, r->run);
     if (once && !admin_has_fault(call)) admin_idem_put(call);
     if (admin_has_fault(call)) {
         db_abort(call->txn);
         return;
     }
     assert(call->answer_len <= ANSWER_ROOM);
-    admin_check(call, db_commit(db, call->txn), "change", NULL);
+    finish_write(call, r);
 }
 
 /* Answer with the fault. What a handler wrote before it is thrown away, and wiped: it may hold
@@ -400,8 +477,9 @@ void admin_run(struct admin_call *call)
     if (!admin_has_fault(call)) admin_body_read(call);
     if (!admin_has_fault(call)) {
         const struct admin_route *r = call->work->route;
+        call->status = r->success;
         if (r->needs == NEEDS_WRITE) run_write(call, r);
-        else run_read(call, r);
+        else run_read(call, r->run, r->needs == NEEDS_READ);
     }
     if (admin_has_fault(call)) answer_fault(call);
     free(call->work);

@@ -3,7 +3,8 @@
  *   1. it is refused with one fault of status 400 that says something, or every value taken is
  *      what its type promises and nothing required is missing;
  *   2. what was taken, written again, is taken again as the same values;
- *   3. a policy that was taken is sound, and its JSON makes the same policy;
+ *   3. a policy that was taken is sound, and its JSON makes the same policy; money is within
+ *      its bounds, and its text is the same money;
  *   4. routing takes any path, and a path of the table finds its entry. */
 #include "engine/admin/admin.h"
 #include "engine/admin/admin_part.h"
@@ -54,6 +55,12 @@ static void check_value(const struct admin_field *f, const struct admin_value *v
     case ADMIN_FLAG: REQUIRE(v->number <= 1); break;
     case ADMIN_GROUPS: REQUIRE(v->number < 2 * GROUP_MONTH); break;
     case ADMIN_ROW: REQUIRE(v->number != 0); break;
+    case ADMIN_MONEY:
+        REQUIRE((int64_t)v->number <= LIMIT_NUSD_MAX);
+        REQUIRE((int64_t)v->number >= (f->is_signed ? -LIMIT_NUSD_MAX : 0));
+        break;
+    case ADMIN_CREDIT: REQUIRE(v->number != 0); break;
+    case ADMIN_LIMITS: REQUIRE(!v->text[0]); break;
     case ADMIN_POLICY: break;
     case ADMIN_GLOBS:
     case ADMIN_RATE: REQUIRE(false);   /* of a policy, never by themselves */
@@ -92,6 +99,11 @@ static void check_all(struct admin_call *call)
         const struct admin_value *v = &call->work->body[i];
         REQUIRE(v->given || !r->body[i].required);
         if (v->given) check_value(&r->body[i], v);
+        bool has_limits = v->given && r->body[i].type == ADMIN_LIMITS;
+        for (int w = 0; has_limits && w < WINDOWS; w++) {
+            REQUIRE(call->work->limits.nusd[w] >= LIMIT_NONE);
+            REQUIRE(call->work->limits.nusd[w] <= LIMIT_NUSD_MAX);
+        }
     }
 }
 
@@ -102,7 +114,23 @@ static void put_value(struct jsonw *w, const struct admin_field *f, const struct
     jsonw_key(w, f->name);
     if (v->null) jsonw_null(w);
     else if (f->type == ADMIN_TIME) admin_put_time(w, v->number);
+    else if (f->type == ADMIN_MONEY) jsonw_fixed_text(w, (int64_t)v->number, 9);
     else jsonw_text(w, v->text);
+}
+
+static void put_limits(struct jsonw *w, const struct limits *limits)
+{
+    jsonw_key(w, "limits");
+    jsonw_array(w);
+    for (unsigned i = 0; i < WINDOWS; i++) {
+        if (limits->nusd[i] == LIMIT_NONE) continue;
+        jsonw_object(w);
+        admin_put_money(w, "usd", limits->nusd[i]);
+        jsonw_key(w, "window");
+        jsonw_text(w, window_name((enum window)i));
+        jsonw_object_end(w);
+    }
+    jsonw_array_end(w);
 }
 
 static struct bytes write_body(struct admin_call *call, const struct policy *policy, char *room)
@@ -115,6 +143,7 @@ static struct bytes write_body(struct admin_call *call, const struct policy *pol
         const struct admin_value *v = &call->work->body[i];
         if (!v->given) continue;
         if (r->body[i].type == ADMIN_POLICY) admin_put_policy(&w, policy);
+        else if (r->body[i].type == ADMIN_LIMITS) put_limits(&w, &call->work->limits);
         else put_value(&w, &r->body[i], v);
     }
     jsonw_object_end(&w);
@@ -160,6 +189,7 @@ static void same_values(const struct admin_work *a, const struct admin_work *b)
         REQUIRE(a->body[i].given == b->body[i].given);
         REQUIRE(a->body[i].number == b->body[i].number);
     }
+    REQUIRE(memcmp(&a->limits, &b->limits, sizeof(a->limits)) == 0);
 }
 
 static void check_again(struct admin_call *call, struct admin_work *work)

@@ -17,7 +17,8 @@ enum { TEXT_MAX = 1024 };
 
 struct engine {
     struct admin_host host;
-    unsigned secrets, reloads;
+    unsigned secrets, reloads, commits;
+    bool stuck;                  /* what is committed does not get into effect */
     const char *diagnostics;     /* NULL: reloads are good */
     size_t pad;                  /* bytes of text in put_models */
     uint64_t now;
@@ -40,6 +41,15 @@ static inline bool reload(void *arg, char *text, size_t room)
     e->reloads++;
     if (e->diagnostics) snprintf(text, room, "%s", e->diagnostics);
     return e->diagnostics == NULL;
+}
+
+/* A change that is counted, and does not get into effect where the engine is stuck. */
+static inline bool committed(void *arg, uint64_t now_unix_ns)
+{
+    struct engine *e = arg;
+    assert_int_equal(now_unix_ns, e->now);
+    e->commits++;
+    return !e->stuck;
 }
 
 /* One provider. */
@@ -106,6 +116,7 @@ static inline struct engine *engine_open(struct data_dir *d)
         .db = data_dir_open(d), .arg = e, .make_secret = make_secret, .reload = reload,
         .put_providers = put_providers, .put_models = put_models, .find_price = find_price,
         .close_name = close_name, .mode_name = mode_name,
+        .committed = committed,
     };
     e->now = EPOCH;
     e->wall = wall_open(1 << 16);

@@ -26,10 +26,12 @@ static void test_routing(void **state)
         {"GET keys/x/rotate", 405, "method_not_allowed", "POST"},
         {"OPTIONS usage", 405, "method_not_allowed", "GET, HEAD"},
         {"GET events", 404, "not_found", ""},
-        {"PUT budgets/key_x", 404, "not_in_this_release", ""},
+        {"PUT budgets/key_x", 400, "invalid_request", ""},
+        {"POST budgets/key_x", 405, "method_not_allowed", "PUT, GET, HEAD, DELETE"},
+        {"PUT organizations/x/credits", 405, "method_not_allowed", "POST, GET, HEAD, PATCH"},
+        {"GET organizations/x", 404, "not_found", ""},
         {"GET units/x/roles", 404, "not_in_this_release", ""},
         {"PUT units/x/roles/y", 404, "not_in_this_release", ""},
-        {"POST organizations/x/credits", 404, "not_in_this_release", ""},
         {"GET alerts/x/deliveries", 404, "not_in_this_release", ""},
         {"POST approvals/x/approve", 404, "not_in_this_release", ""},
         {"GET audit?from=2026", 404, "not_in_this_release", ""},
@@ -58,6 +60,9 @@ static void test_which_calls_write(void **state)
         {"DELETE units/x", true}, {"GET units/x", false}, {"POST keys/x/rotate", true},
         {"DELETE keys/x", true}, {"GET usage", false}, {"POST reload", false},
         {"PUT units", false}, {"POST nothing", false}, {"POST alerts", false},
+        {"PUT budgets/x", true}, {"GET budgets/x", false}, {"DELETE budgets/x", true},
+        {"POST organizations/x/credits", true}, {"GET organizations/x/credits", false},
+        {"PATCH organizations/x/credits", true},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -261,6 +266,20 @@ static void test_answers_are_as_described(void **state)
     want(e, &a, 200, "GET usage?group_by=organization,department,team,member,key,model,"
          "provider,tag,hour,day,month", NULL);
     check_schema(e, &a, "/data/0", "Usage");
+    want(e, &a, 200, call_of("PUT budgets/", key, ""),
+         "{\"limits\":[{\"usd\":\"1\",\"window\":\"total\"}]}");
+    check_schema(e, &a, "/limits/0", "Limit");
+    want(e, &a, 201, call_of("POST organizations/", f.org, "/credits"),
+         "{\"usd\":\"1\",\"reference\":\"r\",\"kind\":\"grant\"}");
+    check_schema(e, &a, "", "Credit");
+    want(e, &a, 200, call_of("GET organizations/", f.org, "/credits"), NULL);
+    check_schema(e, &a, "", "Credits");
+    check_schema(e, &a, "/entries/0", "Credit");
+    want(e, &a, 200, call_of("PATCH organizations/", f.org, "/credits"),
+         "{\"pool\":\"unlimited\"}");
+    check_schema(e, &a, "", "Pool");
+    want(e, &a, 200, call_of("DELETE budgets/", key, ""), NULL);
+    check_schema(e, &a, "", "Deleted");
     want(e, &a, 200, call_of("DELETE keys/", key, ""), NULL);
     check_schema(e, &a, "", "Deleted");
     drop(&a);
@@ -294,7 +313,20 @@ static void test_description(void **state)
     check_value(&a, "/paths//admin/v1/usage/get/parameters/3/name", "group_by");
     check_value(&a, "/paths//admin/v1/usage/get/parameters/5/name", "baseline");
     check_value(&a, "/paths//admin/v1/usage/get/parameters/6/name", NULL);
-    check_value(&a, "/paths//admin/v1/budgets/{id}", NULL);
+    check_value(&a, "/paths//admin/v1/alerts", NULL);
+    check_value(&a, "/paths//admin/v1/units/post/requestBody/content/application/json/schema/"
+                "properties/policy/properties/rpm/maximum", "4294967295");
+    check_value(&a, "/paths//admin/v1/budgets/{id}/put/requestBody/content/application/json/"
+                "schema/properties/limits/items/properties/window/enum/4", "total");
+    check_value(&a, "/paths//admin/v1/budgets/{id}/put/requestBody/content/application/json/"
+                "schema/properties/limits/items/required/1", "window");
+    check_value(&a, "/components/schemas/Budget/properties/limits/items/$ref",
+                "#/components/schemas/Limit");
+    check_value(&a, "/components/schemas/Limit/properties/resets_at/type/1", "null");
+    check_value(&a, "/paths//admin/v1/organizations/{id}/credits/post/responses/200/"
+                "description", "it was done before");
+    check_value(&a, "/paths//admin/v1/organizations/{id}/credits/post/parameters/1/name",
+                "Idempotency-Key");
     check_value(&a, "/paths//admin/v1/events/get/operationId", "get_events");
     drop(&a);
     engine_close(e);
@@ -310,6 +342,7 @@ static void test_the_table_is_sound(void **state)
         if (r->state == ROUTE_LATER) continue;
         assert_true(r->summary && r->answer && r->success >= 200);
         assert_int_equal(r->run != NULL, r->state == ROUTE_HERE);
+        if (r->show) assert_true(r->needs == NEEDS_WRITE && r->method != HTTP_POST);
         const struct admin_field *lists[] = {r->body, r->query};
         for (size_t l = 0; l < 2; l++) {
             size_t count = 0;
