@@ -16,17 +16,14 @@
 #ifndef STORE_BUDGET_H
 #define STORE_BUDGET_H
 
-#include "store/journal.h"
-#include "store/limits.h"
+#include "store/hold.h"
 
-enum {
-    BUDGET_LAYER_POOL = UNIT_KINDS,             /* layers: enum unit_kind, then the pool */
-    BUDGET_CELLS_MAX = UNIT_KINDS * WINDOWS + 1,/* cells of one path */
-    BUDGET_FREE = -1,
-};
+enum { BUDGET_FREE = -1 };
 
 struct budget;                  /* private: one per DATA */
 struct budget_map;              /* private: one published version */
+struct db;
+struct record;
 
 struct budget_limit {           /* of a path */
     uint64_t edge_unix_ns;      /* when the second window begins; UINT64_MAX never */
@@ -47,14 +44,6 @@ struct budget_path {            /* what a path meets in one version, narrowest f
     uint8_t limit_count, rate_count;
     struct budget_limit limit[BUDGET_CELLS_MAX];
     struct budget_rate rate[UNIT_KINDS];
-};
-
-struct budget_hold {            /* of an exchange; all zero holds nothing */
-    struct budget_map *map;     /* pinned; NULL: none */
-    int64_t nusd;               /* reserved on each of the cells */
-    uint32_t cell[BUDGET_CELLS_MAX];
-    uint8_t count;
-    bool prepaid;               /* one of them is a pool's */
 };
 
 struct budget_look {            /* a limit as it stands */
@@ -99,7 +88,7 @@ void budget_see(const struct budget *b, const struct budget_path *path, unsigned
 /* ---- core: money. None of these waits, locks or allocates */
 
 /* Begin holding for an exchange admitted at that time: pins the version and chooses cells;
- * nothing is reserved yet. *hold is all zero. */
+ * nothing is reserved yet. *hold is all zero. To be ended by budget_settle. */
 void budget_begin(struct budget *b, unsigned party, const struct budget_path *path,
                   uint64_t admitted_unix_ns, struct budget_hold *hold);
 /* Room: the least that is left on any of the cells, INT64_MAX where there are none. *layer
@@ -129,6 +118,19 @@ struct rate_refusal {
 /* Admit one request by every rate of the path: counts it in all, or in none (false). now_ns is
  * monotonic. A request that was admitted and counts as running ends by budget_rates_end. */
 MUST_USE bool budget_rates_begin(struct budget *b, const struct budget_path *path,
-                                 uint64_t now_ns, struct rate_refusal *why);
+                                 uint64_t now_ns, struct budget_hold *hold,
+                                 struct rate_refusal *why);
+/* It ended, with so many tokens: before budget_settle, whose pin it needs. Once, where
+ * hold->rated. */
+void budget_rates_end(struct budget *b, struct budget_hold *hold, const struct unit_path *path,
+                      uint64_t now_ns, uint64_t tokens);
+
+struct rate_look {              /* the tightest of a kind on a path; limit 0: there is none */
+    uint32_t limit, remaining;
+    uint64_t reset_ns;          /* until all of it is there again */
+};
+/* What the path's rates leave of requests or tokens. */
+void budget_rates_see(const struct budget *b, const struct budget_path *path,
+                      enum rate_kind kind, uint64_t now_ns, struct rate_look *look);
 
 #endif

@@ -9,10 +9,6 @@
 
 #include "store/db.h"
 
-enum window {
-    WINDOW_HOUR, WINDOW_DAY, WINDOW_WEEK, WINDOW_MONTH, WINDOW_TOTAL, WINDOWS
-};
-
 #define LIMIT_NONE INT64_C(-1)
 #define LIMIT_NUSD_MAX INT64_C(1000000000000000000)   /* a billion dollars */
 

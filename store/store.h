@@ -58,6 +58,11 @@ struct unit_path {
     store_id unit[UNIT_KINDS];  /* indexed by enum unit_kind */
 };
 
+/* For how long a budget is: UTC calendar windows, and for ever. */
+enum window {
+    WINDOW_HOUR, WINDOW_DAY, WINDOW_WEEK, WINDOW_MONTH, WINDOW_TOTAL, WINDOWS
+};
+
 struct rates {                    /* of a unit's or key's policy; 0: no limit */
     uint32_t rpm, tpm;            /* requests, tokens a minute */
     uint32_t concurrency;         /* requests that run at once */

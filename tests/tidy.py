@@ -43,7 +43,7 @@ OFF_CORE = ["engine/admin/*", "engine/main.c", "engine/boot*.c", "engine/cmd*.c"
             "engine/host.c", "engine/keeper.c", "engine/look.c", "engine/metrics.c",
             "engine/tables.c", "engine/webhook*.c", "route/catalog*.c", "store/*.c"]
 # Of store/, what a core thread calls in the middle of a request.
-ON_CORE = ["store/budget.c", "store/journal.c"]
+ON_CORE = ["store/cells.c", "store/journal.c"]
 # State that cannot have an owner: hooks of libraries come without a context.
 MAY_HAVE_STATE = ["engine/main.c", "engine/heap.c", "engine/heap_trap.c"]
 
