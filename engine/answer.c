@@ -21,7 +21,7 @@
 enum {
     REFUSAL_MAX = MEM_BLOCK,       /* bytes kept of an error's body */
     WINDOW = 16384,                /* bytes copied at a time when an answer is edited */
-    HEAD_ROOM = 1024,              /* our own fields of an answer's head */
+    HEAD_ROOM = 1536,              /* our own fields of an answer's head */
     TOGETHER_MAX = 2048,           /* a body of fewer bytes is copied behind its head, so that
                                       both leave in one piece */
 };

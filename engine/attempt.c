@@ -112,11 +112,16 @@ static void final_text(const struct exchange *x, char *out, size_t room)
  * (contract.md section 4). */
 static void none_left(struct core *core, struct exchange *x)
 {
-    bool asked = false, all_slow = x->note_count > 0, no_room = false;
+    bool asked = false, all_slow = x->note_count > 0, no_room = false, afford = false;
     for (unsigned i = 0; i < x->note_count; i++) {
+        if (x->note[i].end != ATTEMPT_UNAFFORDABLE) afford = true;
         if (x->note[i].end != ATTEMPT_TIMEOUT) all_slow = false;
         if (x->note[i].end == ATTEMPT_NO_ROOM) no_room = true;
         else if (x->note[i].end != ATTEMPT_OPEN_BREAKER) asked = true;
+    }
+    if (x->note_count > 0 && !afford) {
+        spend_fail(core, x);
+        return;
     }
     enum close_why why = all_slow  ? CLOSE_UPSTREAM_SLOW
                          : asked   ? CLOSE_UPSTREAM_FAILED
@@ -181,6 +186,11 @@ void attempt_next(struct core *core, struct exchange *x)
         x->model = x->plan[x->plan_next++];
         x->keys_tried = 0;
         x->fresh = false;
+        if (!spend_reserve(core, x)) {
+            note(x, ATTEMPT_UNAFFORDABLE, 0, spend_layer_name(x->spend.layer));
+            count_attempt(core, x, ATTEMPT_UNAFFORDABLE);
+            continue;
+        }
         if (!choose_key(core, x)) {
             note(x, ATTEMPT_OPEN_BREAKER, 0, NULL);
             note_quiet(core, x);

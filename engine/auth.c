@@ -4,6 +4,7 @@
 #include "engine/core.h"
 #include "engine/engine.h"
 #include "net/http.h"
+#include "store/budget.h"
 #include "store/journal.h"
 #include "store/usage.h"
 
@@ -17,6 +18,7 @@ struct entry {
     uint64_t generation;         /* 0: empty */
     uint64_t used;
     struct key_view view;
+    struct budget_path budget;
 };
 
 struct auth {
@@ -74,9 +76,17 @@ const struct key_view *auth_find(struct core *core, const uint8_t hash[STORE_KEY
         return NULL;
     }
     memcpy(oldest->hash, hash, STORE_KEY_HASH);
+    struct budget *b = core->engine->budget;
+    if (b) budget_find(b, &oldest->view.path, &oldest->budget);
     oldest->generation = generation;
     oldest->used = a->clock;
     return &oldest->view;
+}
+
+const struct budget_path *auth_budget(const struct key_view *view)
+{
+    const char *at = (const char *)view;
+    return &((const struct entry *)(const void *)(at - offsetof(struct entry, view)))->budget;
 }
 
 static struct bytes bearer(struct bytes value)

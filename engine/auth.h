@@ -7,6 +7,7 @@
 #include "store/keys.h"
 
 struct auth;
+struct budget_path;
 struct core;
 struct http_head;
 
@@ -15,6 +16,8 @@ struct auth *auth_make(struct db *db);
 /* The view of a key by its hash; NULL: unknown, expired, or the store failed. Borrows until the
  * next call on this core. */
 const struct key_view *auth_find(struct core *core, const uint8_t hash[STORE_KEY_HASH]);
+/* The limits and rates that a view's path meets. Borrows as the view, which auth_find gave. */
+const struct budget_path *auth_budget(const struct key_view *view);
 /* Find the secret a head presents (Authorization: Bearer, x-api-key, x-goog-api-key, api-key),
  * hash it. False: none, or two that differ; *why then says which (static text). */
 MUST_USE bool auth_hash(const struct http_head *head, uint8_t hash[STORE_KEY_HASH],

@@ -58,6 +58,8 @@ static void fill_tokens(struct exchange *x)
         r->tokens[TOKEN_INPUT] = u->input;
         r->tokens[TOKEN_CACHED] = u->cached;
         r->tokens[TOKEN_CACHE_WRITE] = u->cache_write;
+        r->tokens[TOKEN_CACHE_WRITE_1H] = u->cache_write_1h;
+        r->tokens[TOKEN_IMAGE_INPUT] = u->image_input;
         r->tokens[TOKEN_OUTPUT] = u->output;
         r->tokens[TOKEN_AUDIO_INPUT] = u->audio_input;
         r->tokens[TOKEN_AUDIO_OUTPUT] = u->audio_output;
@@ -91,6 +93,19 @@ void book_price(struct core *core, struct exchange *x)
     memcpy(r->price, kinds, sizeof r->price);
     r->price_request = p->request;
     r->cost_nusd = price_cost(kinds, p->request, r->tokens);
+}
+
+struct api_usage book_usage(const struct record *r)
+{
+    const uint32_t *t = r->tokens;
+    return (struct api_usage){.present = true, .input = t[TOKEN_INPUT],
+                              .cached = t[TOKEN_CACHED], .output = t[TOKEN_OUTPUT],
+                              .audio_input = t[TOKEN_AUDIO_INPUT],
+                              .audio_output = t[TOKEN_AUDIO_OUTPUT],
+                              .reasoning = r->reasoning_tokens,
+                              .cache_write = t[TOKEN_CACHE_WRITE],
+                              .cache_write_1h = t[TOKEN_CACHE_WRITE_1H],
+                              .image_input = t[TOKEN_IMAGE_INPUT]};
 }
 
 void book_progress(struct core *core, struct exchange *x)
@@ -212,6 +227,7 @@ void book_end(struct core *core, struct exchange *x, enum close_why why, unsigne
     if (!x->no_row && !PLANT(lost_settle)) journal_end(core->journal, x->journal_slot, r);
     if (PLANT(double_end)) journal_end(core->journal, journal_begin(core->journal, r), r);
     DEATH(recorded);
+    spend_settle(core, x, why);
     stat_add(&core->stats.closes[why], 1);
     write_line(core, x->tables->conf, r, &x->client, why);
 }

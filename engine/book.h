@@ -3,6 +3,8 @@
 #define ENGINE_BOOK_H
 
 #include "engine/stats.h"
+#include "net/dialect/api.h"
+#include "store/journal.h"
 
 struct conn;
 struct core;
@@ -15,6 +17,8 @@ MUST_USE bool book_begin(struct core *core, struct exchange *x);
 bool book_usage_stands(const struct exchange *x);
 /* Compute rec's tokens and cost from x->usage (or own counts, flagged) for x->model. */
 void book_price(struct core *core, struct exchange *x);
+/* The tokens of a record as usage. */
+struct api_usage book_usage(const struct record *r);
 /* Bring the running entry up to date (model, tokens so far), at most each 100 ms a stream. */
 void book_progress(struct core *core, struct exchange *x);
 /* Append the final record, log the line, count. Called once, before the last byte is sent. */

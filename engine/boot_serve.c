@@ -13,6 +13,7 @@
 #include "engine/log.h"
 #include "engine/look.h"
 #include "engine/tables.h"
+#include "store/budget.h"
 #include "store/fold.h"
 #include "store/journal.h"
 
@@ -284,6 +285,12 @@ static bool open_store(struct server *s, const struct conf *conf)
     }
     if (e->db->why[0]) (void)fprintf(stderr, "warning: %s\n", e->db->why);
     s->interrupted = interrupted;
+    char why[256];
+    if (budget_open(e->db, e->core_count + PARTIES, clock_unix_ns(), &e->budget, why) !=
+        STORE_OK) {
+        (void)fail("budgets", why);
+        return false;
+    }
     if (recovered || interrupted) {
         (void)fprintf(stderr, "recovered from an earlier run: %llu records, "
                       "%llu requests interrupted\n",
@@ -550,6 +557,7 @@ int boot_serve(const struct boot_options *options)
     explicit_bzero(secret, sizeof secret);
     main_loop(s, &set);
     int status = end(s, &set);
+    budget_close(s->engine.budget);
     db_close(s->engine.db);
     return remove_sockets(s, status);
 }

@@ -10,6 +10,7 @@
 #include "engine/sock.h"
 #include "engine/upstream.h"
 #include "net/dialect/api.h"
+#include "store/budget.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -272,6 +273,8 @@ int core_turn(struct core *core, uint64_t wait_ns)
     core->now_ns = clock_now_ns();
     core->unix_ns = clock_unix_ns();
     uint64_t woke_ns = core->now_ns;
+    bool spends = core->engine->budget && core->role == ROLE_GATEWAY;
+    if (spends) budget_enter(core->engine->budget, core->idx);
     for (int i = 0; i < count; i++) dispatch(core, &done[i]);
     expire(core);
     accept_again(core);
@@ -287,6 +290,7 @@ int core_turn(struct core *core, uint64_t wait_ns)
     exchange_reap_all(core);
     upstream_reap_all(core);
     conn_reap_all(core);
+    if (spends) budget_leave(core->engine->budget, core->idx);
     trim(core);
     publish(core, woke_ns);
     return 0;

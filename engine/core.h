@@ -50,6 +50,7 @@ struct core {
     struct tables *tables;     /* adopted version */
     struct journal *journal;
     struct auth *auth;
+    struct expect *expect;     /* how long answers usually are */
     struct tls_ctx *tls;
     struct log_ring *log;
     void *serve;               /* private to the serve_* functions */

@@ -7,6 +7,9 @@
 
 enum { ENGINE_CORES_MAX = 256 };
 
+/* Who enters budget.h, behind the gateway cores, whose numbers are their own. */
+enum engine_party { PARTY_ADMIN, PARTY_WORKER, PARTY_STORE, PARTIES };
+
 struct core;
 struct tables;
 struct db;
@@ -14,6 +17,7 @@ struct journal;
 struct keeper;
 struct admin_front;
 struct metrics;
+struct budget;
 
 struct engine {
     struct core *core[ENGINE_CORES_MAX];       /* gateway cores */
@@ -22,6 +26,8 @@ struct engine {
     struct hosts hosts;
     _Atomic(struct tables *) tables;   /* newest published version */
     struct db *db;
+    struct budget *budget;             /* parties: cores by number, worker, store thread; NULL:
+                                          nothing is limited (tests) */
     struct journal *journal[ENGINE_CORES_MAX]; /* per gateway core */
     struct keeper *keeper;             /* store thread */
     struct admin_front *front;         /* admin API jobs */

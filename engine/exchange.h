@@ -4,7 +4,7 @@
 #define ENGINE_EXCHANGE_H
 
 #include "engine/mem.h"
-#include "engine/stats.h"
+#include "engine/spend.h"
 #include "engine/timer.h"
 #include "net/addr.h"
 #include "net/chunk.h"
@@ -123,6 +123,7 @@ struct exchange {
     struct addr client;             /* who asked, by edge_client() */
     struct api_stream notes;        /* of the stream that is being relayed */
     struct api_usage usage;
+    struct spend spend;
     struct record rec;              /* as it will be booked */
 };
 

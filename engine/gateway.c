@@ -127,8 +127,13 @@ static bool admit(struct core *core, struct conn *c, const struct http_head *hea
     x->api = x->no_row ? API_FEEDBACK : path->api;
     c->x = x;
     c->body_max = x->no_row ? FEEDBACK_MAX : conf->limit_body;
+    bool welcome = x->no_row || spend_admit(core, x, auth_budget(key));
     bool begun = x->no_row || book_begin(core, x);
     assert(begun);  /* room was asked for in this turn */
+    if (!welcome) {
+        spend_refuse(core, x);
+        return false;
+    }
     const char *wrong = control_read(x, head);
     struct bytes encoding = head->field[HTTP_CONTENT_ENCODING];
     if (encoding.len && !bytes_ieq(encoding, BYTES("identity"))) {

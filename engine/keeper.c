@@ -9,6 +9,7 @@
 #include "engine/look.h"
 #include "engine/stats.h"
 #include "engine/tables.h"
+#include "store/budget.h"
 #include "store/fold.h"
 
 #include <pthread.h>
@@ -32,12 +33,13 @@ struct keeper {
     struct resolver resolver[RESOLVERS];
     _Atomic bool stop_store, stop_rest;
     uint64_t folded_ns, expired_ns;
-    bool clean;
+    bool clean, budgets_failed;
 };
 
 static void visit(const struct record *r, void *arg)
 {
     struct engine *e = arg;
+    if (e->budget) budget_folded(e->budget, r);
     metrics_see(e->metrics, r);
     front_row(e, r);
 }
@@ -59,6 +61,18 @@ static bool fold_all(struct keeper *k)
     } while (folded == FOLD_MAX);
     atomic_store_explicit(&e->ledger_lag_since_ns, clock_now_ns(), memory_order_relaxed);
     return true;
+}
+
+/* Windows that begin, budgets that could not be changed before. */
+static void step_budgets(struct keeper *k)
+{
+    struct engine *e = k->engine;
+    if (!e->budget) return;
+    bool ok = budget_step(e->budget, clock_unix_ns()) == STORE_OK;
+    if (!ok && !k->budgets_failed) {
+        (void)fprintf(stderr, "error: budgets cannot be kept: %s\n", e->db->why);
+    }
+    k->budgets_failed = !ok;
 }
 
 static void expire(struct keeper *k)
@@ -84,6 +98,7 @@ bool keeper_step(struct keeper *k)
     uint64_t now = clock_now_ns();
     if (now - k->folded_ns >= GROUP_MS * 1000000ull) {
         ok = fold_all(k);
+        step_budgets(k);
         k->folded_ns = now;
     }
     if (now - k->expired_ns >= EXPIRE_S * 1000000000ull) expire(k);

@@ -8,6 +8,7 @@
 #include "engine/core.h"
 #include "engine/engine.h"
 #include "engine/heap.h"
+#include "engine/spend.h"
 #include "engine/tables.h"
 #include "store/journal.h"
 
@@ -144,6 +145,18 @@ static void put_counters(struct text *t, const struct engine *e)
         sum(e, offsetof(struct stats, closes) + CLOSE_MODEL_DENIED * 8));
     put(t, "weir_refusals_total{layer=\"key\",code=\"invalid_api_key\"} %llu\n",
         sum(e, offsetof(struct stats, closes) + CLOSE_KEY_BAD * 8));
+    static const char *const codes[REFUSALS] = {
+        [REFUSAL_RATE] = "rate_limit_exceeded", [REFUSAL_BUDGET] = "budget_exceeded",
+        [REFUSAL_CREDITS] = "insufficient_credits", [REFUSAL_STOPPED] = "stream_stopped"};
+    for (unsigned layer = 0; layer < STATS_LAYERS; layer++) {
+        for (unsigned i = 0; i < REFUSALS; i++) {
+            bool pool = layer == BUDGET_LAYER_POOL;
+            if (i != REFUSAL_STOPPED && pool != (i == REFUSAL_CREDITS)) continue;
+            put(t, "weir_refusals_total{layer=\"%s\",code=\"%s\"} %llu\n",
+                spend_layer_name(layer), codes[i],
+                sum(e, offsetof(struct stats, refusals) + (layer * REFUSALS + i) * 8));
+        }
+    }
 }
 
 static void put_histogram(struct text *t, const char *name, const char *help,

@@ -98,7 +98,7 @@ const char *reply_mode_name(uint8_t mode)
     return mode < COUNT(mode_names) ? mode_names[mode] : "unknown";
 }
 
-void reply_fields(struct http_out *o, const struct core *core, const struct exchange *x,
+void reply_fields(struct http_out *o, struct core *core, const struct exchange *x,
                   const char *id)
 {
     if (!x) {
@@ -126,6 +126,7 @@ void reply_fields(struct http_out *o, const struct core *core, const struct exch
     assert(r->gain == 0);  /* until routing learns it */
     http_out_text(o, BYTES("\r\nx-weir-gain: 0\r\n"));
     timing(o, core, x);
+    if (x->spend.hold.map || x->spend.limits || x->spend.output_max) spend_fields(o, core, x);
 }
 
 void reply_begin(struct http_out *o, struct core *core, unsigned status)
@@ -199,8 +200,9 @@ void reply_error(struct core *core, struct conn *c, const struct exchange *x, co
     size_t n = reply_error_json(body, sizeof body, status, close_code(why),
                                 text ? text : close_sentence(why), param);
     struct bytes extra = {0};
-    char after[40];
+    char after[160];
     struct line l = {.out = after, .room = sizeof after};
+    struct http_out o = {.out = after, .room = sizeof after};
     if (why == CLOSE_OVERLOADED || why == CLOSE_LEDGER_GONE || why == CLOSE_NO_PROVIDER) {
         LINE_UINT(&l, "retry-after: ", x && x->quiet_s ? x->quiet_s : 1);
         line_bytes(&l, BYTES("\r\n"));
@@ -209,6 +211,9 @@ void reply_error(struct core *core, struct conn *c, const struct exchange *x, co
         extra = BYTES("upgrade: HTTP/1.1\r\n");
     } else if (why == CLOSE_METHOD_BAD) {
         extra = c->wants_post ? BYTES("allow: POST\r\n") : BYTES("allow: GET, HEAD\r\n");
+    } else if (x) {
+        spend_refusal_fields(&o, x, why);
+        extra = (struct bytes){o.out, o.len};
     }
     reply_body(core, c, x, id, status, BYTES("application/json"), (struct bytes){body, n},
                extra);

@@ -31,7 +31,7 @@ void reply_begin(struct http_out *o, struct core *core, unsigned status);
 /* End it: the field connection and the empty line. */
 void reply_end(struct http_out *o, bool keep);
 /* Append our own fields to a head being composed: x-request-id, x-weir-*. */
-void reply_fields(struct http_out *o, const struct core *core, const struct exchange *x,
+void reply_fields(struct http_out *o, struct core *core, const struct exchange *x,
                   const char *id);
 /* Name of a routing mode ("balanced"). Static text. */
 const char *reply_mode_name(uint8_t mode);

@@ -13,6 +13,9 @@
 #include "engine/tables.h"
 #include "engine/upstream.h"
 #include "net/tls.h"
+#include "route/expect.h"
+
+#include <stdlib.h>
 
 bool serve_trusts(const struct core *core, struct conn *c)
 {
@@ -80,8 +83,9 @@ bool serve_boot(struct core *core)
     const char *why = NULL;
     struct tls_client_config config = {0};
     core->auth = auth_make(core->engine->db);
+    core->expect = calloc(1, sizeof *core->expect);
     if (tls_client_open(&config, &core->tls, &why) != NET_OK) core->tls = NULL;
-    return core->auth != NULL;
+    return core->auth && core->expect;
 }
 
 struct serve_times serve_times(const struct core *core)

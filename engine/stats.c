@@ -18,7 +18,7 @@ static const char *const attempts[ATTEMPT_ENDS] = {
     [ATTEMPT_EMPTY] = "empty answer", [ATTEMPT_NOT_JSON] = "answer is not JSON",
     [ATTEMPT_LARGE] = "answer too large", [ATTEMPT_OPEN_BREAKER] = "cooling down",
     [ATTEMPT_ENCODED] = "encoded answer",
-    [ATTEMPT_NO_ROOM] = "no room left",
+    [ATTEMPT_NO_ROOM] = "no room left", [ATTEMPT_UNAFFORDABLE] = "not affordable",
 };
 
 struct stat_text { const char *name, *help; };

@@ -26,15 +26,19 @@ enum attempt_end {
     ATTEMPT_GOOD, ATTEMPT_REFUSED, ATTEMPT_UNREACHABLE, ATTEMPT_RESET, ATTEMPT_TIMEOUT,
     ATTEMPT_NAME, ATTEMPT_TLS, ATTEMPT_PROTOCOL, ATTEMPT_STATUS, ATTEMPT_ERROR_EVENT,
     ATTEMPT_EMPTY, ATTEMPT_NOT_JSON, ATTEMPT_LARGE, ATTEMPT_OPEN_BREAKER,
-    ATTEMPT_ENCODED, ATTEMPT_NO_ROOM, ATTEMPT_ENDS
+    ATTEMPT_ENCODED, ATTEMPT_NO_ROOM, ATTEMPT_UNAFFORDABLE, ATTEMPT_ENDS
 };
 
-enum { STATS_PROVIDERS = 128 };
+enum { STATS_PROVIDERS = 128, STATS_LAYERS = 6 };   /* layers: organisation .. key, pool */
+
+/* What a limit did to a request. */
+enum refusal { REFUSAL_RATE, REFUSAL_BUDGET, REFUSAL_CREDITS, REFUSAL_STOPPED, REFUSALS };
 
 struct stats {                      /* written by one core only */
     _Atomic uint64_t count[STAT_COUNT];
     _Atomic uint64_t closes[CLOSE_COUNT];
     _Atomic uint64_t attempts[STATS_PROVIDERS][ATTEMPT_ENDS];
+    _Atomic uint64_t refusals[STATS_LAYERS][REFUSALS];
     _Atomic uint64_t busy_ns;       /* time spent outside of waiting */
     _Atomic uint64_t turned_ns;     /* when the last turn ended, monotonic */
 };

@@ -1,0 +1,226 @@
+/* spend.c - see spend.h. Integers only; nothing here waits. */
+#include "engine/spend.h"
+#include "engine/conf.h"
+#include "engine/core.h"
+#include "engine/engine.h"
+#include "engine/exchange.h"
+#include "engine/tables.h"
+#include "route/expect.h"
+#include "store/budget.h"
+
+#include <stdio.h>
+
+enum {
+    BYTES_PER_TOKEN = 4,            /* as book.c counts */
+    SLICE_TOKENS = 128,             /* architecture.md section 5 */
+    OUTPUT_UNKNOWN = 131072,        /* tokens: worst case of a model that states no limit */
+    ROUNDS = 3,                     /* of reading the room and reserving */
+    TEXT_MAX = 320,
+};
+
+/* ---- admission */
+
+bool spend_admit(struct core *core, struct exchange *x, const struct budget_path *path)
+{
+    struct budget *b = core->engine->budget;
+    struct spend *s = &x->spend;
+    if (!b) return true;
+    uint64_t floor = budget_floor(b);
+    if (x->rec.admitted_unix_ns < floor) x->rec.admitted_unix_ns = floor;
+    x->rec.budget_version = path->version;
+    if (path->limit_count == 0 && path->rate_count == 0) return true;
+    budget_begin(b, core->idx, path, x->rec.admitted_unix_ns, &s->hold);
+    if (s->hold.prepaid) x->rec.flags |= RECORD_PREPAID;
+    s->limits = path->rate_count > 0;
+    struct rate_refusal why;
+    if (budget_rates_begin(b, path, core->now_ns, &s->hold, &why)) return true;
+    s->layer = why.layer;
+    s->kind = why.kind;
+    s->retry_s = why.wait_ns ? (why.wait_ns + 999999999) / 1000000000u : 1;
+    stat_add(&core->stats.refusals[why.layer][REFUSAL_RATE], 1);
+    return false;
+}
+
+void spend_refuse(struct core *core, struct exchange *x)
+{
+    static const char *const what[RATE_KINDS] = {
+        [RATE_REQUESTS] = "requests a minute", [RATE_TOKENS] = "tokens a minute",
+        [RATE_RUNNING] = "concurrent requests",
+    };
+    char text[TEXT_MAX];
+    (void)snprintf(text, sizeof text, "the limit of %s of this request's %s is reached",
+                   what[x->spend.kind], spend_layer_name(x->spend.layer));
+    exchange_fail(core, x, CLOSE_RATE_LIMITED, text, NULL);
+}
+
+/* ---- what a candidate costs */
+
+struct need {
+    int64_t prompt;                 /* nano-dollars, with the price per request */
+    int64_t output_pico;            /* of one token of output */
+    int64_t expected, worst;        /* of all */
+    uint64_t choices;
+};
+
+static int64_t times(int64_t pico, uint64_t tokens)
+{
+    __extension__ unsigned __int128 wide = (unsigned __int128)(uint64_t)pico * tokens;
+    wide = (wide + 999) / 1000;
+    return wide > INT64_MAX / 4 ? INT64_MAX / 4 : (int64_t)wide;
+}
+
+static struct need need_of(const struct core *core, const struct exchange *x)
+{
+    const struct catalog_model *m = &x->tables->catalog->model[x->model];
+    const struct api_request *r = exchange_request(x);
+    const struct price *p = price_at(&m->price, x->rec.admitted_unix_ns / 1000000000u);
+    struct need n = {.choices = r->n > 1 ? (uint64_t)r->n : 1};
+    if (!p || !p->known) return n;
+    uint64_t prompt = (r->prompt_bytes + r->tool_bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
+    const int64_t *kinds = price_kinds(p, prompt);
+    n.prompt = times(kinds[PRICE_INPUT], prompt) + (p->request + 999) / 1000;
+    bool answers = x->api != API_EMBEDDINGS && x->api != API_MODERATIONS;
+    n.output_pico = answers ? kinds[PRICE_OUTPUT] : 0;
+    uint64_t name = expect_name(x->rec.path[UNIT_KEY], bytes_of(m->id));
+    uint64_t usual = expect_tokens(core->expect, name);
+    uint64_t most = m->max_output ? m->max_output : OUTPUT_UNKNOWN;
+    if (r->max_tokens >= 0) most = (uint64_t)r->max_tokens;
+    if (most > UINT32_MAX) most = UINT32_MAX;
+    if (usual > most) usual = most;
+    n.expected = n.prompt + times(n.output_pico, usual * n.choices);
+    n.worst = n.prompt + times(n.output_pico, most * n.choices);
+    return n;
+}
+
+/* ---- reservation */
+
+/* The narrowest cell that has less left than `least`, or cell number lack, as the one that
+ * refuses. */
+static void name_refuser(const struct budget *b, struct spend *s, int64_t least, int lack)
+{
+    struct budget_look look = {0};
+    for (int i = 0; i < s->hold.count; i++) {
+        budget_cell_look(b, s->hold.cell[i], &look);
+        int64_t left = look.limit_nusd - look.spent_nusd - look.held_nusd;
+        if (left < least || i == lack) break;
+    }
+    s->layer = look.layer;
+    s->resets_unix_ns = look.resets_unix_ns;
+}
+
+/* What to hold of `room` (INT64_MIN: less than the least that makes sense), and, for whole
+ * answers, the output limit that it affords. */
+static int64_t to_hold(const struct exchange *x, const struct need *n, int64_t room,
+                       uint32_t *output_max)
+{
+    int64_t least = n->prompt + times(n->output_pico, n->choices);
+    *output_max = 0;
+    if (room < least) return INT64_MIN;
+    if (x->stream) return n->expected < room ? n->expected : room;
+    if (n->worst <= room / 2) return n->worst;
+    int64_t half = n->expected > room / 2 ? n->expected : room / 2;
+    if (n->worst <= room) return half < n->worst ? half : n->worst;
+    __extension__ unsigned __int128 tokens = (uint64_t)(room - n->prompt);
+    tokens = tokens * 1000 / (uint64_t)n->output_pico / n->choices;
+    assert(tokens >= 1 && tokens <= UINT32_MAX);   /* least <= room < worst */
+    *output_max = (uint32_t)tokens;
+    return half < room ? half : room;
+}
+
+/* What the hold pays for: the bytes of text at which the next slice is due. */
+static void set_slices(struct exchange *x, const struct need *n)
+{
+    struct spend *s = &x->spend;
+    s->slice_nusd = times(n->output_pico, SLICE_TOKENS);
+    s->text_max = UINT64_MAX;
+    if (!x->stream || n->output_pico == 0) return;
+    int64_t over = s->hold.nusd > n->prompt ? s->hold.nusd - n->prompt : 0;
+    __extension__ unsigned __int128 bytes = (unsigned __int128)(uint64_t)over * 1000;
+    bytes = bytes / (uint64_t)n->output_pico * BYTES_PER_TOKEN;
+    s->text_max = bytes < UINT64_MAX ? (uint64_t)bytes : UINT64_MAX;
+}
+
+bool spend_reserve(struct core *core, struct exchange *x)
+{
+    struct budget *b = core->engine->budget;
+    struct spend *s = &x->spend;
+    if (s->hold.count == 0) return true;
+    struct need n = need_of(core, x);
+    int64_t least = n.prompt + times(n.output_pico, n.choices);
+    int lack = -1;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        uint32_t output_max;
+        int64_t room = budget_room(b, &s->hold, NULL);
+        if (room < INT64_MAX / 2) room += s->hold.nusd;
+        int64_t want = least > 0 ? to_hold(x, &n, room, &output_max) : 0;
+        if (want == INT64_MIN) break;
+        if (want <= s->hold.nusd) budget_release(b, &s->hold, s->hold.nusd - want);
+        else lack = budget_reserve(b, &s->hold, want - s->hold.nusd);
+        if (lack >= 0) continue;        /* others were faster: read the room again */
+        s->output_max = least > 0 ? output_max : 0;
+        if (s->output_max) (void)budget_room(b, &s->hold, &s->layer);
+        set_slices(x, &n);
+        return true;
+    }
+    name_refuser(b, s, least - s->hold.nusd, lack);
+    return false;
+}
+
+void spend_fail(struct core *core, struct exchange *x)
+{
+    struct spend *s = &x->spend;
+    bool pool = s->layer == BUDGET_LAYER_POOL;
+    uint64_t end = s->resets_unix_ns, now = core->unix_ns;
+    s->retry_s = end > now ? (end - now + 999999999) / 1000000000u : 0;
+    stat_add(&core->stats.refusals[s->layer][pool ? REFUSAL_CREDITS : REFUSAL_BUDGET], 1);
+    char text[TEXT_MAX];
+    if (pool) {
+        (void)snprintf(text, sizeof text, "the organization's credit pool is empty");
+    } else {
+        (void)snprintf(text, sizeof text, "the budget of this request's %s is spent",
+                       spend_layer_name(s->layer));
+    }
+    exchange_fail(core, x, pool ? CLOSE_CREDITS_EMPTY : CLOSE_BUDGET_EXCEEDED, text, NULL);
+}
+
+bool spend_widen(struct core *core, struct exchange *x)
+{
+    struct budget *b = core->engine->budget;
+    struct spend *s = &x->spend;
+    assert(s->hold.count > 0 && s->slice_nusd > 0);
+    while (SPEND_IS_DUE(x)) {
+        int64_t token = s->slice_nusd / SLICE_TOKENS + 1, room = budget_room(b, &s->hold, NULL);
+        int64_t want = s->slice_nusd < room ? s->slice_nusd : room;
+        int lack = want < token ? 0 : budget_reserve(b, &s->hold, want);
+        if (want < token || lack >= 0) {
+            name_refuser(b, s, token, want < token ? -1 : lack);
+            stat_add(&core->stats.refusals[s->layer][REFUSAL_STOPPED], 1);
+            return false;
+        }
+        s->text_max += (uint64_t)(want / token) * BYTES_PER_TOKEN;
+    }
+    return true;
+}
+
+/* ---- the end */
+
+void spend_settle(struct core *core, struct exchange *x, enum close_why why)
+{
+    struct budget *b = core->engine->budget;
+    struct spend *s = &x->spend;
+    const struct record *r = &x->rec;
+    if (!s->hold.map) return;
+    uint64_t tokens = 0;
+    for (int i = 0; i < TOKEN_KINDS; i++) tokens += r->tokens[i];
+    if (s->hold.rated) {
+        struct unit_path path;
+        memcpy(path.unit, r->path, sizeof path.unit);
+        budget_rates_end(b, &s->hold, &path, core->now_ns, tokens);
+    }
+    if (why == CLOSE_DONE && s->hold.count > 0 && r->tokens[TOKEN_OUTPUT]) {
+        struct bytes model = {r->model, strnlen(r->model, sizeof r->model)};
+        expect_learn(core->expect, expect_name(r->path[UNIT_KEY], model),
+                     r->tokens[TOKEN_OUTPUT]);
+    }
+    budget_settle(b, core->idx, &s->hold, r->cost_nusd);
+}

@@ -1,0 +1,61 @@
+/* spend.h - the money of an exchange: admitted by the rates of its path, reserved on its budget
+ * cells before an attempt, widened in slices while a stream runs, settled when it is booked
+ * (architecture.md section 5). An exchange without limits passes through all of it untouched.
+ *
+ * What is reserved: a stream its prompt and the answer's expected length, for it can be
+ * stopped; a whole answer its worst case, for it cannot: its prompt and its output limit. Where
+ * that is more than half of what is left, half of it (or what is expected, if more), so that others are
+ * not locked out; and where it is more than all that is left, the output limit is lowered to
+ * what is left.
+ * Bound of overspend, per limit: one slice a running stream; the error of the estimate of
+ * prompts and of text that is not seen; what a provider bills after a cancel; and less than two
+ * worst cases of whole answers that ran side by side at the limit's end. */
+#ifndef ENGINE_SPEND_H
+#define ENGINE_SPEND_H
+
+#include "engine/stats.h"
+#include "store/hold.h"
+
+struct budget_path;
+struct core;
+struct exchange;
+struct http_out;
+
+struct spend {                      /* of an exchange; all zero: nothing limits it */
+    struct budget_hold hold;
+    uint64_t text_max;              /* bytes of generated text that the hold pays for */
+    int64_t slice_nusd;             /* what a slice of output costs with this candidate */
+    uint64_t resets_unix_ns;        /* of the limit that refused; 0 never */
+    uint64_t retry_s;               /* of a refusal: when it may be asked again; 0 not said */
+    uint32_t output_max;            /* the output limit was lowered to this; 0: it was not */
+    uint8_t layer;                  /* that refused, stopped or lowered it */
+    uint8_t kind;                   /* enum rate_kind that refused */
+    bool limits;                    /* answers tell of x-ratelimit-* */
+};
+
+/* Admit by rates, choose cells, bound the time of admission. x's path and key are known, its
+ * journal entry is not made yet. False: refused; say so with spend_refuse. */
+MUST_USE bool spend_admit(struct core *core, struct exchange *x,
+                          const struct budget_path *path);
+/* Answer a request that spend_admit refused: its end. */
+void spend_refuse(struct core *core, struct exchange *x);
+/* Reserve for the candidate x->model, more or less than is held. False: its cells have not
+ * enough; spend.layer says whose. */
+MUST_USE bool spend_reserve(struct core *core, struct exchange *x);
+/* No candidate is affordable: the end, with the layer's error. */
+void spend_fail(struct core *core, struct exchange *x);
+/* More text than the hold pays for has gone by: take another slice. False: there is none left,
+ * the stream is to be stopped. */
+MUST_USE bool spend_widen(struct core *core, struct exchange *x);
+/* Is that due? */
+#define SPEND_IS_DUE(x) ((x)->text_bytes > (x)->spend.text_max && (x)->spend.hold.count > 0)
+/* It is booked: pay what the record says, give the rest back, learn. Once. */
+void spend_settle(struct core *core, struct exchange *x, enum close_why why);
+/* Fields of a refusal: x-weir-limit, retry-after, x-should-retry. */
+void spend_refusal_fields(struct http_out *o, const struct exchange *x, enum close_why why);
+/* Fields of every answer: x-ratelimit-*, x-weir-capped. */
+void spend_fields(struct http_out *o, struct core *core, const struct exchange *x);
+/* "organization" .. "key", "credits" for the pool. Static text. */
+const char *spend_layer_name(unsigned layer);
+
+#endif
