@@ -11,10 +11,19 @@ void jsonw_init(struct jsonw *w, char *out, size_t room)
     *w = (struct jsonw){.out = out, .room = room};
 }
 
-static void put(struct jsonw *w, const char *p, size_t n)
+/* Is there room for n more bytes? */
+static bool fits(struct jsonw *w, size_t n)
 {
     assert(w->len <= w->room);
-    if (w->full || n > w->room - w->len) {
+    if (n <= w->room - w->len) return true;
+    if (!w->grow || n > SIZE_MAX - w->len || !w->grow(w, w->len + n)) return false;
+    assert(w->out && w->room - w->len >= n);
+    return true;
+}
+
+static void put(struct jsonw *w, const char *p, size_t n)
+{
+    if (w->full || !fits(w, n)) {
         w->full = true;
         return;
     }

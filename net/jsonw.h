@@ -16,6 +16,9 @@ struct jsonw {       /* fields are private, but for len and full */
     uint8_t depth;
     bool after_key;  /* the next value belongs to a key just written */
     bool full;       /* something did not fit; all later calls write nothing */
+    /* NULL, or set after jsonw_init: asked before something does not fit. True: out holds what
+     * it held, and room is at least `need`; false: it does not fit. */
+    bool (*grow)(struct jsonw *w, size_t need);
 };
 
 /* Begin writing at out, which borrows and holds room bytes. */

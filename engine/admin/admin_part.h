@@ -115,8 +115,7 @@ struct admin_route {
     const char *pattern;              /* "{name}": one segment; "{name*}": all that follow */
     enum admin_state state;
     enum admin_needs needs;
-    void (*run)(struct admin_call *call);   /* writes the answer, or leaves a fault. One that
-                                               needs no write may run again with more room */
+    void (*run)(struct admin_call *call);   /* writes the answer, or leaves a fault */
     const struct admin_field *body;   /* NULL: none */
     const struct admin_field *query;  /* NULL: none */
     unsigned success;                 /* status */

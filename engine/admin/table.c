@@ -385,21 +385,41 @@ static void fault_put(struct admin_call *call)
     jsonw_object_end(w);
 }
 
-/* Let put write the answer into as much room as it takes. False: there is no memory, or it
- * would be larger than ADMIN_ANSWER_MAX; then a fault is left. */
-static bool answer_write(struct admin_call *call, void (*put)(struct admin_call *call))
+/* Twice the room of an answer, as often as it takes. */
+static bool answer_grow(struct jsonw *w, size_t need)
 {
-    for (size_t room = ANSWER_ROOM; room <= ADMIN_ANSWER_MAX; room *= 2) {
-        free(call->answer);
-        call->answer = malloc(room);
-        if (!call->answer) {
-            admin_fault(call, 503, "overloaded", NULL, "out of memory");
-            return false;
-        }
-        jsonw_init(&call->w, call->answer, room);
-        put(call);
-        call->answer_len = call->w.len;
-        if (!call->w.full) return true;
+    struct admin_call *call = (void *)((char *)w - offsetof(struct admin_call, w));
+    size_t room = w->room;
+    assert(call->answer == w->out);
+    while (room < need && room <= ADMIN_ANSWER_MAX / 2) room *= 2;
+    if (room < need) return false;
+    char *grown = realloc(call->answer, room);
+    if (!grown) return false;
+    call->answer = w->out = grown;
+    w->room = room;
+    return true;
+}
+
+/* Let put write the answer; grows: into as much room as it takes, by realloc, which leaves a
+ * copy behind: not for secrets. False: it would be larger than ADMIN_ANSWER_MAX, or there is no
+ * memory; then a fault is left. */
+static bool answer_write(struct admin_call *call, void (*put)(struct admin_call *call),
+                         bool grows)
+{
+    free(call->answer);
+    call->answer = malloc(ANSWER_ROOM);
+    if (!call->answer) {
+        admin_fault(call, 503, "overloaded", NULL, "out of memory");
+        return false;
+    }
+    jsonw_init(&call->w, call->answer, ANSWER_ROOM);
+    if (grows) call->w.grow = answer_grow;
+    put(call);
+    call->answer_len = call->w.len;
+    if (!call->w.full) return true;
+    if (call->w.room <= ADMIN_ANSWER_MAX / 2) {
+        admin_fault(call, 503, "overloaded", NULL, "out of memory");
+        return false;
     }
     admin_fault(call, 400, "answer_too_large", NULL, "the answer would be larger than %d MiB: "
                 "ask for less", ADMIN_ANSWER_MAX >> 20);
@@ -411,7 +431,7 @@ static void run_read(struct admin_call *call, void (*put)(struct admin_call *cal
 {
     struct db *db = call->host->db;
     if (reads && !admin_check(call, db_begin(db, false, &call->txn), "store", NULL)) return;
-    (void)answer_write(call, put);
+    (void)answer_write(call, put, true);
     if (reads) db_abort(call->txn);
 }
 
@@ -429,7 +449,7 @@ static void finish_write(struct admin_call *call, const struct admin_route *r)
     if (r->show) run_read(call, r->show, true);
 }
 
-/* A write runs once: ANSWER_ROOM is more than it can need. */
+/* ANSWER_ROOM is more than a write can need. */
 static void run_write(struct admin_call *call, const struct admin_route *r)
 {
     struct db *db = call->host->db;
@@ -441,7 +461,7 @@ static void run_write(struct admin_call *call, const struct admin_route *r)
         return;
     }
     if (r->show) r->run(call);
-    else (void)answer_write(call, r->run);
+    else (void)answer_write(call, r->run, false);
     if (once && !admin_has_fault(call)) admin_idem_put(call);
     if (admin_has_fault(call)) {
         db_abort(call->txn);
@@ -458,7 +478,7 @@ static void answer_fault(struct admin_call *call)
     if (call->answer) explicit_bzero(call->answer, call->answer_len);
     call->answer_len = 0;
     call->status = call->work->fault.status;
-    bool written = answer_write(call, fault_put);
+    bool written = answer_write(call, fault_put, false);
     assert(written || !call->answer);
 }
 

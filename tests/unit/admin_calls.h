@@ -17,7 +17,7 @@ enum { TEXT_MAX = 1024 };
 
 struct engine {
     struct admin_host host;
-    unsigned secrets, reloads, commits;
+    unsigned secrets, reloads, commits, models;   /* how often it was asked */
     bool stuck;                  /* what is committed does not get into effect */
     const char *diagnostics;     /* NULL: reloads are good */
     size_t pad;                  /* bytes of text in put_models */
@@ -63,6 +63,7 @@ static inline void put_providers(void *arg, struct jsonw *w)
 static inline void put_models(void *arg, struct jsonw *w)
 {
     struct engine *e = arg;
+    e->models++;
     jsonw_object(w);
     jsonw_key(w, "data");
     jsonw_array(w);

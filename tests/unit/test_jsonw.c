@@ -94,6 +94,41 @@ static void test_room(void **state)
     }
 }
 
+/* Moves what was written to a page's end, with exactly the room that is needed. */
+static bool move_out(struct jsonw *w, size_t need)
+{
+    assert_true(need > w->room);
+    if (need > sizeof document_text - 1 - 8) return false;
+    char *bigger = wall(need);
+    if (w->len) memcpy(bigger, w->out, w->len);
+    if (w->room) wall_free(w->out, w->room);
+    w->out = bigger;
+    w->room = need;
+    return true;
+}
+
+/* Room that comes when it is asked for, byte by byte; when none comes, nothing follows. */
+static void test_growing_room(void **state)
+{
+    (void)state;
+    const size_t whole = sizeof document_text - 1;
+    struct jsonw w;
+    jsonw_init(&w, NULL, 0);
+    w.grow = move_out;
+    document(&w);
+    assert_true(w.full);
+    assert_true(w.len <= whole - 8 && w.len > whole - 16);
+    assert_memory_equal(w.out, document_text, w.len);
+    size_t len = w.len;
+    w.grow = NULL;
+    jsonw_init(&w, w.out, w.room);
+    assert_null(w.grow);
+    document(&w);
+    assert_true(w.full);
+    assert_int_equal(w.len, len);
+    wall_free(w.out, w.room);
+}
+
 static void test_strings(void **state)
 {
     (void)state;
@@ -213,6 +248,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_document),
         cmocka_unit_test(test_room),
+        cmocka_unit_test(test_growing_room),
         cmocka_unit_test(test_strings),
         cmocka_unit_test(test_decimals),
         cmocka_unit_test(test_depth),
