@@ -201,13 +201,26 @@ void tallies_fini(struct tallies *m)
     *m = (struct tallies){.count = 0};
 }
 
-/* FNV-1a, its high bits folded in. Keys are ours or a client's tags; whoever crafts collisions
- * slows down the store thread by the tags of one batch, each of which costs him a request. */
+/* Eight bytes at a time, each word folded in by a 64 x 64 -> 128 bit product whose halves are
+ * joined. Keys are ours or a client's tags; whoever crafts collisions slows down the store
+ * thread by the tags of one batch, each of which costs him a request. */
+static uint64_t fold_in(uint64_t h, uint64_t word)
+{
+    const uint64_t odd = 0x9e3779b97f4a7c15;   /* 2^64 / golden ratio */
+    __extension__ unsigned __int128 product = (unsigned __int128)(h ^ word) * odd;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
 static uint64_t hash_of(const uint8_t *key, size_t len)
 {
-    uint64_t h = 0xcbf29ce484222325;
-    for (size_t i = 0; i < len; i++) h = (h ^ key[i]) * 0x100000001b3;
-    return h ^ h >> 32;
+    uint64_t h = 1 + len, word;
+    for (; len >= sizeof(word); key += sizeof(word), len -= sizeof(word)) {
+        memcpy(&word, key, sizeof(word));
+        h = fold_in(h, word);
+    }
+    word = 0;
+    memcpy(&word, key, len);
+    return fold_in(h, word);
 }
 
 static bool slots_grow(struct tallies *m)

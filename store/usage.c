@@ -267,7 +267,8 @@ static enum store_rc row_add(const struct record *r, void *arg)
 
 static enum store_rc row_again(const struct record *r, void *arg)
 {
-    return record_add(arg, r, true);
+    struct query *q = arg;
+    return prompt_of(r) > q->ask->baseline->above ? record_add(q, r, true) : STORE_OK;
 }
 
 /* Rows admitted at or after from_ns and before to_ns. */
@@ -371,7 +372,7 @@ static enum store_rc sources_add(struct query *q)
     if (hour >= end) return rows_add(q, from, to);   /* no whole hour */
     enum store_rc rc = rows_add(q, from, hour * LEDGER_HOUR_NS);
     if (rc == STORE_OK) rc = hours_add(q, hour, end);
-    if (rc == STORE_OK && b && b->tiered) rc = tiers_add(q, hour, end);
+    if (rc == STORE_OK && b && b->above > 0) rc = tiers_add(q, hour, end);
     if (rc == STORE_OK && q->ask->to_unix_ns) rc = rows_add(q, end * LEDGER_HOUR_NS, to);
     return rc;
 }

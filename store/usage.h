@@ -20,7 +20,8 @@ struct usage_baseline {
     bool (*price)(const struct usage_baseline *b, uint64_t unix_ns, uint64_t prompt_tokens,
                   int64_t kind[TOKEN_KINDS], int64_t *request);
     void *arg;
-    bool tiered;             /* the price depends on the prompt at some time */
+    uint64_t above;          /* up to so many prompt tokens the base price holds at any time;
+                              * 0: there are no tiers */
 };
 
 struct usage_ask {

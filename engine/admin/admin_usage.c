@@ -200,8 +200,12 @@ static bool compare_with(struct admin_call *call, struct compared *c)
     }
     bool known = false;
     for (unsigned i = 0; i < c->list.count; i++) {
-        known = known || c->list.at[i].known;
-        c->baseline.tiered = c->baseline.tiered || c->list.at[i].tier_count > 0;
+        const struct price *p = &c->list.at[i];
+        uint64_t above = p->tier_count > 0 ? p->tier[0].above : 0;
+        known = known || p->known;
+        if (c->baseline.above == 0 || (above > 0 && above < c->baseline.above)) {
+            c->baseline.above = above;
+        }
     }
     if (known) return true;
     admin_fault(call, 400, "unknown_price", "baseline",

@@ -196,7 +196,7 @@ static bool price_at(const struct usage_baseline *b, uint64_t unix_ns, uint64_t 
     struct price_of *p = b->arg;
     p->asked++;
     assert_int_equal(unix_ns % hour_ns, 0);
-    bool late = unix_ns >= epoch + 24 * hour_ns, tier = b->tiered && prompt > TIER_ABOVE;
+    bool late = unix_ns >= epoch + 24 * hour_ns, tier = b->above > 0 && prompt > TIER_ABOVE;
     for (int k = 0; k < TOKEN_KINDS; k++) {
         kind[k] = (k + 1) * INT64_C(1234567) * (late ? 3 : 1) / (tier ? 2 : 1) + tier;
     }
@@ -206,7 +206,7 @@ static bool price_at(const struct usage_baseline *b, uint64_t unix_ns, uint64_t 
 
 static struct price_of make_baseline(bool tiered)
 {
-    return (struct price_of){.baseline = {.price = price_at, .tiered = tiered}};
+    return (struct price_of){.baseline = {.price = price_at, .above = tiered ? TIER_ABOVE : 0}};
 }
 
 /* One record at the price of its own hour and prompt. */
