@@ -203,8 +203,8 @@ static bool make_token(const char *path, char *out, size_t room)
 bool boot_token(struct engine *engine, const struct conf *conf, char *why, size_t room)
 {
     char path[1100];
-    char *token = engine->admin_token;
-    size_t size = sizeof engine->admin_token;
+    char token[sizeof conf->admin_token];
+    size_t size = sizeof token;
     (void)snprintf(path, sizeof path, "%s/admin.token", engine->db->dir);
     if (conf->admin_token[0]) {
         (void)snprintf(token, size, "%s", conf->admin_token);
@@ -213,6 +213,7 @@ bool boot_token(struct engine *engine, const struct conf *conf, char *why, size_
         return false;
     }
     (void)SHA256((const uint8_t *)token, strlen(token), engine->admin_token_hash);
+    explicit_bzero(token, size);
     return true;
 }
 

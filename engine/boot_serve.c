@@ -13,6 +13,8 @@
 #include "engine/log.h"
 #include "engine/look.h"
 #include "engine/tables.h"
+#include "engine/vault.h"
+#include "net/tls.h"
 #include "store/budget.h"
 #include "store/fold.h"
 #include "store/journal.h"
@@ -131,6 +133,8 @@ static bool reload(void *arg, char *text, size_t room)
     (void)pthread_mutex_lock(&s->reload_lock);
     struct conf *conf = NULL;
     bool ok = load(s, &conf);
+    if (ok) vault_allow_dumps(conf->core_dumps);
+    vault_forget();
     (void)snprintf(text, room, "%s", s->report.text);
     if (ok && !publish(s, conf)) {
         (void)snprintf(text, room, "out of memory, or too many provider addresses");
@@ -388,6 +392,20 @@ static const char *scheme(bool file, const struct cert *cert)
     return file ? "" : cert ? "https://" : "http://";
 }
 
+/* Without stdio, whose buffer would keep it. */
+static void tell_secret(const char *secret)
+{
+    char line[160];
+    int n = snprintf(line, sizeof line,
+                     "first start: made an organization, a member and a key: %s\n", secret);
+    assert(n > 0 && (size_t)n < sizeof line);
+    (void)fflush(stdout);
+    if (write(STDOUT_FILENO, line, (size_t)n) != n) {
+        /* nobody reads: the key is lost with the line */
+    }
+    explicit_bzero(line, sizeof line);
+}
+
 static void announce(const struct server *s, const char *secret)
 {
     const struct engine *e = &s->engine;
@@ -400,8 +418,7 @@ static void announce(const struct server *s, const char *secret)
                  s->admin_bound);
     if (t->conf->admin_token[0]) (void)printf("admin token as configured\n");
     else (void)printf("admin token in %s/admin.token\n", e->db->dir);
-    if (secret[0]) (void)printf("first start: made an organization, a member and a key: %s\n",
-                                secret);
+    if (secret[0]) tell_secret(secret);
     (void)printf("%u providers, %u models, %u cores: ready\n", t->catalog->provider_count,
                  t->catalog->model_count, e->core_count);
     (void)fflush(stdout);
@@ -496,11 +513,26 @@ static bool ring_possible(void)
 }
 
 /* Address space: what is never touched costs nothing. */
-static size_t tls_pool_bytes(const struct tables *t, const struct conf *conf)
+static size_t tls_pool_bytes(const struct conf *conf)
 {
     uint64_t bytes = TLS_POOL_BYTES, most = (uint64_t)TLS_POOL_GIB_MAX << 30;
-    if (t->cert_count > 0) bytes += conf->limit_connections * TLS_CONN_BYTES;
+    bool serves = conf->admin.tls.pair != NULL;
+    for (uint32_t i = 0; i < conf->listen_count; i++) {
+        serves = serves || conf->listen[i].tls.pair;
+    }
+    if (serves) bytes += conf->limit_connections * TLS_CONN_BYTES;
     return (size_t)(bytes < most ? bytes : most);
+}
+
+/* Set the pool of the TLS library up, and move private keys into it: they were read before,
+ * into memory that core dumps have. */
+static bool open_tls_pool(struct conf *conf)
+{
+    if (!heap_boot(tls_pool_bytes(conf))) return false;
+    for (uint32_t i = 0; i < conf->listen_count; i++) {
+        if (!tls_pair_move(conf->listen[i].tls.pair)) return false;
+    }
+    return tls_pair_move(conf->admin.tls.pair);
 }
 
 static bool prepare(struct server *s, struct conf *conf)
@@ -516,9 +548,8 @@ static bool prepare(struct server *s, struct conf *conf)
     e->ledger_ok = true;
     e->reload = reload;
     e->reload_arg = s;
-    struct tables *tables = tables_make(conf, &e->hosts, NULL);
-    if (!tables || !tables_listen(tables, NULL, e->core_count) ||
-        !heap_boot(tls_pool_bytes(tables, conf))) {
+    struct tables *tables = open_tls_pool(conf) ? tables_make(conf, &e->hosts, NULL) : NULL;
+    if (!tables || !tables_listen(tables, NULL, e->core_count)) {
         (void)fail("start", "out of memory");
         return false;
     }
@@ -538,6 +569,8 @@ int boot_serve(const struct boot_options *options)
     sigset_t set;
     if (!s) return fail("start", "out of memory");
     s->options = *options;
+    vault_allow_dumps(false);        /* until the configuration says otherwise */
+    vault_hide_environment();
     (void)pthread_mutex_init(&s->reload_lock, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN);  /* RLIMIT_FSIZE: a full disk, which the ledger survives */
@@ -548,6 +581,8 @@ int boot_serve(const struct boot_options *options)
     (void)sigaddset(&set, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
     if (!load(s, &conf) || !ring_possible()) return 1;
+    vault_allow_dumps(conf->core_dumps);
+    vault_forget();              /* where the configuration was read */
     if (!prepare(s, conf)) return remove_sockets(s, 1);
     if (!boot_first_start(&s->engine, secret)) {
         return remove_sockets(s, fail("store", s->engine.db->why));

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine/conf_parts.h"
+#include "engine/vault.h"
 #include "net/tls.h"
 
 static const struct conf_mark nowhere = {0, 0};
@@ -95,12 +96,12 @@ bool conf_parse(const char *text, size_t len, const char *file,
                 struct conf_report *report)
 {
     assert(text || len == 0);
-    struct conf_reader *r = calloc(1, sizeof *r);
-    struct conf *c = calloc(1, sizeof *c);
+    struct conf_reader *r = vault_take(sizeof *r);
+    struct conf *c = vault_take(sizeof *c);
     struct conf_heap *heap = calloc(1, sizeof *heap);
     if (!r || !c || !heap) {
-        free(r);
-        free(c);
+        vault_give(r, sizeof *r);
+        vault_give(c, sizeof *c);
         free(heap);
         fail(file, report, "out of memory");
         return false;
@@ -114,8 +115,7 @@ bool conf_parse(const char *text, size_t len, const char *file,
     conf_diag_print(r, report);
     bool fine = r->errors.count == 0;
     conf_heap_fini(&r->scratch);
-    explicit_bzero(r, sizeof *r);
-    free(r);
+    vault_give(r, sizeof *r);
     if (fine) *out = c;
     else conf_free(c);
     return fine;
@@ -176,6 +176,5 @@ void conf_free(struct conf *conf)
     free(conf->catalog.by_bare);
     conf_heap_fini(heap);
     free(heap);
-    explicit_bzero(conf, sizeof *conf);
-    free(conf);
+    vault_give(conf, sizeof *conf);
 }

@@ -45,6 +45,7 @@ struct conf {
     bool unknown_price_allow;
     bool durability_power;
     bool zero_retention;
+    bool core_dumps;             /* the process may leave one */
     const struct addr_net *trusted;                                /* trusted_proxies */
     uint32_t trusted_count;
     const struct bytes *cors;    /* origins in lower case, "*" among them */

@@ -6,6 +6,7 @@
 #include <yaml.h>
 
 #include "engine/conf_parts.h"
+#include "engine/vault.h"
 
 struct conf_block {
     struct conf_block *before;
@@ -13,7 +14,7 @@ struct conf_block {
     _Alignas(16) char data[];
 };
 
-enum { BLOCK_BYTES = 32 << 10 };
+enum { BLOCK_BYTES = (32 << 10) - sizeof(struct conf_block) };   /* whole pages */
 
 void *conf_heap_take(struct conf_heap *h, size_t bytes)
 {
@@ -22,7 +23,7 @@ void *conf_heap_take(struct conf_heap *h, size_t bytes)
     struct conf_block *b = h->last;
     if (!b || b->size - b->used < need) {
         size_t size = need > BLOCK_BYTES ? need : BLOCK_BYTES;
-        b = calloc(1, sizeof *b + size);
+        b = vault_take(sizeof *b + size);
         if (!b) {
             h->full = true;
             return NULL;
@@ -50,8 +51,7 @@ void conf_heap_fini(struct conf_heap *h)
     while (h->last) {
         struct conf_block *b = h->last;
         h->last = b->before;
-        explicit_bzero(b->data, b->size);
-        free(b);
+        vault_give(b, sizeof *b + b->size);
     }
 }
 

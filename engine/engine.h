@@ -39,7 +39,6 @@ struct engine {
     _Atomic bool ledger_ok;            /* the store commits */
     _Atomic uint64_t ledger_lag_since_ns;  /* the last time nothing was waiting, monotonic */
     _Atomic uint32_t ready;            /* threads that are up */
-    char admin_token[256];
     uint8_t admin_token_hash[32];      /* compared instead of the text: constant time */
     void *reload_arg;
     /* Reload the configuration; main.c. Diagnostics into text. */

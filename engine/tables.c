@@ -4,6 +4,7 @@
 #include "engine/conf.h"
 #include "engine/fixed.h"
 #include "engine/host.h"
+#include "engine/vault.h"
 #include "net/http.h"
 
 #include <stdlib.h>
@@ -63,9 +64,9 @@ static void place_stats(struct tables *t, const struct tables *older)
 static bool fix_lines(struct tables *t)
 {
     enum { ONE_MAX = 65536 };
-    char *one = malloc(ONE_MAX);
+    char *one = vault_take(ONE_MAX);
     for (int pass = 0; one && pass < 2; pass++) {
-        if (pass == 1) t->fixed_text = malloc(t->fixed_bytes + 1);
+        if (pass == 1) t->fixed_text = vault_take(t->fixed_bytes + 1);
         if (pass == 1 && !t->fixed_text) break;
         size_t at = 0;
         for (uint32_t p = 0; p < t->catalog->provider_count; p++) {
@@ -81,8 +82,7 @@ static bool fix_lines(struct tables *t)
         }
         t->fixed_bytes = at;
     }
-    if (one) explicit_bzero(one, ONE_MAX);
-    free(one);
+    vault_give(one, ONE_MAX);
     return t->fixed_text != NULL;
 }
 
@@ -203,8 +203,7 @@ void tables_free(struct tables *t)
 {
     for (uint32_t i = 0; i < t->cert_count; i++) cert_drop(t->cert[i]);
     conf_free(t->conf);
-    explicit_bzero(t->fixed_text, t->fixed_bytes);
-    free(t->fixed_text);
+    vault_give(t->fixed_text, t->fixed_bytes + 1);
     free(t->model_word);
     free(t);
 }

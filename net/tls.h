@@ -40,6 +40,9 @@ MUST_USE enum net_rc tls_pair_open(struct bytes chain, struct bytes key, struct 
 const char *tls_pair_doubt(const struct tls_pair *pair);
 /* True when both hold the same certificates and the same key. */
 bool tls_pair_same(const struct tls_pair *a, const struct tls_pair *b);
+/* Make the private key anew, in memory that the library's hooks give now, and wipe the old one.
+ * Before contexts are made of it. NULL is fine. False: out of memory, and all is as it was. */
+MUST_USE bool tls_pair_move(struct tls_pair *pair);
 /* Close a pair; contexts made of it live on. takes pair (NULL is fine). */
 void tls_pair_close(struct tls_pair *pair);
 

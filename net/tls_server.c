@@ -198,6 +198,25 @@ bool tls_pair_same(const struct tls_pair *a, const struct tls_pair *b)
     return true;  /* each key belongs to its first certificate, so they are the same too */
 }
 
+bool tls_pair_move(struct tls_pair *pair)
+{
+    uint8_t *der = NULL;
+    if (!pair) return true;
+    assert(pair->key && pair->count > 0);
+    int len = i2d_PrivateKey(pair->key, &der);
+    const uint8_t *at = der;
+    EVP_PKEY *fresh = len > 0 ? d2i_AutoPrivateKey(NULL, &at, len) : NULL;
+    if (der) {
+        OPENSSL_cleanse(der, (size_t)len);
+        OPENSSL_free(der);
+    }
+    ERR_clear_error();
+    if (!fresh) return false;
+    EVP_PKEY_free(pair->key);
+    pair->key = fresh;
+    return true;
+}
+
 void tls_pair_close(struct tls_pair *pair)
 {
     if (!pair) return;

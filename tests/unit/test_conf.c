@@ -112,7 +112,7 @@ static const struct { const char *name; size_t at, size; } numbers[] = {
     NUMBER(limit_answer), NUMBER(limit_hold), NUMBER(limit_connections), NUMBER(limit_memory),
     NUMBER(header_ns), NUMBER(body_ns), NUMBER(idle_ns), NUMBER(write_ns),
     NUMBER(retain_requests_ns), NUMBER(retain_aggregates_ns), NUMBER(unknown_price_allow),
-    NUMBER(durability_power), NUMBER(zero_retention),
+    NUMBER(durability_power), NUMBER(zero_retention), NUMBER(core_dumps),
 };
 
 static uint64_t number_at(const struct conf *c, size_t i)
@@ -203,6 +203,7 @@ static const struct { const char *yaml, *changed; } values[] = {
     {"unknown_price: allow", "unknown_price_allow=1"},
     {"zero_retention: false", "zero_retention=0"},
     {"zero_retention: True", ""},
+    {"core_dumps: true", "core_dumps=1"},
     {"durability: process\ntrusted_proxies: []\ncors: []\nalerts: {retry_for: 1d}\n"
      "x402: {enabled: false}\ncluster: {}", ""},
     {"providers:\nmodels:\naliases:\ncluster:\ncors:\n", ""},
@@ -253,6 +254,7 @@ static void test_defaults_are_the_contract(void **state)
     assert_int_equal(c->retain_requests_ns, 90 * day);
     assert_int_equal(c->retain_aggregates_ns, 400 * day);
     assert_true(!c->unknown_price_allow && !c->durability_power && c->zero_retention);
+    assert_false(c->core_dumps);
     assert_string_equal(c->admin_token, "");
     assert_int_equal(c->catalog.provider_count, 0);
     assert_int_equal(c->catalog.model_count, 0);
