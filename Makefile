@@ -59,7 +59,7 @@ compile = $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -MT $@
 link = $(compile) $(LDFLAGS) -o $@ $< $(filter %.o %.a,$^)  # $^ may hold included sources
 
 # --- what there is
-SRC := $(filter-out engine/main.c engine/heap_trap.c, \
+SRC := $(filter-out engine/main.c engine/heap_trap.c $(if $(SAN),engine/heap_wipe.c), \
        $(wildcard net/*.c net/dialect/*.c route/*.c store/*.c engine/*.c engine/admin/*.c))
 EMBED := $(wildcard tools/embed.c)
 GEN := $(if $(EMBED),$(if $(wildcard route/*.tsv),$(B)/gen/builtin_tsv.c) \
@@ -88,8 +88,8 @@ $(B)/gen/%.o: $(B)/gen/%.c
 	$(call say,CC,$<) $(compile) -c -o $@ $<
 $(LIB): $(OBJ)
 	$(call say,AR,$@) mkdir -p $(@D) && rm -f $@ && ar rcs $@ $^
-$(B)/weir: $(B)/engine/main.o $(LIB)
-$(B)/weir-sealed: $(B)/engine/main.o $(B)/engine/heap_trap.o $(LIB)
+$(B)/weir: $(B)/engine/main.o $(if $(SAN),,$(B)/engine/heap_wipe.o) $(LIB)
+$(B)/weir-sealed: $(addprefix $(B)/engine/,main.o heap_trap.o heap_wipe.o) $(LIB)
 $(B)/weir-mock: $(MOCK:%.c=$(B)/%.o) $(LIB)
 $(B)/weirctl: $(B)/tools/weirctl.o $(LIB)
 $(B)/weir $(B)/weir-sealed $(B)/weir-mock $(B)/weirctl:

@@ -39,6 +39,10 @@ void heap_join(void);
 /* Give them back, with what they hold. heap_unseal() calls this. */
 void heap_leave(void);
 
+/* Only where heap_wipe.o is linked: jemalloc's memory at, made bytes (> 0) long, in place or
+ * elsewhere; where it was is wiped. takes at, and gives it back as it is with NULL. */
+void *heap_move(void *at, size_t bytes);
+
 /* The hooks of BoringSSL's libcrypto, which calls them where they are defined. Any thread.
  * Take size bytes aligned to 16, or NULL when the pool is empty or size above
  * HEAP_BLOCK_MAX - 16. */

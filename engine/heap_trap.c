@@ -138,7 +138,7 @@ void *realloc(void *at, size_t bytes)
         free(at);
         return NULL;
     }
-    void *fresh = bytes <= PTRDIFF_MAX ? rallocx(at, bytes, 0) : NULL;
+    void *fresh = bytes <= PTRDIFF_MAX ? heap_move(at, bytes) : NULL;
     if (!fresh) errno = ENOMEM;
     return fresh;
 }

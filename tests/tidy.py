@@ -39,13 +39,13 @@ OFF_CORE_MARK = "/* off core"
 # Files that no core thread runs: start-up, configuration, admin, store thread, resolver,
 # commands. They may use the heap and mutexes. engine/heap* is the heap itself.
 OFF_CORE = ["engine/admin/*", "engine/main.c", "engine/boot*.c", "engine/cmd*.c",
-            "engine/conf*.c", "engine/explain*.c", "engine/front.c", "engine/heap.c", "engine/heap_trap.c",
+            "engine/conf*.c", "engine/explain*.c", "engine/front.c", "engine/heap*.c",
             "engine/host.c", "engine/keeper.c", "engine/look.c", "engine/metrics.c",
             "engine/tables.c", "engine/webhook*.c", "route/catalog*.c", "store/*.c"]
 # Of store/, what a core thread calls in the middle of a request.
 ON_CORE = ["store/cells.c", "store/journal.c"]
 # State that cannot have an owner: hooks of libraries come without a context.
-MAY_HAVE_STATE = ["engine/main.c", "engine/heap.c", "engine/heap_trap.c"]
+MAY_HAVE_STATE = ["engine/main.c", "engine/heap*.c"]
 
 FUNCTION_LINES_MAX = 70
 FILE_CODE_LINES_MAX = 800
