@@ -53,6 +53,7 @@ enum attempt_end answer_keep(struct core *core, struct exchange *x,
         http_out_text(&o, id);
         http_out_text(&o, BYTES("\r\n"));
     }
+    core_text_put(core, o.len);
     if (o.full || x->theirs_at + o.len > MEM_BLOCK) return ATTEMPT_LARGE;
     bool kept = answer_keep_lines(core, x, (struct bytes){o.out, o.len});
     return kept ? ATTEMPT_GOOD : ATTEMPT_NO_ROOM;
@@ -120,6 +121,7 @@ static bool send_in_place(struct core *core, struct exchange *x)
     if (x->answer.count != 1) return false;
     struct http_out o = {.out = core->text, .room = CORE_SCRATCH};
     put_head(core, x, &o, x->status, x->answer.bytes, x->rec.cost_nusd);
+    core_text_put(core, o.len);
     struct bytes head = {o.out, o.len};
     if (o.full || !chain_front(&core->mem, &x->c->out, &x->answer, 0, head)) return false;
     chain_drop(&core->mem, &x->answer);
@@ -159,6 +161,7 @@ static bool read_held(struct core *core, struct exchange *x, bool brief)
 {
     static_assert(sizeof(struct api_answer_reader) <= CORE_SCRATCH, "fits the scratch");
     struct api_answer_reader *r = (void *)core->text;
+    core_text_put(core, sizeof *r);
     if (brief) api_answer_begin_brief(r, x->api);
     else api_answer_begin(r, x->api);
     uint32_t at = x->answer.first, left = x->answer.count;
@@ -284,6 +287,7 @@ static void read_retry_info(struct core *core, struct exchange *x)
     if (x->retry_ms || (x->status != 429 && x->status != 503)) return;
     size_t n = (size_t)x->answer.bytes;
     assert(n <= REFUSAL_MAX);
+    core_text_put(core, n);
     chain_read(&core->mem, &x->answer, 0, core->text, n);
     x->retry_ms = (uint32_t)attempt_retry_info_ms((struct bytes){core->text, n});
 }

@@ -105,6 +105,7 @@ static bool compose_in_place(struct core *core, struct exchange *x,
         http_out_text(&o, edits[i].put);
         from = edits[i].at + edits[i].del;
     }
+    core_text_put(core, o.len);
     if (o.full || !gather_put(&core->mem, &x->kept, (struct bytes){was, (size_t)drop})) {
         return false;
     }

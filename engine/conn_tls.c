@@ -136,6 +136,7 @@ static void decrypt(struct core *core, struct conn *c, struct bytes in)
         if (out_len && !put_wire(core, c, core->scratch_2, out_len)) return;
         if (c->state == CONN_HELLO && tls_ready(c->tls)) shaken(core, c);
         if (plain_len) {
+            core_scratch_put(core, plain_len);
             conn_input(core, c, (struct bytes){core->scratch, plain_len}, RING_BUF_NONE);
         }
         if (c->state == CONN_CLOSING || rc == NET_MORE) return;
@@ -255,7 +256,7 @@ void conn_tls_input(struct core *core, struct conn *c, struct bytes in, uint32_t
 /* --- records out */
 
 /* What the next record is made of: one piece of the queue, or several small ones together. */
-static struct bytes front(const struct core *core, const struct conn *c)
+static struct bytes front(struct core *core, const struct conn *c)
 {
     uint32_t at = c->out.first, left = c->out.count;
     struct bytes piece = {0};
@@ -265,6 +266,7 @@ static struct bytes front(const struct core *core, const struct conn *c)
         return piece;
     }
     size_t n = c->out.bytes < RECORD_PLAIN ? (size_t)c->out.bytes : RECORD_PLAIN;
+    core_scratch_put(core, n);
     chain_read(&core->mem, &c->out, 0, core->scratch, n);
     return (struct bytes){core->scratch, n};
 }

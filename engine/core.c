@@ -9,12 +9,12 @@
 #include "engine/serve.h"
 #include "engine/sock.h"
 #include "engine/upstream.h"
+#include "engine/vault.h"
 #include "net/dialect/api.h"
 #include "store/budget.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 enum {
     DONES_MAX = 256,           /* completions handled a turn */
@@ -33,10 +33,8 @@ bool core_init(struct core *core, struct engine *engine, uint32_t idx, enum core
                           .limits = *limits, .accepting = true};
     core->wake_fd = sock_wake_open();
     size_t bytes = 3 * CORE_SCRATCH + sizeof *core->shapes;
-    char *scratch = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                         0);
-    if (scratch == MAP_FAILED || core->wake_fd < 0) return false;
-    (void)madvise(scratch, bytes, MADV_DONTDUMP);
+    char *scratch = vault_take(bytes);
+    if (!scratch || core->wake_fd < 0) return false;
     core->scratch = scratch;
     core->scratch_2 = scratch + CORE_SCRATCH;
     core->text = scratch + 2 * CORE_SCRATCH;
@@ -260,6 +258,26 @@ static void trim(struct core *core)
     mem_trim(&core->mem);
 }
 
+/* What the turn left in its scratch goes; it starts each turn as zeros. */
+static void wipe_scratch(struct core *core)
+{
+    if (!core->limits.wipe) return;
+    memset(core->text, 0, core->text_used);
+    memset(core->scratch, 0, core->scratch_used);
+    core->text_used = core->scratch_used = 0;
+}
+
+/* The core had nothing to do for a while: what was left on its stack goes, and the shapes of
+ * events, whose names of members are a provider's words. Wiping that much every turn would cost
+ * as much as a request; while a core has work, the work writes over it. */
+static void forget(struct core *core)
+{
+    if (!core->limits.wipe || !core->stirred) return;
+    core->stirred = false;
+    memset(core->shapes, 0, sizeof *core->shapes);
+    vault_forget();
+}
+
 int core_turn(struct core *core, uint64_t wait_ns)
 {
     struct ring_done done[DONES_MAX];
@@ -270,6 +288,8 @@ int core_turn(struct core *core, uint64_t wait_ns)
     else wait_ns = timer_wait_ns(&core->timers, clock_now_ns(), wait_ns);
     int count = ring_wait(core->ring, wait_ns, done, DONES_MAX);
     if (count < 0) return count;
+    if (count > 0) core->stirred = core->busy = true;
+    else core->busy = false;
     core->now_ns = clock_now_ns();
     core->unix_ns = clock_unix_ns();
     uint64_t woke_ns = core->now_ns;
@@ -292,6 +312,7 @@ int core_turn(struct core *core, uint64_t wait_ns)
     conn_reap_all(core);
     if (spends) budget_leave(core->engine->budget, core->idx);
     trim(core);
+    wipe_scratch(core);
     publish(core, woke_ns);
     return 0;
 }
@@ -333,7 +354,10 @@ int core_run(struct core *core, void (*on_ready)(struct core *core, int rc, void
     int rc = core_boot(core);
     on_ready(core, rc, arg);
     if (rc == 0 && core->role == ROLE_GATEWAY) heap_seal();
-    while (rc == 0 && !core_finished(core)) rc = core_turn(core, WAIT_NS_MAX);
+    while (rc == 0 && !core_finished(core)) {
+        rc = core_turn(core, WAIT_NS_MAX);
+        if (!core->busy) forget(core);
+    }
     if (rc == 0) rc = core_turn(core, 0);  /* submits the closes of the last turn */
     if (core->role == ROLE_GATEWAY) heap_unseal();
     return rc;

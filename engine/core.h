@@ -88,6 +88,10 @@ struct core {
     struct stats stats;
     char *scratch, *scratch_2; /* CORE_SCRATCH bytes each: TLS plain bytes and records */
     char *text;                /* CORE_SCRATCH bytes: heads and bodies being composed */
+    uint32_t scratch_used, text_used;   /* the most bytes put there in this turn: wiped at its
+                                           end. scratch_2 holds encrypted bytes only */
+    bool busy;                 /* something happened in this turn ... */
+    bool stirred;              /* ... or in one since the stack was wiped */
     struct api_shapes *shapes;  /* of the events that this core relayed */
 };
 
@@ -108,6 +112,19 @@ MUST_USE int core_run(struct core *core, void (*on_ready)(struct core *core, int
 MUST_USE int core_turn(struct core *core, uint64_t wait_ns);
 /* Any thread: make the core turn now. */
 void core_wake(struct core *core);
+/* n bytes of a request or an answer, or fewer, were put at the start of text: at the end of the
+ * turn they are wiped. Whoever writes there says so. */
+static inline void core_text_put(struct core *core, size_t n)
+{
+    assert(n <= CORE_SCRATCH);
+    if (n > core->text_used) core->text_used = (uint32_t)n;
+}
+/* The same of scratch. */
+static inline void core_scratch_put(struct core *core, size_t n)
+{
+    assert(n <= CORE_SCRATCH);
+    if (n > core->scratch_used) core->scratch_used = (uint32_t)n;
+}
 /* Count one event. */
 static inline void core_count(struct core *core, enum stat_id stat)
 {

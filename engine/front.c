@@ -11,6 +11,7 @@
 #include "engine/gateway.h"
 #include "engine/look.h"
 #include "engine/reply.h"
+#include "engine/vault.h"
 
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
@@ -96,6 +97,7 @@ void front_run(struct engine *engine, struct front_queue *q)
         }
         mailbox_post(&engine->front->done, &job->mail);
         core_wake(engine->admin);
+        vault_forget();           /* bodies and new keys have been there */
         m = next;
     }
 }

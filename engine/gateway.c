@@ -360,6 +360,7 @@ static void read_request(struct core *core, struct exchange *x)
     if (!r) {
         static_assert(sizeof *r <= CORE_SCRATCH, "a reader fits the scratch");
         r = (void *)core->text;
+        core_text_put(core, sizeof *r);
         api_request_begin(r, (enum api)x->api);
         rc = feed_reader(core, r, &x->body);
     }

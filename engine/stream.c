@@ -70,6 +70,7 @@ static bool emit_without_usage(struct core *core, struct exchange *x,
     size_t data_at = (size_t)(ev->data.ptr - ev->raw.ptr);
     size_t from = data_at + (size_t)cut.start, to = data_at + (size_t)cut.end;
     if (ev->raw.len > CORE_SCRATCH) return emit(core, x, ev->raw);
+    core_text_put(core, ev->raw.len);
     memcpy(core->text, ev->raw.ptr, from);
     memcpy(core->text + from, ev->raw.ptr + to, ev->raw.len - to);
     return emit(core, x, (struct bytes){core->text, from + ev->raw.len - to});
@@ -85,6 +86,7 @@ static bool emit_with_cost(struct core *core, struct exchange *x, const struct s
     size_t at = (size_t)(ev->data.ptr - ev->raw.ptr) + (size_t)e->usage_at.value.end - 1;
     if (ev->raw.len + n > CORE_SCRATCH) return emit(core, x, ev->raw);
     char *text = core->text;
+    core_text_put(core, ev->raw.len + n);
     memcpy(text, ev->raw.ptr, at);
     memcpy(text + at, member, n);
     memcpy(text + at + n, ev->raw.ptr + at, ev->raw.len - at);
@@ -155,6 +157,7 @@ static bool on_event(struct core *core, struct exchange *x, const struct sse_eve
     if (ev->data_lines > 1) {
         if (ev->raw.len > CORE_SCRATCH) return emit(core, x, ev->raw);
         data = (struct bytes){core->text, sse_join(ev, core->text)};
+        core_text_put(core, data.len);
     }
     api_event_read_like(data, x->api, &x->notes, core->shapes, &e);
     if (e.kind == API_EVENT_DONE) return done(core, x, ev->raw);

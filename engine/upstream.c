@@ -249,6 +249,7 @@ static void tls_input(struct core *core, struct upstream *u, struct bytes in)
             upstream_dirty(core, u);
         }
         struct bytes plain = {core->scratch, plain_len};
+        core_scratch_put(core, plain_len);
         if (plain_len && !tls_plain(core, u, plain, &over)) return;
         if (u->state == UP_SHAKE && tls_ready(u->tls)) {
             if (tls_resumed(u->tls)) core_count(core, STAT_TLS_RESUMED);

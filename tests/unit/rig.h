@@ -88,6 +88,15 @@ static inline void rig_skip(struct rig *r, uint64_t ns)
     rig_turn(r);
 }
 
+/* What a turn leaves in its scratch is zeros: whoever writes there says how much. */
+static inline void rig_check_wiped(const struct core *core)
+{
+    static const char zeros[CORE_SCRATCH];
+    assert_true(core->limits.wipe);
+    assert_memory_equal(core->text, zeros, CORE_SCRATCH);
+    assert_memory_equal(core->scratch, zeros, CORE_SCRATCH);
+}
+
 /* Every pool is full again: nothing leaked. */
 static inline void rig_check_empty(struct rig *r)
 {
@@ -95,6 +104,7 @@ static inline void rig_check_empty(struct rig *r)
     for (int i = 0; i < 500 && (i < 1 || core->conns.used || core->upstreams.used); i++) {
         rig_turn(r);
     }
+    rig_check_wiped(core);
     assert_int_equal(r->core->conns.used, 0);
     assert_int_equal(r->core->upstreams.used, 0);
     assert_int_equal(r->core->mem.segs.used, 0);
