@@ -114,16 +114,17 @@ async function said(run, pattern, what) {
 
 export class Weir {
   // Start and wait until it is ready. data, key: of an earlier one, to start on its ledger;
-  // under: a command that runs it.
-  static async start(config = {}, { data, key, env = {}, args = [], under = [] } = {}) {
+  // under: a command that runs it; file: another binary of it.
+  static async start(config = {}, { data, key, env = {}, args = [], under = [],
+                                      file = weirBinary() } = {}) {
     const weir = new Weir();
     weir.dir = directory();
     weir.data = data ?? path.join(weir.dir, 'data');
     weir.file = path.join(weir.dir, 'weir.yaml');
     weir.config(config);
-    const [file, ...rest] = [...under, weirBinary(), 'serve', '-c', weir.file, '--data',
+    const [command, ...rest] = [...under, file, 'serve', '-c', weir.file, '--data',
                              weir.data, ...args];
-    weir.run = launch(file, rest, env);
+    weir.run = launch(command, rest, env);
     weir.url = (await said(weir.run, /^listening on (https?:\/\/\S+)$/m, 'weir listens'))[1];
     weir.admin = (await said(weir.run, /^admin on (\S+)$/m, 'weir has an admin'))[1];
     await said(weir.run, /: ready$/m, 'weir is ready');
