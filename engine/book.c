@@ -40,11 +40,23 @@ static uint32_t estimate(uint64_t bytes)
 bool book_usage_stands(const struct exchange *x)
 {
     const struct api_usage *u = &x->usage;
-    uint64_t prompt = (uint64_t)u->input + u->cached + u->cache_write + u->audio_input;
+    uint64_t prompt = (uint64_t)u->input + u->cached + u->cache_write + u->cache_write_1h +
+                      u->audio_input + u->image_input;
     if (!u->present || u->absurd) return false;
+    if (u->nothing) return true;
     /* Nothing for a text that was there: servers that do not count say 0. */
     if (prompt == 0 && x->prompt_bytes > 0) return false;
-    return u->output > 0 || u->audio_output > 0 || x->text_bytes == 0;
+    return u->output > 0 || u->audio_output > 0 || u->open || x->text_bytes == 0;
+}
+
+/* The input was told, the output not to its end: the stream broke off, or still runs. */
+static void finish_output(struct exchange *x)
+{
+    struct record *r = &x->rec;
+    uint32_t own = estimate(x->text_bytes);
+    assert(x->usage.open);
+    if (own > r->tokens[TOKEN_OUTPUT]) r->tokens[TOKEN_OUTPUT] = own;
+    r->flags |= RECORD_ESTIMATED;
 }
 
 static void fill_tokens(struct exchange *x)
@@ -59,11 +71,12 @@ static void fill_tokens(struct exchange *x)
         r->tokens[TOKEN_CACHED] = u->cached;
         r->tokens[TOKEN_CACHE_WRITE] = u->cache_write;
         r->tokens[TOKEN_CACHE_WRITE_1H] = u->cache_write_1h;
-        r->tokens[TOKEN_IMAGE_INPUT] = u->image_input;
         r->tokens[TOKEN_OUTPUT] = u->output;
         r->tokens[TOKEN_AUDIO_INPUT] = u->audio_input;
         r->tokens[TOKEN_AUDIO_OUTPUT] = u->audio_output;
+        r->tokens[TOKEN_IMAGE_INPUT] = u->image_input;
         r->reasoning_tokens = u->reasoning;
+        if (u->open) finish_output(x);
     } else {
         r->tokens[TOKEN_INPUT] = estimate(x->prompt_bytes);
         r->tokens[TOKEN_OUTPUT] = estimate(x->text_bytes);

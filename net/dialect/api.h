@@ -1,10 +1,10 @@
-/* api.h - what Weir reads of requests, answers and stream events, and the few edits it makes to
- * a request that stays in its dialect. Sans-IO and incremental: no tree, the body stays where it
- * is. Covers OpenAI's chat completions, completions, embeddings, moderations and Responses,
- * Anthropic's Messages, Gemini's generateContent; what Weir itself says in them is api_write.h's.
- * Sources: the API references of OpenAI, Anthropic, Google; quirks of providers who imitate
- * OpenAI: DeepSeek prompt_cache_hit_tokens, Groq x_groq.usage, OpenRouter `models`, `provider`,
- * `usage: {include}`. Where recordings show something else, they are believed. */
+/* api.h - what Weir reads of requests, answers and stream events, and the few edits it makes
+ * to a request that stays in its dialect. Sans-IO and incremental: no tree, the body stays
+ * where it is. Covers OpenAI's chat completions, completions, embeddings, moderations and
+ * Responses, Anthropic's Messages, Gemini's generateContent; what Weir itself says in them is
+ * api_write.h's. Sources: the API references of OpenAI, Anthropic, Google; quirks of providers
+ * who imitate OpenAI: DeepSeek prompt_cache_hit_tokens, Groq x_groq.usage, OpenRouter `models`,
+ * `provider`, `usage: {include}`. Where recordings show something else, they are believed. */
 #ifndef NET_DIALECT_API_H
 #define NET_DIALECT_API_H
 
@@ -48,6 +48,11 @@ struct api_member {          /* a member of the root object, for removal or repl
     uint32_t index;             /* members before it */
 };
 
+struct api_limit {
+    struct api_span at;         /* of its value; end 0: absent */
+    int64_t value;              /* -1: null */
+};
+
 struct api_head {            /* private: the start of a string that the end of a piece cut */
     uint16_t len;
     uint8_t state;
@@ -63,8 +68,8 @@ struct api_request {         /* results; valid after api_request_end() said NET_
     struct api_names models, order, only, ignore;
     struct api_member model_at, models_at, provider_at, usage_at, stream_options_at;
     struct api_span include_usage_at;   /* its value inside stream_options */
-    struct api_span max_tokens_at, max_completion_at;   /* values of output limits; end 0: none,
-                                   or null, and then end > 0 and the limit is -1 */
+    struct api_limit limit[2];  /* output limits: max_tokens or what it is called there, and
+                                   max_completion_tokens */
     struct api_span config_at;  /* Gemini: generationConfig's value, an object or null */
     struct api_span inner_model_at;     /* Gemini's countTokens: generateContentRequest.model */
     struct bytes previous;      /* Responses: previous_response_id, in pool; empty: none */
@@ -153,17 +158,17 @@ struct api_edit { uint64_t at, del; struct bytes put; };
 /* What the provider is to read otherwise than the client wrote it. */
 struct api_change {
     struct bytes model;         /* name to ask for, raw; borrows */
-    bool want_usage;            /* chat, completions: stream_options.include_usage is to be true;
-                                   only for streams */
+    bool want_usage;            /* chat, completions: stream_options.include_usage is to be
+                                   true; only for streams */
     bool completion_tokens;     /* chat without any limit: it is put as max_completion_tokens,
                                    as api.openai.com has it, else as max_tokens */
     int64_t output_max;         /* the output limit is to be this, unless it is lower; 0: is
                                    left alone */
 };
 /* The edits that turn the client's body into the provider's, ascending and not overlapping:
- * the model's name (a JSON string; not for Gemini, whose path has it), include_usage, the output
- * limit, which is put where the body has none; OpenRouter's models, provider, usage members are
- * removed with the right comma.
+ * the model's name (a JSON string; not for Gemini, whose path has it), include_usage, the
+ * output limit, which is put where the body has none; OpenRouter's models, provider, usage
+ * members are removed with the right comma.
  *   scratch    room for >= 6 * model.len + 192 bytes; edits borrow from it
  * Gives the count (<= API_EDITS_MAX). */
 size_t api_request_edits(const struct api_request *req, const struct api_change *change,
@@ -173,15 +178,18 @@ struct api_usage {           /* disjoint kinds, as store/journal.h counts them *
     bool present;
     bool absurd;                /* a count was negative, fractional, beyond 2^31, or did not
                                    add up: clamped, and the record is marked estimated */
+    bool open;                  /* Anthropic: the output is not all told yet */
+    bool nothing;               /* tokens were counted, none were used */
     uint32_t input, cached, output, audio_input, audio_output, reasoning;
-    uint32_t cache_write;       /* for five minutes, or however long the provider says nothing of */
+    uint32_t cache_write;       /* for five minutes, or for as long as nobody says */
     uint32_t cache_write_1h;    /* Anthropic: cache_creation.ephemeral_1h_input_tokens */
     uint32_t image_input;
 };
 
 struct api_answer {          /* what a whole answer says */
-    struct api_usage usage;
-    struct api_span usage_at;     /* the object in the body that usage was read from */
+    struct api_usage usage;     /* of API_COUNT_TOKENS and _GENERATE_COUNT: nothing */
+    struct api_span usage_at;     /* OpenAI, but for Responses: the object in the body that
+                                     usage was read from */
     uint64_t text_bytes;        /* of content, reasoning, refusal, tool arguments as written:
                                    for own counts */
     uint32_t choice_count;
@@ -193,9 +201,22 @@ struct api_answer {          /* what a whole answer says */
     bool finish_length;         /* some finish_reason is "length" */
 };
 
+/* What is noted of a stream: for its usage, which Anthropic tells in parts, and for an end that
+ * Weir writes itself (api_write.h). All zero is a fresh one. Private, and no secret. */
+struct api_stream {
+    int64_t created;            /* as the provider writes it; 0: not told */
+    uint32_t count[6];          /* Anthropic's usage so far */
+    uint32_t sequence;          /* Responses: the next sequence_number */
+    uint32_t block;             /* Anthropic: index of the open block */
+    uint8_t id_len, model_len;  /* as written in JSON: the id begins text, the model ends it */
+    uint8_t flags;
+    char text[85];
+};
+static_assert(sizeof(struct api_stream) <= 128, "one for every stream");
+
 struct api_fold {            /* private: a usage object as it is being read */
-    int64_t count[12];
-    uint16_t seen;              /* a bit per count */
+    int64_t count[18];
+    uint32_t seen;              /* a bit per count */
     bool absurd;
 };
 
@@ -214,12 +235,20 @@ struct api_reply {           /* private: the walk over a whole answer or one eve
     const struct api_part *field;       /* of the key whose value comes */
     struct api_fold *fold;   /* the usage that is being read */
     struct api_marks *marks; /* what is noted for a shape; NULL: nothing */
+    const struct api_part *top;     /* of the root's value; behind it, of a list's elements */
+    struct api_stream *stream;      /* NULL: nothing is noted */
     uint64_t text_bytes;
     uint64_t fed, token_end, member_end;
     uint32_t choice_count, member_count;
     int32_t error_status, root_status;
     uint8_t place[API_REPLY_DEPTH];     /* by depth of the open container */
+    uint32_t index, sequence;   /* as the event says; API_NO_NUMBER: it does not */
     uint8_t which;              /* the side that is being read */
+    uint8_t form;               /* enum api_form */
+    uint8_t type;               /* enum api_type of the event */
+    uint8_t details, modality;  /* of the list, and of its element, that is being read */
+    bool event;                 /* an event is read, no answer */
+    bool extent;                /* what is being skipped counts as text */
     bool usage_last;            /* the member before the coming key is the usage */
     bool usage_object;          /* usage is an object */
     bool content, finish, finish_length;
@@ -233,6 +262,7 @@ struct api_answer_reader {
     struct api_answer ans;
     struct json json;
     struct api_reply reply;  /* private */
+    bool counts_only;        /* private: tokens are counted, none used */
 };
 /* Read a whole JSON answer in pieces. */
 void api_answer_begin(struct api_answer_reader *r, enum api api);
@@ -244,27 +274,15 @@ MUST_USE enum net_rc api_answer_feed(struct api_answer_reader *r, struct bytes i
 /* The answer ended: NET_DONE or NET_BAD. */
 MUST_USE enum net_rc api_answer_end(struct api_answer_reader *r);
 
-/* What is noted of a stream, for its usage, which Anthropic tells in parts, and for an end that
- * Weir writes itself (api_write.h). All zero is a fresh one. Private, and no secret. */
-struct api_stream {
-    int64_t created;            /* as the provider writes it */
-    uint32_t count[6];          /* Anthropic's usage so far: enum api_stream_count */
-    uint32_t sequence;          /* Responses: the next sequence_number */
-    uint32_t block;             /* Anthropic: index of the open block; Responses: of the item */
-    uint8_t id_len, model_len;  /* in text: the id, then the model, as written in JSON */
-    uint8_t flags;
-    char text[85];
-};
-static_assert(sizeof(struct api_stream) <= 128, "one for every stream");
-
 enum api_event_kind {
     API_EVENT_META,          /* role, empty deltas, pings: nothing a client could miss */
     API_EVENT_CONTENT,       /* text, reasoning, tool call, refusal or audio: commits */
     API_EVENT_FINISH,        /* a finish_reason (may also hold content: then has_content) */
     API_EVENT_USAGE,         /* chat: choices empty and usage an object: the usage chunk */
-    API_EVENT_DONE,          /* the good end, behind which nothing comes: [DONE], message_stop,
-                                response.completed, response.incomplete. The latter two have
-                                usage, has_finish, and has_content where they hold some */
+    API_EVENT_DONE,          /* the good end, behind which nothing comes: [DONE],
+                                message_stop, response.completed, response.incomplete. The
+                                latter two have usage, has_finish, and has_content where they
+                                hold some */
     API_EVENT_ERROR,         /* an error, as in struct api_answer; Anthropic's and Responses'
                                 error events, response.failed */
     API_EVENT_BAD,           /* data that is not JSON */
@@ -294,6 +312,7 @@ struct api_shape {           /* private: an event with content, but for its text
     struct api_member usage_at;
     uint64_t text;              /* bytes of the text it was learned from */
     uint16_t head, tail;        /* bytes before and behind the text; head 0: no shape */
+    uint8_t form;               /* enum api_form */
     struct api_shape_side before, behind;  /* behind ends where its last lane does */
 };
 struct api_shapes {          /* of events that were read; all zero is fresh */

@@ -6,7 +6,8 @@ void api_answer_begin(struct api_answer_reader *r, enum api api)
     assert(api < APIS);
     memset(&r->ans, 0, sizeof r->ans);
     json_init(&r->json, JSON_DEPTH_MAX);
-    api_reply_begin(&r->reply);
+    api_reply_begin(&r->reply, api_form(api), false, NULL);
+    r->counts_only = api == API_COUNT_TOKENS || api == API_GENERATE_COUNT;
 }
 
 void api_answer_begin_brief(struct api_answer_reader *r, enum api api)
@@ -27,9 +28,10 @@ enum net_rc api_answer_end(struct api_answer_reader *r)
     struct api_answer *a = &r->ans;
     enum net_rc rc = api_reply_end(w, &r->json);
     if (rc != NET_DONE) return rc;
-    api_fold_settle(&w->usage, &a->usage);
+    api_fold_settle(&w->usage, w->form, &a->usage);
     if (w->usage_object && a->usage.present) a->usage_at = w->usage_at.value;
-    if (!a->usage.present) api_fold_settle(&w->groq, &a->usage);
+    if (!a->usage.present) api_fold_settle(&w->groq, w->form, &a->usage);
+    if (r->counts_only) a->usage = (struct api_usage){.present = true, .nothing = true};
     a->text_bytes = w->text_bytes;
     a->choice_count = w->choice_count;
     a->error = w->error;

@@ -4,6 +4,7 @@
 static enum api_event_kind kind_of(const struct api_reply *w)
 {
     if (w->error) return API_EVENT_ERROR;
+    if (w->type == API_TYPE_STOP || w->type == API_TYPE_END) return API_EVENT_DONE;
     if (w->finish) return API_EVENT_FINISH;
     if (w->content) return API_EVENT_CONTENT;
     /* Azure's first chunk has no choices either, and no usage: it is META. */
@@ -11,10 +12,8 @@ static enum api_event_kind kind_of(const struct api_reply *w)
 }
 
 /* Walk over data. False: it is not JSON. */
-static bool read_data(struct api_reply *w, struct bytes data, struct api_marks *marks)
+static bool read_data(struct api_reply *w, struct bytes data)
 {
-    api_reply_begin(w);
-    w->marks = marks;
     if (api_reply_whole(w, data)) {
         api_reply_settle(w);
         return true;
@@ -25,23 +24,56 @@ static bool read_data(struct api_reply *w, struct bytes data, struct api_marks *
     return api_reply_end(w, &j) == NET_DONE;
 }
 
+/* What the event means for the stream's notes. */
+static void note(struct api_stream *s, const struct api_reply *w)
+{
+    if (w->form == API_FORM_RESPONSES && w->sequence != API_NO_NUMBER) {
+        s->sequence = w->sequence + 1;
+        s->flags |= API_STREAM_NUMBERED;
+    }
+    if (w->type == API_TYPE_BLOCK_START && w->index != API_NO_NUMBER) {
+        s->block = w->index;
+        s->flags |= API_STREAM_OPEN;
+    }
+    if (w->type == API_TYPE_BLOCK_STOP) s->flags &= (uint8_t)~API_STREAM_OPEN;
+}
+
+static void settle_usage(struct api_stream *s, const struct api_reply *w,
+                         struct api_usage *usage)
+{
+    if (w->form != API_FORM_MESSAGES) {
+        api_fold_settle(&w->usage, w->form, usage);
+        return;
+    }
+    bool start = w->type == API_TYPE_START;
+    api_fold_merge(&w->usage, start, s);
+    if (start) s->flags &= (uint8_t)~API_STREAM_OUTPUT;
+    else if (w->usage.seen & 1u << API_COUNT_COMPLETION) s->flags |= API_STREAM_OUTPUT;
+    api_stream_settle(s, usage);
+}
+
 /* Read data, and note what is for a shape; marks NULL: nothing. */
-static void read_marked(struct bytes data, struct api_marks *marks, struct api_event *ev)
+static void read_marked(struct bytes data, enum api api, struct api_stream *s,
+                        struct api_marks *marks, struct api_event *ev)
 {
     struct api_reply w;
     memset(ev, 0, offsetof(struct api_event, error_text));
     ev->error_text[0] = '\0';
     ev->error_status = 0;
     ev->kind = API_EVENT_DONE;
-    if (bytes_eq(bytes_trim(data), BYTES("[DONE]"))) return;
+    bool openai = api_form(api) == API_FORM_OPENAI || api == API_RESPONSES;
+    if (openai && bytes_eq(bytes_trim(data), BYTES("[DONE]"))) return;
     ev->kind = API_EVENT_BAD;
-    if (!read_data(&w, data, marks)) return;
+    api_reply_begin(&w, api_form(api), true, s);
+    w.marks = marks;
+    if (!read_data(&w, data)) return;
+    note(s, &w);
     ev->kind = kind_of(&w);
     ev->has_content = w.content;
     ev->has_finish = w.finish;
-    if (w.usage.seen) api_fold_settle(&w.usage, &ev->usage);
+    if (w.usage.seen) settle_usage(s, &w, &ev->usage);
     ev->usage_said = w.usage_object && ev->usage.present;
-    if (!ev->usage.present && w.groq.seen) api_fold_settle(&w.groq, &ev->usage);
+    if (!ev->usage.present && w.groq.seen) api_fold_settle(&w.groq, w.form, &ev->usage);
     ev->usage_at = w.usage_at;
     ev->usage_first = w.usage_at.key.end > 0 && w.usage_at.before == 0;
     ev->text_bytes = w.text_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)w.text_bytes;
@@ -55,7 +87,7 @@ void api_event_read(struct bytes data, enum api api, struct api_stream *s,
 {
     assert(api < APIS);
     s->flags |= API_STREAM_BEGUN;
-    read_marked(data, NULL, ev);
+    read_marked(data, api, s, NULL, ev);
 }
 
 /* The first event of a stream is read, whatever its shape: what is noted of the stream stands
@@ -65,9 +97,14 @@ void api_event_read_like(struct bytes data, enum api api, struct api_stream *s,
 {
     struct api_marks marks;
     assert(api < APIS);
-    if ((s->flags & API_STREAM_BEGUN) && api_shapes_find(shapes, data, ev)) return;
+    if ((s->flags & API_STREAM_BEGUN) && api_shapes_find(shapes, data, api_form(api), ev)) {
+        if (api_form(api) != API_FORM_RESPONSES) return;
+        s->flags |= API_STREAM_SAID | API_STREAM_COUNTED;
+        s->sequence++;
+        return;
+    }
     s->flags |= API_STREAM_BEGUN;
     marks.count = marks.text_count = 0;
-    read_marked(data, &marks, ev);
-    if (marks.text_count == 1) api_shapes_learn(shapes, data, &marks, ev);
+    read_marked(data, api, s, &marks, ev);
+    if (marks.text_count == 1) api_shapes_learn(shapes, data, &marks, api_form(api), ev);
 }

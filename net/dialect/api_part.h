@@ -5,6 +5,20 @@
 #include "net/dialect/api.h"
 #include "net/json_index.h"
 
+enum api_form { API_FORM_OPENAI, API_FORM_RESPONSES, API_FORM_MESSAGES, API_FORM_GENERATE };
+
+/* Which of the forms an API's answers, events and errors have. */
+static inline enum api_form api_form(enum api api)
+{
+    static const uint8_t forms[APIS] = {
+        [API_RESPONSES] = API_FORM_RESPONSES, [API_MESSAGES] = API_FORM_MESSAGES,
+        [API_COUNT_TOKENS] = API_FORM_MESSAGES, [API_GENERATE] = API_FORM_GENERATE,
+        [API_GENERATE_COUNT] = API_FORM_GENERATE,
+    };
+    assert(api < APIS);
+    return forms[api];
+}
+
 enum api_count {             /* index of api_fold.count: the numbers of a usage object */
     API_COUNT_PROMPT,
     API_COUNT_COMPLETION,
@@ -17,6 +31,11 @@ enum api_count {             /* index of api_fold.count: the numbers of a usage 
     API_COUNT_AUDIO_OUT,
     API_COUNT_REASONING,
     API_COUNT_REASONING_ROOT,   /* usage.reasoning_tokens: Perplexity */
+    API_COUNT_IMAGE_IN,
+    API_COUNT_WRITE_5M, API_COUNT_WRITE_1H,        /* Anthropic: parts of _CACHE_WRITE */
+    API_COUNT_TOOL_PROMPT,      /* Gemini: on top of _PROMPT */
+    API_COUNT_AUDIO_CACHED, API_COUNT_IMAGE_CACHED,   /* Gemini: parts of _CACHED */
+    API_COUNT_DETAIL,           /* Gemini: of the element that is being read */
     API_COUNTS,
 };
 
@@ -26,7 +45,12 @@ void api_fold_begin(struct api_fold *f);
 void api_fold_take(struct api_fold *f, enum api_count which,
                       const struct json_token *t);
 /* The disjoint kinds of what was folded. out is overwritten. */
-void api_fold_settle(const struct api_fold *f, struct api_usage *out);
+void api_fold_settle(const struct api_fold *f, enum api_form form, struct api_usage *out);
+/* Anthropic: take what one event folded into what the stream told before. fresh: nothing was
+ * told before. */
+void api_fold_merge(const struct api_fold *f, bool fresh, struct api_stream *s);
+/* The disjoint kinds of what was merged. out is overwritten. */
+void api_stream_settle(const struct api_stream *s, struct api_usage *out);
 
 /* A token came: what is behind it starts afresh. */
 static inline void api_head_reset(struct api_head *h)
@@ -86,17 +110,38 @@ struct api_marks {
 };
 
 /* Tell of an event that fits a shape. False: none fits, ev is as it was. */
-MUST_USE bool api_shapes_find(struct api_shapes *all, struct bytes data,
-                                 struct api_event *ev);
+MUST_USE bool api_shapes_find(struct api_shapes *all, struct bytes data, enum api_form form,
+                              struct api_event *ev);
 /* Make a shape of an event with one text, if it can have one: its data, and what was read of
  * it. Copies. */
 void api_shapes_learn(struct api_shapes *all, struct bytes data,
-                         const struct api_marks *marks, const struct api_event *ev);
+                      const struct api_marks *marks, enum api_form form,
+                      const struct api_event *ev);
 
-enum api_stream_flag { API_STREAM_BEGUN = 1 };  /* an event was read */
+enum api_stream_flag {
+    API_STREAM_BEGUN = 1,       /* an event was read */
+    API_STREAM_OPEN = 2,        /* Anthropic: a block is open */
+    API_STREAM_NUMBERED = 2,    /* Responses: events have sequence numbers */
+    API_STREAM_SAID = 4,        /* Responses: deltas told the item's text */
+    API_STREAM_COUNTED = 8,     /* Responses: text was counted */
+    API_STREAM_ABSURD = 16,     /* Anthropic: some count was */
+    API_STREAM_USAGE = 32,      /* Anthropic: some usage was told */
+    API_STREAM_INPUT = 64,      /* Anthropic: the input was */
+    API_STREAM_OUTPUT = 128,    /* Anthropic: all of the output was */
+};
 
-/* Begin the walk over an answer or event. */
-void api_reply_begin(struct api_reply *w);
+enum { API_NO_NUMBER = INT32_MAX };
+
+enum api_type {                 /* of an event, where that matters */
+    API_TYPE_OTHER,
+    API_TYPE_START, API_TYPE_BLOCK_START, API_TYPE_BLOCK_STOP, API_TYPE_STOP,   /* Anthropic */
+    API_TYPE_ITEM, API_TYPE_ITEM_DONE, API_TYPE_AUDIO, API_TYPE_END,  /* Responses */
+    API_TYPE_ERROR,
+};
+
+/* Begin the walk over an answer, or over an event of a stream (s, NULL: of none). */
+void api_reply_begin(struct api_reply *w, enum api_form form, bool event,
+                     struct api_stream *s);
 /* Walk over one piece. NET_MORE or NET_BAD (not JSON). */
 MUST_USE enum net_rc api_reply_feed(struct api_reply *w, struct json *j, struct bytes in);
 /* Walk over a whole document in one piece, by its index, instead. False: it has none

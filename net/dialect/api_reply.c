@@ -1,141 +1,33 @@
-/* api_reply.c - the walk over an answer, whole or one event of a stream. Both have the
- * same shape but for `delta` and `message`, so one table serves:
- *   LIST -> ROOT -> CHOICES -> CHOICE -> SAID (delta, message) -> PARTS | CALLS | AUDIO
- *                -> USAGE -> IN_DETAILS | OUT_DETAILS         -> LOT (anything counts)
- *                -> GROQ -> USAGE      -> ERROR
- * The place of a container is kept by its depth. What the table does not name is skipped.
+/* api_reply.c - the walk over an answer, whole or one event of a stream. Both have much the
+ * same shape, so one set of tables serves (api_table.c). The place of a container is kept by
+ * its depth. What the tables do not name is skipped.
  * Rule: a provider may send anything. What is odd is passed over; what is not JSON is the
  * only failure. Repeated keys: the last one counts, as most clients have it. */
 #include "net/dialect/api_part.h"
+#include "net/dialect/api_table.h"
 
 #include <stdio.h>
 
-enum place { NOWHERE, LIST, ROOT, CHOICES, CHOICE, SAID, PARTS, CALLS, AUDIO, LOT, USAGE,
-             IN_DETAILS, OUT_DETAILS, GROQ, ERROR, PLACES };
-
-enum side { DELTA, MESSAGE, TEXT };
-
-/* What to do with a value; further data is in the row. */
-enum what { DO_NOTHING, DO_COUNT, DO_TEXT, DO_REASONING, DO_LEGACY_TEXT, DO_FINISH, DO_USAGE,
-            DO_SIDE, DO_CALL, DO_ERROR, DO_ERROR_TEXT, DO_ERROR_STATUS, DO_OBJECT_NAME,
-            DO_ROOT_TEXT, DO_ROOT_STATUS };
-
-struct api_part {
-    struct bytes name;
-    uint8_t what;
-    uint8_t data;    /* DO_COUNT: which count; DO_SIDE: which side */
-    uint8_t object;  /* place of the object that the value may be; NOWHERE: skipped */
-    uint8_t array;   /* place of the array that it may be */
+/* Rows that stand for values without a key of the tables. Of a top the second is what a list
+ * has: Google wraps errors in an array. */
+#define TOP(place) {{{0}, DO_NOTHING, 0, place, LIST}, {{0}, DO_NOTHING, 0, place, NOWHERE}}
+static const struct api_part tops[][2] = {
+    [API_FORM_OPENAI] = TOP(ROOT), [API_FORM_RESPONSES] = TOP(R_ROOT),
+    [API_FORM_MESSAGES] = TOP(A_ROOT), [API_FORM_GENERATE] = TOP(G_ROOT),
 };
-
-/* What is read: a list a place, the shortest names first. */
-#define ROOT_PARTS(ROW, n)                                     \
-    ROW(n, "code",       DO_ROOT_STATUS, 0, NOWHERE, NOWHERE)  \
-    ROW(n, "usage",      DO_USAGE, 0, USAGE, NOWHERE)          \
-    ROW(n, "error",      DO_ERROR, 0, ERROR, NOWHERE)          \
-    ROW(n, "object",     DO_OBJECT_NAME, 0, NOWHERE, NOWHERE)  \
-    ROW(n, "x_groq",     DO_NOTHING, 0, GROQ, NOWHERE)         \
-    ROW(n, "choices",    DO_NOTHING, 0, NOWHERE, CHOICES)      \
-    ROW(n, "message",    DO_ROOT_TEXT, 0, NOWHERE, NOWHERE)    \
-    ROW(n, "statusCode", DO_ROOT_STATUS, 1, NOWHERE, NOWHERE)
-#define CHOICE_PARTS(ROW, n)                                      \
-    ROW(n, "text",          DO_LEGACY_TEXT, 0, NOWHERE, NOWHERE)  \
-    ROW(n, "delta",         DO_SIDE, DELTA, SAID, NOWHERE)        \
-    ROW(n, "error",         DO_ERROR, 0, ERROR, NOWHERE)          \
-    ROW(n, "message",       DO_SIDE, MESSAGE, SAID, NOWHERE)      \
-    ROW(n, "finish_reason", DO_FINISH, 0, NOWHERE, NOWHERE)
-#define SAID_PARTS(ROW, n)                                      \
-    ROW(n, "audio",             DO_NOTHING, 0, AUDIO, LOT)      \
-    ROW(n, "images",            DO_NOTHING, 0, LOT, LOT)        \
-    ROW(n, "content",           DO_TEXT, 0, PARTS, PARTS)       \
-    ROW(n, "refusal",           DO_TEXT, 0, NOWHERE, NOWHERE)   \
-    ROW(n, "reasoning",         DO_REASONING, 0, PARTS, PARTS)  \
-    ROW(n, "tool_calls",        DO_NOTHING, 0, CALLS, CALLS)    \
-    ROW(n, "annotations",       DO_NOTHING, 0, LOT, LOT)        \
-    ROW(n, "function_call",     DO_NOTHING, 0, CALLS, CALLS)    \
-    ROW(n, "reasoning_content", DO_REASONING, 0, PARTS, PARTS)  \
-    ROW(n, "reasoning_details", DO_NOTHING, 0, LOT, LOT)
-#define AUDIO_PARTS(ROW, n)                             \
-    ROW(n, "transcript", DO_TEXT, 0, NOWHERE, NOWHERE)
-#define USAGE_PARTS(ROW, n)                                                                 \
-    ROW(n, "total_tokens",              DO_COUNT, API_COUNT_TOTAL, 0, 0)                 \
-    ROW(n, "input_tokens",              DO_COUNT, API_COUNT_PROMPT, 0, 0)  /* images */  \
-    ROW(n, "prompt_tokens",             DO_COUNT, API_COUNT_PROMPT, 0, 0)                \
-    ROW(n, "cached_tokens",             DO_COUNT, API_COUNT_CACHED_ROOT, 0, 0)           \
-    ROW(n, "output_tokens",             DO_COUNT, API_COUNT_COMPLETION, 0, 0)            \
-    ROW(n, "reasoning_tokens",          DO_COUNT, API_COUNT_REASONING_ROOT, 0, 0)        \
-    ROW(n, "completion_tokens",         DO_COUNT, API_COUNT_COMPLETION, 0, 0)            \
-    ROW(n, "input_token_details",       DO_NOTHING, 0, IN_DETAILS, NOWHERE)  /* audio */    \
-    ROW(n, "prompt_token_details",      DO_NOTHING, 0, IN_DETAILS, NOWHERE)  /* Writer */   \
-    ROW(n, "input_tokens_details",      DO_NOTHING, 0, IN_DETAILS, NOWHERE)                 \
-    ROW(n, "prompt_tokens_details",     DO_NOTHING, 0, IN_DETAILS, NOWHERE)                 \
-    ROW(n, "output_tokens_details",     DO_NOTHING, 0, OUT_DETAILS, NOWHERE)                \
-    ROW(n, "prompt_cache_hit_tokens",   DO_COUNT, API_COUNT_CACHE_HIT, 0, 0)             \
-    ROW(n, "completion_token_details",  DO_NOTHING, 0, OUT_DETAILS, NOWHERE)                \
-    ROW(n, "completion_tokens_details", DO_NOTHING, 0, OUT_DETAILS, NOWHERE)
-#define IN_PARTS(ROW, n)                                                    \
-    ROW(n, "audio_tokens",       DO_COUNT, API_COUNT_AUDIO_IN, 0, 0)     \
-    ROW(n, "cached_tokens",      DO_COUNT, API_COUNT_CACHED, 0, 0)       \
-    ROW(n, "cache_write_tokens", DO_COUNT, API_COUNT_CACHE_WRITE, 0, 0)
-#define OUT_PARTS(ROW, n)                                               \
-    ROW(n, "audio_tokens",     DO_COUNT, API_COUNT_AUDIO_OUT, 0, 0)  \
-    ROW(n, "reasoning_tokens", DO_COUNT, API_COUNT_REASONING, 0, 0)
-#define GROQ_PARTS(ROW, n)                        \
-    ROW(n, "usage", DO_USAGE, 0, USAGE, NOWHERE)  \
-    ROW(n, "error", DO_ERROR, 0, ERROR, NOWHERE)
-#define ERROR_PARTS(ROW, n)                                  \
-    ROW(n, "code",    DO_ERROR_STATUS, 0, NOWHERE, NOWHERE)  \
-    ROW(n, "status",  DO_ERROR_STATUS, 0, NOWHERE, NOWHERE)  \
-    ROW(n, "message", DO_ERROR_TEXT, 0, NOWHERE, NOWHERE)
-
-#define PART(n, text, what, data, object, array) \
-    {{text, sizeof text - 1}, what, data, object, array},
-#define SHORTER(n, text, what, data, object, array) + (sizeof text - 1 < (n))
-#define FIRST(LIST, n) 0 LIST(SHORTER, n)
-#define FIRST_8(LIST, n) \
-    FIRST(LIST, n), FIRST(LIST, (n) + 1), FIRST(LIST, (n) + 2), FIRST(LIST, (n) + 3), \
-    FIRST(LIST, (n) + 4), FIRST(LIST, (n) + 5), FIRST(LIST, (n) + 6), FIRST(LIST, (n) + 7)
-
-static const struct api_part root_parts[] = {ROOT_PARTS(PART, 0)};
-static const struct api_part choice_parts[] = {CHOICE_PARTS(PART, 0)};
-static const struct api_part said_parts[] = {SAID_PARTS(PART, 0)};
-static const struct api_part audio_parts[] = {AUDIO_PARTS(PART, 0)};
-static const struct api_part usage_parts[] = {USAGE_PARTS(PART, 0)};
-static const struct api_part in_parts[] = {IN_PARTS(PART, 0)};
-static const struct api_part out_parts[] = {OUT_PARTS(PART, 0)};
-static const struct api_part groq_parts[] = {GROQ_PARTS(PART, 0)};
-static const struct api_part error_parts[] = {ERROR_PARTS(PART, 0)};
-
-enum { NAME_MAX = 30 };  /* bytes of a name; two more are known to have none */
-
-/* Lists by place, and by length in them: most keys are nobody's, and their length says so. */
-#define PARTS_OF(list, LIST) \
-    {list, {FIRST_8(LIST, 0), FIRST_8(LIST, 8), FIRST_8(LIST, 16), FIRST_8(LIST, 24)}}
-static const struct {
-    const struct api_part *at;
-    uint8_t first[NAME_MAX + 2];  /* by length: the first row whose name has it, or more */
-} tables[PLACES] = {
-    [ROOT] = PARTS_OF(root_parts, ROOT_PARTS),
-    [CHOICE] = PARTS_OF(choice_parts, CHOICE_PARTS),
-    [SAID] = PARTS_OF(said_parts, SAID_PARTS),
-    [AUDIO] = PARTS_OF(audio_parts, AUDIO_PARTS),
-    [USAGE] = PARTS_OF(usage_parts, USAGE_PARTS),
-    [IN_DETAILS] = PARTS_OF(in_parts, IN_PARTS),
-    [OUT_DETAILS] = PARTS_OF(out_parts, OUT_PARTS),
-    [GROQ] = PARTS_OF(groq_parts, GROQ_PARTS),
-    [ERROR] = PARTS_OF(error_parts, ERROR_PARTS),
+static const struct api_part response_top[2] = TOP(R_RESPONSE);
+static const struct api_part elements[PLACES] = {
+    [CHOICES] = {.object = CHOICE}, [A_BLOCKS] = {.object = A_BLOCK},
+    [R_ITEMS] = {.object = R_ITEM}, [R_PARTS] = {.object = R_PART},
+    [G_CANDIDATES] = {.object = G_CANDIDATE}, [G_PARTS] = {.object = G_PART},
+    [G_DETAILS] = {.object = G_DETAIL},
+    [PARTS] = {{0}, DO_TEXT, 0, PARTS, PARTS}, [CALLS] = {{0}, DO_NOTHING, 0, CALLS, CALLS},
 };
-
-/* Rows that stand for values without a key of the tables. */
-static const struct api_part top_part = {{0}, DO_NOTHING, 0, ROOT, LIST};
-static const struct api_part listed_part = {{0}, DO_NOTHING, 0, ROOT, NOWHERE};
-static const struct api_part choices_part = {{0}, DO_NOTHING, 0, CHOICE, NOWHERE};
-static const struct api_part text_part = {{0}, DO_TEXT, 0, PARTS, PARTS};
+static const struct api_part *const text_part = &elements[PARTS];
+static const struct api_part *const call_part = &elements[CALLS];
 static const struct api_part mark_part = {{0}, DO_TEXT, 1, PARTS, PARTS};
 static const struct api_part inside_part = {{0}, DO_NOTHING, 0, PARTS, PARTS};
-static const struct api_part call_part = {{0}, DO_NOTHING, 0, CALLS, CALLS};
 static const struct api_part argument_part = {{0}, DO_TEXT, 0, CALLS, CALLS};
-static const struct api_part skip_part = {{0}, DO_NOTHING, 0, NOWHERE, NOWHERE};
 
 static bool is_text_key(struct bytes key)
 {
@@ -169,20 +61,20 @@ static const struct api_part *find_open(enum place place, struct bytes key)
     if (!key.ptr || key.len == 0) return NULL;
     if (place == PARTS) {  /* Mistral: [{"type": "thinking", "thinking": [{...}]}] */
         if (bytes_eq(key, BYTES("type"))) return &inside_part;
-        return is_text_key(key) ? &text_part : &mark_part;
+        return is_text_key(key) ? text_part : &mark_part;
     }
     bool counts = bytes_eq(key, BYTES("arguments")) || bytes_eq(key, BYTES("input"));
-    return counts ? &argument_part : &call_part;
+    return counts ? &argument_part : call_part;
 }
 
 /* The row for a key; NULL where nobody wants the value. */
 static inline const struct api_part *find(enum place place, struct bytes key)
 {
     if (place == PARTS || place == CALLS) return find_open(place, key);
-    if (key.len > NAME_MAX) return NULL;
-    const uint8_t *first = &tables[place].first[key.len];
+    if (key.len > API_KEY_MAX) return NULL;
+    const uint8_t *first = &api_tables[place].first[key.len];
     for (size_t i = first[0]; i < first[1]; i++) {
-        const struct api_part *p = &tables[place].at[i];
+        const struct api_part *p = &api_tables[place].at[i];
         assert(p->name.len == key.len);  /* the lists are in order */
         if (same(p->name.ptr, key.ptr, key.len)) return p;
     }
@@ -190,15 +82,9 @@ static inline const struct api_part *find(enum place place, struct bytes key)
 }
 
 /* The row for an element of an array. */
-static const struct api_part *element_part(enum place place)
+static inline const struct api_part *element_part(const struct api_reply *w, enum place place)
 {
-    switch (place) {
-    case LIST: return &listed_part;  /* Google wraps errors in an array */
-    case CHOICES: return &choices_part;
-    case PARTS: return &text_part;
-    case CALLS: return &call_part;
-    default: return &skip_part;
-    }
+    return place == LIST ? &w->top[1] : &elements[place];
 }
 
 static void add_text(struct api_side *s, const struct json_token *t)
@@ -239,6 +125,115 @@ static int32_t status_of(const struct json_token *t)
     return value >= 400 && value <= 599 ? (int32_t)value : 0;
 }
 
+/* Words that stand for a status: Anthropic's types of errors, OpenAI's codes. */
+static int32_t status_word(struct bytes word)
+{
+    static const struct { struct bytes word; int32_t status; } words[] = {
+        {BYTES_INIT("overloaded_error"), 529}, {BYTES_INIT("rate_limit_error"), 429},
+        {BYTES_INIT("api_error"), 500}, {BYTES_INIT("timeout_error"), 504},
+        {BYTES_INIT("invalid_request_error"), 400}, {BYTES_INIT("authentication_error"), 401},
+        {BYTES_INIT("billing_error"), 402}, {BYTES_INIT("permission_error"), 403},
+        {BYTES_INIT("not_found_error"), 404}, {BYTES_INIT("request_too_large"), 413},
+        {BYTES_INIT("server_error"), 500}, {BYTES_INIT("rate_limit_exceeded"), 429},
+        {BYTES_INIT("insufficient_quota"), 429}, {BYTES_INIT("invalid_api_key"), 401},
+        {BYTES_INIT("invalid_prompt"), 400}, {BYTES_INIT("context_length_exceeded"), 400},
+    };
+    if (!word.ptr) return 0;
+    for (size_t i = 0; i < COUNT(words); i++) {
+        if (bytes_eq(word, words[i].word)) return words[i].status;
+    }
+    return 0;
+}
+
+/* Types of events that say more than their members do. */
+static uint8_t type_of(struct bytes word)
+{
+    static const struct { struct bytes word; uint8_t type; } words[] = {
+        {BYTES_INIT("message_start"), API_TYPE_START},
+        {BYTES_INIT("content_block_start"), API_TYPE_BLOCK_START},
+        {BYTES_INIT("content_block_stop"), API_TYPE_BLOCK_STOP},
+        {BYTES_INIT("message_stop"), API_TYPE_STOP},
+        {BYTES_INIT("error"), API_TYPE_ERROR},
+        {BYTES_INIT("response.output_item.added"), API_TYPE_ITEM},
+        {BYTES_INIT("response.output_item.done"), API_TYPE_ITEM_DONE},
+        {BYTES_INIT("response.audio.delta"), API_TYPE_AUDIO},
+        {BYTES_INIT("response.output_audio.delta"), API_TYPE_AUDIO},
+        {BYTES_INIT("response.completed"), API_TYPE_END},
+        {BYTES_INIT("response.incomplete"), API_TYPE_END},
+        {BYTES_INIT("response.failed"), API_TYPE_ERROR},
+    };
+    if (!word.ptr) return API_TYPE_OTHER;
+    for (size_t i = 0; i < COUNT(words); i++) {
+        if (bytes_eq(word, words[i].word)) return words[i].type;
+    }
+    return API_TYPE_OTHER;
+}
+
+static bool ends_with(struct bytes text, struct bytes end)
+{
+    return text.ptr && text.len >= end.len &&
+           memcmp(text.ptr + text.len - end.len, end.ptr, end.len) == 0;
+}
+
+/* Keep an id or a model's name as written, if there is room. */
+static void note_text(struct api_stream *s, enum note what, struct bytes text)
+{
+    size_t room = sizeof s->text - s->id_len - s->model_len;
+    if (!text.ptr || text.len > room || (what == NOTE_ID ? s->id_len : s->model_len)) return;
+    if (what == NOTE_ID) {
+        memcpy(s->text, text.ptr, text.len);
+        s->id_len = (uint8_t)text.len;
+    } else {
+        memcpy(s->text + sizeof s->text - text.len, text.ptr, text.len);
+        s->model_len = (uint8_t)text.len;
+    }
+    assert((size_t)s->id_len + s->model_len <= sizeof s->text);
+}
+
+static void take_note(struct api_reply *w, enum note what, const struct json_token *t)
+{
+    uint64_t value;
+    if (what == NOTE_ID || what == NOTE_MODEL) {
+        if (w->stream && t->type == JSON_STRING) note_text(w->stream, what, t->text);
+        return;
+    }
+    if (t->type != JSON_NUMBER || !t->text.ptr || !bytes_u64(t->text, &value)) return;
+    if (what == NOTE_CREATED) {
+        if (w->stream && value <= INT64_MAX) w->stream->created = (int64_t)value;
+    } else if (value < API_NO_NUMBER) {
+        if (what == NOTE_INDEX) w->index = (uint32_t)value;
+        else w->sequence = (uint32_t)value;
+    }
+}
+
+/* Gemini: TEXT, IMAGE, VIDEO, AUDIO, DOCUMENT; Vertex' clients write their numbers 1..5. */
+enum modality { MODALITY_OTHER, MODALITY_IMAGE, MODALITY_AUDIO };
+
+static uint8_t modality_of(const struct json_token *t)
+{
+    if (t->type != JSON_STRING && t->type != JSON_NUMBER) return MODALITY_OTHER;
+    if (bytes_eq(t->text, BYTES("AUDIO")) || bytes_eq(t->text, BYTES("4"))) {
+        return MODALITY_AUDIO;
+    }
+    bool image = bytes_eq(t->text, BYTES("IMAGE")) || bytes_eq(t->text, BYTES("2"));
+    return image ? MODALITY_IMAGE : MODALITY_OTHER;
+}
+
+/* Tokens of one modality are told. */
+static void detail_end(struct api_reply *w)
+{
+    static const uint8_t counts[][2] = {
+        [DETAILS_PROMPT] = {API_COUNT_IMAGE_IN, API_COUNT_AUDIO_IN},
+        [DETAILS_CACHE] = {API_COUNT_IMAGE_CACHED, API_COUNT_AUDIO_CACHED},
+        [DETAILS_OUTPUT] = {API_COUNTS, API_COUNT_AUDIO_OUT},
+    };
+    if (w->modality == MODALITY_OTHER) return;
+    uint8_t which = counts[w->details][w->modality - 1];
+    if (which == API_COUNTS) return;
+    w->fold->count[which] += w->fold->count[API_COUNT_DETAIL];
+    w->fold->seen |= 1u << which;
+}
+
 /* A choice ended. Writer sends delta and message, Together delta and text, Perplexity a
  * delta and the message so far: of several forms the first in this order counts. */
 static void choice_end(struct api_reply *w)
@@ -250,6 +245,12 @@ static void choice_end(struct api_reply *w)
         return;
     }
 }
+
+static const struct bytes limit_words[] = {
+    [LIMIT_CHAT] = BYTES_INIT("length"), [LIMIT_MESSAGES] = BYTES_INIT("max_tokens"),
+    [LIMIT_RESPONSES] = BYTES_INIT("max_output_tokens"),
+    [LIMIT_GENERATE] = BYTES_INIT("MAX_TOKENS"),
+};
 
 static void take_string(struct api_reply *w, const struct api_part *p,
                         const struct json_token *t)
@@ -265,10 +266,17 @@ static void take_string(struct api_reply *w, const struct api_part *p,
         w->side[TEXT].seen = true;
         add_text(&w->side[TEXT], t);
         break;
+    case DO_REPEAT: add_text(&w->side[MESSAGE], t); break;
+    case DO_MARK: if (!empty) w->side[w->which].content = true; break;
     case DO_FINISH:  /* some send "" in every chunk */
         if (!empty) w->finish = true;
-        if (bytes_eq(t->text, BYTES("length"))) w->finish_length = true;
+        if (bytes_eq(t->text, limit_words[p->data])) w->finish_length = true;
         break;
+    case DO_TYPE: w->type = type_of(t->text); break;
+    case DO_ITEM_TYPE:
+        if (ends_with(t->text, BYTES("_call"))) w->side[w->which].content = true;
+        break;
+    case DO_ERROR_WORD: if (w->error_status == 0) w->error_status = status_word(t->text); break;
     case DO_ERROR:
         if (empty) break;  /* as OpenAI's Python client has it */
         w->error = true;
@@ -294,6 +302,12 @@ static void take_scalar(struct api_reply *w, const struct api_part *p,
 {
     if (p->what == DO_COUNT) {
         api_fold_take(w->fold, p->data, t);
+    } else if (p->what == DO_NOTE) {
+        take_note(w, p->data, t);
+    } else if (p->what == DO_MODALITY) {
+        w->modality = modality_of(t);
+    } else if (p->what == DO_MODAL_COUNT) {
+        api_fold_take(w->fold, API_COUNT_DETAIL, t);
     } else if (t->type == JSON_STRING) {
         take_string(w, p, t);
     } else if (t->type == JSON_NUMBER && p->what == DO_ERROR_STATUS) {
@@ -315,6 +329,7 @@ static bool descend(struct api_reply *w, const struct api_part *p, enum place in
     if (depth >= API_REPLY_DEPTH) to = NOWHERE;
     if (to == NOWHERE) {
         if (p == &mark_part || in == CALLS) w->side[w->which].content = true;
+        w->extent = p->what == DO_EXTENT;
         return false;
     }
     w->place[depth] = to;
@@ -329,8 +344,14 @@ static bool descend(struct api_reply *w, const struct api_part *p, enum place in
         w->side[w->which] = (struct api_side){.seen = true};
         break;
     case DO_ERROR: w->error = true; break;
+    case DO_DETAILS: w->details = p->data; break;
     default: break;
     }
+    if (to == G_DETAIL) {
+        w->modality = MODALITY_OTHER;
+        w->fold->count[API_COUNT_DETAIL] = 0;
+    }
+    if (to == G_CANDIDATE) w->choice_count++;
     if (to != CHOICE) return true;
     w->choice_count++;
     memset(w->side, 0, sizeof w->side);
@@ -365,7 +386,24 @@ static void root_value(struct api_reply *w, const struct json_token *t)
 
 static bool is_said(const struct api_part *p)
 {
-    return p->what == DO_SIDE || p->what == DO_LEGACY_TEXT;
+    return p->what == DO_SIDE || p->what == DO_LEGACY_TEXT || p->what == DO_SAID;
+}
+
+/* What was passed over, len bytes, may be text: {} says nothing. */
+static void add_extent(struct api_reply *w, uint64_t len)
+{
+    struct api_side *s = &w->side[w->which];
+    assert(len >= 2);
+    w->extent = false;
+    if (len == 2) return;
+    s->bytes += len;
+    s->content = true;
+}
+
+static inline void container_end(struct api_reply *w, enum place place)
+{
+    if (place == CHOICE) choice_end(w);
+    else if (place == G_DETAIL) detail_end(w);
 }
 
 static void take(struct api_reply *w, struct json *j, const struct json_token *t)
@@ -382,12 +420,15 @@ static void take(struct api_reply *w, struct json *j, const struct json_token *t
         if (!w->field) json_skip(j);
         return;
     case JSON_OBJECT_END:
-        if (w->place[t->depth] == CHOICE) choice_end(w);
+        container_end(w, w->place[t->depth]);
         break;
-    case JSON_SKIPPED: case JSON_ARRAY_END: break;
+    case JSON_SKIPPED:
+        if (w->extent) add_extent(w, t->end - t->start);
+        break;
+    case JSON_ARRAY_END: break;
     default: {
-        const struct api_part *p = t->depth == 0 ? &top_part
-                                    : w->field ? w->field : element_part(in);
+        const struct api_part *p = t->depth == 0 ? &w->top[0]
+                                   : w->field    ? w->field : element_part(w, in);
         w->field = NULL;
         if (in == LOT || in == CALLS) w->side[w->which].content = true;
         if (t->type != JSON_OBJECT && t->type != JSON_ARRAY) take_scalar(w, p, t);
@@ -425,14 +466,15 @@ static const struct api_part *index_key(struct api_reply *w, const struct json_i
     if (depth == 1) w->member_count++;  /* an object at the root: a list has no keys */
     if (in == CALLS || in == AUDIO || in == LOT) w->side[w->which].content = true;
     if (!p || (w->brief && is_said(p))) return NULL;
-    if (depth == 1 && p->what == DO_USAGE) index_usage(w, x, text, i);
+    if (in == ROOT && depth == 1 && p->what == DO_USAGE) index_usage(w, x, text, i);
     return p;
 }
 
 static bool is_text(const struct api_part *p, enum place in)
 {
     if (in == CHOICE) return p->what == DO_LEGACY_TEXT;
-    return in == SAID && (p->what == DO_TEXT || p->what == DO_REASONING);
+    if (in == SAID) return p->what == DO_TEXT || p->what == DO_REASONING;
+    return (in == A_DELTA || in == R_ROOT) && p->what == DO_TEXT;
 }
 
 /* Note token i, a scalar that is the value of p (NULL: nobody's), in this place. Text of other
@@ -441,12 +483,13 @@ static void index_mark(struct api_marks *m, const struct json_index *x, const ch
                        uint32_t i, const struct api_part *p, enum place in)
 {
     struct api_span span = {x->at[i], api_index_end(x, text, i + 1)};
-    if (!p) {
+    if (!p || p->what == DO_NOTE) {
         if (m->count < API_MARKS_MAX) m->at[m->count++] = span;
     } else if (is_text(p, in) && x->first[i] == '"' && span.end - span.start > 2) {
         m->text = (struct api_span){span.start + 1, span.end - 1};
         m->text_count++;
-    } else if (in == PARTS || in == CALLS || in == AUDIO) {
+    } else if (in == PARTS || in == CALLS || in == AUDIO || p->what == DO_TEXT ||
+               p->what == DO_REPEAT) {
         m->text_count += 2;
     }
 }
@@ -464,18 +507,18 @@ static void index_walk(struct api_reply *w, const struct json_index *x, const ch
             continue;
         }
         if (c == '}' || c == ']') {
-            if (w->place[--depth] == CHOICE) choice_end(w);
+            container_end(w, w->place[--depth]);
             in = depth > 0 ? w->place[depth - 1] : NOWHERE;
             i++;
             continue;
         }
-        const struct api_part *p = depth == 0 ? &top_part : NULL;
+        const struct api_part *p = depth == 0 ? &w->top[0] : NULL;
         if (c == '"' && x->first[i + 1] == ':') {
             p = index_key(w, x, text, i, in, depth);
             i += 2;
             c = x->first[i];
         } else if (!p) {
-            p = element_part(in);
+            p = element_part(w, in);
         }
         bool opens = c == '{' || c == '[';
         if (p && (in == LOT || in == CALLS)) w->side[w->which].content = true;
@@ -484,6 +527,7 @@ static void index_walk(struct api_reply *w, const struct json_index *x, const ch
             i++;
             continue;
         }
+        if (p && opens && w->extent) add_extent(w, x->at[x->close[i]] + 1u - x->at[i]);
         if (p && !opens && p->what != DO_NOTHING) {
             struct json_token t = api_index_token(x, text, i, depth);
             take_scalar(w, p, &t);
@@ -504,9 +548,15 @@ bool api_reply_whole(struct api_reply *w, struct bytes in)
     return true;
 }
 
-void api_reply_begin(struct api_reply *w)
+void api_reply_begin(struct api_reply *w, enum api_form form, bool event,
+                     struct api_stream *s)
 {
     memset(w, 0, offsetof(struct api_reply, error_text));
+    w->top = form == API_FORM_RESPONSES && !event ? response_top : tops[form];
+    w->stream = s;
+    w->form = (uint8_t)form;
+    w->event = event;
+    w->index = w->sequence = API_NO_NUMBER;
     w->error_text[0] = '\0';
     w->head.len = 0;
     w->head.state = 0;
@@ -546,8 +596,36 @@ enum net_rc api_reply_end(struct api_reply *w, struct json *j)
     return NET_DONE;
 }
 
+/* Responses tells a text three times: in deltas, at the end of its item, and in the response
+ * at the end. What is counted once is not counted again. */
+static void settle_response(struct api_reply *w)
+{
+    struct api_stream *s = w->stream;
+    assert(s != NULL);
+    uint64_t said = w->type == API_TYPE_AUDIO ? 0 : w->side[DELTA].bytes;
+    if (w->type == API_TYPE_ITEM) s->flags &= (uint8_t)~API_STREAM_SAID;
+    if (w->side[DELTA].bytes > 0) s->flags |= API_STREAM_SAID;
+    bool first = w->type == API_TYPE_ITEM_DONE ? !(s->flags & API_STREAM_SAID)
+                                               : w->type == API_TYPE_END &&
+                                                     !(s->flags & API_STREAM_COUNTED);
+    if (first) said += w->side[MESSAGE].bytes;
+    if (said > 0) s->flags |= API_STREAM_COUNTED;
+    w->text_bytes = said;
+}
+
+/* What was said outside of choices. */
+static void settle_said(struct api_reply *w)
+{
+    w->content = w->side[DELTA].content || w->side[MESSAGE].content;
+    if (w->form == API_FORM_RESPONSES && w->event) settle_response(w);
+    else w->text_bytes = w->side[DELTA].bytes + w->side[MESSAGE].bytes;
+    if (w->type == API_TYPE_END) w->finish = true;
+    if (w->type == API_TYPE_ERROR) w->error = true;
+}
+
 void api_reply_settle(struct api_reply *w)
 {
+    if (w->form != API_FORM_OPENAI) settle_said(w);
     if (w->error_root && !w->error) {
         w->error = true;
         w->error_status = w->root_status;

@@ -100,11 +100,12 @@ static void shape_tell(const struct api_shape *s, struct bytes data,
     ev->usage_first = m->before == 0;
 }
 
-bool api_shapes_find(struct api_shapes *all, struct bytes data, struct api_event *ev)
+bool api_shapes_find(struct api_shapes *all, struct bytes data, enum api_form form,
+                     struct api_event *ev)
 {
     for (unsigned i = 0; i < API_SHAPES; i++) {
         unsigned k = (all->last + i) % API_SHAPES;
-        if (!shape_fits(&all->at[k], data)) continue;
+        if (all->at[k].form != form || !shape_fits(&all->at[k], data)) continue;
         all->last = (uint8_t)k;
         all->missed = 0;
         shape_tell(&all->at[k], data, ev);
@@ -150,7 +151,8 @@ static bool is_digits(struct bytes text)
 }
 
 void api_shapes_learn(struct api_shapes *all, struct bytes data,
-                         const struct api_marks *marks, const struct api_event *ev)
+                      const struct api_marks *marks, enum api_form form,
+                      const struct api_event *ev)
 {
     const struct api_span *text = &marks->text;
     uint64_t head = text->start, len = text->end - head, tail = data.len - text->end;
@@ -165,6 +167,7 @@ void api_shapes_learn(struct api_shapes *all, struct bytes data,
     if (all->missed & (all->missed - 1)) return;
     all->last = (uint8_t)((all->last + 1) % API_SHAPES);
     struct api_shape *s = &all->at[all->last];
+    s->form = (uint8_t)form;
     s->head = (uint16_t)head;
     s->tail = (uint16_t)tail;
     s->text = len;

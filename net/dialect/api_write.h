@@ -1,5 +1,5 @@
-/* api_write.h - what Weir itself says in a client's dialect: errors, and the end of a stream that
- * it stops. Pure: into caller's memory. */
+/* api_write.h - what Weir itself says in a client's dialect: errors, and the end of a stream
+ * that it stops. Pure: into caller's memory. */
 #ifndef NET_DIALECT_API_WRITE_H
 #define NET_DIALECT_API_WRITE_H
 
@@ -18,8 +18,8 @@ struct api_fault {              /* an error of ours; texts borrow, NUL-ended */
  * insufficient_quota, Gemini's details hold a QuotaFailure whose quotaId ends in PerDay. Gives
  * its length; 0: no room. */
 size_t api_error_body(enum api api, const struct api_fault *f, char *out, size_t room);
-/* The same as an event of a stream that has begun, with its lines and its empty line. s: for the
- * sequence number of Responses. Gives its length; 0: no room. */
+/* The same as an event of a stream that has begun, with its lines and its empty line. s: for
+ * the sequence number of Responses. Gives its length; 0: no room. */
 size_t api_error_event(enum api api, const struct api_fault *f, const struct api_stream *s,
                        char *out, size_t room);
 
@@ -31,9 +31,9 @@ struct api_stop {
     bool want_usage;            /* chat: the client asked for its usage chunk */
 };
 enum { API_STOP_MAX = 4096 };   /* bytes of any stop, if model is a name of API_NAME_MAX */
-/* The proper end of a stream that Weir stops because no more may be spent, as if the output limit
- * had been reached, usage and all, down to the sign of a good end; behind whole events of the
- * stream s only. Chat: finish_reason "length", the usage chunk, [DONE]. Anthropic:
+/* The proper end of a stream that Weir stops because no more may be spent, as if the output
+ * limit had been reached, usage and all, down to the sign of a good end; behind whole events of
+ * the stream s only. Chat: finish_reason "length", the usage chunk, [DONE]. Anthropic:
  * content_block_stop, message_delta "max_tokens", message_stop. Responses: response.incomplete
  * "max_output_tokens". Gemini: finishReason MAX_TOKENS. Only for API_CHAT, _COMPLETIONS,
  * _RESPONSES, _MESSAGES, _GENERATE. Gives the length; 0: no room. */

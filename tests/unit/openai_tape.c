@@ -69,19 +69,37 @@ static void play(const char *path, const char *name, const char *dialect,
     free((void *)(uintptr_t)file.ptr);
 }
 
-bool tapes_each(const char *dialect, void (*f)(const struct tape *tape, void *arg), void *arg)
+/* Those of a folder whose names hold the dialect's. False: there is no such folder. */
+static bool play_folder(const char *folder, const char *dialect,
+                        void (*f)(const struct tape *tape, void *arg), void *arg)
 {
-    char folder[512], path[1024];
-    const char *shared = getenv("WEIR_SHARED");
-    (void)snprintf(folder, sizeof folder, "%s/data/cassettes/recorded/%s",
-                   shared ? shared : "../shared", dialect);
+    char path[1024], part[64];
     DIR *dir = opendir(folder);
     if (!dir) return false;
+    (void)snprintf(part, sizeof part, ".%s.", dialect);
     for (struct dirent *e; (e = readdir(dir));) {
-        if (e->d_name[0] == '.') continue;
+        if (e->d_name[0] == '.' || !strstr(e->d_name, part)) continue;
         (void)snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
         play(path, e->d_name, dialect, f, arg);
     }
     (void)closedir(dir);
+    return true;
+}
+
+bool tapes_each(const char *dialect, void (*f)(const struct tape *tape, void *arg), void *arg)
+{
+    char root[512], folder[1024];
+    const char *shared = getenv("WEIR_SHARED");
+    (void)snprintf(root, sizeof root, "%s/data/cassettes", shared ? shared : "../shared");
+    (void)snprintf(folder, sizeof folder, "%s/recorded/%s", root, dialect);
+    if (!play_folder(folder, dialect, f, arg)) return false;
+    (void)snprintf(folder, sizeof folder, "%s/parallel", root);
+    DIR *dir = opendir(folder);
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        if (e->d_name[0] == '.') continue;
+        (void)snprintf(folder, sizeof folder, "%s/parallel/%s", root, e->d_name);
+        (void)play_folder(folder, dialect, f, arg);
+    }
+    if (dir) (void)closedir(dir);
     return true;
 }

@@ -143,6 +143,9 @@ static void test_prices(void **state)
         {"a/plain", {.present = true, .cache_write = 100}, 1000000 + 125000},
         {"a/plain", {.present = true, .audio_input = 3, .audio_output = 4},
          1000000 + 3000 + 8000},
+        {"a/plain", {.present = true, .cache_write_1h = 100}, 1000000 + 200000},
+        {"a/plain", {.present = true, .image_input = 100}, 1000000 + 100000},
+        {"a/plain", {.present = true, .nothing = true}, 1000000},
         {"a/plain", {.present = true}, 1000000},
         {"a/plain", {.present = true, .output = 7, .reasoning = 5}, 1000000 + 14000},
         {"a/tiers", {.present = true, .input = 100, .output = 1}, 100000 + 2000},
@@ -210,6 +213,27 @@ static void test_no_price_and_no_usage(void **state)
     assert_int_equal(d->x->rec.flags, 0);
 }
 
+/* A stream that told its input and broke off: the output is what was told, or our own count. */
+static void test_output_that_is_open(void **state)
+{
+    struct desk *d = *state;
+    static const struct { uint32_t told; uint64_t text_bytes; uint32_t want; } cases[] = {
+        {1, 400, 100}, {100, 400, 100}, {101, 400, 101}, {0, 0, 0}, {0, 400, 100},
+    };
+    use_model(d, "a/plain");
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        d->x->prompt_bytes = 4000;
+        d->x->text_bytes = cases[i].text_bytes;
+        d->x->usage = (struct api_usage){.present = true, .open = true, .input = 7,
+                                         .cached = 3, .output = cases[i].told};
+        book_price(d->core, d->x);
+        assert_int_equal(d->x->rec.tokens[TOKEN_INPUT], 7);
+        assert_int_equal(d->x->rec.tokens[TOKEN_CACHED], 3);
+        assert_int_equal(d->x->rec.tokens[TOKEN_OUTPUT], cases[i].want);
+        assert_int_equal(d->x->rec.flags, RECORD_ESTIMATED);
+    }
+}
+
 /* What is told stands only if it tells of what was seen; else all of it is our own count. */
 static void test_usage_that_stands(void **state)
 {
@@ -227,6 +251,9 @@ static void test_usage_that_stands(void **state)
         {{.present = true, .cached = 9, .audio_output = 8}, 40, 80, true},
         {{.present = true, .cache_write = 9, .output = 8}, 40, 80, true},
         {{.present = true, .audio_input = 9, .output = 8}, 40, 80, true},
+        {{.present = true, .cache_write_1h = 9, .output = 8}, 40, 80, true},
+        {{.present = true, .image_input = 9, .output = 8}, 40, 80, true},
+        {{.present = true, .nothing = true}, 40, 80, true},     /* tokens were counted */
         {{.present = true}, 0, 0, true}, {{.present = true}, 40, 80, false},
         {{.present = true, .absurd = true, .input = 9, .output = 8}, 40, 80, false},
         {{.input = 9, .output = 8}, 40, 80, false},
@@ -391,6 +418,7 @@ int main(void)
         AT_DESK(test_prices),
         AT_DESK(test_no_price_and_no_usage),
         AT_DESK(test_usage_that_stands),
+        AT_DESK(test_output_that_is_open),
         AT_DESK(test_progress_is_at_most_each_100_ms),
         AT_DESK(test_a_full_journal_refuses),
         AT_DESK(test_the_end),
