@@ -30,6 +30,7 @@ import cpu  # noqa: E402
 import more  # noqa: E402
 import plot  # noqa: E402
 import proc  # noqa: E402
+import reports  # noqa: E402
 import selftest  # noqa: E402
 
 
@@ -113,7 +114,7 @@ def main():
     parser.add_argument("--self-test", action="store_true")
     parser.add_argument("--strict", action="store_true")
     options = parser.parse_args()
-    works = {w["name"]: w for w in cpu.WORKLOADS + more.WORKLOADS}
+    works = {w["name"]: w for w in cpu.WORKLOADS + more.WORKLOADS + reports.WORKLOADS}
     if options.list:
         print("\n".join("%-16s %s" % (w["name"], w["title"]) for w in works.values()))
         return 0

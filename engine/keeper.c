@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
 enum {
@@ -22,6 +23,7 @@ enum {
     FOLD_MAX = 32768,              /* records in one transaction: 50 ms of 600,000 a second */
     EXPIRE_S = 60, EXPIRE_MAX = 2000,
     RESOLVE_S = 30,                /* refresh names this often */
+    WORKER_NICE = 10,              /* a tenth of a core's share of a processor */
     RESOLVERS = 4,                 /* a name whose server is slow holds up its share only */
 };
 
@@ -124,6 +126,8 @@ static void *worker_main(void *arg)
 {
     struct keeper *k = arg;
     struct admin_front *f = k->engine->front;
+    /* Of this thread alone: where a report and a core want one processor, the report waits. */
+    (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + WORKER_NICE);
     heap_join();
     while (!atomic_load_explicit(&k->stop_rest, memory_order_acquire)) {
         front_wait(&f->look, 1000);

@@ -10,7 +10,7 @@ import proc
 CONFIG = """log: {level: %(level)s}
 listen: [{address: "%(address)s"%(tls)s}]
 providers: [{name: mock, dialect: openai, url: "http://%(upstream)s/v1", keys: ["sk-up"]}]
-models: [{id: mock/gpt, price: {input: "1", output: "2"}}]
+models: [{id: mock/gpt, price: {input: "1", output: "2"}}%(models)s]
 """
 
 
@@ -23,7 +23,7 @@ def configure(box, name, address, options):
     tls = ", tls: {cert: %(cert)s, key: %(key)s}" % options if "cert" in options else ""
     return box.write(name + ".yaml", CONFIG % {
         "level": "info" if name.endswith("+log") else "warn", "address": address, "tls": tls,
-        "upstream": box.upstream})
+        "upstream": box.upstream, "models": options.get("models", "")})
 
 
 def command(box, name, address, options):
