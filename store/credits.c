@@ -52,7 +52,7 @@ static int64_t sum_of(int64_t a, int64_t b)
 
 /* ---- pools */
 
-static bool pool_read(MDB_val data, struct pool *pool)
+bool credits_parse_pool(MDB_val data, struct pool *pool)
 {
     struct pool_row row;
     if (data.mv_size != sizeof(row)) return false;
@@ -72,7 +72,7 @@ static enum store_rc pool_get(struct db *db, MDB_txn *txn, store_id org, struct 
     MDB_val key = {sizeof(name), name}, data;
     int code = mdb_get(txn, db->dbi[DB_POOLS], &key, &data);
     if (code != 0) return db_rc(db, code, "read a credit pool");
-    return pool_read(data, pool) ? STORE_OK : damaged(db);
+    return credits_parse_pool(data, pool) ? STORE_OK : damaged(db);
 }
 
 static enum store_rc pool_put(struct db *db, MDB_txn *txn, store_id org,
@@ -130,7 +130,7 @@ enum store_rc credits_pools(struct db *db, MDB_txn *txn,
     enum store_rc rc = STORE_OK;
     while (rc == STORE_OK && (code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) == 0) {
         struct pool pool;
-        bool good = key.mv_size == 8 && pool_read(data, &pool);
+        bool good = key.mv_size == 8 && credits_parse_pool(data, &pool);
         store_id org = good ? db_from_be64(key.mv_data) : 0;
         if (!store_id_is_valid(org)) rc = damaged(db);
         else if (!visit(org, &pool, arg)) break;
@@ -157,7 +157,7 @@ static size_t reference_key(uint8_t out[REFERENCE_KEY_MAX], store_id org, const 
     return 8 + len;
 }
 
-static bool credit_read(MDB_val key, MDB_val data, struct credit *c)
+bool credits_parse(MDB_val key, MDB_val data, struct credit *c)
 {
     struct credit_head head;
     if (key.mv_size != CREDIT_KEY || data.mv_size < sizeof(head)) return false;
@@ -188,7 +188,7 @@ static enum store_rc credit_find(struct db *db, MDB_txn *txn, store_id org, cons
     code = mdb_get(txn, db->dbi[DB_CREDITS], &key, &data);
     if (code == MDB_NOTFOUND) return damaged(db);
     if (code != 0) return db_rc(db, code, "read a credit");
-    return credit_read(key, data, c) ? STORE_OK : damaged(db);
+    return credits_parse(key, data, c) ? STORE_OK : damaged(db);
 }
 
 static enum store_rc credit_put(struct db *db, MDB_txn *txn, store_id org,
@@ -271,7 +271,7 @@ enum store_rc credits_each(struct db *db, MDB_txn *txn, store_id org, uint64_t b
         int code = mdb_cursor_open(txn, db->dbi[DB_CREDITS], &cursor);
         if (code != 0) return db_rc(db, code, "open the credits");
         code = credit_below(cursor, org, below, &key, &data);
-        bool good = code != 0 || credit_read(key, data, &c);
+        bool good = code != 0 || credits_parse(key, data, &c);
         mdb_cursor_close(cursor);
         if (code == MDB_NOTFOUND) return STORE_OK;
         if (code != 0) return db_rc(db, code, "read the credits");

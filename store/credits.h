@@ -67,6 +67,10 @@ MUST_USE enum store_rc credits_spend(struct db *db, MDB_txn *txn, struct credit_
 /* Retention: a row with RECORD_PREPAID of that cost is being deleted. */
 MUST_USE enum store_rc credits_expire(struct db *db, MDB_txn *txn, store_id org,
                                       int64_t nusd);
+/* A value of DB_POOLS. False: it is none. */
+MUST_USE bool credits_parse_pool(MDB_val data, struct pool *pool);
+/* An entry of DB_CREDITS. False: it is none. */
+MUST_USE bool credits_parse(MDB_val key, MDB_val data, struct credit *c);
 /* Visit all pools, in the order of ids. visit answers false to stop. */
 MUST_USE enum store_rc credits_pools(struct db *db, MDB_txn *txn,
                                      bool (*visit)(store_id org, const struct pool *pool,

@@ -318,6 +318,113 @@ fail_lock:
     return STORE_FAIL;
 }
 
+/* ---- looking */
+
+/* Keep instances from starting, unless one runs. Where no lock was ever made, none does. */
+static enum store_rc lock_share(struct db *db, bool *in_use)
+{
+    char path[PATH_BYTES];
+    *in_use = false;
+    snprintf(path, sizeof(path), "%s/lock", db->dir);
+    db->lock_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (db->lock_fd < 0 && errno == ENOENT) return STORE_OK;
+    if (db->lock_fd < 0) {
+        say(db, "cannot open %s: %s", path, cause(errno));
+        return STORE_FAIL;
+    }
+    if (flock(db->lock_fd, LOCK_SH | LOCK_NB) == 0) return STORE_OK;
+    *in_use = errno == EWOULDBLOCK;
+    if (!*in_use) say(db, "cannot lock %s: %s", path, cause(errno));
+    return *in_use ? STORE_OK : STORE_FAIL;
+}
+
+/* Is all of the file there that its newest state speaks of? LMDB does not ask, and who reads
+ * behind the end of a file is killed. */
+static enum store_rc env_is_whole(struct db *db)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    struct stat st;
+    int fd, code = mdb_env_info(db->env, &info);
+    if (code == 0) code = mdb_env_stat(db->env, &stat);
+    if (code == 0) code = mdb_env_get_fd(db->env, &fd);
+    if (code == 0 && fstat(fd, &st) < 0) code = errno;
+    if (code != 0) return db_rc(db, code, "look at the store");
+    uint64_t want = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+    if ((uint64_t)st.st_size >= want) return STORE_OK;
+    say(db, "%s/store/data.mdb is cut off: expected %llu bytes, found %llu", db->dir,
+        (unsigned long long)want, (unsigned long long)st.st_size);
+    return STORE_FAIL;
+}
+
+/* The tables, which are all there, of this schema. */
+static enum store_rc tables_view(struct db *db)
+{
+    MDB_txn *txn;
+    uint64_t schema;
+    enum store_rc rc = db_begin(db, false, &txn);
+    if (rc != STORE_OK) return rc;
+    int code = mdb_dbi_open(txn, table_names[DB_META], 0, &db->dbi[DB_META]);
+    rc = code == MDB_NOTFOUND ? db_damaged(db, "the list of tables")
+                              : db_rc(db, code, "open the tables");
+    if (rc == STORE_OK) rc = db_meta_get(db, txn, "schema", &schema);
+    if (rc == STORE_OK && schema != DB_SCHEMA) {
+        say(db, "%s was written by %s version (schema %llu; this one reads %d)%s", db->dir,
+            schema > DB_SCHEMA ? "a newer" : "an older", (unsigned long long)schema, DB_SCHEMA,
+            schema > DB_SCHEMA ? "" : ": start it once");
+        rc = STORE_FAIL;
+    }
+    for (unsigned t = DB_META + 1; rc == STORE_OK && t < DB_TABLES; t++) {
+        code = mdb_dbi_open(txn, table_names[t], 0, &db->dbi[t]);
+        rc = code == MDB_NOTFOUND ? db_damaged(db, "the list of tables")
+                                  : db_rc(db, code, "open the tables");
+    }
+    if (rc == STORE_OK) return db_commit(db, txn);  /* else the tables were this one's own */
+    db_abort(txn);
+    return rc;
+}
+
+static enum store_rc env_view(struct db *db, bool in_use)
+{
+    char path[PATH_BYTES];
+    snprintf(path, sizeof(path), "%s/store", db->dir);
+    /* Where nobody writes, readers need not say what they read, and no file is touched. */
+    unsigned flags = MDB_RDONLY | MDB_NOTLS | (in_use ? 0 : MDB_NOLOCK);
+    int code = mdb_env_create(&db->env);
+    if (code == 0) code = mdb_env_set_maxdbs(db->env, NAMED_MAX);
+    if (code == 0) code = mdb_env_open(db->env, path, flags, 0600);
+    if (code == 0) return STORE_OK;
+    if (db->env) mdb_env_close(db->env);
+    db->env = NULL;
+    say(db, "cannot open the store %s: %s", path, cause(code));
+    return code == ENOENT ? STORE_NOT_FOUND : STORE_FAIL;
+}
+
+enum store_rc db_view(struct db *db, const char *dir, bool *in_use)
+{
+    assert(db && dir && in_use);
+    memset(db, 0, sizeof(*db));
+    db->lock_fd = -1;
+    db->view = true;
+    size_t len = strlen(dir);
+    *in_use = false;
+    if (len == 0 || len >= sizeof(db->dir)) {
+        say(db, "the directory's path has %zu bytes, allowed are 1 to %d", len, DB_DIR_MAX - 1);
+        return STORE_FAIL;
+    }
+    memcpy(db->dir, dir, len + 1);
+    enum store_rc rc = lock_share(db, in_use);
+    if (rc == STORE_OK) rc = env_view(db, *in_use);
+    if (rc == STORE_OK) rc = env_is_whole(db);
+    if (rc == STORE_OK) rc = tables_view(db);
+    if (rc == STORE_OK) return STORE_OK;
+    if (db->env) mdb_env_close(db->env);
+    db->env = NULL;
+    if (db->lock_fd >= 0) close(db->lock_fd);
+    db->lock_fd = -1;
+    return rc;
+}
+
 void db_close(struct db *db)
 {
     if (!db->env) return;
@@ -325,7 +432,8 @@ void db_close(struct db *db)
     db->filter = NULL;
     mdb_env_close(db->env);
     db->env = NULL;
-    lock_give(db);
+    if (!db->view) lock_give(db);
+    else if (db->lock_fd >= 0) close(db->lock_fd);
 }
 
 enum store_rc db_begin(struct db *db, bool write, MDB_txn **txn)
@@ -396,6 +504,12 @@ enum store_rc db_meta_put(struct db *db, MDB_txn *txn, const char *name, uint64_
 {
     MDB_val key = meta_name(name), data = {sizeof(value), &value};
     return db_rc(db, mdb_put(txn, db->dbi[DB_META], &key, &data, 0), "write a counter");
+}
+
+enum store_rc db_serial(struct db *db, MDB_txn *txn, enum unit_kind kind, uint64_t *serial)
+{
+    assert(kind < UNIT_KINDS);
+    return db_meta_get(db, txn, serial_names[kind], serial);
 }
 
 enum store_rc db_next_id(struct db *db, MDB_txn *txn, enum unit_kind kind, store_id *id)

@@ -38,7 +38,8 @@ enum db_table {
 struct db {                      /* large: on the heap. Private, but for env, dbi, boot, why */
     MDB_env *env;
     MDB_dbi dbi[DB_TABLES];
-    int lock_fd;
+    int lock_fd;                 /* of a view: -1 where nobody holds or can hold the lock */
+    bool view;                   /* opened by db_view */
     uint64_t boot;               /* how often DATA was opened, this time included (1..) */
     char dir[DB_DIR_MAX];        /* DATA */
     char why[DB_DIR_MAX + 280];  /* after STORE_FAIL, STORE_FULL or STORE_IN_USE: a sentence.
@@ -60,6 +61,12 @@ struct db {                      /* large: on the heap. Private, but for env, db
  * address space reserved, the most the store may grow to (0: 64 GiB).
  * STORE_OK; STORE_IN_USE; STORE_FAIL: nothing is held. db->why says why in a sentence. */
 MUST_USE enum store_rc db_open(struct db *db, const char *dir, size_t map_bytes);
+/* Open DATA to look at it, changing nothing, not even to make or upgrade it. Where no instance
+ * runs, none can start until db_close. *in_use: out, one runs; then each read transaction holds
+ * on to the pages it sees. No filter is loaded.
+ * STORE_OK; STORE_NOT_FOUND: no store is there; STORE_FAIL: it cannot be read, or is not of
+ * this schema. db->why says why in a sentence. */
+MUST_USE enum store_rc db_view(struct db *db, const char *dir, bool *in_use);
 /* Close and give the lock back. All transactions have ended, readers too. Again, or after a
  * failed db_open, it does nothing. */
 void db_close(struct db *db);
@@ -90,6 +97,9 @@ void db_touch(struct db *db, store_id id);
 /* Next id of a kind, inside a write transaction. STORE_OK and *id. */
 MUST_USE enum store_rc db_next_id(struct db *db, MDB_txn *txn, enum unit_kind kind,
                                   store_id *id);
+/* The serial of the newest id of a kind; 0: there was none. STORE_OK and *serial. */
+MUST_USE enum store_rc db_serial(struct db *db, MDB_txn *txn, enum unit_kind kind,
+                                 uint64_t *serial);
 /* Read a number of DB_META; absent gives 0. name borrows, at most 63 bytes.
  * STORE_OK; STORE_FAIL. */
 MUST_USE enum store_rc db_meta_get(struct db *db, MDB_txn *txn, const char *name,

@@ -96,6 +96,29 @@ static enum store_rc mark_put(struct db *db, MDB_txn *txn, const struct journal 
     return db_meta_put(db, txn, name, mark);
 }
 
+enum store_rc fold_mark_get(struct db *db, MDB_txn *txn, uint64_t generation,
+                            struct fold_mark *mark)
+{
+    char name[MARK_NAME_MAX];
+    uint64_t value;
+    snprintf(name, sizeof(name), "%s%016" PRIx64, mark_prefix, generation);
+    enum store_rc rc = db_meta_get(db, txn, name, &value);
+    *mark = (struct fold_mark){.folded = value & MARK_SEQ, .done = value & mark_done,
+                               .damaged = value & mark_damaged};
+    return rc;
+}
+
+bool fold_mark_name(const void *name, size_t len, uint64_t *generation)
+{
+    char text[MARK_NAME_MAX], *end;
+    size_t prefix = sizeof(mark_prefix) - 1;
+    if (len != prefix + 16 || memcmp(name, mark_prefix, prefix) != 0) return false;
+    memcpy(text, (const char *)name + prefix, 16);
+    text[16] = '\0';
+    *generation = strtoull(text, &end, 16);
+    return end == text + 16;
+}
+
 static enum store_rc no_memory(struct db *db, const char *doing)
 {
     return db_rc(db, ENOMEM, doing);
@@ -398,7 +421,7 @@ struct old {                    /* files that earlier runs left */
 };
 
 /* "core-" and a number: else the file is none that we wrote. */
-static bool is_journal_name(const char *name)
+bool fold_is_journal(const char *name)
 {
     if (strncmp(name, "core-", 5) != 0) return false;
     size_t digits = strspn(name + 5, "0123456789");
@@ -412,7 +435,7 @@ static bool is_unborn_name(const char *name)
     if (len <= 4 || len >= NAME_MAX_BYTES || strcmp(name + len - 4, ".new") != 0) return false;
     char head[NAME_MAX_BYTES];
     snprintf(head, sizeof(head), "%.*s", (int)(len - 4), name);
-    return is_journal_name(head);
+    return fold_is_journal(head);
 }
 
 static enum store_rc old_add(struct old *o, const char *dir, const char *name)
@@ -448,7 +471,7 @@ static enum store_rc old_open(struct old *o, const char *path, DIR *dir)
             if (unlinkat(dirfd(dir), entry->d_name, 0) < 0 && errno != ENOENT) {
                 return db_rc(o->db, errno, "remove an unfinished journal");
             }
-        } else if (is_journal_name(entry->d_name)) {
+        } else if (fold_is_journal(entry->d_name)) {
             enum store_rc rc = old_add(o, path, entry->d_name);
             if (rc != STORE_OK) return rc;
         }
@@ -583,7 +606,7 @@ static enum store_rc old_remove(struct old *o, int dir_fd)
 }
 
 /* Forget the marks of files that are gone for good: all, for recovery leaves none. */
-static enum store_rc marks_delete(struct db *db)
+enum store_rc fold_forget(struct db *db)
 {
     MDB_txn *txn;
     MDB_cursor *cursor;
@@ -621,7 +644,7 @@ static enum store_rc old_recover(struct old *o, const char *path, DIR *dir,
     }
     if (rc == STORE_OK) rc = old_remove(o, dirfd(dir));
     if (rc == STORE_OK && o->refused > 0) return STORE_FAIL;
-    if (rc == STORE_OK) rc = marks_delete(o->db);
+    if (rc == STORE_OK) rc = fold_forget(o->db);
     return rc;
 }
 
@@ -675,10 +698,10 @@ static enum store_rc hours_expire(struct db *db, MDB_txn *txn, uint64_t before_u
 
 /* The hour of which and before which no reading of a meter is needed: aggregates of it are
  * gone, and no window that holds the newest hour reaches that far. */
-static enum store_rc readings_before(struct db *db, MDB_txn *txn, uint64_t before_unix_ns,
-                                     uint32_t *before)
+static enum store_rc readings_before(struct db *db, MDB_txn *txn, uint32_t *before)
 {
     MDB_cursor *cursor;
+    uint64_t kept;
     MDB_val key, data;
     struct ledger_hour newest = {.hour = 0};
     *before = 0;
@@ -689,10 +712,13 @@ static enum store_rc readings_before(struct db *db, MDB_txn *txn, uint64_t befor
         mdb_cursor_close(cursor);
         if (!good) return db_damaged(db, "the key of an hour");
     }
-    if (code == MDB_NOTFOUND || newest.hour < SPENT_HOURS_MIN) return STORE_OK;
-    uint64_t hour = before_unix_ns / LEDGER_HOUR_NS, safe = newest.hour - SPENT_HOURS_MIN;
-    *before = (uint32_t)(hour < safe ? hour : safe);
-    return db_rc(db, code, "look for the newest hour");
+    if (code == MDB_NOTFOUND) return STORE_OK;
+    enum store_rc rc = db_rc(db, code, "look for the newest hour");
+    if (rc != STORE_OK || newest.hour < SPENT_HOURS_MIN) return rc;
+    rc = db_meta_get(db, txn, LEDGER_HOURS_KEPT, &kept);
+    uint64_t safe = newest.hour - SPENT_HOURS_MIN;
+    if (rc == STORE_OK) *before = (uint32_t)(kept < safe ? kept : safe);
+    return rc;
 }
 
 enum store_rc fold_expire(struct db *db, uint64_t rows_before_unix_ns,
@@ -705,9 +731,9 @@ enum store_rc fold_expire(struct db *db, uint64_t rows_before_unix_ns,
     if (rc != STORE_OK) return rc;
     uint64_t count = 0;
     uint32_t before;
-    rc = readings_before(db, txn, hours_before_unix_ns, &before);
-    if (rc == STORE_OK) rc = ledger_expire(db, txn, rows_before_unix_ns, max, &count);
+    rc = ledger_expire(db, txn, rows_before_unix_ns, max, &count);
     if (rc == STORE_OK) rc = hours_expire(db, txn, hours_before_unix_ns, max, &count);
+    if (rc == STORE_OK) rc = readings_before(db, txn, &before);
     if (rc == STORE_OK) rc = spent_expire(db, txn, before, LOOKS * max, max, &count);
     if (rc != STORE_OK || count == 0) {
         db_abort(txn);

@@ -26,6 +26,22 @@ MUST_USE enum store_rc fold_step(struct db *db, struct journal *const *journals,
                                  size_t max, void (*visit)(const struct record *r, void *arg),
                                  void *arg, uint64_t *folded);
 
+/* What the store holds of a journal. */
+struct fold_mark {
+    uint64_t folded;            /* highest sequence that is in the store */
+    bool done;                  /* recovery booked its running entries too */
+    bool damaged;               /* recovery left something unsound of it out */
+};
+/* Read it; all zero where the store knows nothing of that file. STORE_OK; STORE_FAIL. */
+MUST_USE enum store_rc fold_mark_get(struct db *db, MDB_txn *txn, uint64_t generation,
+                                     struct fold_mark *mark);
+/* The generation that a name in DB_META is the mark of. False: it is no mark. */
+MUST_USE bool fold_mark_name(const void *name, size_t len, uint64_t *generation);
+/* Forget the marks of all journals, whose files are gone for good. */
+MUST_USE enum store_rc fold_forget(struct db *db);
+/* Is that the name of a journal in DATA/journal? */
+bool fold_is_journal(const char *name);
+
 /* Delete request rows admitted before rows_before_unix_ns, block by block when all of a span
  * (17 seconds) is that old, aggregates of hours before hours_before_unix_ns, and what those
  * hours had cost, by unit, once it is 35 days older than the newest hour too; until max of each

@@ -155,14 +155,15 @@ static int dir_sync(const char *dir)
 }
 
 /* A struct journal over fd's pages. The sizes are valid and the file is that long. */
-static int map(int fd, uint32_t running_max, uint32_t ring_max, struct journal **out)
+static int map(int fd, uint32_t running_max, uint32_t ring_max, int flags,
+               struct journal **out)
 {
     assert(sizes_are_valid(running_max, ring_max));
     struct journal *j = aligned_alloc(alignof(struct journal), sizeof(*j));
     if (!j) return ENOMEM;
     memset(j, 0, sizeof(*j));
     j->bytes = file_bytes(running_max, ring_max);
-    char *at = mmap(NULL, j->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+    char *at = mmap(NULL, j->bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
     if (at == MAP_FAILED) {
         int error = errno;
         free(j);
@@ -222,7 +223,7 @@ static int make_file(const char *path, unsigned core_idx, uint32_t running_max,
     *doing = "cannot allocate the journal";
     int error = posix_fallocate(fd, 0, (off_t)file_bytes(running_max, ring_max));
     if (error) goto fail_file;
-    error = map(fd, running_max, ring_max, out);
+    error = map(fd, running_max, ring_max, MAP_SHARED | MAP_POPULATE, out);
     if (error) goto fail_file;
     error = begin_file(*out, core_idx);
     if (error) goto fail_map;
@@ -510,10 +511,12 @@ static bool ends_are_valid(const struct journal *j)
     return !j->same_boot || (head >= tail && head - tail <= j->ring_max);
 }
 
-enum store_rc journal_adopt(const char *path, struct journal **out, char *why)
+/* mode: O_RDWR or O_RDONLY; flags: of the mapping. */
+static enum store_rc file_open(const char *path, int mode, int flags, struct journal **out,
+                               char *why)
 {
     assert(path && out && why);
-    int fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int fd = open(path, mode | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT) return STORE_NOT_FOUND;
     if (fd < 0) return fail(why, path, "cannot open the journal", errno);
     struct stat st;
@@ -525,7 +528,7 @@ enum store_rc journal_adopt(const char *path, struct journal **out, char *why)
         if (pread(fd, &h, sizeof(h), 0) < 0) error = errno;
         else fault = header_fault(&h, st.st_size);
     }
-    if (!error && !fault) error = map(fd, h.running_max, h.ring_max, out);
+    if (!error && !fault) error = map(fd, h.running_max, h.ring_max, flags, out);
     close(fd);
     if (error) return fail(why, path, "cannot read the journal", error);
     if (!fault) {
@@ -542,6 +545,16 @@ enum store_rc journal_adopt(const char *path, struct journal **out, char *why)
     snprintf(why, JOURNAL_WHY_MAX, "journal/%.40s: %s; it was left as it is", last_part(path),
              fault);
     return STORE_REFUSED;
+}
+
+enum store_rc journal_adopt(const char *path, struct journal **out, char *why)
+{
+    return file_open(path, O_RDWR, MAP_SHARED | MAP_POPULATE, out, why);
+}
+
+enum store_rc journal_view(const char *path, struct journal **out, char *why)
+{
+    return file_open(path, O_RDONLY, MAP_PRIVATE, out, why);
 }
 
 void journal_rewind(struct journal *j, uint64_t folded)

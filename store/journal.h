@@ -141,6 +141,8 @@ uint64_t journal_generation(const struct journal *j);
  * not appended to. why as above. STORE_OK and gives *out; STORE_NOT_FOUND: no such file;
  * STORE_REFUSED: not a journal of this version, or damaged; STORE_FAIL. */
 MUST_USE enum store_rc journal_adopt(const char *path, struct journal **out, char *why);
+/* The same to look only: the file is not changed, whatever is done with *out. */
+MUST_USE enum store_rc journal_view(const char *path, struct journal **out, char *why);
 /* Recovery. Let the tail stand behind seq `folded` or where it stood, whichever is later. After
  * a machine restart the head becomes the end of the sound and contiguous records behind it. */
 void journal_rewind(struct journal *j, uint64_t folded);

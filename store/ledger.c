@@ -215,6 +215,14 @@ static bool is_indexed(const struct record *r)
            !block_id_leads(r);
 }
 
+bool ledger_id_name(const struct record *r, uint8_t name[LEDGER_ID_KEY])
+{
+    if (!is_indexed(r)) return false;
+    size_t len = strnlen(r->request_id, RECORD_REQUEST_ID_MAX);
+    id_key(name, r->path[UNIT_KEY], r->request_id, len);
+    return true;
+}
+
 static void place_of(uint8_t out[LEDGER_PLACE], const struct record *r)
 {
     db_be64(out, r->admitted_unix_ns);
@@ -263,9 +271,8 @@ enum store_rc ledger_put(struct db *db, MDB_txn *txn, struct kinds *kinds,
 
 /* ---- finding one */
 
-/* Read the row of a place: *r, or STORE_NOT_FOUND. */
-static enum store_rc row_get(struct db *db, MDB_txn *txn, uint64_t admitted_unix_ns,
-                             uint64_t exchange_id, uint32_t part, struct record *r)
+enum store_rc ledger_get(struct db *db, MDB_txn *txn, uint64_t admitted_unix_ns,
+                         uint64_t exchange_id, uint32_t part, struct record *r)
 {
     struct block b;
     enum store_rc rc;
@@ -285,7 +292,7 @@ enum store_rc ledger_has(struct db *db, MDB_txn *txn, uint64_t admitted_unix_ns,
                          uint64_t exchange_id, uint32_t part)
 {
     struct record r;
-    return row_get(db, txn, admitted_unix_ns, exchange_id, part, &r);
+    return ledger_get(db, txn, admitted_unix_ns, exchange_id, part, &r);
 }
 
 static bool is_request(const struct record *r, store_id key, const char *id, size_t len)
@@ -331,7 +338,7 @@ static enum store_rc find_by_index(struct db *db, MDB_txn *txn, store_id key, co
     if (place.mv_size != LEDGER_PLACE) return db_damaged(db, "the index of request ids");
     uint64_t admitted = db_from_be64(place.mv_data);
     uint64_t exchange = db_from_be64((const uint8_t *)place.mv_data + 8);
-    enum store_rc rc = row_get(db, txn, admitted, exchange, UINT32_MAX, r);
+    enum store_rc rc = ledger_get(db, txn, admitted, exchange, UINT32_MAX, r);
     /* Half a hash is enough against chance; the comparison is against everything else. */
     return rc == STORE_OK && !is_request(r, key, id, len) ? STORE_NOT_FOUND : rc;
 }

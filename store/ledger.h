@@ -54,6 +54,11 @@ MUST_USE enum store_rc ledger_mark_kept(struct db *db, MDB_txn *txn, const char 
  * allocate. */
 MUST_USE enum store_rc ledger_has(struct db *db, MDB_txn *txn, uint64_t admitted_unix_ns,
                                   uint64_t exchange_id, uint32_t part);
+/* The row of such a place: STORE_OK and *r, or STORE_NOT_FOUND. */
+MUST_USE enum store_rc ledger_get(struct db *db, MDB_txn *txn, uint64_t admitted_unix_ns,
+                                  uint64_t exchange_id, uint32_t part, struct record *r);
+/* Does the index of request ids lead to rows like this one? Then *name is where it stands. */
+MUST_USE bool ledger_id_name(const struct record *r, uint8_t name[LEDGER_ID_KEY]);
 /* Delete the oldest blocks whose span ended before before_unix_ns, with all that leads to
  * their rows and the feedback on them, until max rows went or no such block is left; adds the
  * rows to *deleted. */

@@ -90,8 +90,7 @@ static enum store_rc damaged(struct db *db)
     return db_damaged(db, "a budget");
 }
 
-/* Take a stored value apart. False: we would not have written it. */
-static bool limits_read(MDB_val data, struct limits *limits)
+bool limits_parse(MDB_val data, struct limits *limits)
 {
     struct limits_row row;
     bool is_set = false;
@@ -115,7 +114,7 @@ enum store_rc limits_get(struct db *db, MDB_txn *txn, store_id target, struct li
     MDB_val key = {sizeof(name), name}, data;
     int code = mdb_get(txn, db->dbi[DB_LIMITS], &key, &data);
     if (code != 0) return db_rc(db, code, "read a budget");
-    return limits_read(data, limits) ? STORE_OK : damaged(db);
+    return limits_parse(data, limits) ? STORE_OK : damaged(db);
 }
 
 enum store_rc limits_drop(struct db *db, MDB_txn *txn, store_id target)
@@ -165,7 +164,7 @@ enum store_rc limits_each(struct db *db, MDB_txn *txn,
     enum store_rc rc = STORE_OK;
     while (rc == STORE_OK && (code = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) == 0) {
         struct limits limits;
-        bool good = key.mv_size == 8 && limits_read(data, &limits);
+        bool good = key.mv_size == 8 && limits_parse(data, &limits);
         store_id target = good ? db_from_be64(key.mv_data) : 0;
         if (!store_id_is_valid(target)) rc = damaged(db);
         else if (!visit(target, &limits, arg)) break;

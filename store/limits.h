@@ -29,6 +29,8 @@ uint32_t window_next_hour(enum window w, uint32_t hour);
  * (*limits is all LIMIT_NONE). */
 MUST_USE enum store_rc limits_get(struct db *db, MDB_txn *txn, store_id target,
                                   struct limits *limits);
+/* A value of DB_LIMITS. False: it is none. */
+MUST_USE bool limits_parse(MDB_val data, struct limits *limits);
 /* Set all of them anew; all LIMIT_NONE takes them away. STORE_NOT_FOUND: no such unit or key;
  * STORE_REFUSED: an amount outside 0..LIMIT_NUSD_MAX. */
 MUST_USE enum store_rc limits_put(struct db *db, MDB_txn *txn, store_id target,
