@@ -26,7 +26,7 @@
 
 static const char *environment(const char *name) { return getenv(name); }
 
-static struct conf *load(const char *config)
+struct conf *cmd_load(const char *config)
 {
     struct conf *conf = NULL;
     struct conf_report *report = calloc(1, sizeof *report);
@@ -39,7 +39,7 @@ static struct conf *load(const char *config)
 
 int cmd_check(const char *config)
 {
-    struct conf *conf = load(config);
+    struct conf *conf = cmd_load(config);
     if (!conf) return 1;
     conf_free(conf);
     (void)puts("ok");
@@ -82,7 +82,7 @@ static void print_row(const struct catalog_model *m, uint64_t now)
 
 int cmd_models(const char *config, int json)
 {
-    struct conf *conf = load(config);
+    struct conf *conf = cmd_load(config);
     if (!conf) return 1;
     uint64_t now = (uint64_t)time(NULL);
     if (!json) {

@@ -5,8 +5,20 @@
 
 #define WEIR_VERSION "0.1.0"
 
+struct conf;
+
+/* Read the configuration, diagnostics to stderr. NULL: it has mistakes. gives: conf_free. */
+struct conf *cmd_load(const char *config);
+
 /* `weir check [-c FILE]`: diagnostics to stderr, or "ok". config may be NULL. */
 int cmd_check(const char *config);
+/* `weir check --ledger DIR`: "ok", or a line on stdout for each violation. */
+int cmd_check_ledger(const char *dir);
+/* `weir backup [-c FILE] [--data DIR] DIR`: copy the data directory that serve would use, also
+ * while it does. config and data may be NULL. */
+int cmd_backup(const char *config, const char *data, const char *dir);
+/* `weir restore [-c FILE] [--data DIR] DIR`: make the data directory from a backup. */
+int cmd_restore(const char *config, const char *data, const char *dir);
 /* `weir models [-c FILE] [--json]`: the catalogue as it would be served. */
 int cmd_models(const char *config, int json);
 /* `weir version`: libraries, kernel features found and missing. */

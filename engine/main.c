@@ -8,13 +8,16 @@
 static const char usage[] =
     "usage: weir serve [-c FILE] [--data DIR] [--listen ADDR:PORT] [--admin ADDR:PORT] "
     "[--cores N]\n"
-    "       weir check [-c FILE]\n"
+    "       weir check [-c FILE] [--ledger DIR]\n"
+    "       weir backup [-c FILE] [--data DIR] DIR\n"
+    "       weir restore [-c FILE] [--data DIR] DIR\n"
     "       weir models [-c FILE] [--json]\n"
     "       weir settings\n"
     "       weir version\n";
 
 struct args {
     struct boot_options options;
+    const char *ledger, *dir;
     bool json;
 };
 
@@ -27,7 +30,7 @@ static int bad_usage(const char *what, const char *arg)
 /* Take one option; 0, or the exit status. */
 static int take(struct args *a, const char *name, const char *value)
 {
-    static const char *const later[] = {"--ledger", "--mode", "--score", "--learn"};
+    static const char *const later[] = {"--mode", "--score", "--learn"};
     for (size_t i = 0; i < COUNT(later); i++) {
         if (strcmp(name, later[i]) == 0) return bad_usage("not in this release:", name);
     }
@@ -35,6 +38,7 @@ static int take(struct args *a, const char *name, const char *value)
     if (!value) return bad_usage("a value is missing behind", name);
     if (strcmp(name, "-c") == 0) a->options.config = value;
     else if (strcmp(name, "--data") == 0) a->options.data = value;
+    else if (strcmp(name, "--ledger") == 0) a->ledger = value;
     else if (strcmp(name, "--listen") == 0) a->options.listen = value;
     else if (strcmp(name, "--admin") == 0) a->options.admin = value;
     else if (strcmp(name, "--cores") == 0) {
@@ -51,9 +55,14 @@ static int take(struct args *a, const char *name, const char *value)
 
 static int parse(int argc, char **argv, struct args *a)
 {
+    bool has_dir = strcmp(argv[1], "backup") == 0 || strcmp(argv[1], "restore") == 0;
     for (int i = 2; i < argc; i++) {
         if (strcmp(argv[i], "--json") == 0) {
             a->json = true;
+            continue;
+        }
+        if (has_dir && argv[i][0] != '-' && !a->dir) {
+            a->dir = argv[i];
             continue;
         }
         int rc = take(a, argv[i], i + 1 < argc ? argv[i + 1] : NULL);
@@ -65,8 +74,7 @@ static int parse(int argc, char **argv, struct args *a)
 
 int main(int argc, char **argv)
 {
-    static const char *const later[] = {"explain", "import", "savings", "backup", "restore",
-                                        "plan"};
+    static const char *const later[] = {"explain", "import", "savings", "plan"};
     struct args a = {0};
     if (argc < 2) return bad_usage("a command is missing", NULL);
     const char *command = argv[1];
@@ -79,8 +87,16 @@ int main(int argc, char **argv)
     }
     int rc = parse(argc, argv, &a);
     if (rc) return rc;
+    if (a.ledger && strcmp(command, "check") != 0) return bad_usage("--ledger is of", "check");
     if (strcmp(command, "serve") == 0) return boot_serve(&a.options);
-    if (strcmp(command, "check") == 0) return cmd_check(a.options.config);
+    bool backup = strcmp(command, "backup") == 0, restore = strcmp(command, "restore") == 0;
+    if (strcmp(command, "check") == 0) {
+        return a.ledger ? cmd_check_ledger(a.ledger) : cmd_check(a.options.config);
+    }
+    bool copies = backup || restore;
+    if (copies && !a.dir) return bad_usage("a directory is missing behind", command);
+    if (backup) return cmd_backup(a.options.config, a.options.data, a.dir);
+    if (restore) return cmd_restore(a.options.config, a.options.data, a.dir);
     if (strcmp(command, "models") == 0) return cmd_models(a.options.config, a.json);
     if (strcmp(command, "settings") == 0) return cmd_settings();
     if (strcmp(command, "version") == 0 || strcmp(command, "--version") == 0) {
