@@ -20,7 +20,8 @@ VOID_ABOVE = 0.03
 FLOOR_ABOVE = 1.25
 RATE_BELOW = 0.9  # of the chunks that streams should bring
 
-# cores of the proxies and of the others; goals: most that weir may be of a peer.
+# cores of the proxies and of the others; goals: most that weir may be of a peer; least: least
+# that weir may be of a variant of itself, which then costs at most the inverse of it.
 WORKLOADS = [
     {"name": "one-core-1k", "title": "1 KB, 64 connections, one core", "cores": ONE_CORE,
      "connections": 64, "body": 1024, "goals": {"forward": 1.40, "haproxy": 0.45}},
@@ -37,6 +38,9 @@ WORKLOADS = [
     {"name": "access-log", "title": "1 KB, 64 connections, one core: the access line on",
      "cores": ONE_CORE, "connections": 64, "body": 1024, "goals": {},
      "peers": ["weir", "weir+log"], "rounds_max": 6},
+    {"name": "six-cells", "title": "1 KB, 64 connections, one core: budgets at every level and "
+     "the credit pool", "cores": ONE_CORE, "connections": 64, "body": 1024, "goals": {},
+     "least": {"weir+budgets": 1 / 1.05}, "peers": ["weir", "weir+budgets"]},
     {"name": "gateways", "title": "1 KB, 64 connections, one core: other AI gateways",
      "cores": ONE_CORE, "connections": 64, "body": 1024, "goals": {"portkey": 1 / 150},
      "peers": ["weir", "haproxy", "portkey", "bifrost", "litellm"], "rounds_max": 4},
@@ -102,7 +106,7 @@ def run(work, options):
             rounds.append([box.load(name, work["body"], work.get("stream", False),
                                     options=load) for name in peers + ["weir"]])
     result = {"name": work["name"], "title": work["title"], "kind": "cpu", "rounds": count,
-              "goals": work["goals"], "absent": gone, "cpu_us": {}, "rate": {}, "ratio": {},
+              "goals": work["goals"], "least": work.get("least", {}), "absent": gone, "cpu_us": {}, "rate": {}, "ratio": {},
               "p50_us": {}, "p99_us": {}, "relative": {}}
     cpu = {name: [r[i]["cpu_us"] for r in rounds] for i, name in enumerate(peers)}
     cpu["weir"] = [(r[0]["cpu_us"] + r[-1]["cpu_us"]) / 2 for r in rounds]
@@ -142,6 +146,11 @@ def lines(result):
         if name != "weir":
             text += "  %-20s" % show(ratio)
             text += goal_text(ratio["median"], goal) if goal else ""
+            least = result["least"].get(name)
+            if least:
+                text += "  it costs %.3f x weir's, goal %.2f %s" % (
+                    1 / ratio["median"], 1 / least,
+                    "met" if ratio["median"] >= least else "missed")
         yield text.rstrip()
     for name, why in result["absent"].items():
         yield "%-10s not installed (%s)" % (name, why)

@@ -84,7 +84,10 @@ static struct need need_of(const struct core *core, const struct exchange *x)
     uint64_t name = expect_name(x->rec.path[UNIT_KEY], bytes_of(m->id));
     uint64_t usual = expect_tokens(core->expect, name);
     uint64_t most = m->max_output ? m->max_output : OUTPUT_UNKNOWN;
-    if (r->max_tokens >= 0) most = (uint64_t)r->max_tokens;
+    bool other = x->model != x->plan[0] && m->max_output;
+    if (r->max_tokens >= 0 && (!other || r->max_tokens < (int64_t)most)) {
+        most = (uint64_t)r->max_tokens;
+    }
     if (most > UINT32_MAX) most = UINT32_MAX;
     if (usual > most) usual = most;
     n.expected = n.prompt + times(n.output_pico, usual * n.choices);
@@ -140,11 +143,29 @@ static void set_slices(struct exchange *x, const struct need *n)
     s->text_max = bytes < UINT64_MAX ? (uint64_t)bytes : UINT64_MAX;
 }
 
+/* Another model than the one that was named may be asked for no more than it can give. */
+static void bound_by_model(struct exchange *x)
+{
+    const struct catalog_model *m = &x->tables->catalog->model[x->model];
+    const struct api_request *r = exchange_request(x);
+    struct spend *s = &x->spend;
+    s->model_max = false;
+    if (x->model == x->plan[0] || m->max_output == 0) return;
+    if (r->max_tokens <= (int64_t)m->max_output) return;
+    if (s->output_max && s->output_max <= m->max_output) return;
+    s->output_max = m->max_output;
+    s->model_max = true;
+}
+
 bool spend_reserve(struct core *core, struct exchange *x)
 {
     struct budget *b = core->engine->budget;
     struct spend *s = &x->spend;
-    if (s->hold.count == 0) return true;
+    s->output_max = 0;
+    if (s->hold.count == 0) {
+        bound_by_model(x);
+        return true;
+    }
     struct need n = need_of(core, x);
     int64_t least = n.prompt + times(n.output_pico, n.choices);
     int lack = -1;
@@ -160,6 +181,7 @@ bool spend_reserve(struct core *core, struct exchange *x)
         s->output_max = least > 0 ? output_max : 0;
         if (s->output_max) (void)budget_room(b, &s->hold, &s->layer);
         set_slices(x, &n);
+        bound_by_model(x);
         return true;
     }
     name_refuser(b, s, least - s->hold.nusd, lack);

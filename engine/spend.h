@@ -31,6 +31,7 @@ struct spend {                      /* of an exchange; all zero: nothing limits 
     uint8_t layer;                  /* that refused, stopped or lowered it */
     uint8_t kind;                   /* enum rate_kind that refused */
     bool limits;                    /* answers tell of x-ratelimit-* */
+    bool model_max;                 /* output_max is what the model can, not what is left */
 };
 
 /* Admit by rates, choose cells, bound the time of admission. x's path and key are known, its

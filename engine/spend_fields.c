@@ -55,7 +55,8 @@ void spend_fields(struct http_out *o, struct core *core, const struct exchange *
 {
     const struct spend *s = &x->spend;
     if (s->output_max) {
-        http_out_field(o, BYTES("x-weir-capped"), bytes_of(spend_layer_name(s->layer)));
+        const char *by = s->model_max ? "model" : spend_layer_name(s->layer);
+        http_out_field(o, BYTES("x-weir-capped"), bytes_of(by));
     }
     if (!s->limits) return;
     const struct key_view *key = auth_find(core, x->key_hash);

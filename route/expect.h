@@ -1,6 +1,7 @@
 /* expect.h - how long an answer of a model to a key usually is: a running mean of output
- * tokens, learned from finished requests, for reserving what a request will probably cost. One table a
- * core, direct-mapped: who shares a place pushes the other out, and is learned again. */
+ * tokens, learned from finished requests, for reserving what a request will probably cost. One
+ * table a core, direct-mapped: who shares a place pushes the other out, and is learned again.
+ */
 #ifndef ROUTE_EXPECT_H
 #define ROUTE_EXPECT_H
 

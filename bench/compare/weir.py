@@ -1,9 +1,12 @@
 """weir - the product with everything on: client keys, journal and ledger, metrics, zero
 retention; one core thread. The log level is warn, as the peers log nothing either; the
-variant weir+log writes the access line of every request."""
+variant weir+log writes the access line of every request, weir+budgets has a budget on every
+level of the key's path and a prepaid pool: six cells, none of which is ever spent."""
+import json
 import os
 import re
 import time
+import urllib.request
 
 import proc
 
@@ -33,6 +36,37 @@ def command(box, name, address, options):
 
 def start(box, name, address, options):
     box.start(name, command(box, name, address, options), address)
+    if name.endswith("+budgets"):
+        set_budgets(box, name)
+
+
+def set_budgets(box, name):
+    """Levels that the key of the first start lacks are not made: a key of its own is."""
+    admin = find(box, name, r"admin on (http://\S+)") + "/admin/v1/"
+    with open(box.path(name + ".data") + "/admin.token") as f:
+        token = f.read().strip()
+
+    def ask(method, path, body):
+        request = urllib.request.Request(admin + path, json.dumps(body).encode(), {
+            "authorization": "Bearer " + token, "content-type": "application/json"},
+            method=method)
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)
+
+    parent = None
+    for kind in ("organization", "department", "team", "member"):
+        unit = {"kind": kind, "name": kind}
+        if parent:
+            unit["parent"] = parent
+        parent = ask("POST", "units", unit)["id"]
+        ask("PUT", "budgets/" + parent, {"limits": [{"usd": "1000000", "window": "month"}]})
+        if kind == "organization":
+            credits = "organizations/%s/credits" % parent
+    key = ask("POST", "keys", {"member": parent, "name": "bench"})
+    ask("PUT", "budgets/" + key["id"], {"limits": [{"usd": "1000000", "window": "day"}]})
+    ask("POST", credits, {"usd": "1000000", "reference": "bench", "kind": "top_up"})
+    ask("PATCH", credits, {"pool": "prepaid"})
+    box.write(name + ".key", key["key"])
 
 
 def find(box, name, pattern):
@@ -46,4 +80,7 @@ def find(box, name, pattern):
 
 
 def fields(box, name):
+    if name.endswith("+budgets"):
+        with open(box.path(name + ".key")) as f:
+            return {"authorization": "Bearer " + f.read()}
     return {"authorization": "Bearer " + find(box, name, r"(sk-weir-\w+)")}
