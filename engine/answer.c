@@ -40,6 +40,24 @@ static struct bytes their_lines(const struct exchange *x)
     return all;
 }
 
+/* The client gets the events as an array: what the provider's lines say of the type changes. */
+static void as_array(struct http_out *o)
+{
+    struct bytes lines = {o->out, o->len}, name, value;
+    size_t kept = 0;
+    while (!o->full && lines.len > 0) {
+        const char *line = lines.ptr;
+        if (!http_field_next(&lines, &name, &value)) break;
+        if (bytes_ieq(name, BYTES("content-type"))) continue;
+        size_t len = (size_t)(lines.ptr - line);
+        memmove(o->out + kept, line, len);
+        kept += len;
+    }
+    assert(kept <= o->len);
+    o->len = kept;
+    http_out_field(o, BYTES("content-type"), BYTES("application/json; charset=UTF-8"));
+}
+
 enum attempt_end answer_keep(struct core *core, struct exchange *x,
                              const struct http_head *head)
 {
@@ -48,6 +66,7 @@ enum attempt_end answer_keep(struct core *core, struct exchange *x,
     if (!id.ptr) id = head->field[HTTP_REQUEST_ID];
     http_out_pass(&o, head);
     cors_strip(&o, x);
+    if (x->is_sse && x->array) as_array(&o);
     if (id.ptr) {
         http_out_text(&o, BYTES("x-upstream-request-id: "));
         http_out_text(&o, id);
@@ -277,7 +296,9 @@ static bool context_length(const struct core *core, const struct exchange *x)
 {
     return holds(core, &x->answer, BYTES("context_length_exceeded")) ||
            holds(core, &x->answer, BYTES("maximum context length")) ||
-           holds(core, &x->answer, BYTES("context window"));
+           holds(core, &x->answer, BYTES("context window")) ||
+           holds(core, &x->answer, BYTES("prompt is too long")) ||
+           holds(core, &x->answer, BYTES("exceeds the maximum number of tokens"));
 }
 
 /* Gemini and who follows it say in the body what others say in Retry-After. */

@@ -154,6 +154,7 @@ static void reset_answer(struct core *core, struct exchange *x)
     x->usage = (struct api_usage){0};
     x->notes = (struct api_stream){0};
     x->answer_bytes = x->text_bytes = 0;
+    x->array_begun = false;
     x->interim = 0;
     x->status = 0;
     x->is_sse = x->sent = x->good = x->finished = x->done_seen = false;

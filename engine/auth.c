@@ -98,11 +98,12 @@ static struct bytes bearer(struct bytes value)
     return (struct bytes){0};
 }
 
-bool auth_hash(const struct http_head *head, uint8_t hash[STORE_KEY_HASH], const char **why)
+bool auth_hash(const struct http_head *head, struct bytes in_query,
+               uint8_t hash[STORE_KEY_HASH], const char **why)
 {
     struct bytes given[] = {bearer(head->field[HTTP_AUTHORIZATION]),
                             head->field[HTTP_X_API_KEY], head->field[HTTP_X_GOOG_API_KEY],
-                            head->field[HTTP_API_KEY]};
+                            head->field[HTTP_API_KEY], in_query};
     struct bytes secret = {0};
     for (size_t i = 0; i < COUNT(given); i++) {
         if (given[i].len == 0) continue;

@@ -4,6 +4,7 @@
 #ifndef ENGINE_AUTH_H
 #define ENGINE_AUTH_H
 
+#include "net/bytes.h"
 #include "store/keys.h"
 
 struct auth;
@@ -18,10 +19,11 @@ struct auth *auth_make(struct db *db);
 const struct key_view *auth_find(struct core *core, const uint8_t hash[STORE_KEY_HASH]);
 /* The limits and rates that a view's path meets. Borrows as the view, which auth_find gave. */
 const struct budget_path *auth_budget(const struct key_view *view);
-/* Find the secret a head presents (Authorization: Bearer, x-api-key, x-goog-api-key, api-key),
- * hash it. False: none, or two that differ; *why then says which (static text). */
-MUST_USE bool auth_hash(const struct http_head *head, uint8_t hash[STORE_KEY_HASH],
-                        const char **why);
+/* Find the secret a head presents (Authorization: Bearer, x-api-key, x-goog-api-key, api-key)
+ * or in_query, the parameter `key` of Gemini's paths (empty: none), and hash it. False: none,
+ * or two that differ; *why then says which (static text). */
+MUST_USE bool auth_hash(const struct http_head *head, struct bytes in_query,
+                        uint8_t hash[STORE_KEY_HASH], const char **why);
 /* Is there a folded or not yet folded request of this key with this id? */
 bool auth_request_known(struct core *core, store_id key, const char *id, size_t len);
 

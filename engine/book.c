@@ -5,6 +5,7 @@
 #include "engine/book.h"
 #include "engine/conf.h"
 #include "engine/core.h"
+#include "engine/dialect.h"
 #include "engine/edge.h"
 #include "engine/engine.h"
 #include "engine/exchange.h"
@@ -66,6 +67,7 @@ static void fill_tokens(struct exchange *x)
     memset(r->tokens, 0, sizeof r->tokens);
     r->reasoning_tokens = 0;
     r->flags &= (uint8_t)~RECORD_ESTIMATED;  /* progress before the usage came was one */
+    if (dialect_counts((enum api)x->api)) return;
     if (book_usage_stands(x)) {
         r->tokens[TOKEN_INPUT] = u->input;
         r->tokens[TOKEN_CACHED] = u->cached;
@@ -95,6 +97,7 @@ void book_price(struct core *core, struct exchange *x)
     memset(r->price, 0, sizeof r->price);
     r->price_request = r->cost_nusd = 0;
     r->flags &= (uint8_t)~RECORD_FREE_PRICE;
+    if (dialect_counts((enum api)x->api)) return;   /* free, whatever a request costs */
     if (!p || !p->known) {
         r->flags |= RECORD_FREE_PRICE;
         return;

@@ -3,13 +3,16 @@
 #include "engine/compose.h"
 #include "engine/core.h"
 #include "engine/exchange.h"
+#include "engine/path.h"
 #include "engine/tables.h"
 #include "engine/upstream.h"
 #include "net/http.h"
 
 enum {
     EDIT_SCRATCH = 6 * 256 + 256,
-    HEAD_ROOM = 1024 + 256,        /* base path, suffix, length, blanks */
+    HEAD_ROOM = 1024 + 1024 + 256, /* base path, suffix with a model, length, blanks */
+    QUERY_MORE = 16,               /* bytes that a query may grow by */
+    PARAM_MAX = 32,                /* a longer name is none that is looked for */
     BEGINNING_MAX = 256,           /* bytes of a body up to its last edit, to do it in place */
 };
 
@@ -18,6 +21,11 @@ static const struct bytes suffixes[] = {
     [API_COMPLETIONS] = BYTES_INIT("/completions"),
     [API_EMBEDDINGS] = BYTES_INIT("/embeddings"),
     [API_MODERATIONS] = BYTES_INIT("/moderations"),
+    [API_RESPONSES] = BYTES_INIT("/responses"),
+    [API_MESSAGES] = BYTES_INIT("/messages"),
+    [API_COUNT_TOKENS] = BYTES_INIT("/messages/count_tokens"),
+    [API_GENERATE] = BYTES_INIT(":generateContent"),
+    [API_GENERATE_COUNT] = BYTES_INIT(":countTokens"),
 };
 
 static bool overridden(const struct catalog_provider *p, struct bytes name)
@@ -28,20 +36,59 @@ static bool overridden(const struct catalog_provider *p, struct bytes name)
     return false;
 }
 
-bool compose_keep(struct core *core, struct exchange *x, const struct http_head *head)
+/* Is this the parameter's name, however it is written? */
+static bool is_named(struct bytes param, struct bytes name)
 {
-    char *room = gather_room(&core->mem, &x->kept, head->fields.len + head->query.len);
-    if (!room) return false;
-    struct http_out o = {.out = room, .room = head->fields.len};
+    char text[PARAM_MAX];
+    param.len = bytes_find(param, '=');
+    if (param.len > sizeof text) return false;
+    int64_t n = http_percent_decode(param, text);
+    return n >= 0 && bytes_eq((struct bytes){text, (size_t)n}, name);
+}
+
+/* The query but for a key, which is Gemini's way to send one and goes nowhere. Its streams are
+ * asked for as events, whichever form the client wants. */
+static void put_query(struct http_out *o, struct bytes query, bool gemini, bool stream)
+{
+    size_t before = o->len;
+    while (query.len > 0) {
+        struct bytes param = bytes_cut(&query, bytes_find(query, '&'));
+        if (query.len > 0) bytes_cut(&query, 1);
+        bool stops = is_named(param, BYTES("key")) || (gemini && is_named(param, BYTES("alt")));
+        if (param.len == 0 || stops) continue;
+        if (o->len > before) http_out_text(o, BYTES("&"));
+        http_out_text(o, param);
+    }
+    if (!stream) return;
+    if (o->len > before) http_out_text(o, BYTES("&"));
+    http_out_text(o, BYTES("alt=sse"));
+}
+
+bool compose_keep(struct core *core, struct exchange *x, const struct http_head *head,
+                  const struct path *path)
+{
+    bool gemini = path_is_gemini((enum api)path->api);
+    size_t room = head->fields.len + head->query.len + QUERY_MORE + path->model.len;
+    struct http_out o = {.out = gather_room(&core->mem, &x->kept, room), .room = room};
+    if (!o.out) return false;
     http_out_pass(&o, head);
-    assert(!o.full);
     x->lines_bytes = (uint32_t)o.len;
-    struct bytes secret;                        /* Gemini's way to send a key */
-    size_t query = http_query_find(head->query, BYTES("key"), &secret) ? 0 : head->query.len;
-    if (query) memcpy(room + o.len, head->query.ptr, query);
-    gather_fill(&x->kept, o.len + query);
-    x->query_bytes = (uint32_t)query;
+    put_query(&o, head->query, gemini, path->stream);
+    x->query_bytes = (uint32_t)o.len - x->lines_bytes;
+    if (gemini) {
+        http_out_text(&o, path->model);
+        x->path_bytes = (uint32_t)path->model.len;
+        x->path_stream = path->stream;
+    }
+    assert(!o.full);
+    gather_fill(&x->kept, o.len);
+    x->versioned = head->field[HTTP_ANTHROPIC_VERSION].ptr != NULL;
     return true;
+}
+
+struct bytes compose_path_model(const struct exchange *x)
+{
+    return (struct bytes){x->kept.ptr + x->lines_bytes + x->query_bytes, x->path_bytes};
 }
 
 /* The client's lines but for those that the configuration sets itself. */
@@ -58,21 +105,43 @@ static void put_lines(struct http_out *o, const struct exchange *x,
     }
 }
 
+/* A model in a path: what RFC 3986 section 3.3 lets stand there as it is, the rest escaped. A
+ * name that is a resource's already ("tunedModels/x") stays one. */
+static void put_model(struct http_out *o, struct bytes name)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    bool whole = bytes_starts(name, BYTES("models/")) ||
+                 bytes_starts(name, BYTES("tunedModels/"));
+    http_out_text(o, whole ? BYTES("/") : BYTES("/models/"));
+    for (size_t i = 0; i < name.len; i++) {
+        unsigned char c = (unsigned char)name.ptr[i];
+        bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                     (c >= 'A' && c <= 'Z') || (c && strchr("-._~/:@", c));
+        char hex[3] = {'%', digits[c >> 4], digits[c & 15]};
+        http_out_text(o, plain ? (struct bytes){name.ptr + i, 1} : (struct bytes){hex, 3});
+    }
+}
+
 static void put_head(struct http_out *o, const struct exchange *x,
                      const struct catalog_provider *p, uint64_t length)
 {
     struct bytes query = {x->kept.ptr + x->lines_bytes, x->query_bytes};
+    const struct catalog_model *m = &x->tables->catalog->model[x->model];
     http_out_text(o, BYTES("POST "));
     http_out_text(o, bytes_of(p->base_path));
-    http_out_text(o, suffixes[x->api]);
+    if (path_is_gemini((enum api)x->api)) put_model(o, bytes_of(m->upstream));
+    http_out_text(o, x->path_stream ? BYTES(":streamGenerateContent") : suffixes[x->api]);
     if (query.len) http_out_text(o, BYTES("?"));
     http_out_text(o, query);
     http_out_text(o, BYTES(" HTTP/1.1\r\n"));
-    const struct catalog_model *m = &x->tables->catalog->model[x->model];
     http_out_lines(o, x->tables->fixed[m->provider][x->key]);
     http_out_text(o, BYTES("content-length: "));
     http_out_digits(o, length, 1);
     http_out_text(o, BYTES("\r\n"));
+    bool unsaid = p->dialect == DIALECT_ANTHROPIC && !x->versioned;
+    if (unsaid && !overridden(p, BYTES("anthropic-version"))) {
+        http_out_text(o, BYTES("anthropic-version: 2023-06-01\r\n"));
+    }
     put_lines(o, x, p);
     http_out_end(o);
 }

@@ -9,10 +9,14 @@
 struct core;
 struct exchange;
 struct http_head;
+struct path;
 
 /* Keep what every attempt needs of the client's head in x->kept: its field lines that go on,
- * and its query unless that holds a key. copies. False: no room for it. */
-MUST_USE bool compose_keep(struct core *core, struct exchange *x, const struct http_head *head);
+ * its query without a key, the model in Gemini's path. copies. False: no room for it. */
+MUST_USE bool compose_keep(struct core *core, struct exchange *x, const struct http_head *head,
+                           const struct path *path);
+/* The model in Gemini's path, as the client wrote it. Borrows until something else is kept. */
+struct bytes compose_path_model(const struct exchange *x);
 /* Queue the request of x for its current model and key on x->u. The body is borrowed from
  * x->body. False: out of memory (what was queued stays with u, which is to be closed). */
 MUST_USE bool compose_request(struct core *core, struct exchange *x);

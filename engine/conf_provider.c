@@ -166,11 +166,20 @@ static bool take_url(struct conf_reader *r, struct catalog_provider *p)
     return true;
 }
 
+/* How providers of a dialect take their key. */
+static const char *usual_auth(uint8_t dialect)
+{
+    if (dialect == DIALECT_ANTHROPIC) return "x-api-key";
+    return dialect == DIALECT_GEMINI ? "x-goog-api-key" : "bearer";
+}
+
 static void inherit(struct conf_reader *r, struct catalog_provider *p,
                     const struct builtin_provider *known)
 {
     p->dialect = dialect_of(known->dialect);
-    p->auth = conf_heap_text(r->heap, known->auth);
+    /* signing requests with an account is not in this release; a plain key is */
+    bool signs = bytes_eq(known->auth, BYTES("service-account"));
+    p->auth = signs ? usual_auth(p->dialect) : conf_heap_text(r->heap, known->auth);
     bool whole = bytes_find(known->base_url, '{') == known->base_url.len;
     if (whole) p->url = conf_heap_text(r->heap, known->base_url);
 }
@@ -187,7 +196,7 @@ static bool from_env(struct conf_reader *r, const struct builtin_provider *known
     conf_defaults(r, "providers[].", p);
     p->name = conf_heap_text(r->heap, known->name);
     inherit(r, p, known);
-    if (p->dialect != DIALECT_OPENAI) {
+    if (p->dialect == DIALECT_OTHER) {
         conf_warning(r, nowhere, "%s is set, but the dialect of %s is not in this release; "
                      "it is left out", name, p->name);
     } else if (!known->ready || !p->url || !take_url(r, p)) {
@@ -226,7 +235,7 @@ static void complete(struct conf_reader *r, struct conf_node *item, struct catal
     struct conf_mark at = name_node->at;
     char hint[CONF_QUOTE_MAX], shown[CONF_QUOTE_MAX], name[VARIABLE_MAX];
     conf_quote(name_node, shown);
-    if (known && !conf_child(item, "dialect") && p->dialect != DIALECT_OPENAI) {
+    if (known && !conf_child(item, "dialect") && p->dialect == DIALECT_OTHER) {
         conf_error(r, at, "the dialect '%.*s' of the provider %s is not in this release",
                    (int)known->dialect.len, known->dialect.ptr, shown);
         return;
@@ -268,14 +277,14 @@ static void read_entry(struct conf_reader *r, struct conf_node *item,
     conf_defaults(r, "providers[].", p);
     if (is_known) inherit(r, p, &known);
     struct conf_node *dialect = conf_child(item, "dialect");
-    if (dialect && dialect->kind == CONF_SCALAR && is_known &&
-        !bytes_eq(dialect->text, known.dialect)) {
-        p->auth = "bearer";      /* what it inherits belongs to the other dialect */
-    }
+    bool other = !is_known || (dialect && dialect->kind == CONF_SCALAR &&
+                               !bytes_eq(dialect->text, known.dialect));
     if (dialect) p->dialect = DIALECT_OPENAI;   /* or reported */
     struct conf_node *url = conf_child(item, "url");
     if (url) p->url = NULL;      /* or reported */
     conf_walk(r, item, "providers[].", p);
+    /* what it inherits belongs to the dialect it inherits */
+    if (other && !conf_child(item, "auth")) p->auth = usual_auth(p->dialect);
     if (p->name) complete(r, item, p, is_known ? &known : NULL);
 }
 

@@ -53,6 +53,7 @@ struct conn {
     uint16_t inflight;         /* operations the kernel still owes an end */
     uint8_t state, why;
     uint8_t listener;
+    uint8_t api;               /* enum api of its latest request: the form of errors */
     bool recv_armed, recv_paused, sending;
     bool dirty, ready, chunked, keep_alive, http10, head_only, close_after, peer_shut;
     bool answered;             /* the head of the answer to this request was queued */

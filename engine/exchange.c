@@ -11,8 +11,10 @@
 #include "engine/conn.h"
 #include "engine/core.h"
 #include "engine/cors.h"
+#include "engine/dialect.h"
 #include "engine/edge.h"
 #include "engine/engine.h"
+#include "engine/path.h"
 #include "engine/reply.h"
 #include "engine/stream.h"
 #include "engine/tables.h"
@@ -29,11 +31,13 @@ enum {
     PING_S = 15,
 };
 
-struct exchange *exchange_open(struct core *core, struct conn *c, const struct http_head *head)
+struct exchange *exchange_open(struct core *core, struct conn *c, const struct http_head *head,
+                               const struct path *path)
 {
     struct exchange *x = slab_take(&core->exchanges);
     if (!x) return NULL;
-    if (!compose_keep(core, x, head)) {
+    x->api = path->api;
+    if (!compose_keep(core, x, head, path)) {
         slab_give(&core->exchanges, x);
         return NULL;
     }
@@ -344,7 +348,7 @@ static bool feed_chunked(struct core *core, struct exchange *x, struct bytes *in
     return true;
 }
 
-/* A stream said [DONE] and its framing has not ended: the client need not wait for it. */
+/* A stream said that all is told and its framing has not ended: the client need not wait. */
 static bool end_early(struct core *core, struct exchange *x)
 {
     if (!x->done_seen || x->state != X_RELAY) return true;
@@ -411,7 +415,8 @@ void exchange_on_sent(struct core *core, struct exchange *x, struct upstream *u)
 {
     if (x->u != u || u->state != UP_BUSY) return;
     x->sent = true;
-    if (x->stream && !x->ping_ns && x->state != X_RELAY && x->state != X_DRAIN) {
+    bool quiet = x->stream && dialect_takes_comments((enum api)x->api);
+    if (quiet && !x->ping_ns && x->state != X_RELAY && x->state != X_DRAIN) {
         x->ping_ns = x->admitted_ns + PING_S * 1000000000ull;
         exchange_set_timer(core, x);
     }

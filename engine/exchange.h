@@ -15,6 +15,7 @@
 struct conn;
 struct core;
 struct http_head;
+struct path;
 struct tables;
 struct upstream;
 
@@ -50,6 +51,7 @@ struct exchange {
                                   query, what was read of its body, the provider's lines */
     uint32_t lines_bytes;      /* of the client's field lines, which come first */
     uint32_t query_bytes;      /* of its query, behind them */
+    uint32_t path_bytes;       /* of the model in Gemini's path, behind that */
     uint32_t req_at;           /* where struct api_request lies */
     uint32_t model_at;         /* where in its pool the model's name lies */
     uint16_t was_bytes;        /* of the body's beginning, overwritten by the first attempt and
@@ -104,6 +106,10 @@ struct exchange {
     uint8_t tail_big;               /* an event over 64 KiB is relayed uninspected:
                                        1 + line ends just seen */
     bool stream;                    /* the client asked for a stream */
+    bool path_stream;               /* so says Gemini's path */
+    bool array;                     /* Gemini without alt=sse: its events are a JSON array */
+    bool array_begun;               /* its bracket is open */
+    bool versioned;                 /* the client sent anthropic-version */
     bool want_usage;                /* the client asked for its usage chunk */
     bool want_cost;                 /* OpenRouter's usage: {include: true} */
     bool is_sse;                    /* the answer is an event stream; else it must be JSON */
@@ -127,9 +133,10 @@ struct exchange {
     struct record rec;              /* as it will be booked */
 };
 
-/* Admit a request whose head is complete; what is needed of it is copied. key paths are in
- * rec.path. Gives NULL when there is no room (the caller answers 503). */
-struct exchange *exchange_open(struct core *core, struct conn *c, const struct http_head *head);
+/* Admit a request whose head is complete; what is needed of it and of its path is copied. key
+ * paths are in rec.path. Gives NULL when there is no room (the caller answers 503). */
+struct exchange *exchange_open(struct core *core, struct conn *c, const struct http_head *head,
+                               const struct path *path);
 /* The upstream closing keeps the exchange's memory until exchange_drop. */
 void exchange_keep(struct exchange *x);
 /* The other half. */

@@ -3,11 +3,13 @@
 #include "engine/attempt.h"
 #include "engine/auth.h"
 #include "engine/book.h"
+#include "engine/compose.h"
 #include "engine/conf.h"
 #include "engine/conn.h"
 #include "engine/control.h"
 #include "engine/core.h"
 #include "engine/cors.h"
+#include "engine/dialect.h"
 #include "engine/engine.h"
 #include "engine/exchange.h"
 #include "engine/path.h"
@@ -18,7 +20,7 @@
 
 #include <stdio.h>
 
-enum { API_FEEDBACK = 255, FEEDBACK_MAX = 4096, READER_ABOVE = MEM_BLOCK };
+enum { FEEDBACK_MAX = 4096, READER_ABOVE = MEM_BLOCK };
 
 void gateway_request_id(struct core *core, const struct http_head *head, char out[65])
 {
@@ -69,7 +71,12 @@ static const struct key_view *known_key(struct core *core, struct conn *c,
                                         const struct http_head *head, uint8_t *hash)
 {
     const char *why = "the API key is not known";
-    const struct key_view *key = auth_hash(head, hash, &why) ? auth_find(core, hash) : NULL;
+    struct bytes in_query = {0};
+    if (path_is_gemini((enum api)c->api)) {
+        (void)http_query_find(head->query, BYTES("key"), &in_query);
+    }
+    bool found = auth_hash(head, in_query, hash, &why);
+    const struct key_view *key = found ? auth_find(core, hash) : NULL;
     if (!key) (void)refuse(core, c, head, CLOSE_KEY_BAD, why);
     return key;
 }
@@ -107,12 +114,25 @@ static enum close_why shortage(struct core *core)
     return CLOSE_NONE;
 }
 
+/* In which form Gemini's client wants a stream: alt=sse, or a JSON array. NULL, or what is
+ * wrong. */
+static const char *read_alt(struct exchange *x, const struct http_head *head)
+{
+    struct bytes alt = {0};
+    if (!path_is_gemini((enum api)x->api)) return NULL;
+    bool said = http_query_find(head->query, BYTES("alt"), &alt);
+    bool sse = bytes_eq(alt, BYTES("sse"));
+    if (said && !sse && !bytes_eq(alt, BYTES("json"))) return "alt must be json or sse";
+    x->array = x->path_stream && !sse;
+    return NULL;
+}
+
 /* Admit: slot, control fields, journal. False: answered. */
 static bool admit(struct core *core, struct conn *c, const struct http_head *head,
                   const struct path *path, const struct key_view *key, const uint8_t *hash)
 {
     const struct conf *conf = core->tables->conf;
-    struct exchange *x = exchange_open(core, c, head);
+    struct exchange *x = exchange_open(core, c, head, path);
     if (!x) {
         core_count(core, STAT_NO_MEMORY);
         return refuse(core, c, head, CLOSE_OVERLOADED, "too many requests are running");
@@ -124,7 +144,6 @@ static bool admit(struct core *core, struct conn *c, const struct http_head *hea
     memcpy(x->key_hash, hash, STORE_KEY_HASH);
     x->rec.mode = (uint8_t)conf->mode;
     x->no_row = path->target == PATH_FEEDBACK;
-    x->api = x->no_row ? API_FEEDBACK : path->api;
     c->x = x;
     c->body_max = x->no_row ? FEEDBACK_MAX : conf->limit_body;
     bool welcome = x->no_row || spend_admit(core, x, auth_budget(key));
@@ -135,6 +154,7 @@ static bool admit(struct core *core, struct conn *c, const struct http_head *hea
         return false;
     }
     const char *wrong = control_read(x, head);
+    if (!wrong) wrong = read_alt(x, head);
     struct bytes encoding = head->field[HTTP_CONTENT_ENCODING];
     if (encoding.len && !bytes_ieq(encoding, BYTES("identity"))) {
         wrong = "a content-encoding is not understood here: send the body as it is";
@@ -169,8 +189,12 @@ bool gateway_head(struct core *core, struct conn *c, const struct http_head *hea
         return refuse(core, c, head, CLOSE_WEBSOCKET, NULL);
     }
     struct path path = path_read(head->path);
-    bool later = path.target == PATH_NOT_BUILT || path.api > API_MODERATIONS;
-    if (later || path.target == PATH_NONE) return refuse_path(core, c, head, later);
+    bool unread = path.target == PATH_ASK && path.api > API_MODERATIONS;
+    bool later = path.target == PATH_NOT_BUILT || unread, none = path.target == PATH_NONE;
+    bool general = path.target >= PATH_MODELS && path.api == API_CHAT;
+    if (general && head->field[HTTP_ANTHROPIC_VERSION].ptr) path.api = API_MESSAGES;
+    c->api = path.api;
+    if (later || none) return refuse_path(core, c, head, later);
     bool is_get = path.target >= PATH_MODELS;
     bool reads = head->method == HTTP_GET || head->method == HTTP_HEAD;
     if (is_get ? !reads : head->method != HTTP_POST) {
@@ -196,12 +220,14 @@ static bool bad_body(struct core *core, struct exchange *x, const struct api_rea
     return false;
 }
 
-/* Give the reader all of the body that is here. */
-static enum net_rc feed_reader(struct core *core, struct api_reader *r,
-                               const struct chain *body)
+/* Begin a reader and give it all of the body that is here. */
+static enum net_rc feed_reader(struct core *core, const struct exchange *x,
+                               struct api_reader *r, const struct chain *body)
 {
     uint32_t at = body->first, left = body->count;
     struct bytes piece;
+    enum api api = (enum api)x->api;
+    api_request_begin(r, api);
     while (chain_next(&core->mem, &at, &left, &piece)) {
         if (api_request_feed(r, piece) == NET_BAD) return NET_BAD;
     }
@@ -211,7 +237,7 @@ static enum net_rc feed_reader(struct core *core, struct api_reader *r,
 bool gateway_piece(struct core *core, struct conn *c, struct bytes piece)
 {
     struct exchange *x = c->x;
-    if (x->api == API_FEEDBACK || c->body.bytes <= READER_ABOVE) return true;
+    if (x->no_row || c->body.bytes <= READER_ABOVE) return true;
     if (x->reader) {
         if (api_request_feed(x->reader, piece) == NET_BAD) {
             return bad_body(core, x, x->reader);
@@ -223,8 +249,7 @@ bool gateway_piece(struct core *core, struct conn *c, struct bytes piece)
     /* read at the end where there is no room */
     if (!mem_bulk_take(&core->mem, &x->reader_block, &block)) return true;
     x->reader = (void *)block;
-    api_request_begin(x->reader, (enum api)x->api);
-    if (feed_reader(core, x->reader, &c->body) == NET_BAD) {
+    if (feed_reader(core, x, x->reader, &c->body) == NET_BAD) {
         return bad_body(core, x, x->reader);
     }
     return true;
@@ -236,6 +261,28 @@ static bool allow(void *arg, struct bytes model_id)
 {
     struct allow_arg *a = arg;
     return keys_allow(a->view, model_id.ptr, model_id.len, &a->level);
+}
+
+/* What a provider keeps for a later request is there only: a request that leans on it, or asks
+ * for it, must not land anywhere else. False: answered. */
+static bool one_keeper(struct core *core, struct exchange *x, const struct api_request *req,
+                       const struct plan *plan)
+{
+    const struct catalog *cat = x->tables->catalog;
+    const char *what = req->previous.len   ? "previous_response_id"
+                       : req->conversation ? "conversation"
+                       : req->store        ? "store" : NULL;
+    bool one = true;
+    for (unsigned i = 1; i < plan->count; i++) {
+        one = one && cat->model[plan->at[i].model].provider ==
+                     cat->model[plan->at[0].model].provider;
+    }
+    if (!what || one) return true;
+    char text[256];
+    (void)snprintf(text, sizeof text, "several providers have this model, and %s needs one "
+                   "that is known: name it as '%s'", what, cat->model[plan->at[0].model].id);
+    exchange_fail(core, x, CLOSE_REQUEST_BAD, text, what);
+    return false;
 }
 
 static void take_names(struct plan_ask *ask, const struct api_request *req)
@@ -264,6 +311,45 @@ static bool is_routing(struct bytes name)
            (n > 6 && memcmp(name.ptr + n - 6, ":nitro", 6) == 0);
 }
 
+/* The model with this id, or the first of those with this bare name; -1: there is none. */
+static int32_t model_named(const struct catalog *cat, struct bytes name)
+{
+    uint32_t first = 0, count = 0;
+    int32_t found = catalog_find(cat, name);
+    if (found >= 0 || !catalog_bare(cat, name, &first, &count)) return found;
+    return (int32_t)cat->by_bare[first];
+}
+
+/* The same through an alias. */
+static int32_t model_meant(const struct catalog *cat, struct bytes name)
+{
+    int32_t alias = catalog_alias_exact(cat, name);
+    int32_t found = alias < 0 ? model_named(cat, name) : -1;
+    if (found < 0 && alias < 0) alias = catalog_alias_find(cat, name);
+    for (uint16_t i = 0; alias >= 0 && i < cat->alias[alias].target_count && found < 0; i++) {
+        found = model_named(cat, bytes_of(cat->alias[alias].target[i]));
+    }
+    return found;
+}
+
+/* All that were named are at providers who speak otherwise: say how to ask them. */
+static void wrong_dialect(struct core *core, struct exchange *x, struct bytes name)
+{
+    const struct catalog *cat = x->tables->catalog;
+    char text[512];
+    int32_t idx = model_meant(cat, name);
+    if (idx < 0) {
+        exchange_fail(core, x, CLOSE_DIALECT, NULL, "model");
+        return;
+    }
+    struct dialect_words words = dialect_words(cat->provider[cat->model[idx].provider].dialect);
+    (void)snprintf(text, sizeof text,
+                   "'%.*s' speaks %s dialect: ask it at %s. Translating this request into it "
+                   "is not in this release", (int)(name.len < 128 ? name.len : 128), name.ptr,
+                   words.whose, words.path);
+    exchange_fail(core, x, CLOSE_DIALECT, text, "model");
+}
+
 static void no_plan(struct core *core, struct exchange *x, const struct plan *plan,
                     const struct allow_arg *arg)
 {
@@ -274,7 +360,9 @@ static void no_plan(struct core *core, struct exchange *x, const struct plan *pl
         (void)snprintf(text, sizeof text, "the policy of this key's %s does not allow '%.*s'",
                        unit_kind_name(arg->level), n, plan->name.ptr);
         exchange_fail(core, x, CLOSE_MODEL_DENIED, text, "model");
-    } else if (plan->reason == PLAN_FILTERED || plan->reason == PLAN_WRONG_DIALECT) {
+    } else if (plan->reason == PLAN_WRONG_DIALECT) {
+        wrong_dialect(core, x, plan->name);
+    } else if (plan->reason == PLAN_FILTERED) {
         (void)snprintf(text, sizeof text,
                        "no provider of '%.*s' passes the request's provider filters", n,
                        plan->name.ptr);
@@ -316,7 +404,7 @@ static bool make_plan(struct core *core, struct exchange *x, const struct api_re
     struct plan_ask ask = {.zdr = req->zdr, .one_only = x->one_only || !req->allow_fallbacks,
                            .max_prompt = req->max_prompt,
                            .max_completion = req->max_completion,
-                           .dialects = 1u << DIALECT_OPENAI,
+                           .dialects = dialect_bits((enum api)x->api),
                            .now_unix_s = core->unix_ns / 1000000000u,
                            .allow = allow, .allow_arg = &arg};
     struct plan plan;
@@ -326,13 +414,14 @@ static bool make_plan(struct core *core, struct exchange *x, const struct api_re
         no_plan(core, x, &plan, &arg);
         return false;
     }
-    need_prices(x, &plan);
+    if (!dialect_counts((enum api)x->api)) need_prices(x, &plan);
     if (plan.count == 0) {
         exchange_fail(core, x, CLOSE_POLICY_DENIED,
                       "no price is known for this model: state one under models, or set "
                       "unknown_price: allow", "model");
         return false;
     }
+    if (!one_keeper(core, x, req, &plan)) return false;
     for (unsigned i = 0; i < plan.count; i++) x->plan[i] = plan.at[i].model;
     x->plan_count = plan.count;
     return true;
@@ -346,8 +435,8 @@ static bool keep_request(struct core *core, struct exchange *x, const struct api
         return false;
     }
     x->stream = r->stream;
-    x->want_usage = r->include_usage || r->usage_include;
-    x->want_cost = r->usage_include;
+    x->want_usage = r->include_usage || r->usage_include || x->api >= API_RESPONSES;
+    x->want_cost = r->usage_include && x->api < API_RESPONSES;
     x->prompt_bytes = r->prompt_bytes;
     if (r->stream) x->rec.flags |= RECORD_STREAM;
     return true;
@@ -361,8 +450,7 @@ static void read_request(struct core *core, struct exchange *x)
         static_assert(sizeof *r <= CORE_SCRATCH, "a reader fits the scratch");
         r = (void *)core->text;
         core_text_put(core, sizeof *r);
-        api_request_begin(r, (enum api)x->api);
-        rc = feed_reader(core, r, &x->body);
+        rc = feed_reader(core, x, r, &x->body);
     }
     if (rc == NET_BAD || api_request_end(r) != NET_DONE) {
         (void)bad_body(core, x, r);
@@ -371,6 +459,11 @@ static void read_request(struct core *core, struct exchange *x)
     if (r->req.sort) {
         exchange_fail(core, x, CLOSE_REQUEST_BAD, "provider.sort is not in this release",
                       "provider");
+        return;
+    }
+    if (r->req.background) {
+        exchange_fail(core, x, CLOSE_REQUEST_BAD, "background is not in this release",
+                      "background");
         return;
     }
     if (!keep_request(core, x, &r->req) || !make_plan(core, x, &r->req)) return;
@@ -384,6 +477,6 @@ void gateway_body(struct core *core, struct conn *c)
     struct exchange *x = c->x;
     assert(x && x->state == X_READ);
     chain_move(&core->mem, &x->body, &c->body);
-    if (x->api == API_FEEDBACK) gateway_feedback(core, x);
+    if (x->no_row) gateway_feedback(core, x);
     else read_request(core, x);
 }

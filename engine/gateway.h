@@ -20,7 +20,7 @@ void gateway_body(struct core *core, struct conn *c);
  * caller's. head may be NULL; text NULL: the reason's sentence. */
 void gateway_refuse(struct core *core, struct conn *c, const struct http_head *head,
                     enum close_why why, const char *text);
-/* GET /v1/models and /v1/models/{id} for a key; id empty: the list. */
+/* GET /v1/models and /v1/models/{id} for a key, in the form of c->api; id empty: the list. */
 void gateway_models(struct core *core, struct conn *c, const struct key_view *key,
                     struct bytes id, const char *request_id);
 /* GET /v1/key. */

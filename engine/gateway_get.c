@@ -4,6 +4,7 @@
 #include "engine/clock.h"
 #include "engine/conn.h"
 #include "engine/core.h"
+#include "engine/dialect.h"
 #include "engine/engine.h"
 #include "engine/exchange.h"
 #include "engine/gateway.h"
@@ -16,7 +17,7 @@
 
 #include <stdio.h>
 
-enum { MODEL_JSON_MAX = 1024, TURN_NS_MAX = 1000000000 };
+enum { MODEL_JSON_MAX = 2048, TURN_NS_MAX = 1000000000 };
 
 static void put_abilities(struct jsonw *w, unsigned abilities)
 {
@@ -28,15 +29,48 @@ static void put_abilities(struct jsonw *w, unsigned abilities)
     jsonw_array_end(w);
 }
 
-static void put_model(struct jsonw *w, const struct catalog *cat, uint32_t idx, uint64_t unix_s)
+/* What OpenAI's SDKs read of a model, and Anthropic's, and Gemini's. A date nobody knows is the
+ * epoch's. */
+static void put_head(struct jsonw *w, enum api form, const struct catalog *cat,
+                     const struct catalog_model *m)
 {
+    const struct catalog_provider *p = &cat->provider[m->provider];
+    if (form == API_MESSAGES) {
+        jsonw_key(w, "type"), jsonw_text(w, "model");
+        jsonw_key(w, "id"), jsonw_text(w, m->id);
+        jsonw_key(w, "display_name"), jsonw_text(w, m->id);
+        jsonw_key(w, "created_at"), jsonw_text(w, "1970-01-01T00:00:00Z");
+    } else if (form == API_GENERATE) {
+        char name[CATALOG_NAME_MAX + sizeof "models/"];
+        (void)snprintf(name, sizeof name, "models/%s", m->id);
+        jsonw_key(w, "name"), jsonw_text(w, name);
+        jsonw_key(w, "displayName"), jsonw_text(w, m->id);
+        jsonw_key(w, "inputTokenLimit"), show_known(w, m->context);
+        jsonw_key(w, "outputTokenLimit"), show_known(w, m->max_output);
+        jsonw_key(w, "supportedGenerationMethods");
+        jsonw_array(w);
+        if (dialect_bits(API_GENERATE) & 1u << p->dialect) {
+            jsonw_text(w, "generateContent");
+            jsonw_text(w, "countTokens");
+        }
+        jsonw_array_end(w);
+    } else {
+        jsonw_key(w, "id"), jsonw_text(w, m->id);
+        jsonw_key(w, "object"), jsonw_text(w, "model");
+        jsonw_key(w, "created"), jsonw_int(w, 0);
+        jsonw_key(w, "owned_by"), jsonw_text(w, p->name);
+    }
+}
+
+static void put_model(struct jsonw *w, const struct core *core, enum api form, uint32_t idx)
+{
+    const struct catalog *cat = core->tables->catalog;
     const struct catalog_model *m = &cat->model[idx];
-    const struct price *p = price_at(&m->price, unix_s);
+    const struct price *p = price_at(&m->price, core->unix_ns / 1000000000u);
     jsonw_object(w);
-    jsonw_key(w, "id"), jsonw_text(w, m->id);
-    jsonw_key(w, "object"), jsonw_text(w, "model");
-    jsonw_key(w, "created"), jsonw_int(w, 0);
-    jsonw_key(w, "owned_by"), jsonw_text(w, cat->provider[m->provider].name);
+    put_head(w, form, cat, m);
+    jsonw_key(w, "dialect");
+    jsonw_text(w, dialect_words(cat->provider[m->provider].dialect).name);
     jsonw_key(w, "price"), show_price(w, p);
     jsonw_key(w, "context"), show_known(w, m->context);
     jsonw_key(w, "max_output"), show_known(w, m->max_output);
@@ -77,9 +111,28 @@ static void one_model(struct core *core, struct conn *c, const struct key_view *
     }
     struct jsonw w;
     jsonw_init(&w, text, sizeof text);
-    put_model(&w, cat, (uint32_t)idx, core->unix_ns / 1000000000u);
+    put_model(&w, core, (enum api)c->api, (uint32_t)idx);
     reply_body(core, c, NULL, request_id, 200, BYTES("application/json"),
                (struct bytes){text, w.len}, (struct bytes){0});
+}
+
+/* Anthropic's lists say where a page ends; ours is always the last one. */
+static bool end_list(struct core *core, struct chain *list, enum api form, const char *first,
+                     const char *last)
+{
+    char text[2 * CATALOG_NAME_MAX * 6 + 128];
+    struct jsonw w;
+    if (form != API_MESSAGES) return chain_copy(&core->mem, list, BYTES("]}"));
+    jsonw_init(&w, text + 1, sizeof text - 1);
+    jsonw_object(&w);
+    jsonw_key(&w, "has_more"), jsonw_bool(&w, false);
+    jsonw_key(&w, "first_id"), jsonw_text(&w, first);
+    jsonw_key(&w, "last_id"), jsonw_text(&w, last);
+    jsonw_object_end(&w);
+    assert(!w.full);
+    text[0] = ']';
+    text[1] = ',';      /* for the brace */
+    return chain_copy(&core->mem, list, (struct bytes){text, w.len + 1});
 }
 
 void gateway_models(struct core *core, struct conn *c, const struct key_view *key,
@@ -91,19 +144,26 @@ void gateway_models(struct core *core, struct conn *c, const struct key_view *ke
     }
     const struct catalog *cat = core->tables->catalog;
     struct chain list = {0};
-    bool ok = chain_copy(&core->mem, &list, BYTES("{\"object\":\"list\",\"data\":["));
-    bool some = false;
+    enum api form = (enum api)c->api;
+    bool ok = chain_copy(&core->mem, &list, form == API_GENERATE ? BYTES("{\"models\":[")
+                                            : form == API_MESSAGES
+                                                ? BYTES("{\"data\":[")
+                                                : BYTES("{\"object\":\"list\",\"data\":["));
+    const char *first = NULL, *last = NULL;
     for (uint32_t i = 0; ok && i < cat->model_count; i++) {
         if (!allowed(key, cat->model[i].id)) continue;
         char text[MODEL_JSON_MAX];
         struct jsonw w;
+        bool some = first != NULL;
         jsonw_init(&w, text + 1, sizeof text - 1);
-        put_model(&w, cat, i, core->unix_ns / 1000000000u);
+        put_model(&w, core, form, i);
+        assert(!w.full);
         text[0] = ',';
         ok = chain_copy(&core->mem, &list, (struct bytes){text + !some, w.len + some});
-        some = true;
+        last = cat->model[i].id;
+        if (!first) first = last;
     }
-    ok = ok && chain_copy(&core->mem, &list, BYTES("]}"));
+    ok = ok && end_list(core, &list, form, first, last);
     if (ok && reply_chain(core, c, request_id, BYTES("application/json"), &list)) return;
     chain_drop(&core->mem, &list);
     c->close_after = true;

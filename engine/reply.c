@@ -10,8 +10,8 @@
 #include "engine/line.h"
 #include "engine/rand.h"
 #include "engine/tables.h"
+#include "net/dialect/api_write.h"
 #include "net/http.h"
-#include "net/jsonw.h"
 
 #include <endian.h>
 
@@ -39,35 +39,6 @@ void reply_make_id(struct core *core, char out[32])
     put_digits(out + 12, (ms & 31) << 35 | (more & ((1ull << 35) - 1)));
     put_digits(out + 20, rest);
     out[28] = 0;
-}
-
-static const char *error_type(unsigned status)
-{
-    switch (status) {
-    case 401: return "authentication_error";
-    case 402: return "insufficient_quota";
-    case 403: return "permission_error";
-    case 404: return "not_found_error";
-    case 429: return "rate_limit_error";
-    default: return status >= 500 ? "api_error" : "invalid_request_error";
-    }
-}
-
-size_t reply_error_json(char *out, size_t room, unsigned status, const char *code,
-                        const char *text, const char *param)
-{
-    struct jsonw w;
-    jsonw_init(&w, out, room);
-    jsonw_object(&w);
-    jsonw_key(&w, "error");
-    jsonw_object(&w);
-    jsonw_key(&w, "message"), jsonw_text(&w, text);
-    jsonw_key(&w, "type"), jsonw_text(&w, error_type(status));
-    jsonw_key(&w, "param"), jsonw_text(&w, param);
-    jsonw_key(&w, "code"), jsonw_text(&w, code);
-    jsonw_object_end(&w);
-    jsonw_object_end(&w);
-    return w.full ? 0 : w.len;
 }
 
 static void timing(struct http_out *o, const struct core *core, const struct exchange *x)
@@ -197,8 +168,13 @@ void reply_error(struct core *core, struct conn *c, const struct exchange *x, co
     unsigned status = close_status(why);
     assert(status >= 400);
     if (status == 499) status = 400;
-    size_t n = reply_error_json(body, sizeof body, status, close_code(why),
-                                text ? text : close_sentence(why), param);
+    char named[65] = {0};
+    if (x) memcpy(named, x->rec.request_id, sizeof x->rec.request_id);
+    struct api_fault fault = {.status = status, .code = close_code(why), .param = param,
+                              .message = text ? text : close_sentence(why),
+                              .request_id = x ? named : id};
+    size_t n = api_error_body(x ? (enum api)x->api : (enum api)c->api, &fault, body,
+                              sizeof body);
     struct bytes extra = {0};
     char after[160];
     struct line l = {.out = after, .room = sizeof after};

@@ -19,13 +19,10 @@ void reply_body(struct core *core, struct conn *c, const struct exchange *x, con
  * queued. */
 MUST_USE bool reply_chain(struct core *core, struct conn *c, const char *id, struct bytes type,
                           struct chain *body);
-/* Queue an error in OpenAI's shape: {"error":{"message","type","param","code"}}. text NULL: the
- * reason's own sentence. param: NULL null. */
+/* Queue an error in the form of x's API, or where x is NULL of c's. text NULL: the reason's own
+ * sentence. param: the member at fault, or NULL. */
 void reply_error(struct core *core, struct conn *c, const struct exchange *x, const char *id,
                  enum close_why why, const char *text, const char *param);
-/* The same error object as one line of JSON into out; gives its length. status decides type. */
-size_t reply_error_json(char *out, size_t room, unsigned status, const char *code,
-                        const char *text, const char *param);
 /* Begin the head of an answer: status line and date. */
 void reply_begin(struct http_out *o, struct core *core, unsigned status);
 /* End it: the field connection and the empty line. */

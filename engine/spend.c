@@ -2,6 +2,7 @@
 #include "engine/spend.h"
 #include "engine/conf.h"
 #include "engine/core.h"
+#include "engine/dialect.h"
 #include "engine/engine.h"
 #include "engine/exchange.h"
 #include "engine/tables.h"
@@ -162,6 +163,7 @@ bool spend_reserve(struct core *core, struct exchange *x)
     struct budget *b = core->engine->budget;
     struct spend *s = &x->spend;
     s->output_max = 0;
+    if (dialect_counts((enum api)x->api)) return true;
     if (s->hold.count == 0) {
         bound_by_model(x);
         return true;

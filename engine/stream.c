@@ -7,10 +7,11 @@
 #include "engine/book.h"
 #include "engine/conn.h"
 #include "engine/core.h"
+#include "engine/dialect.h"
 #include "engine/exchange.h"
-#include "engine/reply.h"
 #include "engine/tables.h"
 #include "engine/upstream.h"
+#include "net/dialect/api_write.h"
 
 #include <stdio.h>
 
@@ -21,8 +22,6 @@ enum {
     TEXT_MAX = 512,
 };
 
-static const struct bytes done_event = BYTES_INIT("data: [DONE]\n\n");
-
 /* Put whole event bytes where they belong: held before the commit, to the client after it. */
 static bool emit(struct core *core, struct exchange *x, struct bytes b)
 {
@@ -32,6 +31,23 @@ static bool emit(struct core *core, struct exchange *x, struct bytes b)
     }
     core_count(core, STAT_CHUNKS);
     return answer_body(core, x, b);
+}
+
+/* What stands before the next entry of the client's array. */
+static struct bytes array_next(struct exchange *x)
+{
+    struct bytes before = x->array_begun ? BYTES(",\r\n") : BYTES("[");
+    x->array_begun = true;
+    return before;
+}
+
+/* A whole event as the client has it: as it came, or its data as an entry of an array, where
+ * comments have no place. */
+static bool emit_whole(struct core *core, struct exchange *x, const struct sse_event *ev,
+                       struct bytes data)
+{
+    if (!x->array) return emit(core, x, ev->raw);
+    return data.len == 0 || (emit(core, x, array_next(x)) && emit(core, x, data));
 }
 
 static bool send_held(struct core *core, struct exchange *x)
@@ -94,7 +110,7 @@ static bool emit_with_cost(struct core *core, struct exchange *x, const struct s
 }
 
 static bool emit_event(struct core *core, struct exchange *x, const struct sse_event *ev,
-                       const struct api_event *e)
+                       struct bytes data, const struct api_event *e)
 {
     bool plain = ev->data_lines == 1 && e->usage_at.value.end > 0;
     if (plain && x->want_cost && x->want_usage && e->usage_said) {
@@ -102,7 +118,7 @@ static bool emit_event(struct core *core, struct exchange *x, const struct sse_e
         return emit_with_cost(core, x, ev, e);
     }
     if (plain && !x->want_usage) return emit_without_usage(core, x, ev, e);
-    return emit(core, x, ev->raw);
+    return emit_whole(core, x, ev, data);
 }
 
 /* --- events --- */
@@ -131,13 +147,14 @@ static bool no_room(struct core *core, struct exchange *x)
     return broke(core, x, ATTEMPT_NO_ROOM, 0, NULL);
 }
 
-/* [DONE] is the provider's word that all is told, also where it gave no finish reason (seen in
+/* The provider's word that all is told, also where it gave no finish reason (seen in
  * recordings). Without any content before it there is no answer. */
-static bool done(struct core *core, struct exchange *x, struct bytes raw)
+static bool done(struct core *core, struct exchange *x, const struct sse_event *ev,
+                 struct bytes data)
 {
     if (x->state == X_WAIT) return broke(core, x, ATTEMPT_EMPTY, 0, NULL);
     x->done_seen = x->finished = true;
-    return emit(core, x, raw) || no_room(core, x);
+    return emit_whole(core, x, ev, data) || no_room(core, x);
 }
 
 static void took_content(struct core *core, struct exchange *x, const struct api_event *e)
@@ -150,17 +167,20 @@ static void took_content(struct core *core, struct exchange *x, const struct api
 
 static bool on_event(struct core *core, struct exchange *x, const struct sse_event *ev)
 {
-    if (x->done_seen) return true;                   /* what follows [DONE] is nobody's */
-    if (ev->data_lines == 0) return emit(core, x, ev->raw) || no_room(core, x);
+    if (x->done_seen) return true;                   /* what follows the end is nobody's */
+    if (ev->data_lines == 0) {
+        return emit_whole(core, x, ev, (struct bytes){0}) || no_room(core, x);
+    }
     struct api_event e;
     struct bytes data = ev->data;
     if (ev->data_lines > 1) {
-        if (ev->raw.len > CORE_SCRATCH) return emit(core, x, ev->raw);
+        bool large = ev->raw.len > CORE_SCRATCH;
+        if (large && x->array) return broke(core, x, ATTEMPT_LARGE, 0, NULL);
+        if (large) return emit(core, x, ev->raw);
         data = (struct bytes){core->text, sse_join(ev, core->text)};
         core_text_put(core, data.len);
     }
     api_event_read_like(data, x->api, &x->notes, core->shapes, &e);
-    if (e.kind == API_EVENT_DONE) return done(core, x, ev->raw);
     if (e.kind == API_EVENT_ERROR) {
         /* what a provider says of a refused key may quote the key */
         bool ours = e.error_status == 401 || e.error_status == 403;
@@ -172,8 +192,9 @@ static bool on_event(struct core *core, struct exchange *x, const struct sse_eve
     if (x->state == X_WAIT && (e.has_content || e.has_finish)) {
         if (!commit(core, x)) return no_room(core, x);
     }
+    if (e.kind == API_EVENT_DONE) return done(core, x, ev, data);
     if (e.kind == API_EVENT_USAGE && !x->want_usage) return true;
-    return emit_event(core, x, ev, &e) || no_room(core, x);
+    return emit_event(core, x, ev, data, &e) || no_room(core, x);
 }
 
 /* --- bytes --- */
@@ -202,9 +223,12 @@ static bool pass_big(struct core *core, struct exchange *x, struct bytes *in)
 /* The unfinished event does not fit: from here on it is relayed uninspected. */
 static bool begin_big(struct core *core, struct exchange *x, struct bytes *in)
 {
+    struct bytes part = gather_bytes(&x->tail), field = BYTES("data:");
+    if (x->array && !bytes_starts(part, field)) return broke(core, x, ATTEMPT_LARGE, 0, NULL);
     if (x->state == X_WAIT && !commit(core, x)) return no_room(core, x);
-    struct bytes part = gather_bytes(&x->tail);
-    bool ok = emit(core, x, part);
+    /* what follows the field's name is one JSON text, and line ends behind it are blanks */
+    if (x->array) bytes_cut(&part, field.len);
+    bool ok = (!x->array || emit(core, x, array_next(x))) && emit(core, x, part);
     x->tail_big = part.ptr[part.len - 1] == '\n' ? 2 : 1;
     x->event_bytes = part.len;
     gather_drop(&core->mem, &x->tail);
@@ -270,7 +294,7 @@ void stream_end(struct core *core, struct exchange *x, bool clean)
         /* Its empty line was cut off; what we put behind it must not become part of it. A line
          * feed alone would only complete a CR. */
         struct bytes end = ev.raw.ptr[ev.raw.len - 1] == '\r' ? BYTES("\n\n") : BYTES("\n");
-        if (x->state == X_RELAY && !cr_ended && !emit(core, x, end)) {
+        if (x->state == X_RELAY && !cr_ended && !x->array && !emit(core, x, end)) {
             (void)no_room(core, x);
             return;
         }
@@ -280,26 +304,45 @@ void stream_end(struct core *core, struct exchange *x, bool clean)
         (void)broke(core, x, empty ? ATTEMPT_EMPTY : ATTEMPT_RESET, 0, NULL);
         return;
     }
-    if (!x->done_seen && !emit(core, x, done_event)) {
+    struct bytes end = x->array ? BYTES("]") : dialect_good_end((enum api)x->api);
+    if (!x->done_seen && !emit(core, x, end)) {
         (void)no_room(core, x);
         return;
     }
     answer_complete(core, x, false);
 }
 
+/* The error as the stream's own event, or as the array's last entry. An array whose big entry
+ * was cut in the middle stays open: nothing behind it would be an entry. */
+static size_t error_event(struct exchange *x, enum close_why why, const char *text,
+                          char out[ERROR_EVENT_MAX])
+{
+    char id[65] = {0};
+    memcpy(id, x->rec.request_id, sizeof x->rec.request_id);
+    struct api_fault fault = {.status = close_status(why), .code = close_code(why),
+                              .message = text ? text : close_sentence(why),
+                              .request_id = id};
+    enum api api = (enum api)x->api;
+    if (!x->array) return api_error_event(api, &fault, &x->notes, out, ERROR_EVENT_MAX);
+    if (x->tail_big) return 0;
+    struct bytes before = array_next(x);
+    memcpy(out, before.ptr, before.len);
+    size_t n = api_error_body(api, &fault, out + before.len, ERROR_EVENT_MAX - 4);
+    assert(n > 0);
+    out[before.len + n] = ']';
+    return before.len + n + 1;
+}
+
 void stream_break(struct core *core, struct exchange *x, enum close_why why, const char *text)
 {
     assert(x->c && x->head_sent);
     char event[ERROR_EVENT_MAX];
-    memcpy(event, "data: ", 6);
-    size_t n = reply_error_json(event + 6, sizeof event - 8, close_status(why),
-                                close_code(why), text ? text : close_sentence(why), NULL);
-    memcpy(event + 6 + n, "\n\n", 2);
+    size_t n = error_event(x, why, text, event);
     if (x->state == X_RELAY) book_price(core, x);
     if (!x->booked) book_end(core, x, why, x->shown);
     bool sse = x->sse_head;        /* else the close without a last chunk tells */
     bool ok = !x->tail_big || answer_body(core, x, BYTES("\n\n"));
-    if (ok && sse) ok = answer_body(core, x, (struct bytes){event, n + 8});
+    if (ok && sse) ok = answer_body(core, x, (struct bytes){event, n});
     if (ok && sse) ok = answer_end(core, x);
     x->c->close_after = true;  /* without room for it the close tells */
     exchange_finish(core, x, false);

@@ -6,7 +6,7 @@
 #include "engine/conn.h"
 #include "engine/core.h"
 #include "engine/rand.h"
-#include "engine/reply.h"
+#include "net/dialect/api_write.h"
 #include "net/http.h"
 #include "tools/mock.h"
 #include "tools/mock_text.h"
@@ -105,7 +105,8 @@ void job_error(struct core *core, struct conn *c, unsigned status, const char *c
                const char *sentence, const char *param, struct bytes extra)
 {
     char body[ERROR_MAX];
-    size_t n = reply_error_json(body, sizeof body, status, code, sentence, param);
+    struct api_fault f = {.status = status, .code = code, .message = sentence, .param = param};
+    size_t n = api_error_body(API_CHAT, &f, body, sizeof body);
     job_reply(core, c, status, BYTES("application/json"), (struct bytes){body, n}, extra);
 }
 

@@ -88,8 +88,7 @@ test('check: what a variable holds is never quoted', async () => {
 test('check: settings that are not in this release', async () => {
   const later = ['x402: {enabled: true}\n', 'cluster: {nodes: [a]}\n',
                  'durability: power\n', 'routing: {mode: cost}\n', 'routing: {explore: 0.5}\n',
-                 'providers: [{name: l, url: "http://a/v1", rpm: 5}]\n',
-                 'providers: [{name: l, url: "http://a/v1", dialect: anthropic}]\n'];
+                 'providers: [{name: l, url: "http://a/v1", rpm: 5}]\n'];
   for (const text of later) {
     const run = await check(text);
     assert.equal(run.status, 1, text);
@@ -187,7 +186,7 @@ test('over HTTP: paths, headers and fields that are not in this release', async 
                        '/gemini/v1beta/models/x:generateContent']) {
     await says(await weir.fetch(where, { body: {} }), 404);
   }
-  for (const where of ['/v1/credits', '/v1beta/models']) await says(await weir.fetch(where), 404);
+  for (const where of ['/v1/credits', '/v1beta/files']) await says(await weir.fetch(where), 404);
   const body = { model: 'far/m', messages: [{ role: 'user', content: 'x' }] };
   const before = far.requests.length;
   for (const headers of [{ 'x-weir-mode': 'cost' }, { 'x-weir-max-ttft': '1' },

@@ -14,6 +14,7 @@
 #include "engine/core.h"
 #include "engine/exchange.h"
 #include "engine/host.h"
+#include "engine/path.h"
 #include "engine/tables.h"
 #include "engine/upstream.h"
 #include "net/http.h"
@@ -90,8 +91,15 @@ static const char yaml[] =
     "    headers: {x-team: platform, user-agent: weir}\n"
     "  - name: two\n    url: \"https://[::1]/\"\n    auth: x-api-key\n    keys: [k-three]\n"
     "  - name: open\n    url: http://open.example\n    auth: none\n"
+    "  - name: ant\n    url: http://ant.example/v1\n    dialect: anthropic\n"
+    "    keys: [k-ant]\n"
+    "  - name: old\n    url: http://old.example/v1\n    dialect: anthropic\n    auth: none\n"
+    "    headers: {anthropic-version: 2023-01-01}\n"
+    "  - name: gem\n    url: http://gem.example/v1beta\n    dialect: gemini\n"
+    "    keys: [k-gem]\n"
     "models: [{id: one/small, upstream: small-2024}, {id: one/same}, {id: two/big},\n"
-    "  {id: open/free}]\n";
+    "  {id: open/free}, {id: ant/claude}, {id: old/claude}, {id: gem/flash},\n"
+    "  {id: gem/tuned, upstream: tunedModels/a b}]\n";
 
 static struct request request_make(void)
 {
@@ -137,6 +145,7 @@ static void request_free(struct request *r)
 static const char *composed(struct request *r, const char *model, const char *body,
                             const char *fields)
 {
+    const char *target = "/v1/chat/completions";
     struct mem *m = &r->core->mem;
     chain_drop(m, &r->x->body);
     int32_t idx = catalog_find(&r->conf->catalog, bytes_of(model));
@@ -144,12 +153,16 @@ static const char *composed(struct request *r, const char *model, const char *bo
     r->x->model = (uint32_t)idx;
     char raw[4096];
     struct http_head head;
-    int n = snprintf(raw, sizeof raw, "POST /v1/chat/completions HTTP/1.1\r\n%s%s\r\n",
+    int n = snprintf(raw, sizeof raw, "POST %s HTTP/1.1\r\n%s%s\r\n", target,
                      strstr(fields, "Host:") ? "" : "Host: weir\r\n", fields);
     assert_int_equal(http_request((struct bytes){raw, (size_t)n}, &head), NET_OK);
     gather_drop(m, &r->x->kept);
-    assert_true(compose_keep(r->core, r->x, &head));
-    api_request_begin(r->reader, API_CHAT);
+    struct path path = path_read(head.path);
+    assert_int_equal(path.target, PATH_ASK);
+    r->x->api = path.api;
+    r->x->path_stream = false;
+    assert_true(compose_keep(r->core, r->x, &head, &path));
+    api_request_begin(r->reader, (enum api)path.api);
     assert_int_equal(api_request_feed(r->reader, bytes_of(body)), NET_MORE);
     if (api_request_end(r->reader) != NET_DONE) fail_msg("%s", r->reader->error);
     assert_true(exchange_keep_request(r->core, r->x, &r->reader->req));

@@ -334,6 +334,7 @@ static const char *many_env(const char *name)
     if (strcmp(name, "DEEPSEEK_API_KEY") == 0) return "two words";
     if (strcmp(name, "ANTHROPIC_API_KEY") == 0) return "a";
     if (strcmp(name, "AZURE_API_KEY") == 0) return "z";
+    if (strcmp(name, "AWS_BEARER_TOKEN_BEDROCK") == 0) return "c";
     if (strcmp(name, "WEIR_ADMIN_TOKEN") == 0) return "root-token";
     return NULL;
 }
@@ -345,14 +346,17 @@ static void test_providers_from_the_environment(void **state)
     struct conf *c = parse_len(yaml, strlen(yaml), many_env);
     assert_non_null(c);
     assert_string_equal(c->admin_token, "root-token");
-    assert_int_equal(c->catalog.provider_count, 2);
+    assert_int_equal(c->catalog.provider_count, 3);
     assert_string_equal(c->catalog.provider[0].name, "openai");
     assert_string_equal(c->catalog.provider[0].key[0], "o");
-    assert_string_equal(c->catalog.provider[1].name, "groq");
+    assert_string_equal(c->catalog.provider[1].name, "anthropic");
+    assert_string_equal(c->catalog.provider[1].auth, "x-api-key");
+    assert_int_equal(c->catalog.provider[1].dialect, DIALECT_ANTHROPIC);
+    assert_string_equal(c->catalog.provider[2].name, "groq");
     assert_int_equal(report.warning_count, 3);
     assert_non_null(strstr(report.text,
-                           "ANTHROPIC_API_KEY is set, but the dialect of anthropic is not in "
-                           "this release; it is left out\n"));
+                           "AWS_BEARER_TOKEN_BEDROCK is set, but the dialect of bedrock is not "
+                           "in this release; it is left out\n"));
     assert_non_null(strstr(report.text, "AZURE_API_KEY is set, but azure needs an entry"));
     assert_non_null(strstr(report.text, "DEEPSEEK_API_KEY is not one word"));
     conf_free(c);

@@ -1,0 +1,29 @@
+/* dialect.h - where the engine itself must know which API a request is of: whom it may be sent
+ * to, and how a stream of it begins, is kept awake and ends. Pure. What the bytes mean is
+ * net/dialect's. */
+#ifndef ENGINE_DIALECT_H
+#define ENGINE_DIALECT_H
+
+#include "net/dialect/api.h"
+
+/* The providers that may be asked, as bits of enum dialect (route/catalog.h): those that speak
+ * the API themselves, as nothing is translated in this release. */
+unsigned dialect_bits(enum api api);
+/* A dialect by its name in weir.yaml, in words for an error text ("Anthropic's"), and the path
+ * it is asked at. */
+struct dialect_words { const char *name, *whose, *path; };
+/* Gives them for an enum dialect. Static text. */
+struct dialect_words dialect_words(unsigned dialect);
+/* True where the tokens of a prompt are only counted: nothing is generated, nothing costs. */
+static inline bool dialect_counts(enum api api)
+{
+    return api == API_COUNT_TOKENS || api == API_GENERATE_COUNT;
+}
+/* The event that tells a client of the good end, where a provider that had finished did not
+ * send it; empty: the end of the body says it, or nothing but the provider's own event does. */
+struct bytes dialect_good_end(enum api api);
+/* True where a comment line inside a stream harms no client. Gemini's SDK looks for "data:" at
+ * the beginning of what it has and waits for ever behind a comment. */
+bool dialect_takes_comments(enum api api);
+
+#endif
