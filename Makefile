@@ -2,7 +2,7 @@
 # are found by wildcard and everything made lies under build/.
 #   make [V=1] [CC=clang] [SAN=address,undefined | SAN=thread] [TLS=openssl | BORINGSSL=DIR]
 #   make quick | test | tidy | box | fuzz [SECONDS=10] | bench | run [LISTEN= ADMIN=] | rfc
-#   make sim [SEED=n | SEEDS=n] | arm64
+#   make sim [SEED=n | SEEDS=n] | kill [ROUNDS=200] | arm64
 #   make install [PREFIX=/usr/local] [DESTDIR=]
 
 ifeq ($(MAKELEVEL),0)
@@ -109,7 +109,7 @@ $(B)/gen/builtin_tsv.c: $(B)/embed $(wildcard route/*.tsv)
 $(B)/gen/page.c: $(B)/embed tools/console/index.html
 	$(call say,EMBED,$@) mkdir -p $(@D) && $(call embed,console_html:$(lastword $^))
 
-include tests/sim/sim.mk tests/arm64.mk
+include tests/sim/sim.mk tests/arm64.mk tests/kill.mk
 
 # --- what it is for
 quick: unit

@@ -9,7 +9,7 @@ import { chat, delta, provider } from './lib/provider.mjs';
 import { post, Wire } from './lib/wire.mjs';
 import { command, directory, Mock, pause, until, Weir, within } from './lib/weir.mjs';
 
-const ROUNDS = Number(process.env.WEIR_KILLS ?? 8);
+const ROUNDS = Number(process.env.WEIR_ROUNDS ?? 10);   // make kill: many more
 const CLIENTS = 12;
 const mock = await Mock.start();
 let answer = (call) => call.json(chat('ok'));
@@ -37,18 +37,46 @@ async function consistent(weir) {
   return rows;
 }
 
+// Three keys of one member, a budget on one of them, on the member and on the organization: all
+// far above what is spent, so that each request goes through all of the cells. Gives the keys
+// and what has a budget.
+async function keysWithBudgets(weir) {
+  const { data } = await weir.ask('GET', '/admin/v1/units');
+  const of = (kind) => data.find((unit) => unit.kind === kind).id;
+  const more = await Promise.all(['b', 'c'].map((name) => (
+    weir.ask('POST', '/admin/v1/keys', { member: of('member'), name }))));
+  const limits = [{ usd: '1000', window: 'hour' }, { usd: '100000', window: 'total' }];
+  const targets = [more[0].id, of('member'), of('organization')];
+  for (const id of targets) await weir.ask('PUT', `/admin/v1/budgets/${id}`, { limits });
+  return { keys: [weir.key, ...more.map((made) => made.key)], targets };
+}
+
+// What each budget says is spent is the sum of the rows below it, and nothing is held.
+async function accounts(weir, targets, rows) {
+  for (const id of targets) {
+    const below = rows.filter((row) => Object.values(row).includes(id));
+    const sum = below.reduce((all, row) => all + nano(row.cost_usd), 0n);
+    const { limits } = await weir.ask('GET', `/admin/v1/budgets/${id}`);
+    const total = limits.find((limit) => limit.window === 'total');
+    assert.ok(sum > 0n && limits.length === 2, id);
+    assert.equal(nano(total.spent), sum, `${id}: spent is the sum of its records`);
+    assert.deepEqual(limits.map((limit) => nano(limit.held)), [0n, 0n], `${id}: nothing is held`);
+  }
+}
+
 test(`kill -9, ${ROUNDS} times under load: each complete answer is booked once`, async () => {
   const held = [];       // ids of answers that clients hold to the last byte
   let sent = 0, cut = 0;
   let weir = await Weir.start(config);
   const { key, data } = weir;
+  const { keys, targets } = await keysWithBudgets(weir);
 
   async function client(weir, n) {
     for (let i = 0; ; i++) {
       const stream = (i + n) % 2 === 0;
       sent++;
       try {
-        const response = await weir.fetch('/v1/chat/completions', { key, body: {
+        const response = await weir.fetch('/v1/chat/completions', { key: keys[n % 3], body: {
           ...ask, stream, model: stream ? 'mock/mock-ttft3-tps4000-n30' : 'mock/mock-n5' } });
         const text = await response.text();
         assert.equal(response.status, 200, text);
@@ -74,6 +102,7 @@ test(`kill -9, ${ROUNDS} times under load: each complete answer is booked once`,
     const count = new Map();
     for (const row of rows) count.set(row.request_id, (count.get(row.request_id) ?? 0) + 1);
     for (const id of held) assert.equal(count.get(id), 1, `round ${round}: ${id}`);
+    await accounts(weir, targets, rows);
     assert.ok(rows.length <= sent, `${rows.length} rows of ${sent} requests`);
   }
   assert.ok(cut >= ROUNDS, 'the kills hit running requests');
