@@ -179,12 +179,33 @@ static enum store_rc dir_sync(struct db *db, const char *path)
     return STORE_FAIL;
 }
 
+/* Give LMDB's table of readers, store/lock.mdb, its room on the disk. LMDB makes it as a hole
+ * and writes into its mapping, where a full disk is no error but a SIGBUS. Before LMDB opens
+ * it, a little less than it will have: of a larger file LMDB would take more readers. And all
+ * of it afterwards. */
+static enum store_rc readers_allocate(struct db *db, const char *store)
+{
+    enum { READER_BYTES = 64 };
+    char path[PATH_BYTES + 16];
+    struct stat st = {0};
+    snprintf(path, sizeof(path), "%s/lock.mdb", store);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int code = fd < 0 || fstat(fd, &st) < 0 ? errno : 0;
+    off_t least = READERS_MAX * READER_BYTES;
+    if (code == 0) code = posix_fallocate(fd, 0, st.st_size > least ? st.st_size : least);
+    if (fd >= 0) close(fd);
+    if (code == 0) return STORE_OK;
+    say(db, "cannot open the store %s: %s", store, cause(code));
+    return STORE_FAIL;
+}
+
 /* Open the environment in DATA/store. On failure db->env is NULL. */
 static enum store_rc env_open(struct db *db, size_t map_bytes)
 {
     char path[PATH_BYTES];
     snprintf(path, sizeof(path), "%s/store", db->dir);
     if (dir_make(db, path) != STORE_OK) return STORE_FAIL;
+    if (readers_allocate(db, path) != STORE_OK) return STORE_FAIL;
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t size = map_bytes ? map_bytes : map_bytes_default;
     MDB_env *env = NULL;
@@ -198,7 +219,8 @@ static enum store_rc env_open(struct db *db, size_t map_bytes)
     if (code != 0) goto fail;
     code = mdb_env_open(env, path, MDB_NOTLS, 0600);
     if (code != 0) goto fail;
-    if (dir_sync(db, path) != STORE_OK || dir_sync(db, db->dir) != STORE_OK) {
+    if (readers_allocate(db, path) != STORE_OK || dir_sync(db, path) != STORE_OK ||
+        dir_sync(db, db->dir) != STORE_OK) {
         mdb_env_close(env);
         return STORE_FAIL;
     }
