@@ -361,7 +361,9 @@ static void wait_ready(struct server *s)
     }
 }
 
-static bool start_threads(struct server *s, const struct conf *conf)
+/* secret: out, the first start's key, or "". It is made last of all that a full disk can stop:
+ * a key that was made and not printed would be lost. */
+static bool start_threads(struct server *s, const struct conf *conf, char *secret)
 {
     struct engine *e = &s->engine;
     if (!open_journals(s, conf)) return false;
@@ -380,6 +382,10 @@ static bool start_threads(struct server *s, const struct conf *conf)
     int rc = atomic_load_explicit(&s->failed, memory_order_acquire);
     if (rc < 0) {
         (void)fail("ring", strerror(-rc));
+        return false;
+    }
+    if (!boot_first_start(e, secret)) {
+        (void)fail("store", e->db->why);
         return false;
     }
     e->keeper = keeper_start(e);
@@ -584,10 +590,7 @@ int boot_serve(const struct boot_options *options)
     vault_allow_dumps(conf->core_dumps);
     vault_forget();              /* where the configuration was read */
     if (!prepare(s, conf)) return remove_sockets(s, 1);
-    if (!boot_first_start(&s->engine, secret)) {
-        return remove_sockets(s, fail("store", s->engine.db->why));
-    }
-    if (!start_threads(s, conf)) return remove_sockets(s, 1);
+    if (!start_threads(s, conf, secret)) return remove_sockets(s, 1);
     announce(s, secret);
     explicit_bzero(secret, sizeof secret);
     main_loop(s, &set);
