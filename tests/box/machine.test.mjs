@@ -1,6 +1,6 @@
 // machine.test.mjs - what the machine does (hostile.md): descriptors and disk run out, writing
-// fails, the wall clock steps, a thread is starved, io_uring is forbidden, signals come amid
-// requests. Each is provoked from outside on the real binary; what runs goes on, what cannot be
+// fails, DATA turns read-only, a second instance comes, the wall clock steps, a thread is
+// starved, io_uring is forbidden, signals come amid requests. Each is provoked from outside on the real binary; what runs goes on, what cannot be
 // served says so, and it recovers without a restart.
 // timeout: 180
 import assert from 'node:assert/strict';
@@ -115,6 +115,47 @@ test('nothing can be written any more: 503 ledger_unavailable, then all is booke
   await weir.stop();
 });
 
+// Clients that send all the time, whole answers and streams: those they hold complete, and how
+// many refusals they saw. Anything but a whole answer or ledger_unavailable is a fault.
+function crowd(weir, size = 8) {
+  const state = { held: [], refused: 0, faults: [], on: true };
+  const client = async (n) => {
+    for (let i = n; state.on; i++) {
+      const stream = i % 2 === 0;
+      const response = await weir.fetch(where, { body: { ...body, stream } });
+      const text = await response.text();
+      const id = response.headers.get('x-request-id');
+      if (response.status === 200 && (!stream || text.endsWith('data: [DONE]\n\n'))) {
+        state.held.push(id);
+      } else if (response.status === 503 && /ledger_unavailable/.test(text)) {
+        state.refused++;
+        assert.ok(Number(response.headers.get('retry-after')) > 0);
+        await pause(10);
+      } else {
+        state.faults.push(`${response.status} ${text}`);
+      }
+    }
+  };
+  const all = Promise.all(Array.from({ length: size }, (_, n) => client(n)));
+  state.stop = async () => { state.on = false; await all; assert.deepEqual(state.faults, []); };
+  return state;
+}
+
+// Each answer that a client held complete has its row, once. Rows are there within a second.
+async function allBooked(weir, held) {
+  const count = new Map();
+  await until(async () => {
+    count.clear();
+    for (const row of await weir.rows()) {
+      count.set(row.request_id, (count.get(row.request_id) ?? 0) + 1);
+    }
+    return held.every((id) => count.has(id));
+  }, 'all answers have rows');
+  for (const id of held) assert.equal(count.get(id), 1, id);
+  const [total] = (await weir.ask('GET', '/admin/v1/usage')).data;
+  assert.equal(total.requests, [...count.values()].reduce((all, n) => all + n, 0));
+}
+
 const mayMount = process.getuid?.() === 0 && (() => {
   try {
     const dir = directory();
@@ -148,6 +189,192 @@ test('the disk is full: 503 ledger_unavailable, then all is booked',
   }
 });
 
+test('the disk fills up under load, twice, with a stream running: all that was answered is booked',
+     { skip: !mayMount && 'needs root to mount a small disk' }, async () => {
+  const disk = directory();
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', disk]);
+  const filler = path.join(disk, 'filler');
+  const fill = () => assert.throws(() => fs.writeFileSync(filler, Buffer.alloc(64 << 20)),
+                                   { code: 'ENOSPC' });
+  const gates = [];
+  const slow = await provider(async (call) => {
+    await call.begin();
+    await call.event(delta({ content: 'first ' }));
+    await new Promise((resolve) => gates.push(resolve));
+    await call.event(delta({}, 'stop'));
+    await call.event('[DONE]');
+    await call.end();
+  });
+  const of = { ...config, limits: { connections: 1000 },
+               providers: [...config.providers, { name: 'slow', url: slow.url, keys: ['sk'] }],
+               models: [...config.models, { id: 'slow/m', price: { input: '1', output: '1' } }] };
+  const data = path.join(disk, 'data');
+  try {
+    let weir = await Weir.start(of, { data });
+    const { key } = weir;
+    const held = [];
+    for (const how of ['space comes back', 'it is killed']) {
+      const stream = await weir.fetch(where, { body: { ...body, model: 'slow/m', stream: true } });
+      await until(() => gates.length > 0, 'the stream runs');
+      const load = crowd(weir);
+      await until(() => load.held.length > 100, 'the load runs');
+      fill();
+      await until(() => load.refused > 20, `admission stops (${how})`);
+      assert.equal(await ready(weir), 503);
+      gates.pop()();                            // what runs may still end well
+      assert.match(await stream.text(), /\[DONE\]\n\n$/);
+      held.push(stream.headers.get('x-request-id'));
+      if (how === 'it is killed') {
+        await load.stop();
+        held.push(...load.held);
+        await weir.kill();
+        fs.rmSync(filler);
+        weir = await Weir.start(of, { data, key });
+      } else {
+        fs.rmSync(filler);
+        await until(async () => await ready(weir) === 200, 'ready again, without a restart');
+        const before = load.held.length;
+        await until(() => load.held.length > before + 50, 'answers again');
+        await load.stop();
+        held.push(...load.held);
+      }
+      await until(async () => (await weir.metrics()).includes('weir_open_exchanges 0'), 'quiet');
+      await allBooked(weir, held);
+    }
+    await weir.stop();
+  } finally {
+    execFileSync('umount', ['-l', disk]);
+  }
+});
+
+test('disks too small to start on: one sentence, exit 1; with room the same DATA starts',
+     { skip: !mayMount && 'needs root to mount a small disk' }, async () => {
+  const disk = directory();
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'tmpfs', disk]);
+  const file = path.join(directory(), 'weir.yaml');
+  fs.writeFileSync(file, 'listen: ["127.0.0.1:0"]\nadmin: {listen: "127.0.0.1:0"}\ncores: 1\n' +
+                         'limits: {connections: 1000, memory: 64MiB}\n');
+  const data = path.join(disk, 'data');
+  try {
+    // One after another what is made at the start does not fit: directory, lock, store, tables,
+    // token, cells, journal.
+    for (const kib of [4, 8, 12, 16, 24, 32, 64, 96, 128, 256, 1024, 8192, 16384]) {
+      execFileSync('mount', ['-o', `remount,size=${kib}k`, disk]);
+      const run = await command(['serve', '-c', file, '--data', data]);
+      assert.equal(run.status, 1, `${kib} KiB: ${run.signal} ${run.stdout}`);
+      const lines = run.stderr.trim().split('\n').filter((line) => !/^warning: /.test(line));
+      assert.equal(lines.length, 1, `${kib} KiB, one sentence: ${run.stderr}`);
+      assert.match(lines[0], /^error: .*space/);
+      assert.doesNotMatch(run.stdout, /ready|sk-weir/);
+    }
+    execFileSync('mount', ['-o', 'remount,size=128m', disk]);
+    const weir = await Weir.start(config, { data });
+    assert.equal((await weir.chat(body)).status, 200);
+    await weir.stop();
+  } finally {
+    execFileSync('umount', ['-l', disk]);
+  }
+});
+
+test('DATA cannot be written from the start: one sentence, exit 1',
+     { skip: !mayMount && 'needs root to mount a disk' }, async () => {
+  const disk = directory();
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=128m', 'tmpfs', disk]);
+  const data = path.join(disk, 'data');
+  try {
+    const weir = await Weir.start(config, { data });
+    assert.equal((await weir.chat(body)).status, 200);
+    await weir.stop();
+    execFileSync('mount', ['-o', 'remount,ro', disk]);
+    for (const at of [data, path.join(disk, 'other')]) {
+      const run = await command(['serve', '-c', weir.file, '--data', at]);
+      assert.equal(run.status, 1, run.stdout);
+      assert.match(run.stderr, /^error: .*[Rr]ead-only file system\n$/);
+    }
+    execFileSync('mount', ['-o', 'remount,rw', disk]);
+    const again = await Weir.start(config, { data, key: weir.key });
+    assert.equal((await again.rows()).length, 1);
+    await again.stop();
+  } finally {
+    execFileSync('umount', ['-l', disk]);
+  }
+});
+
+// A file system of its own that can be made to fail: ext4 on a loop device, or null.
+function loopDisk() {
+  const dir = directory(), image = path.join(dir, 'image'), disk = path.join(dir, 'disk');
+  try {
+    fs.mkdirSync(disk);
+    execFileSync('truncate', ['-s', '200M', image]);
+    execFileSync('mkfs.ext4', ['-q', image], { stdio: 'ignore' });
+    execFileSync('mount', ['-o', 'loop,errors=remount-ro', image, disk], { stdio: 'ignore' });
+  } catch { return null; }
+  const device = path.basename(execFileSync('findmnt', ['-no', 'SOURCE', disk],
+                                            { encoding: 'utf8' }).trim());
+  const trigger = `/sys/fs/ext4/${device}/trigger_fs_error`;
+  const close = () => execFileSync('umount', ['-l', disk]);
+  if (fs.existsSync(trigger)) return { disk, close, fail: () => fs.writeFileSync(trigger, 'x') };
+  close();
+  return null;
+}
+
+test('the file system fails and turns read-only under load: refused, told, ended with 1',
+     { skip: !mayMount && 'needs root to mount a disk' }, async (t) => {
+  const at = loopDisk();
+  if (!at) return t.skip('needs ext4 on a loop device');
+  try {
+    const weir = await Weir.start(config, { data: path.join(at.disk, 'data') });
+    const member = (await weir.ask('GET', '/admin/v1/units')).data
+      .find((unit) => unit.kind === 'member').id;
+    const load = crowd(weir);
+    await until(() => load.held.length > 100, 'the load runs');
+    at.fail();
+    await until(() => load.refused > 20, 'admission stops');
+    await load.stop();
+    assert.equal(await ready(weir), 503);
+    assert.equal((await fetch(`${weir.admin}/healthz`)).status, 200);
+    assert.match(weir.run.stderr, /^error: the ledger cannot commit: .*(Read-only|Input)/m);
+    const made = await weir.call('POST', '/admin/v1/keys', { member, name: 'x' });
+    assert.ok(made.status >= 500, `${made.status} ${made.text}`);
+    assert.doesNotMatch(made.text, /sk-weir/, 'a key that is not kept is not given');
+    weir.signal('SIGTERM');
+    await within(weir.run.ended, 'the end');
+    assert.equal(weir.run.signal, null);
+    assert.equal(weir.run.status, 1, 'not all is in the ledger, and that is said');
+    assert.match(weir.run.stderr, /^error: ledger: .*[Rr]ead-only/m);
+    return undefined;
+  } finally {
+    at.close();
+  }
+});
+
+// --- a second instance
+
+test('second instances on the same data, under load: refused, and the first is not disturbed',
+     async () => {
+  const weir = await Weir.start(config);
+  const load = crowd(weir, 4);
+  await until(() => load.held.length > 20, 'the load runs');
+  const link = path.join(directory(), 'link');
+  fs.symlinkSync(weir.data, link);
+  for (const data of [weir.data, `${weir.data}/`, link, weir.data]) {
+    const run = await command(['serve', '-c', weir.file, '--data', data]);
+    assert.equal(run.status, 1, run.stdout);
+    const said = `error: data: ${data} is in use by another instance (pid ${weir.pid})\n`;
+    assert.equal(run.stderr, said);
+    assert.doesNotMatch(run.stdout, /ready|listening|sk-weir/);
+  }
+  const before = load.held.length;
+  await until(() => load.held.length > before + 20, 'the first one goes on');
+  await load.stop();
+  assert.equal(load.refused, 0);
+  await allBooked(weir, load.held);
+  await weir.kill();                            // what a dead one holds is free at once
+  const again = await Weir.start(config, { data: weir.data, key: weir.key });
+  await allBooked(again, load.held);
+  await again.stop();
+});
+
 // --- clock
 
 test('the wall clock steps, an hour ahead and two back, amid streams: nothing is cut or lost',
@@ -174,6 +401,7 @@ test('the wall clock steps, an hour ahead and two back, amid streams: nothing is
   for (const step of ['0', '3600', '-3600', '0']) {
     const response = await weir.fetch(where, { body: { ...body, model: 'slow/m', stream: true } });
     await until(() => gates.length > 0, 'the stream runs');
+    sent.push(response.headers.get('x-request-id'));
     fs.writeFileSync(clock, step);
     for (let i = 0; i < 5; i++) {
       const answer = await weir.chat(body);
@@ -182,18 +410,20 @@ test('the wall clock steps, an hour ahead and two back, amid streams: nothing is
     }
     gates.pop()();
     assert.match(await response.text(), /second.*\[DONE\]\n\n$/s);
-    sent.push(response.headers.get('x-request-id'));
     assert.equal(await ready(weir), 200);
   }
   await until(async () => (await weir.rows()).length === sent.length, 'all rows');
   const rows = await weir.rows();
-  assert.deepEqual(rows.map((row) => row.request_id).sort(), sent.sort());
+  assert.deepEqual(rows.map((row) => row.request_id).sort(), [...sent].sort());
   assert.ok(rows.every((row) => row.close === 'done' && row.duration_ms < 60000),
             'durations are not of the wall clock');
   const [total] = (await weir.ask('GET', '/admin/v1/usage')).data;
   assert.equal(total.requests, sent.length);
-  const spread = rows.map((row) => Date.parse(row.time));
-  assert.ok(Math.max(...spread) - Math.min(...spread) > 7000e3, 'the clock did step');
+  // The time of admission follows the clock, but never back into a window that was left.
+  const at = new Map(rows.map((row) => [row.request_id, Date.parse(row.time)]));
+  const hours = sent.map((id) => Math.floor(at.get(id) / 3600e3));
+  assert.deepEqual(hours, [...hours].sort((a, b) => a - b), 'no hour comes back');
+  assert.ok(Math.max(...at.values()) - Math.min(...at.values()) > 3500e3, 'the clock did step');
   await weir.stop();
 });
 

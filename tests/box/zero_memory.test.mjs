@@ -72,10 +72,10 @@ for (const [name, busy] of [['weir-sealed', false], ['weir', true]]) {
   test(`${name}, ${how}: nothing of what was is in memory`, { skip: sanitized }, async () => {
     const weir = await start({}, { file: binary(name) });
     const others = busy ? load(weir) : null;
-    await yard.everything(weir);
     const { data } = await weir.ask('GET', '/admin/v1/units');
     const made = await weir.ask('POST', '/admin/v1/keys', {
       member: data.find((unit) => unit.kind === 'member').id, name: 'second' });
+    await yard.everything(weir);
     await pause(700);                          // a core that has nothing to do forgets in 250 ms
     none(weir, 'idle connections still open', marks);
     yard.leave();
