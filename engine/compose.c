@@ -9,7 +9,7 @@
 #include "net/http.h"
 
 enum {
-    EDIT_SCRATCH = 6 * 256 + 256,
+    EDIT_SCRATCH = 12 * API_NAME_MAX + 384,
     HEAD_ROOM = 1024 + 1024 + 256, /* base path, suffix with a model, length, blanks */
     QUERY_MORE = 16,               /* bytes that a query may grow by */
     PARAM_MAX = 32,                /* a longer name is none that is looked for */

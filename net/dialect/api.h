@@ -97,7 +97,7 @@ struct api_request {         /* results; valid after api_request_end() said NET_
     bool root_empty;            /* the root object has no members */
     bool stream_options_empty;  /* stream_options is {} */
     bool stream_options_null;   /* stream_options is null */
-    bool config_empty;          /* generationConfig is {} */
+    bool config_empty, config_null;     /* generationConfig is {}, null */
     bool store;                 /* Responses: the body says "store": true */
     bool conversation;          /* Responses: a conversation that the provider keeps is named */
     bool background;            /* Responses: "background": true: the answer is no answer */
@@ -120,15 +120,15 @@ struct api_reader {          /* private but for the results and the error */
     struct api_names *names;            /* the list that is being read */
     struct {
         const struct api_field *field;  /* whose value this is; NULL at the root */
+        uint64_t start;                    /* offset of its bracket */
         uint16_t depth;
         uint8_t place;
         bool list;                         /* an array */
     } at[API_LEVELS];                   /* the open objects and arrays that are read */
-    uint64_t seen;              /* a bit per row of the table of keys */
+    uint64_t seen;              /* a bit per enum what of api_field.h */
     uint64_t fed;               /* bytes of the pieces before this one */
     uint64_t token_end;         /* offset behind the last token */
     uint64_t member_end;        /* offset behind the last root member */
-    int64_t max_completion_tokens;
     struct api_head head;
     uint32_t element;           /* index in the list that is being read */
     uint8_t level;              /* entries of at that are in use */
@@ -150,7 +150,8 @@ MUST_USE enum net_rc api_request_feed(struct api_reader *r, struct bytes in);
  * keys that are read a repeated one, an escaped one, or one that another parser may take for
  * it (Go ignores case: "Model"); wrong types; integers that json_integer refuses; n or
  * max_tokens < 1; names with a NUL or an unpaired surrogate, too long or too many.
- * stream_options without stream is passed. Unknown members pass. */
+ * stream_options without stream is passed. Unknown members pass. For Gemini the path has the
+ * model; a member of that name is removed by the edits. */
 MUST_USE enum net_rc api_request_end(struct api_reader *r);
 
 /* One edit of the body: put replaces del bytes at offset at. */
@@ -169,7 +170,7 @@ struct api_change {
  * the model's name (a JSON string; not for Gemini, whose path has it), include_usage, the
  * output limit, which is put where the body has none; OpenRouter's models, provider, usage
  * members are removed with the right comma.
- *   scratch    room for >= 6 * model.len + 192 bytes; edits borrow from it
+ *   scratch    room for >= 12 * model.len + 384 bytes; edits borrow from it
  * Gives the count (<= API_EDITS_MAX). */
 size_t api_request_edits(const struct api_request *req, const struct api_change *change,
                          struct api_edit *out, char *scratch, size_t room);

@@ -1,10 +1,11 @@
 /* api_edit.c - the few changes to a request that stays in its dialect: the model's name,
- * stream_options.include_usage, and OpenRouter's own members, which no provider knows.
+ * stream_options.include_usage, the output limit, and OpenRouter's own members, which no
+ * provider knows.
  * Rule: everything else of the body goes on byte for byte. */
 #include "net/dialect/api_part.h"
 #include "net/jsonw.h"
 
-enum { GONE_MAX = 3 };  /* members that Weir keeps to itself */
+enum { GONE_MAX = 4 };  /* members that Weir keeps to itself */
 
 struct edits {
     struct api_edit *at;  /* borrows: the caller's */
@@ -30,9 +31,11 @@ static void replace(struct edits *e, struct api_span span, struct bytes text)
 /* The members that go, in the order of the body. */
 static size_t gone_of(const struct api_request *q, const struct api_member **out)
 {
-    const struct api_member *all[GONE_MAX] = {&q->models_at, &q->provider_at, &q->usage_at};
-    size_t count = 0;
-    for (size_t i = 0; i < GONE_MAX; i++) {
+    const struct api_member *all[GONE_MAX] = {&q->models_at, &q->provider_at, &q->usage_at,
+                                              &q->model_at};
+    bool in_path = api_form((enum api)q->api) == API_FORM_GENERATE;  /* not for the body */
+    size_t count = 0, among = in_path ? GONE_MAX : GONE_MAX - 1;
+    for (size_t i = 0; i < among; i++) {
         if (all[i]->key.end == 0) continue;
         size_t at = count++;
         for (; at > 0 && out[at - 1]->index > all[i]->index; at--) out[at] = out[at - 1];
@@ -56,38 +59,94 @@ static void put_removals(struct edits *e, const struct api_member **gone, size_t
     }
 }
 
-/* Write an insertion behind the root's "{": a comma follows unless nothing else does. */
-static struct bytes model_member(struct bytes model, bool comma, char *scratch, size_t room)
+/* Room for what the edits put: each piece is written behind the last. */
+struct scratch {
+    char *at;
+    size_t left;
+};
+
+/* Take what w wrote at the beginning of what is left. */
+static struct bytes scratch_take(struct scratch *s, const struct jsonw *w)
+{
+    assert(!w->full && w->len <= s->left);
+    struct bytes text = {s->at, w->len};
+    s->at += w->len;
+    s->left -= w->len;
+    return text;
+}
+
+static struct bytes text_value(struct scratch *s, struct bytes text)
 {
     struct jsonw w;
-    jsonw_init(&w, scratch, room);
+    jsonw_init(&w, s->at, s->left);
+    jsonw_string(&w, text);
+    return scratch_take(s, &w);
+}
+
+static struct bytes digits_value(struct scratch *s, int64_t value)
+{
+    struct jsonw w;
+    jsonw_init(&w, s->at, s->left);
+    jsonw_int(&w, value);
+    return scratch_take(s, &w);
+}
+
+/* {"name": 7}, or without its brackets. */
+static struct bytes digits_member(struct scratch *s, const char *name, int64_t value,
+                                  bool brackets)
+{
+    struct jsonw w;
+    jsonw_init(&w, s->at, s->left);
     jsonw_object(&w);
-    jsonw_key(&w, "model");
-    jsonw_string(&w, model);
-    assert(!w.full);
-    assert(w.len + 1 <= room);
-    if (comma) w.out[w.len++] = ',';
-    return (struct bytes){scratch + 1, w.len - 1};  /* without the bracket */
+    jsonw_key(&w, name), jsonw_int(&w, value);
+    jsonw_object_end(&w);
+    struct bytes text = scratch_take(s, &w);
+    if (brackets) return text;
+    return (struct bytes){text.ptr + 1, text.len - 2};
 }
 
-static struct bytes model_value(struct bytes model, char *scratch, size_t room)
+/* One text of all that is inserted behind the root's "{": a comma follows each member, unless
+ * nothing else does. */
+static struct bytes members(struct scratch *s, const struct bytes *add, size_t count,
+                            bool stays)
+{
+    char *start = s->at;
+    size_t last = count;
+    for (size_t i = 0; i < count; i++) {
+        if (add[i].len > 0) last = i;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (add[i].len == 0) continue;
+        bool comma = stays || i != last;
+        assert(add[i].len + comma <= s->left);
+        memcpy(s->at, add[i].ptr, add[i].len);
+        if (comma) s->at[add[i].len] = ',';
+        s->at += add[i].len + comma;
+        s->left -= add[i].len + comma;
+    }
+    return bytes_between(start, s->at);
+}
+
+/* The member "model", without brackets. */
+static struct bytes model_member(struct scratch *s, struct bytes model)
 {
     struct jsonw w;
-    jsonw_init(&w, scratch, room);
-    jsonw_string(&w, model);
-    assert(!w.full);
-    return (struct bytes){scratch, w.len};
+    jsonw_init(&w, s->at, s->left);
+    jsonw_object(&w);
+    jsonw_key(&w, "model"), jsonw_string(&w, model);
+    jsonw_object_end(&w);
+    struct bytes text = scratch_take(s, &w);
+    return (struct bytes){text.ptr + 1, text.len - 2};
 }
 
-static void put_usage(struct edits *e, const struct api_request *q, bool stays)
+/* stream_options.include_usage is to be true. Gives the member to insert, if it is one. */
+static struct bytes put_usage(struct edits *e, const struct api_request *q)
 {
     struct api_span options = q->stream_options_at.value;
     if (q->include_usage_at.end > 0) {
         replace(e, q->include_usage_at, BYTES("true"));
     } else if (options.end == 0) {
-        put(e, q->object_start + 1, 0,
-            stays ? BYTES("\"stream_options\":{\"include_usage\":true},")
-                  : BYTES("\"stream_options\":{\"include_usage\":true}"));
+        return BYTES("\"stream_options\":{\"include_usage\":true}");
     } else if (q->stream_options_null) {
         replace(e, options, BYTES("{\"include_usage\":true}"));
     } else {
@@ -95,25 +154,103 @@ static void put_usage(struct edits *e, const struct api_request *q, bool stays)
             q->stream_options_empty ? BYTES("\"include_usage\":true")
                                     : BYTES("\"include_usage\":true,"));
     }
+    return (struct bytes){0};
+}
+
+/* What an output limit is called where there is none. */
+static const char *limit_name(const struct api_request *q, const struct api_change *change)
+{
+    switch ((enum api)q->api) {
+    case API_CHAT: return change->completion_tokens ? "max_completion_tokens" : "max_tokens";
+    case API_RESPONSES: return "max_output_tokens";
+    default: return "max_tokens";
+    }
+}
+
+/* Gemini: it stands in generationConfig. Gives the member to insert, if it is one. */
+static struct bytes put_config(struct edits *e, const struct api_request *q, int64_t max,
+                               struct scratch *s)
+{
+    static const char name[] = "maxOutputTokens";
+    struct bytes empty = {0};
+    if (q->config_at.end == 0) {
+        struct jsonw w;
+        jsonw_init(&w, s->at, s->left);
+        jsonw_object(&w);
+        jsonw_key(&w, "generationConfig"), jsonw_object(&w);
+        jsonw_key(&w, name), jsonw_int(&w, max);
+        jsonw_object_end(&w), jsonw_object_end(&w);
+        struct bytes text = scratch_take(s, &w);
+        return (struct bytes){text.ptr + 1, text.len - 2};
+    }
+    struct bytes text = digits_member(s, name, max, q->config_null);
+    if (q->config_null) {
+        replace(e, q->config_at, text);
+        return empty;
+    }
+    if (!q->config_empty) text = members(s, &text, 1, true);
+    put(e, q->config_at.start + 1, 0, text);
+    return empty;
+}
+
+/* No output limit is to be over max. Gives the member to insert, if there is none. */
+static struct bytes put_limit(struct edits *e, const struct api_request *q,
+                              const struct api_change *change, struct scratch *s)
+{
+    int64_t max = change->output_max;
+    bool any = false;
+    assert(max > 0);
+    for (size_t i = 0; i < COUNT(q->limit); i++) {
+        const struct api_limit *l = &q->limit[i];
+        if (l->at.end == 0) continue;
+        bool other = l->value < 0 && q->limit[1 - i].at.end > 0;  /* null beside a number */
+        if (!other && (l->value < 0 || l->value > max)) replace(e, l->at, digits_value(s, max));
+        any = true;
+    }
+    if (any) return (struct bytes){0};
+    if (api_form((enum api)q->api) == API_FORM_GENERATE) return put_config(e, q, max, s);
+    return digits_member(s, limit_name(q, change), max, false);
+}
+
+/* Gemini's countTokens may hold a request that names its model. */
+static void put_inner_model(struct edits *e, const struct api_request *q, struct bytes model,
+                            struct scratch *s)
+{
+    struct jsonw w;
+    char name[sizeof "models/" + API_NAME_MAX] = "models/";
+    if (q->inner_model_at.end == 0) return;
+    assert(model.len <= API_NAME_MAX);
+    memcpy(name + 7, model.ptr, model.len);
+    jsonw_init(&w, s->at, s->left);
+    jsonw_string(&w, (struct bytes){name, 7 + model.len});
+    replace(e, q->inner_model_at, scratch_take(s, &w));
 }
 
 size_t api_request_edits(const struct api_request *req, const struct api_change *change,
                          struct api_edit *out, char *scratch, size_t room)
 {
+    enum { ADD_MODEL, ADD_LIMIT, ADD_USAGE, ADDS };
     const struct api_member *gone[GONE_MAX];
     struct edits e = {.at = out};
-    struct bytes model = change->model;
+    struct bytes model = change->model, add[ADDS] = {{0}};
+    struct scratch s = {scratch, room};
     assert(model.len > 0);
-    assert(room >= 6 * model.len + 192);
+    assert(room >= 12 * model.len + 384);
     size_t gone_count = gone_of(req, gone);
     bool stays = req->member_count > gone_count;
-    if (req->model_at.key.end == 0) {
-        put(&e, req->object_start + 1, 0, model_member(model, stays, scratch, room));
-        stays = true;
-    } else if (!bytes_eq(req->model, model)) {
-        replace(&e, req->model_at.value, model_value(model, scratch, room));
+    bool in_path = api_form((enum api)req->api) == API_FORM_GENERATE;
+    if (in_path) put_inner_model(&e, req, model, &s);
+    else if (req->model_at.key.end == 0) add[ADD_MODEL] = model_member(&s, model);
+    else if (!bytes_eq(req->model, model)) {
+        replace(&e, req->model_at.value, text_value(&s, model));
     }
-    if (change->want_usage && req->stream && !req->include_usage) put_usage(&e, req, stays);
+    if (change->output_max > 0) add[ADD_LIMIT] = put_limit(&e, req, change, &s);
+    bool has_option = req->api == API_CHAT || req->api == API_COMPLETIONS;
+    if (has_option && change->want_usage && req->stream && !req->include_usage) {
+        add[ADD_USAGE] = put_usage(&e, req);
+    }
+    struct bytes all = members(&s, add, ADDS, stays);
+    if (all.len > 0) put(&e, req->object_start + 1, 0, all);
     put_removals(&e, gone, gone_count);
     return e.count;
 }

@@ -1,30 +1,24 @@
-/* api_request.c - reads what Weir acts on in an OpenAI-style request body.
+/* api_request.c - reads what Weir acts on in a request's body.
  * Model: one walk over tokens, those of the scanner, or of the index where the body is there
- * in one piece; both lead to the same results and errors. A table says which keys are read in
- * which object, what their value must be, and where it leads:
+ * in one piece; both lead to the same results and errors. Tables (api_field.c) say which keys
+ * are read in which object, what their value must be, and where it leads:
  *   ROOT -> STREAM_OPTIONS | PROVIDER -> MAX_PRICE | USAGE     objects with keys of the table
  *        -> NAMES (lists of names) | TOOLS (elements counted) | TEXTS (strings counted)
+ *   Anthropic's ROOT -> THINKING     Gemini's -> CONFIG | INNER (countTokens)
  * Everything else is skipped, its grammar checked all the same.
  * Rule: what is read here the upstream must not read otherwise. So of the table's keys no
  * object may have two, nor one that is spelt so that parsers may differ about it. */
+#include "net/dialect/api_field.h"
 #include "net/dialect/api_part.h"
 
 #include <stdio.h>
 
-enum place { ROOT, STREAM_OPTIONS, PROVIDER, MAX_PRICE, USAGE, NAMES, TOOLS, TEXTS };
-
-enum want { WANT_ANY, WANT_BOOL, WANT_NAME, WANT_WORD, WANT_COUNT, WANT_PRICE, WANT_OBJECT,
-            WANT_ARRAY, WANT_LIST };
-
-enum what { DO_MODEL, DO_MODELS, DO_ORDER, DO_ONLY, DO_IGNORE, DO_STREAM, DO_OPTIONS,
-            DO_INCLUDE_USAGE, DO_MAX_TOKENS, DO_MAX_COMPLETION, DO_N, DO_PROVIDER,
-            DO_FALLBACKS, DO_SORT, DO_COLLECTION, DO_ZDR, DO_MAX_PRICE, DO_PRICE_PROMPT,
-            DO_PRICE_COMPLETION, DO_USAGE, DO_INCLUDE, DO_TEXTS, DO_TOOLS };
+enum { RESPONSES_OUTPUT_MIN = 16 };  /* tokens: OpenAI refuses less */
 
 #define TYPE(t) (1u << JSON_##t)
 
 /* What a value may be, and how an error calls it. null stands for absence where the
- * OpenAI reference calls a parameter nullable or optional. */
+ * references call a parameter nullable or optional. */
 static const struct { uint32_t types; const char *text; } wants[] = {
     [WANT_ANY] = {UINT32_MAX, ""},
     [WANT_BOOL] = {TYPE(TRUE) | TYPE(FALSE) | TYPE(NULL), "true or false"},
@@ -35,64 +29,7 @@ static const struct { uint32_t types; const char *text; } wants[] = {
     [WANT_OBJECT] = {TYPE(OBJECT) | TYPE(NULL), "an object"},
     [WANT_ARRAY] = {TYPE(ARRAY) | TYPE(NULL), "an array"},
     [WANT_LIST] = {TYPE(ARRAY), "an array"},
-};
-
-enum { CHAT = 1 << API_CHAT, COMPLETIONS = 1 << API_COMPLETIONS,
-       EMBEDDINGS = 1 << API_EMBEDDINGS, MODERATIONS = 1 << API_MODERATIONS,
-       WRITING = CHAT | COMPLETIONS, TAKING_INPUT = EMBEDDINGS | MODERATIONS,
-       ALL = WRITING | TAKING_INPUT };
-
-struct api_field {
-    struct bytes name;
-    uint8_t in;     /* enum place: the object that has it */
-    uint8_t apis;   /* a bit per api that reads it */
-    uint8_t want;
-    uint8_t what;
-    uint8_t to;     /* enum place of the container it opens */
-};
-
-#define NAME(text) {text, sizeof text - 1}  /* a constant, which BYTES is not */
-
-static const struct api_field fields[] = {  /* shortest names first: see lengths */
-    {NAME("n"),                     ROOT, WRITING, WANT_COUNT, DO_N, 0},
-    {NAME("zdr"),               PROVIDER, ALL, WANT_BOOL, DO_ZDR, 0},
-    {NAME("only"),              PROVIDER, ALL, WANT_ARRAY, DO_ONLY, NAMES},
-    {NAME("sort"),              PROVIDER, ALL, WANT_WORD, DO_SORT, 0},
-    {NAME("model"),                 ROOT, ALL, WANT_NAME, DO_MODEL, 0},
-    {NAME("tools"),                 ROOT, CHAT, WANT_ARRAY, DO_TOOLS, TOOLS},
-    {NAME("input"),                 ROOT, TAKING_INPUT, WANT_ANY, DO_TEXTS, TEXTS},
-    {NAME("usage"),                 ROOT, ALL, WANT_ANY, DO_USAGE, USAGE},
-    {NAME("order"),             PROVIDER, ALL, WANT_ARRAY, DO_ORDER, NAMES},
-    {NAME("stream"),                ROOT, WRITING, WANT_BOOL, DO_STREAM, 0},
-    {NAME("prompt"),                ROOT, COMPLETIONS, WANT_ANY, DO_TEXTS, TEXTS},
-    {NAME("models"),                ROOT, ALL, WANT_ARRAY, DO_MODELS, NAMES},
-    {NAME("ignore"),            PROVIDER, ALL, WANT_ARRAY, DO_IGNORE, NAMES},
-    {NAME("prompt"),            MAX_PRICE, ALL, WANT_PRICE, DO_PRICE_PROMPT, 0},
-    {NAME("include"),           USAGE, ALL, WANT_BOOL, DO_INCLUDE, 0},
-    {NAME("messages"),              ROOT, CHAT, WANT_LIST, DO_TEXTS, TEXTS},
-    {NAME("provider"),              ROOT, ALL, WANT_OBJECT, DO_PROVIDER, PROVIDER},
-    {NAME("functions"),             ROOT, CHAT, WANT_ARRAY, DO_TOOLS, TOOLS},
-    {NAME("max_price"),         PROVIDER, ALL, WANT_OBJECT, DO_MAX_PRICE, MAX_PRICE},
-    {NAME("max_tokens"),            ROOT, WRITING, WANT_COUNT, DO_MAX_TOKENS, 0},
-    {NAME("completion"),        MAX_PRICE, ALL, WANT_PRICE, DO_PRICE_COMPLETION, 0},
-    {NAME("include_usage"), STREAM_OPTIONS, WRITING, WANT_BOOL, DO_INCLUDE_USAGE, 0},
-    {NAME("stream_options"),        ROOT, WRITING, WANT_OBJECT, DO_OPTIONS, STREAM_OPTIONS},
-    {NAME("allow_fallbacks"),   PROVIDER, ALL, WANT_BOOL, DO_FALLBACKS, 0},
-    {NAME("data_collection"),   PROVIDER, ALL, WANT_WORD, DO_COLLECTION, 0},
-    {NAME("max_completion_tokens"), ROOT, WRITING, WANT_COUNT, DO_MAX_COMPLETION, 0},
-};
-enum { ROW_MODEL = 4, ROW_INCLUDE = 14, NAME_LEN_MAX = 21 };
-static_assert(COUNT(fields) <= 64, "a bit each in api_reader.seen");
-
-/* The first row whose name has so many bytes, or more. */
-static const uint8_t lengths[NAME_LEN_MAX + 2] = {
-    0, 0, 1, 1, 2, 4, 9, 14, 15, 17, 19, 21,
-    21, 21, 22, 23, 25, 25, 25, 25, 25, 25, 26,
-};
-
-static const char *const parents[] = {
-    [ROOT] = "", [STREAM_OPTIONS] = "/stream_options", [PROVIDER] = "/provider",
-    [MAX_PRICE] = "/provider/max_price", [USAGE] = "/usage",
+    [WANT_TEXTS] = {TYPE(STRING) | TYPE(ARRAY) | TYPE(NULL), "a string or an array"},
 };
 
 static const char *type_text(uint8_t type)
@@ -106,16 +43,31 @@ static const char *type_text(uint8_t type)
     return texts[type] ? texts[type] : "nothing";
 }
 
+/* Point at the innermost container that is read. Gives the pointer's length. */
+static size_t point(struct api_reader *r)
+{
+    size_t len = 0;
+    r->pointer[0] = '\0';
+    for (unsigned i = 1; i < r->level; i++) {
+        struct bytes name = r->at[i].field->name;
+        assert(len + 1 + name.len < sizeof r->pointer);
+        r->pointer[len++] = '/';
+        memcpy(r->pointer + len, name.ptr, name.len + 1);
+        len += name.len;
+    }
+    return len;
+}
+
 /* Refuse, pointing at a member; in a list at the element being read. */
 static bool refuse(struct api_reader *r, const struct api_field *f, bool element)
 {
     assert(!r->bad);
     r->bad = true;
     r->code = "invalid_request_error";
-    int len = snprintf(r->pointer, sizeof r->pointer, "%s/%s", parents[f->in], f->name.ptr);
-    assert(len > 0 && (size_t)len < sizeof r->pointer);
-    size_t at = (size_t)len;
-    if (element) (void)snprintf(r->pointer + at, sizeof r->pointer - at, "/%u", r->element);
+    size_t at = point(r);
+    int len = element ? snprintf(r->pointer + at, sizeof r->pointer - at, "/%u", r->element)
+                      : snprintf(r->pointer + at, sizeof r->pointer - at, "/%s", f->name.ptr);
+    assert(len > 0 && (size_t)len < sizeof r->pointer - at);
     return false;
 }
 
@@ -153,7 +105,7 @@ static bool refuse_root(struct api_reader *r, const char *why, const char *what)
     return false;
 }
 
-/* True when a parser that ignores case takes key for name (ASCII, lower case). Go's
+/* True when a parser that ignores case takes key for name (ASCII). Go's
  * encoding/json also folds U+017F to s and U+212A to k. */
 static bool is_folded(struct bytes key, struct bytes name)
 {
@@ -162,7 +114,7 @@ static bool is_folded(struct bytes key, struct bytes name)
         size_t n = 1;
         if (key.len >= 2 && memcmp(key.ptr, "\xC5\xBF", 2) == 0) c = 's', n = 2;
         if (key.len >= 3 && memcmp(key.ptr, "\xE2\x84\xAA", 3) == 0) c = 'k', n = 3;
-        if (c != *name.ptr) return false;
+        if (c != byte_lower(*name.ptr)) return false;
         bytes_cut(&key, n);
         bytes_cut(&name, 1);
     }
@@ -171,16 +123,15 @@ static bool is_folded(struct bytes key, struct bytes name)
 
 /* Weir takes provider away before it forwards: a member of it that nobody reads would be
  * accepted and ignored. */
-static bool refuse_later(struct api_reader *r, uint8_t place, struct bytes key)
+static bool refuse_later(struct api_reader *r, struct bytes key)
 {
     enum { SHOWN = 40 };
     (void)refuse_root(r, "", "");
-    int len = snprintf(r->pointer, sizeof r->pointer, "%s", parents[place]);
-    assert(len > 0 && (size_t)len < sizeof r->pointer);
+    (void)point(r);
     int shown = key.ptr && key.len <= SHOWN ? (int)key.len : 0;
     (void)snprintf(r->error, sizeof r->error,
                    "the member '%.*s' of '%s' is not in this release", shown,
-                   shown ? key.ptr : "", parents[place]);
+                   shown ? key.ptr : "", r->pointer);
     return false;
 }
 
@@ -210,15 +161,15 @@ static bool is_ascii(struct bytes key)
 }
 
 /* The rows a key can be meant for: those of its length, but for what is_folded() shortens. */
-static size_t rows_for(struct bytes key, size_t *end)
+static size_t rows_for(const struct api_fields *list, struct bytes key, size_t *end)
 {
     enum { LETTER_MAX = 3 };  /* bytes that stand for one letter of a name */
     *end = 0;
-    if (!key.ptr || key.len > NAME_LEN_MAX * LETTER_MAX) return 0;
-    size_t len = key.len < NAME_LEN_MAX ? key.len : NAME_LEN_MAX;
-    *end = lengths[len + 1];
-    if (!is_ascii(key)) return 0;
-    return key.len > NAME_LEN_MAX ? *end : lengths[len];
+    if (!key.ptr || key.len > API_FIELD_NAME_MAX * LETTER_MAX) return 0;
+    size_t len = key.len < API_FIELD_NAME_MAX ? key.len : API_FIELD_NAME_MAX;
+    *end = list->first[len + 1];
+    if (*end == 0 || !is_ascii(key)) return 0;
+    return key.len > API_FIELD_NAME_MAX ? *end : list->first[len];
 }
 
 /* A key of an object that is read: finds its row, or skips the value. */
@@ -233,21 +184,23 @@ static bool take_key(struct api_reader *r, const struct json_token *t)
     if (key.ptr && key.len <= KEY_MAX && t->escaped) {
         key = (struct bytes){room, json_unescape(t->text, room)};
     }
+    const struct api_fields *list = &api_fields[place];
     size_t end;
-    for (size_t i = rows_for(key, &end); i < end; i++) {
-        const struct api_field *f = &fields[i];
-        if (f->in != place || !(f->apis & (1u << r->api))) continue;
+    assert(place < PLACES);
+    for (size_t i = rows_for(list, key, &end); i < end; i++) {
+        const struct api_field *f = &list->at[i];
+        if (!(f->apis & (1u << r->api))) continue;
         bool same = bytes_eq(key, f->name);
         if (!same && (key.len < f->name.len || !is_folded(key, f->name))) continue;
         if (!same) return refuse_key(r, f, "is written with other letters");
         if (t->escaped) return refuse_key(r, f, "is written with escapes");
-        if (r->seen & (1ull << i)) return refuse_key(r, f, "appears twice");
-        r->seen |= 1ull << i;
+        if (r->seen & (1ull << f->what)) return refuse_key(r, f, "appears twice");
+        r->seen |= 1ull << f->what;
         r->field = f;
         break;
     }
     if (r->field) return true;
-    if (place == PROVIDER || place == MAX_PRICE) return refuse_later(r, place, key);
+    if (place == PROVIDER || place == MAX_PRICE) return refuse_later(r, key);
     r->pass = true;
     return true;
 }
@@ -412,12 +365,64 @@ static bool take_word(struct api_reader *r, const struct json_token *t)
     return refuse_value(r, r->field, false, "must be price, throughput or latency");
 }
 
+/* An output limit: its value, and where it stands. */
+static bool take_limit(struct api_reader *r, const struct json_token *t, struct api_limit *out)
+{
+    out->at = (struct api_span){t->start, t->end};
+    return take_count(r, t, &out->value);
+}
+
+static bool take_budget(struct api_reader *r, const struct json_token *t)
+{
+    int64_t budget = 0;
+    if (!take_count(r, t, &budget)) return false;
+    r->req.output_min = budget + 1;  /* max_tokens must be more */
+    return true;
+}
+
+/* service_tier: who else reads it may know other words. */
+static void take_tier(struct api_reader *r, const struct json_token *t)
+{
+    char room[JSON_TEXT_MAX];
+    if (t->type == JSON_NULL || !t->text.ptr || t->text.len > sizeof room) return;
+    struct bytes word = {room, json_unescape(t->text, room)};
+    if (bytes_eq(word, BYTES("flex"))) r->req.tier = API_TIER_FLEX;
+    if (bytes_eq(word, BYTES("priority"))) r->req.tier = API_TIER_PRIORITY;
+}
+
+/* What of Responses and Gemini only. */
+static bool take_other(struct api_reader *r, const struct json_token *t)
+{
+    struct api_request *q = &r->req;
+    struct bytes name;
+    switch (r->field->what) {
+    case DO_PREVIOUS: return t->type == JSON_NULL || take_name(r, t, false, &q->previous);
+    case DO_STORE: q->store = t->type == JSON_TRUE; break;
+    case DO_BACKGROUND: q->background = t->type == JSON_TRUE; break;
+    case DO_CONVERSATION: q->conversation = t->type != JSON_NULL; break;
+    case DO_CONFIG:
+        q->config_null = true;
+        q->config_at = (struct api_span){t->start, t->end};
+        break;
+    case DO_INNER_MODEL:
+        q->inner_model_at = (struct api_span){t->start, t->end};
+        return take_name(r, t, false, &name);
+    default: assert(t->type == JSON_NULL); break;
+    }
+    return true;
+}
+
+static bool is_generate(const struct api_reader *r)
+{
+    return r->api == API_GENERATE || r->api == API_GENERATE_COUNT;
+}
+
 static bool take_scalar(struct api_reader *r, const struct json_token *t)
 {
     struct api_request *q = &r->req;
     bool yes = t->type == JSON_TRUE;
     switch (r->field->what) {
-    case DO_MODEL: return take_name(r, t, false, &q->model);
+    case DO_MODEL: return is_generate(r) || take_name(r, t, false, &q->model);
     case DO_STREAM: q->stream = yes; break;
     case DO_INCLUDE: q->usage_include = yes; break;
     case DO_FALLBACKS: q->allow_fallbacks = t->type != JSON_FALSE; break;
@@ -426,21 +431,34 @@ static bool take_scalar(struct api_reader *r, const struct json_token *t)
         q->include_usage = yes;
         q->include_usage_at = (struct api_span){t->start, t->end};
         break;
-    case DO_MAX_TOKENS: return take_count(r, t, &q->max_tokens);
-    case DO_MAX_COMPLETION: return take_count(r, t, &r->max_completion_tokens);
+    case DO_MAX_TOKENS: return take_limit(r, t, &q->limit[0]);
+    case DO_MAX_COMPLETION: return take_limit(r, t, &q->limit[1]);
+    case DO_BUDGET: return take_budget(r, t);
+    case DO_TIER: take_tier(r, t); break;
     case DO_N: return take_count(r, t, &q->n);
     case DO_PRICE_PROMPT: return take_price(r, t, &q->max_prompt);
     case DO_PRICE_COMPLETION: return take_price(r, t, &q->max_completion);
     case DO_SORT: case DO_COLLECTION: return take_word(r, t);
     case DO_USAGE: r->kept = NULL; break;  /* not OpenRouter's: the provider's business */
     case DO_OPTIONS: q->stream_options_null = true; break;
-    case DO_TEXTS:
-        if (t->type == JSON_STRING) q->prompt_bytes += t->end - t->start - 2;
-        q->message_count += t->type == JSON_STRING;
+    case DO_TEXTS: case DO_MESSAGES: case DO_SYSTEM:
+        if (t->type != JSON_STRING) break;
+        q->prompt_bytes += t->end - t->start - 2;
+        q->message_count += r->field->what != DO_SYSTEM;
         break;
-    default: assert(t->type == JSON_NULL); break;
+    default: return take_other(r, t);
     }
     return true;
+}
+
+/* Where the root's members are read: a place for each form of request. */
+static uint8_t root_of(enum api api)
+{
+    static const uint8_t roots[] = {
+        [API_FORM_OPENAI] = ROOT_OPENAI, [API_FORM_RESPONSES] = ROOT_RESPONSES,
+        [API_FORM_MESSAGES] = ROOT_MESSAGES, [API_FORM_GENERATE] = ROOT_GENERATE,
+    };
+    return roots[api_form(api)];
 }
 
 /* A container that is read opens. */
@@ -453,10 +471,17 @@ static void descend(struct api_reader *r, const struct json_token *t)
         r->pass = true;
         return;
     }
+    if (f && f->to == 0) {  /* a value of any type that nobody looks into */
+        assert(f->what == DO_CONVERSATION);
+        q->conversation = true;
+        r->pass = true;
+        return;
+    }
     assert(r->level < API_LEVELS);
     r->at[r->level].field = f;
+    r->at[r->level].start = t->start;
     r->at[r->level].depth = t->depth;
-    r->at[r->level].place = f ? f->to : ROOT;
+    r->at[r->level].place = f ? f->to : root_of(r->api);
     r->at[r->level++].list = t->type == JSON_ARRAY;
     r->element = 0;
     if (!f) return;
@@ -466,6 +491,7 @@ static void descend(struct api_reader *r, const struct json_token *t)
     case DO_ONLY: r->names = &q->only; break;
     case DO_IGNORE: r->names = &q->ignore; break;
     case DO_OPTIONS: q->stream_options_empty = true; break;  /* until a key comes */
+    case DO_CONFIG: q->config_empty = true; break;
     default: break;
     }
 }
@@ -476,10 +502,12 @@ static void ascend(struct api_reader *r, const struct json_token *t)
     assert(r->level > 0);
     const struct api_field *f = r->at[--r->level].field;
     if (!f) return;
-    if (f->what == DO_USAGE && !(r->seen & (1ull << ROW_INCLUDE))) {
+    if (f->what == DO_USAGE && !(r->seen & (1ull << DO_INCLUDE))) {
         r->kept = NULL;  /* not OpenRouter's form: the provider's business */
     }
-    if (f->what == DO_TOOLS) r->req.tool_bytes += t->end - r->member.value.start;
+    uint64_t start = r->at[r->level].start;
+    if (f->to == TOOLS) r->req.tool_bytes += t->end - start;
+    if (f->what == DO_CONFIG) r->req.config_at = (struct api_span){start, t->end};
     bool one = r->token_ids || !r->at[r->level].list;  /* ids, or an object: one text */
     if (f->what == DO_TEXTS && r->req.message_count == 0 && one) r->req.message_count = 1;
     if (t->depth == 1) root_value_end(r, t);
@@ -552,12 +580,14 @@ static void take_text_token(struct api_reader *r, const struct json_token *t)
         bool url = start.len >= 5 && memcmp(start.ptr, "data:", 5) == 0;
         if (!url) q->prompt_bytes += t->end - t->start - 2;
     }
-    bool id = t->type == JSON_NUMBER && r->at[r->level - 1].field->want == WANT_ANY;
+    enum what what = r->at[r->level - 1].field->what;
+    bool id = t->type == JSON_NUMBER && what == DO_TEXTS;
     if (id) {  /* an array of token ids stands for a text */
         q->prompt_bytes += API_TOKEN_BYTES;
         r->token_ids = true;
     }
-    if (t->depth == depth + 1 && !ends && !id && r->at[r->level - 1].list) q->message_count++;
+    bool counts = !ends && !id && what != DO_SYSTEM && r->at[r->level - 1].list;
+    if (counts && t->depth == depth + 1) q->message_count++;
     r->binary = false;
 }
 
@@ -586,6 +616,7 @@ static bool take(struct api_reader *r, const struct json_token *t)
     if (t->type != JSON_KEY) return take_value(r, t);
     if (r->level == 1) root_key(r, t);
     if (r->at[r->level - 1].place == STREAM_OPTIONS) r->req.stream_options_empty = false;
+    if (r->at[r->level - 1].place == CONFIG) r->req.config_empty = false;
     return take_key(r, t);
 }
 
@@ -639,7 +670,7 @@ static bool read_index(struct api_reader *r, const struct json_index *x, const c
         if (c == '"' && bytes_find(t.text, '\\') < t.text.len) return false;
         if (!take(r, &t)) return true;
         bool messages = c == '[' && r->level > 1 && r->at[r->level - 1].place == TEXTS &&
-                        r->at[r->level - 1].field->want == WANT_LIST;
+                        r->at[r->level - 1].field->what == DO_MESSAGES;
         if (r->pass) {
             r->pass = false;
             if (t.type == JSON_KEY) i += 2;
@@ -658,13 +689,26 @@ static bool read_index(struct api_reader *r, const struct json_index *x, const c
     return true;
 }
 
+/* Forget what was read, but for what the path said. */
+static void begin_again(struct api_reader *r)
+{
+    struct bytes model = is_generate(r) ? r->req.model : (struct bytes){0};
+    bool stream = is_generate(r) && r->req.stream;
+    api_request_begin(r, r->api);
+    if (model.len == 0) return;
+    assert(model.ptr == r->req.pool);  /* which begin leaves as it is */
+    r->req.model = model;
+    r->req.pool_len = model.len;
+    r->req.stream = stream;
+}
+
 /* Read a body that is there in one piece, if this is one. *rc out, on true. */
 static bool read_whole(struct api_reader *r, struct bytes in, enum net_rc *rc)
 {
     struct json_index x;
     if (!json_index_build(&x, in, API_REQUEST_DEPTH_MAX)) return false;
     if (!read_index(r, &x, in.ptr, rc)) {
-        api_request_begin(r, r->api);
+        begin_again(r);
         return false;
     }
     json_pass(&r->json, in.len);
@@ -674,16 +718,30 @@ static bool read_whole(struct api_reader *r, struct bytes in, enum net_rc *rc)
 
 void api_request_begin(struct api_reader *r, enum api api)
 {
-    assert(api <= API_MODERATIONS);
+    assert(api < APIS);
     memset(&r->req, 0, offsetof(struct api_request, pool));
     memset(&r->api, 0, sizeof *r - offsetof(struct api_reader, api));
     r->api = api;
     r->code = "";
     r->req.max_tokens = -1;
     r->req.n = -1;
+    r->req.limit[0].value = r->req.limit[1].value = -1;
+    r->req.output_min = api == API_RESPONSES ? RESPONSES_OUTPUT_MIN : 1;
+    r->req.api = (uint8_t)api;
     r->req.allow_fallbacks = true;
-    r->max_completion_tokens = -1;
     json_init(&r->json, API_REQUEST_DEPTH_MAX);
+}
+
+bool api_request_path(struct api_reader *r, struct bytes model, bool stream)
+{
+    assert(is_generate(r));
+    assert(r->fed == 0 && r->req.pool_len == 0);
+    if (model.len == 0 || model.len > API_NAME_MAX) return false;
+    memcpy(r->req.pool, model.ptr, model.len);
+    r->req.model = (struct bytes){r->req.pool, model.len};
+    r->req.pool_len = model.len;
+    r->req.stream = stream;
+    return true;
 }
 
 enum net_rc api_request_feed(struct api_reader *r, struct bytes in)
@@ -725,10 +783,11 @@ enum net_rc api_request_end(struct api_reader *r)
     if (rc != NET_DONE) return refuse_json(r);
     assert(r->level == 0);
     q->root_empty = q->member_count == 0;
-    if (r->max_completion_tokens >= 0) q->max_tokens = r->max_completion_tokens;
+    q->max_tokens = q->limit[1].value > 0 ? q->limit[1].value : q->limit[0].value;
     if (q->model.len > 0 || q->models.count > 0) return NET_DONE;
     if (r->api != API_MODERATIONS) {
-        (void)refuse(r, &fields[ROW_MODEL], false);
+        (void)refuse_root(r, "", "");
+        memcpy(r->pointer, "/model", sizeof "/model");
         (void)snprintf(r->error, sizeof r->error, "the member 'model' is missing");
         return NET_BAD;
     }

@@ -91,7 +91,7 @@ static void check_edits(const struct api_reader *r, struct bytes body)
     const struct api_request *q = &r->req;
     struct api_edit edits[API_EDITS_MAX];
     struct bytes model = BYTES("other\"\\/model");
-    char scratch[6 * 32 + 192];
+    char scratch[12 * 32 + 384];
     struct api_change change = {.model = model, .want_usage = true};
     size_t n = api_request_edits(q, &change, edits, scratch, sizeof scratch);
     must(n <= API_EDITS_MAX);

@@ -514,8 +514,8 @@ static size_t edit(const struct api_request *q, const char *text, const char *mo
                    bool want_usage, char *out, size_t out_room)
 {
     struct api_edit edits[API_EDITS_MAX];
-    char scratch[2048];
-    size_t room = 6 * strlen(model) + 192, len = 0, at = 0;
+    char scratch[4096];
+    size_t room = 12 * strlen(model) + 384, len = 0, at = 0;
     memset(scratch, '~', sizeof scratch);
     struct api_change change = {.model = bytes_of(model), .want_usage = want_usage};
     size_t n = api_request_edits(q, &change, edits, scratch, room);
