@@ -11,6 +11,7 @@
 #include "engine/log.h"
 #include "engine/look.h"
 #include "engine/tables.h"
+#include "store/check.h"
 #include "store/fold.h"
 #include "store/usage.h"
 #include "tests/sim/check.h"
@@ -281,6 +282,23 @@ static void count_admitted(void)
     }
 }
 
+static void on_violation(const char *line, void *arg)
+{
+    (void)arg;
+    violated("check", "%s", line);
+}
+
+/* What lies on the disk, as `weir check --ledger` sees it, also between death and recovery. */
+static void check_disk(void)
+{
+    struct check_found found;
+    char why[CHECK_WHY_MAX];
+    if (check_ledger(the.dir, on_violation, NULL, &found, why) != STORE_OK) {
+        violated("check", "%s", why);
+    }
+    if (found.in_use) violated("check", "the lock outlived the life");
+}
+
 /* Its memory stays as it is: nobody looks at it again. What the kernel keeps of a process is
  * given back: descriptors, the lock, the store's readers. */
 void life_kill(void)
@@ -290,6 +308,7 @@ void life_kill(void)
     count_admitted();
     wire_kill();
     db_close(the.engine->db);
+    check_disk();
     the.engine = NULL;
     the.offered_ns = 0;
     client_listeners(NULL, 0);
@@ -335,6 +354,7 @@ void life_end(void)
                               (unsigned long long)interrupted);
     life_audit(false);
     db_close(e->db);
+    check_disk();
     the.engine = NULL;
 }
 
