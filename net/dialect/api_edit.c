@@ -226,6 +226,13 @@ static void put_inner_model(struct edits *e, const struct api_request *q, struct
     replace(e, q->inner_model_at, scratch_take(s, &w));
 }
 
+/* True where the API writes text, so that there is an output limit. */
+static bool writes(const struct api_request *q)
+{
+    return q->api == API_CHAT || q->api == API_COMPLETIONS || q->api == API_RESPONSES ||
+           q->api == API_MESSAGES || q->api == API_GENERATE;
+}
+
 size_t api_request_edits(const struct api_request *req, const struct api_change *change,
                          struct api_edit *out, char *scratch, size_t room)
 {
@@ -244,7 +251,7 @@ size_t api_request_edits(const struct api_request *req, const struct api_change 
     else if (!bytes_eq(req->model, model)) {
         replace(&e, req->model_at.value, text_value(&s, model));
     }
-    if (change->output_max > 0) add[ADD_LIMIT] = put_limit(&e, req, change, &s);
+    if (change->output_max > 0 && writes(req)) add[ADD_LIMIT] = put_limit(&e, req, change, &s);
     bool has_option = req->api == API_CHAT || req->api == API_COMPLETIONS;
     if (has_option && change->want_usage && req->stream && !req->include_usage) {
         add[ADD_USAGE] = put_usage(&e, req);

@@ -28,9 +28,10 @@ struct api_stop {
     struct bytes model;         /* raw: stands in where the stream told no model, or one that
                                    could not be kept; borrows */
     int64_t cost_nusd;          /* chat: put into usage; -1: is not asked for */
+    uint32_t choices;           /* chat, Gemini: how many were asked for; 0 is 1 */
     bool want_usage;            /* chat: the client asked for its usage chunk */
 };
-enum { API_STOP_MAX = 4096 };   /* bytes of any stop, if model is a name of API_NAME_MAX */
+enum { API_STOP_MAX = 20480 };  /* bytes of any stop, if model is a name of API_NAME_MAX */
 /* The proper end of a stream that Weir stops because no more may be spent, as if the output
  * limit had been reached, usage and all, down to the sign of a good end; behind whole events of
  * the stream s only. Chat: finish_reason "length", the usage chunk, [DONE]. Anthropic:
@@ -40,8 +41,8 @@ enum { API_STOP_MAX = 4096 };   /* bytes of any stop, if model is a name of API_
 size_t api_stream_stop(enum api api, const struct api_stream *s, const struct api_stop *stop,
                        char *out, size_t room);
 
-/* The usage as the API's own object ({"prompt_tokens":...}), as one JSON value. Gives the
- * length; 0: no room. */
+/* The usage as the API's own object ({"prompt_tokens":...}), as one JSON value. What the form
+ * has no member for is in the sum that it belongs to. Gives the length; 0: no room. */
 size_t api_usage_json(enum api api, const struct api_usage *usage, char *out, size_t room);
 
 #endif
