@@ -1,11 +1,13 @@
 """reports.py - what full reports and admin writes cost those who wait for an answer.
 
-A million request rows of a month (rows.c) are put into Weir's ledger, every grouping of usage and
-pages of requests are timed, then open-loop load runs with and without a loop of full reports and
-admin writes beside it, in turns. The figure is p99 with them over p99 without, turn by turn.
+A million request rows of a month (rows.c) are put into Weir's ledger, every grouping of usage
+and pages of requests are timed, then open-loop load runs with and without a loop of full
+reports and admin writes beside it, in turns. The figures are p50 and p99 with them over those
+without, turn by turn, and `wait`: how long the core thread was ready to run and had no
+processor, for each request. A/A is one turn without over the one before.
 Rule: what is measured is Weir and not the bench, so that on two processors it is done twice:
   apart     the core thread and the upstream have processor 0; the threads for reports, ledger
-            and admin, the generator (real-time) and this script have processor 1: a machine with
+            and admin, generator (real-time) and this script have processor 1: a machine with
             a processor to spare
   together  all threads of Weir share processor 0: a machine without one
 """
@@ -187,7 +189,8 @@ def times(admin, pid, count):
         page, took = admin.call("GET", "requests?limit=500" + after)
         ms.append(took)
         after = "&after=" + page["data"][-1]["id"]
-    out["20 pages of 500 requests, each"] = {"median": statistics.median(ms), "max": max(ms), "cpu": 0}
+    out["20 pages of 500 requests, each"] = {"median": statistics.median(ms), "max": max(ms),
+                                             "cpu": 0}
     return out, key
 
 
@@ -211,7 +214,8 @@ def run(options):
         figures["questions"], key = times(admin, box.children["weir"].pid, 4)
         for what, ms in figures["questions"].items():
             lines.append("%-46s cpu %4.0f ms, median %5.0f, slowest %5.0f%s" % (
-                what, ms["cpu"], ms["median"], ms["max"], "" if ms["max"] < 1000 else "  goal 1000 missed"))
+                what, ms["cpu"], ms["median"], ms["max"],
+                "" if ms["max"] < 1000 else "  goal 1000 missed"))
         for name in ("apart", "together"):
             core = place(box, "weir", name == "apart")
             f = figures[name] = turns(box, "weir", core, admin, key, count)
