@@ -95,7 +95,7 @@ struct exchange {
     uint64_t answer_bytes;          /* of the body so far */
     uint64_t event_bytes;           /* of the oversized event that is being relayed */
     uint64_t text_bytes;            /* of generated text, for own counts */
-    uint64_t prompt_bytes;          /* of the request's text, for own counts */
+    uint64_t prompt_bytes;          /* of the request's text and tools, for own counts */
     uint64_t progress_ns;           /* when the running entry was last brought up to date */
     struct api_answer_reader *answer_reader;   /* in a block: a large answer relayed */
     uint32_t answer_block;

@@ -437,7 +437,7 @@ static bool keep_request(struct core *core, struct exchange *x, const struct api
     x->stream = r->stream;
     x->want_usage = r->include_usage || r->usage_include || x->api >= API_RESPONSES;
     x->want_cost = r->usage_include && x->api < API_RESPONSES;
-    x->prompt_bytes = r->prompt_bytes;
+    x->prompt_bytes = r->prompt_bytes + r->tool_bytes;
     if (r->stream) x->rec.flags |= RECORD_STREAM;
     return true;
 }

@@ -139,6 +139,25 @@ test('one side of the sum tells the other; a prompt alone is fine where no text 
                    [3, 0, false, '0.000000002']);   // 1.5 nano-dollars
 });
 
+test('a row holds every name of the contract; tools count where we count', async () => {
+  answer = (call) => call.json({ ...chat('some words'), usage: null });
+  const tools = [{ type: 'function', function: { name: 'look_up',
+    description: 'finds something in a table of things', parameters: { type: 'object' } } }];
+  const seen = [];
+  for (const body of [{}, { tools }]) {
+    const sent = await weir.chat({ model: 'far/plain', ...body });
+    seen.push(await weir.row(sent.header('x-request-id')));
+  }
+  // 'user' and 'hello' are 9 bytes, and six tokens stand for what is around them.
+  assert.equal(seen[0].input_tokens, Math.ceil(9 / 4) + 6);
+  assert.equal(seen[1].input_tokens, Math.ceil((9 + JSON.stringify(tools).length) / 4) + 6);
+  assert.deepEqual(new Set(Object.keys(seen[0])), new Set([
+    'id', 'request_id', 'time', 'organization', 'department', 'team', 'member', 'key', 'model',
+    'provider', 'mode', 'gain', 'status', 'close', 'stream', 'attempts', 'input_tokens',
+    'cached_tokens', 'cache_write_tokens', 'output_tokens', 'reasoning_tokens', 'cost_usd',
+    'price', 'estimated', 'unpriced', 'ttft_ms', 'duration_ms', 'tags']));
+});
+
 test('a stream whose counter breaks on the way is counted by us, all of it', async () => {
   answer = async (call) => {
     await call.begin();
