@@ -329,7 +329,7 @@ static bool descend(struct api_reply *w, const struct api_part *p, enum place in
     if (depth >= API_REPLY_DEPTH) to = NOWHERE;
     if (to == NOWHERE) {
         if (p == &mark_part || in == CALLS) w->side[w->which].content = true;
-        w->extent = p->what == DO_EXTENT;
+        w->extent = p->what == DO_EXTENT || p->what == DO_REPEAT;
         return false;
     }
     w->place[depth] = to;
@@ -392,7 +392,8 @@ static bool is_said(const struct api_part *p)
 /* What was passed over, len bytes, may be text: {} says nothing. */
 static void add_extent(struct api_reply *w, uint64_t len)
 {
-    struct api_side *s = &w->side[w->which];
+    bool repeated = w->form == API_FORM_RESPONSES;  /* at the end of an item, and of all */
+    struct api_side *s = &w->side[repeated ? MESSAGE : w->which];
     assert(len >= 2);
     w->extent = false;
     if (len == 2) return;

@@ -152,14 +152,16 @@
     ROW(n, "output",             DO_SAID, 0, NOWHERE, R_ITEMS)             \
     ROW(n, "created_at",         DO_NOTE, NOTE_CREATED, NOWHERE, NOWHERE)  \
     ROW(n, "incomplete_details", DO_NOTHING, 0, R_INCOMPLETE, NOWHERE)
-#define R_ITEM_PARTS(ROW, n)                                \
-    ROW(n, "type",      DO_ITEM_TYPE, 0, NOWHERE, NOWHERE)  \
-    ROW(n, "code",      DO_REPEAT, 0, NOWHERE, NOWHERE)     \
-    ROW(n, "input",     DO_REPEAT, 0, NOWHERE, NOWHERE)     \
-    ROW(n, "result",    DO_MARK, 0, NOWHERE, NOWHERE)       \
-    ROW(n, "content",   DO_REPEAT, 0, NOWHERE, R_PARTS)     \
-    ROW(n, "summary",   DO_NOTHING, 0, NOWHERE, R_PARTS)    \
-    ROW(n, "arguments", DO_REPEAT, 0, NOWHERE, NOWHERE)
+#define R_ITEM_PARTS(ROW, n)                               \
+    ROW(n, "type",      DO_ITEM_TYPE, 0, NOWHERE, NOWHERE) \
+    ROW(n, "code",      DO_REPEAT, 0, NOWHERE, NOWHERE)    \
+    ROW(n, "input",     DO_REPEAT, 0, NOWHERE, NOWHERE)    \
+    ROW(n, "result",    DO_MARK, 0, NOWHERE, NOWHERE)      \
+    ROW(n, "action",    DO_EXTENT, 0, NOWHERE, NOWHERE)    \
+    ROW(n, "content",   DO_REPEAT, 0, NOWHERE, R_PARTS)    \
+    ROW(n, "summary",   DO_NOTHING, 0, NOWHERE, R_PARTS)   \
+    ROW(n, "arguments", DO_REPEAT, 0, NOWHERE, NOWHERE)    \
+    ROW(n, "operation", DO_EXTENT, 0, NOWHERE, NOWHERE)
 #define R_PART_PARTS(ROW, n)                              \
     ROW(n, "text",       DO_REPEAT, 0, NOWHERE, NOWHERE)  \
     ROW(n, "refusal",    DO_REPEAT, 0, NOWHERE, NOWHERE)  \
