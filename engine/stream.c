@@ -263,6 +263,38 @@ static bool feed_tail(struct core *core, struct exchange *x, struct bytes *in)
     return true;
 }
 
+/* Say the proper end of a stream that is stopped; in an array, as its last entry. */
+static bool say_stop(struct core *core, struct exchange *x, const struct api_stop *s)
+{
+    size_t n = api_stream_stop((enum api)x->api, &x->notes, s, core->text, CORE_SCRATCH);
+    struct bytes said = {core->text, n};
+    if (!x->array) {
+        bool apart = !x->tail_big || answer_body(core, x, BYTES("\n\n"));
+        return apart && answer_body(core, x, said);
+    }
+    if (x->tail_big) return true;       /* its big entry was cut: the array stays open */
+    assert(bytes_starts(said, BYTES("data: ")) && n > 10);
+    said = (struct bytes){said.ptr + 6, n - 6 - 4};     /* without CRLF CRLF */
+    return answer_body(core, x, array_next(x)) && answer_body(core, x, said) &&
+           answer_body(core, x, BYTES("]"));
+}
+
+/* Nothing more may be spent on this stream: it ends as if its output limit had been reached,
+ * and the provider is told so by the close. */
+static void stop(struct core *core, struct exchange *x)
+{
+    assert(x->state == X_RELAY && x->c);
+    static_assert((int)API_STOP_MAX <= (int)CORE_SCRATCH, "a stop fits the scratch");
+    book_price(core, x);
+    x->rec.flags |= RECORD_ESTIMATED;
+    book_end(core, x, CLOSE_BUDGET_STOPPED, x->shown);
+    struct api_stop s = {.usage = book_usage(&x->rec), .want_usage = x->want_usage,
+                         .cost_nusd = x->want_cost ? x->rec.cost_nusd : -1,
+                         .model = bytes_of(x->tables->catalog->model[x->model].upstream)};
+    if (!say_stop(core, x, &s) || !answer_end(core, x)) x->c->close_after = true;
+    exchange_finish(core, x, false);
+}
+
 bool stream_feed(struct core *core, struct exchange *x, struct bytes piece)
 {
     while (piece.len > 0) {
@@ -277,8 +309,13 @@ bool stream_feed(struct core *core, struct exchange *x, struct bytes piece)
         if (!feed_tail(core, x, &piece)) return false;
     }
     if (x->state != X_RELAY) return true;
+    if (x->done_seen) return true;
+    if (SPEND_IS_DUE(x) && !spend_widen(core, x)) {
+        stop(core, x);
+        return false;
+    }
     if (x->c && x->c->out.bytes > CORE_HELD_MAX) upstream_pause(core, x->u, true);
-    if (!x->done_seen) book_progress(core, x);
+    book_progress(core, x);
     return true;
 }
 
