@@ -388,9 +388,9 @@ static bool start_threads(struct server *s, const struct conf *conf, char *secre
         (void)fail("store", e->db->why);
         return false;
     }
-    e->keeper = keeper_start(e);
-    if (e->keeper) wait_names(e);
-    return e->keeper != NULL;
+    if (!keeper_start(e)) return false;
+    wait_names(e);
+    return true;
 }
 
 static const char *scheme(bool file, const struct cert *cert)

@@ -46,8 +46,7 @@ static void visit(const struct record *r, void *arg)
     front_row(e, r);
 }
 
-/* Fold everything that is there. False: the store failed. */
-static bool fold_all(struct keeper *k)
+bool keeper_fold(struct keeper *k)
 {
     struct engine *e = k->engine;
     uint64_t folded = 0;
@@ -99,7 +98,7 @@ bool keeper_step(struct keeper *k)
     front_run(k->engine, &k->engine->front->change);
     uint64_t now = clock_now_ns();
     if (now - k->folded_ns >= GROUP_MS * 1000000ull) {
-        ok = fold_all(k);
+        ok = keeper_fold(k);
         step_budgets(k);
         k->folded_ns = now;
     }
@@ -117,7 +116,7 @@ static void *store_main(void *arg)
         (void)keeper_step(k);
     }
     front_run(k->engine, &f->change);
-    k->clean = fold_all(k);
+    k->clean = keeper_fold(k);
     heap_leave();
     return NULL;
 }
@@ -163,6 +162,7 @@ struct keeper *keeper_make(struct engine *engine)
     assert(engine->db);
     struct keeper *k = calloc(1, sizeof *k);
     if (!k) return NULL;
+    engine->keeper = k;  /* before its threads are there, who look for it */
     k->engine = engine;
     k->expired_ns = clock_now_ns();
     return k;

@@ -6,11 +6,13 @@
 #include "engine/conf.h"
 #include "engine/core.h"
 #include "engine/engine.h"
+#include "engine/keeper.h"
 #include "engine/rand.h"
 #include "engine/reply.h"
 #include "engine/show.h"
 #include "engine/tables.h"
 #include "route/builtin.h"
+#include "store/budget.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -171,6 +173,15 @@ static bool reload(void *arg, char *text, size_t room)
     return e->reload(e->reload_arg, text, room);
 }
 
+/* A limit begins with what is in the store: what ended before it was set is folded first. What
+ * could not be is added when it is. */
+static bool committed(void *arg, uint64_t now_unix_ns)
+{
+    const struct engine *e = arg;
+    if (e->db->touched_count > 0) (void)keeper_fold(e->keeper);
+    return budget_refresh(e->budget, now_unix_ns) == STORE_OK;
+}
+
 static const char *name_of_close(uint16_t why)
 {
     return why < CLOSE_COUNT ? close_name((enum close_why)why) : "unknown";
@@ -183,6 +194,10 @@ void *look_host(struct engine *engine)
     *h = (struct admin_host){.db = engine->db, .arg = engine, .make_secret = make_secret,
                              .reload = reload, .put_providers = put_providers,
                              .put_models = put_models, .find_price = find_price,
-                             .close_name = name_of_close, .mode_name = reply_mode_name};
+                             .close_name = name_of_close, .mode_name = reply_mode_name,
+                             .budget = engine->budget,
+                             .look_party = engine->core_count + PARTY_WORKER,
+                             .change_party = engine->core_count + PARTY_STORE};
+    if (engine->budget) h->committed = committed;
     return h;
 }

@@ -1,6 +1,9 @@
 /* show.c - see show.h. */
 #include "engine/show.h"
+#include "engine/log.h"
 #include "net/jsonw.h"
+#include "store/budget.h"
+#include "store/limits.h"
 
 static const char *const names[] = {
     [PRICE_INPUT] = "input", [PRICE_CACHED] = "cached", [PRICE_CACHE_WRITE] = "cache_write",
@@ -29,4 +32,30 @@ void show_known(struct jsonw *w, uint32_t value)
 {
     if (value) jsonw_uint(w, value);
     else jsonw_null(w);
+}
+
+static void put_money(struct jsonw *w, const char *name, int64_t nusd)
+{
+    jsonw_key(w, name);
+    jsonw_fixed_text(w, nusd, 9);
+}
+
+void show_limit(struct jsonw *w, const struct budget_look *look)
+{
+    char text[25];
+    assert(look->spent_nusd >= 0 && look->held_nusd >= 0);
+    int64_t rest = look->limit_nusd - look->spent_nusd;
+    jsonw_key(w, "window");
+    jsonw_text(w, window_name((enum window)look->window));
+    put_money(w, "usd", look->limit_nusd);
+    put_money(w, "spent", look->spent_nusd);
+    put_money(w, "held", look->held_nusd);
+    put_money(w, "remaining", look->held_nusd >= rest ? 0 : rest - look->held_nusd);
+    jsonw_key(w, "resets_at");
+    if (look->resets_unix_ns) {
+        log_time(look->resets_unix_ns, text);
+        text[19] = 'Z';  /* a window ends with an hour: no milliseconds */
+        text[20] = '\0';
+    }
+    jsonw_text(w, look->resets_unix_ns ? text : NULL);
 }

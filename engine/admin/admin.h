@@ -12,6 +12,7 @@
 #include "store/usage.h"
 
 struct admin_host;      /* what the engine lends the API: see below */
+struct budget;
 struct admin_work;      /* a call's parsed parameters and fault; private (admin_part.h) */
 
 enum { ADMIN_ANSWER_MAX = 64 << 20 };   /* bytes of one answer */
@@ -61,6 +62,11 @@ struct admin_host {
     /* A change is committed: let it be in effect on every core before the answer goes out.
      * False: it is stored and could not be; db->why says why. NULL: nobody has to be told. */
     bool (*committed)(void *arg, uint64_t now_unix_ns);
+    /* Budget cells, for what is spent and held now. NULL: the store says what is spent, and
+     * nothing is held. The parties (budget.h) as which calls that read, on the worker, and
+     * calls that write, on the store thread, look at them. */
+    struct budget *budget;
+    unsigned look_party, change_party;
 };
 
 /* Does this call change anything (then it runs on the store thread)? Unknown paths: false. */

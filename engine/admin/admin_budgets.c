@@ -1,8 +1,12 @@
 /* admin_budgets.c - limits of units and keys: /admin/v1/budgets.
- *   PUT, DELETE -> store -> commit -> in effect -> GET's answer
+ *   PUT, DELETE -> store -> commit -> cells (budget.h) -> GET's answer
+ * What is spent and held is what the cells say: records that are not folded yet and running
+ * requests included. Cells are read, never written, and their readers wait for nobody: a look
+ * takes nothing from a core.
  * Rule: the limits shown are those that are stored. */
 #include "engine/admin/admin.h"
 #include "engine/admin/admin_part.h"
+#include "engine/show.h"
 #include "store/budget.h"
 #include "store/org.h"
 #include "store/spent.h"
@@ -18,6 +22,13 @@ static bool target_read(struct admin_call *call, store_id *id, struct unit_path 
     return admin_check(call, rc, "unit or key", NULL);
 }
 
+unsigned admin_party(const struct admin_call *call)
+{
+    const struct admin_host *host = call->host;
+    bool writes = call->work->route->needs == NEEDS_WRITE;
+    return writes ? host->change_party : host->look_party;
+}
+
 /* What the store says of a limit: whatever was folded, and nothing is held. */
 static bool look_store(struct admin_call *call, store_id id, enum window w,
                        struct budget_look *look)
@@ -26,6 +37,7 @@ static bool look_store(struct admin_call *call, store_id id, enum window w,
     uint32_t hour = (uint32_t)(call->now_unix_ns / hour_ns);
     uint32_t first = window_first_hour(w, hour), next = window_next_hour(w, hour);
     assert(first <= hour && hour < next);
+    look->window = (uint8_t)w;
     look->resets_unix_ns = w == WINDOW_TOTAL ? 0 : next * hour_ns;
     enum store_rc rc = w == WINDOW_TOTAL
         ? spent_total(db, call->txn, id, &look->spent_nusd)
@@ -33,28 +45,20 @@ static bool look_store(struct admin_call *call, store_id id, enum window w,
     return admin_check(call, rc, "budget", NULL);
 }
 
-/* What of a limit is left: never below nothing. */
-static int64_t remaining(int64_t limit, const struct budget_look *look)
+/* What the cells say, where the target has any, over what the store said. */
+static void look_cells(const struct admin_call *call, store_id id, const struct unit_path *path,
+                       struct budget_look looks[WINDOWS])
 {
-    assert(limit >= 0 && look->spent_nusd >= 0);
-    int64_t rest = limit - look->spent_nusd;
-    return look->held_nusd >= rest ? 0 : rest - look->held_nusd;
-}
-
-static void put_limit(struct jsonw *w, int64_t limit, enum window window,
-                      const struct budget_look *look)
-{
-    jsonw_object(w);
-    admin_put_money(w, "usd", limit);
-    jsonw_key(w, "window");
-    jsonw_text(w, window_name(window));
-    admin_put_money(w, "spent", look->spent_nusd);
-    admin_put_money(w, "held", look->held_nusd);
-    admin_put_money(w, "remaining", remaining(limit, look));
-    jsonw_key(w, "resets_at");
-    if (look->resets_unix_ns) admin_put_time(w, look->resets_unix_ns);
-    else jsonw_null(w);
-    jsonw_object_end(w);
+    struct budget *b = call->host->budget;
+    struct budget_path found;
+    if (!b) return;
+    budget_enter(b, admin_party(call));
+    budget_find(b, path, &found);
+    for (unsigned i = 0; i < found.limit_count; i++) {
+        if (found.limit[i].layer != store_id_kind(id)) continue;
+        budget_see(b, &found, i, call->now_unix_ns, &looks[found.limit[i].window]);
+    }
+    budget_leave(b, admin_party(call));
 }
 
 void admin_budget_get(struct admin_call *call)
@@ -71,12 +75,16 @@ void admin_budget_get(struct admin_call *call)
         bool is_set = limits.nusd[i] != LIMIT_NONE;
         if (is_set && !look_store(call, id, (enum window)i, &looks[i])) return;
     }
+    look_cells(call, id, &path, looks);
     jsonw_object(w);
     jsonw_key(w, "limits");
     jsonw_array(w);
     for (unsigned i = 0; i < WINDOWS; i++) {
         if (limits.nusd[i] == LIMIT_NONE) continue;
-        put_limit(w, limits.nusd[i], (enum window)i, &looks[i]);
+        looks[i].limit_nusd = limits.nusd[i];
+        jsonw_object(w);
+        show_limit(w, &looks[i]);
+        jsonw_object_end(w);
     }
     jsonw_array_end(w);
     jsonw_object_end(w);

@@ -6,6 +6,7 @@
  * Rule: a refused entry leaves nothing: its transaction is dropped. */
 #include "engine/admin/admin.h"
 #include "engine/admin/admin_part.h"
+#include "store/budget.h"
 #include "store/credits.h"
 
 #include <stdio.h>
@@ -28,18 +29,35 @@ static bool pool_read(struct admin_call *call, store_id *org, struct pool *pool)
     return admin_check(call, rc, "organization", NULL);
 }
 
-/* What is in the pool now. */
-static struct balance balance_see(const struct pool *pool)
+/* What is in the pool now. Cells, where the pool has one, know running requests and records
+ * that are not folded yet; the store knows the rest. */
+static struct balance balance_see(const struct admin_call *call, store_id org,
+                                  const struct pool *pool)
 {
-    return (struct balance){.nusd = pool->entries_nusd - pool->spent_nusd};
+    struct budget *b = call->host->budget;
+    struct balance balance = {.nusd = pool->entries_nusd - pool->spent_nusd};
+    struct unit_path path = {.unit = {[UNIT_ORGANIZATION] = org}};
+    struct budget_path found;
+    if (!b || !pool->prepaid) return balance;
+    budget_enter(b, admin_party(call));
+    budget_find(b, &path, &found);
+    for (unsigned i = 0; i < found.limit_count; i++) {
+        struct budget_look look;
+        if (found.limit[i].layer != BUDGET_LAYER_POOL) continue;
+        budget_see(b, &found, i, call->now_unix_ns, &look);
+        balance.held = look.held_nusd;
+        balance.nusd = look.limit_nusd - look.spent_nusd - look.held_nusd;
+    }
+    budget_leave(b, admin_party(call));
+    return balance;
 }
 
 /* ---- the pool ---- */
 
 /* Members of a pool, without braces. */
-static void put_pool(struct admin_call *call, const struct pool *pool)
+static void put_pool(struct admin_call *call, store_id org, const struct pool *pool)
 {
-    struct balance balance = balance_see(pool);
+    struct balance balance = balance_see(call, org, pool);
     admin_put_money(&call->w, "balance", balance.nusd);
     admin_put_money(&call->w, "held", balance.held);
     jsonw_key(&call->w, "pool");
@@ -52,7 +70,7 @@ void admin_pool_get(struct admin_call *call)
     struct pool pool;
     if (!pool_read(call, &org, &pool)) return;
     jsonw_object(&call->w);
-    put_pool(call, &pool);
+    put_pool(call, org, &pool);
     jsonw_object_end(&call->w);
 }
 
@@ -112,7 +130,7 @@ void admin_credits_get(struct admin_call *call)
     struct pool pool;
     if (!pool_read(call, &org, &pool)) return;
     jsonw_object(w);
-    put_pool(call, &pool);
+    put_pool(call, org, &pool);
     jsonw_key(w, "entries");
     jsonw_array(w);
     enum store_rc rc = credits_each(call->host->db, call->txn, org,
@@ -166,7 +184,7 @@ void admin_credit_make(struct admin_call *call)
     struct credit c = {.kind = (uint8_t)kind, .made_unix_ns = call->now_unix_ns};
     assert(kind < CREDIT_KINDS);
     if (!amount_check(call, kind, nusd) || !pool_read(call, &org, &pool)) return;
-    int64_t balance = balance_see(&pool).nusd;
+    int64_t balance = balance_see(call, org, &pool).nusd;
     c.nusd = kind == CREDIT_REFUND ? -nusd : nusd;
     snprintf(c.reference, sizeof(c.reference), "%s", admin_body(call, "reference")->text);
     if (!credit_enter(call, org, &c)) return;

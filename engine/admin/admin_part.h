@@ -203,6 +203,8 @@ void admin_row_text(uint64_t admitted_unix_ns, uint64_t exchange_id,
 void admin_put_money(struct jsonw *w, const char *name, int64_t nusd);
 /* "crd_...": the way to a credit of an organization. */
 void admin_credit_text(uint64_t serial, char out[ADMIN_CREDIT_MAX]);
+/* As which party (budget.h) a call looks at cells. */
+unsigned admin_party(const struct admin_call *call);
 
 /* ---- repeated POSTs (admin_idem.c), inside the write transaction ---- */
 
