@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include "net/http.h"
 #include "store/budget.h"
+#include "store/credits.h"
 #include "store/journal.h"
 #include "store/usage.h"
 
@@ -131,6 +132,14 @@ bool auth_request_known(struct core *core, store_id key, const char *id, size_t 
     }
     if (mdb_txn_renew(core->auth->reader) != 0) return false;
     enum store_rc rc = usage_find(e->db, core->auth->reader, key, id, len);
+    mdb_txn_reset(core->auth->reader);
+    return rc == STORE_OK;
+}
+
+bool auth_pool(struct core *core, store_id org, struct pool *pool)
+{
+    if (mdb_txn_renew(core->auth->reader) != 0) return false;
+    enum store_rc rc = credits_pool(core->engine->db, core->auth->reader, org, pool);
     mdb_txn_reset(core->auth->reader);
     return rc == STORE_OK;
 }

@@ -11,6 +11,7 @@ struct auth;
 struct budget_path;
 struct core;
 struct http_head;
+struct pool;
 
 /* Make a core's table (boot, heap). NULL: out of memory or no reader slot in the store. */
 struct auth *auth_make(struct db *db);
@@ -24,6 +25,8 @@ const struct budget_path *auth_budget(const struct key_view *view);
  * or two that differ; *why then says which (static text). */
 MUST_USE bool auth_hash(const struct http_head *head, struct bytes in_query,
                         uint8_t hash[STORE_KEY_HASH], const char **why);
+/* The credit pool of an organisation, as the store has it. False: it cannot be read. */
+MUST_USE bool auth_pool(struct core *core, store_id org, struct pool *pool);
 /* Is there a folded or not yet folded request of this key with this id? */
 bool auth_request_known(struct core *core, store_id key, const char *id, size_t len);
 

@@ -96,7 +96,8 @@ static bool get(struct core *core, struct conn *c, const struct http_head *head,
     }
     const struct key_view *key = known_key(core, c, head, hash);
     if (!key) return false;
-    if (path->target == PATH_KEY) gateway_key(core, c, key, id);
+    bool money = path->target == PATH_KEY || path->target == PATH_CREDITS;
+    if (money) gateway_money(core, c, key, path->target == PATH_CREDITS, id);
     else gateway_models(core, c, key, path->model, id);
     conn_answered(core, c);
     return false;

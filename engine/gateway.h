@@ -23,9 +23,10 @@ void gateway_refuse(struct core *core, struct conn *c, const struct http_head *h
 /* GET /v1/models and /v1/models/{id} for a key, in the form of c->api; id empty: the list. */
 void gateway_models(struct core *core, struct conn *c, const struct key_view *key,
                     struct bytes id, const char *request_id);
-/* GET /v1/key. */
-void gateway_key(struct core *core, struct conn *c, const struct key_view *key,
-                 const char *request_id);
+/* GET /v1/key; or /v1/credits, which tells of the pool as well. key: of auth_find, in this
+ * turn. */
+void gateway_money(struct core *core, struct conn *c, const struct key_view *key, bool credits,
+                   const char *request_id);
 /* GET /healthz and /readyz: 200 or 503 with a line saying why. */
 void gateway_health(struct core *core, struct conn *c, bool ready, const char *request_id);
 /* The body of POST /v1/feedback is complete in x->body: book it, 204; or the error. */

@@ -1,4 +1,4 @@
-/* gateway_get.c - the data plane's small answers: models, key, health, feedback. */
+/* gateway_get.c - the data plane's small answers: models, health, feedback. */
 #include "engine/auth.h"
 #include "engine/book.h"
 #include "engine/clock.h"
@@ -169,27 +169,6 @@ void gateway_models(struct core *core, struct conn *c, const struct key_view *ke
     c->close_after = true;
     book_refused(core, c, request_id, CLOSE_OVERLOADED);
     reply_error(core, c, NULL, request_id, CLOSE_OVERLOADED, NULL, NULL);
-}
-
-void gateway_key(struct core *core, struct conn *c, const struct key_view *key,
-                 const char *request_id)
-{
-    char text[MODEL_JSON_MAX], id[STORE_ID_TEXT_MAX];
-    struct jsonw w;
-    jsonw_init(&w, text, sizeof text);
-    jsonw_object(&w);
-    for (unsigned i = 0; i < UNIT_KINDS; i++) {
-        store_id_text(key->path.unit[i], id);
-        jsonw_key(&w, unit_kind_name((enum unit_kind)i));
-        if (id[0]) jsonw_text(&w, id);
-        else jsonw_null(&w);
-    }
-    jsonw_key(&w, "limits");  /* budgets are not in this release: no layer has one */
-    jsonw_array(&w);
-    jsonw_array_end(&w);
-    jsonw_object_end(&w);
-    reply_body(core, c, NULL, request_id, 200, BYTES("application/json"),
-               (struct bytes){text, w.len}, (struct bytes){0});
 }
 
 /* The first thing that keeps the process from being healthy or ready; NULL: all is well. */

@@ -19,6 +19,7 @@ static const struct row rows[] = {
     {BYTES_INIT("/v1beta/models"), PATH_MODELS, API_GENERATE, false},
     {BYTES_INIT("/v1beta/models/"), PATH_MODEL, API_GENERATE, true},
     {BYTES_INIT("/v1/key"), PATH_KEY, API_CHAT, false},
+    {BYTES_INIT("/v1/credits"), PATH_CREDITS, API_CHAT, false},
     {BYTES_INIT("/healthz"), PATH_HEALTH, API_CHAT, false},
     {BYTES_INIT("/readyz"), PATH_READY, API_CHAT, false},
     {BYTES_INIT("/v1/responses/"), PATH_NOT_BUILT, API_RESPONSES, true},
@@ -26,7 +27,6 @@ static const struct row rows[] = {
     {BYTES_INIT("/v1/images/"), PATH_NOT_BUILT, API_CHAT, true},
     {BYTES_INIT("/v1/audio/"), PATH_NOT_BUILT, API_CHAT, true},
     {BYTES_INIT("/v1/rerank"), PATH_NOT_BUILT, API_CHAT, false},
-    {BYTES_INIT("/v1/credits"), PATH_NOT_BUILT, API_CHAT, false},
     {BYTES_INIT("/v1beta/"), PATH_NOT_BUILT, API_GENERATE, true},
 };
 

@@ -11,7 +11,7 @@ enum path_target {
     PATH_ASK,                  /* POST: a request of path.api to a provider */
     PATH_FEEDBACK,             /* POST */
     PATH_MODELS, PATH_MODEL,   /* GET from here on */
-    PATH_KEY, PATH_HEALTH, PATH_READY,
+    PATH_KEY, PATH_CREDITS, PATH_HEALTH, PATH_READY,
 };
 
 struct path {

@@ -52,6 +52,9 @@ static void test_apis(void **state)
         {"/gemini/v1beta/models", PATH_MODELS, API_GENERATE, false, NULL},
         {"/v1beta/models/a/b", PATH_MODEL, API_GENERATE, false, "a/b"},
         {"/v1/key", PATH_KEY, API_CHAT, false, NULL},
+        {"/v1/credits", PATH_CREDITS, API_CHAT, false, NULL},
+        {"/openai/v1/credits", PATH_CREDITS, API_CHAT, false, NULL},
+        {"/v1/credits/", PATH_NONE, API_CHAT, false, NULL},
         {"/healthz", PATH_HEALTH, API_CHAT, false, NULL},
         {"/readyz", PATH_READY, API_CHAT, false, NULL},
     };
