@@ -136,6 +136,7 @@ static void test_retention(void **state)
     check_left(d, 1, 0);
     tables_free(first);
     tables_free(second);
+    free(e->front->host);
     free(e->front);
     free(k);
     free(e);
