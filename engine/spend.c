@@ -26,8 +26,7 @@ bool spend_admit(struct core *core, struct exchange *x, const struct budget_path
     struct budget *b = core->engine->budget;
     struct spend *s = &x->spend;
     if (!b) return true;
-    uint64_t floor = budget_floor(b);
-    if (x->rec.admitted_unix_ns < floor) x->rec.admitted_unix_ns = floor;
+    x->rec.admitted_unix_ns = budget_time(b, path, x->rec.admitted_unix_ns);
     x->rec.budget_version = path->version;
     if (path->limit_count == 0 && path->rate_count == 0) return true;
     budget_begin(b, core->idx, path, x->rec.admitted_unix_ns, &s->hold);

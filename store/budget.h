@@ -12,7 +12,8 @@
  * it names, when nobody pins it and every party has left it.
  * Who was admitted before a cell existed (record.budget_version < the cell's) is added to it
  * when its record is folded: each cost reaches each cell exactly once.
- * Windows never go back: budget_floor() bounds the time of admission from below. */
+ * Windows never go back, and a path has cells of two of them: budget_time() bounds the time of
+ * admission from both sides. */
 #ifndef STORE_BUDGET_H
 #define STORE_BUDGET_H
 
@@ -40,6 +41,7 @@ struct budget_rate {
 
 struct budget_path {            /* what a path meets in one version, narrowest first */
     struct budget_map *map;
+    uint64_t until_unix_ns;     /* from budget_floor() until then all limits have cells */
     uint32_t version;
     uint8_t limit_count, rate_count;
     struct budget_limit limit[BUDGET_CELLS_MAX];
@@ -81,13 +83,18 @@ uint64_t budget_floor(const struct budget *b);
 /* What the path meets now. Within enter and leave; *out is good until leave, or, on a core,
  * while db->generation stays. Does not allocate. */
 void budget_find(struct budget *b, const struct unit_path *path, struct budget_path *out);
+/* When somebody of that path counts as admitted who comes now: now, if its limits have cells
+ * for that; else the nearest time they have cells for (the clock stepped over two edges, and
+ * the store has not rolled yet: what is spent must be spent on the cell of its time). */
+uint64_t budget_time(const struct budget *b, const struct budget_path *path,
+                     uint64_t now_unix_ns);
 /* A limit of a path as it stands at a time. */
 void budget_see(const struct budget *b, const struct budget_path *path, unsigned idx,
                 uint64_t now_unix_ns, struct budget_look *look);
 
 /* ---- core: money. None of these waits, locks or allocates */
 
-/* Begin holding for an exchange admitted at that time: pins the version and chooses cells;
+/* Begin holding for an exchange admitted at that time (budget_time's): pins the version and chooses cells;
  * nothing is reserved yet. *hold is all zero. To be ended by budget_settle. */
 void budget_begin(struct budget *b, unsigned party, const struct budget_path *path,
                   uint64_t admitted_unix_ns, struct budget_hold *hold);

@@ -47,7 +47,9 @@ static void put_target(const struct budget *b, const struct target *t, unsigned 
     for (uint32_t i = 0; i < t->limit_count; i++) {
         const struct target_limit *l = &t->limit[i];
         uint32_t edge = b->cell[l->cell[1]].first_hour;
+        uint64_t until = b->cell[l->cell[1]].next_hour * HOUR_NS;
         assert(out->limit_count < BUDGET_CELLS_MAX);
+        if (l->cell[1] && until < out->until_unix_ns) out->until_unix_ns = until;
         out->limit[out->limit_count++] = (struct budget_limit){
             .edge_unix_ns = l->cell[1] ? edge * HOUR_NS : UINT64_MAX,
             .cell = {l->cell[0], l->cell[1]}, .layer = l->layer, .window = l->window};
@@ -63,10 +65,19 @@ void budget_find(struct budget *b, const struct unit_path *path, struct budget_p
     out->map = m;
     out->version = m->version;
     out->limit_count = out->rate_count = 0;
+    out->until_unix_ns = UINT64_MAX;
     for (unsigned layer = UNIT_KINDS; m->count > 0 && layer-- > 0;) {
         int64_t at = path->unit[layer] ? map_find(m, path->unit[layer]) : -1;
         if (at >= 0) put_target(b, &m->at[at], layer, out);
     }
+}
+
+uint64_t budget_time(const struct budget *b, const struct budget_path *path,
+                     uint64_t now_unix_ns)
+{
+    uint64_t floor = budget_floor(b), now = now_unix_ns > floor ? now_unix_ns : floor;
+    assert(path->until_unix_ns > 0);
+    return now < path->until_unix_ns ? now : path->until_unix_ns - 1;
 }
 
 /* The cell of a limit for who is admitted at that time. */
@@ -122,6 +133,7 @@ void budget_begin(struct budget *b, unsigned party, const struct budget_path *pa
                   uint64_t admitted_unix_ns, struct budget_hold *hold)
 {
     assert(!hold->map && hold->count == 0);
+    assert(admitted_unix_ns < path->until_unix_ns);
     (void)b;
     if (path->limit_count == 0 && path->rate_count == 0) return;
     for (unsigned i = 0; i < path->limit_count; i++) {

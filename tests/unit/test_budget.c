@@ -178,11 +178,11 @@ static void run_begin(struct model *m)
     struct run *x = &m->run[draw(m, RUNS_MAX)];
     if (x->on) return;
     *x = (struct run){.key = (int)draw(m, KEYS), .on = true};
-    uint64_t now = m->now > budget_floor(p->b) ? m->now : budget_floor(p->b);
     struct budget_path path;
     struct rate_refusal why;
     budget_enter(p->b, 0);
     budget_find(p->b, &p->path[x->key], &path);
+    uint64_t now = budget_time(p->b, &path, m->now);
     budget_begin(p->b, 0, &path, now, &x->hold);
     assert_true(budget_rates_begin(p->b, &path, 1, &x->hold, &why));
     budget_leave(p->b, 0);
@@ -451,6 +451,32 @@ static void test_a_party_inside_keeps_its_version(void **state)
     place_free(p);
 }
 
+/* The clock steps over two edges, and back, before the store rolls: what is spent meanwhile is
+ * of a window that its limits have cells for, so that the cells keep saying what the records
+ * say. Found by the simulation. */
+static void test_times_that_no_cell_is_for(void **state)
+{
+    struct place *p = place_make(state);
+    struct limits l = one_limit(WINDOW_HOUR, 1000), total = one_limit(WINDOW_TOTAL, 1000);
+    struct budget_path path;
+    limits_set(p, p->key[0], &total, start);
+    budget_find(p->b, &p->path[0], &path);
+    assert_int_equal(budget_time(p->b, &path, start + 50 * HOUR), start + 50 * HOUR);
+    limits_set(p, p->key[0], &l, start);
+    budget_find(p->b, &p->path[0], &path);
+    assert_int_equal(budget_time(p->b, &path, start - 1), start);
+    assert_int_equal(budget_time(p->b, &path, start + 5), start + 5);
+    assert_int_equal(budget_time(p->b, &path, start + 2 * HOUR - 1), start + 2 * HOUR - 1);
+    assert_int_equal(budget_time(p->b, &path, start + 2 * HOUR), start + 2 * HOUR - 1);
+    assert_int_equal(budget_time(p->b, &path, start + 90 * HOUR), start + 2 * HOUR - 1);
+    struct budget_path old = path;
+    assert_int_equal(budget_step(p->b, start + 90 * HOUR), STORE_OK);
+    budget_find(p->b, &p->path[0], &path);
+    assert_int_equal(budget_time(p->b, &path, start), start + 90 * HOUR);
+    assert_int_equal(budget_time(p->b, &old, start), start + 2 * HOUR - 1);
+    place_free(p);
+}
+
 static void test_more_targets_than_are_noted(void **state)
 {
     struct place *p = place_make(state);
@@ -634,6 +660,7 @@ int main(void)
         DATA_TEST(test_the_narrowest_refuses_and_nothing_stays_taken),
         DATA_TEST(test_a_removed_limit_is_not_reused_while_it_is_held),
         DATA_TEST(test_a_party_inside_keeps_its_version),
+        DATA_TEST(test_times_that_no_cell_is_for),
         DATA_TEST(test_more_targets_than_are_noted),
         DATA_TEST(test_requests_a_minute),
         DATA_TEST(test_tokens_and_concurrency),
