@@ -7,6 +7,7 @@
 #include "store/budget.h"
 #include "store/credits.h"
 #include "store/journal.h"
+#include "store/maybe.h"
 #include "store/usage.h"
 
 #include <stdlib.h>
@@ -64,7 +65,8 @@ const struct key_view *auth_find(struct core *core, const uint8_t hash[STORE_KEY
     a->clock++;
     for (unsigned i = 0; i < AUTH_WAYS; i++) {
         struct entry *e = &set[i];
-        if (e->generation == generation && memcmp(e->hash, hash, STORE_KEY_HASH) == 0) {
+        bool fresh = e->generation == generation || (e->generation && PLANT(stale_path));
+        if (fresh && memcmp(e->hash, hash, STORE_KEY_HASH) == 0) {
             e->used = a->clock;
             bool live = !e->view.expires_unix_ns || e->view.expires_unix_ns > core->unix_ns;
             return live ? &e->view : NULL;

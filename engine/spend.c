@@ -8,6 +8,7 @@
 #include "engine/tables.h"
 #include "route/expect.h"
 #include "store/budget.h"
+#include "store/maybe.h"
 
 #include <stdio.h>
 
@@ -26,11 +27,12 @@ bool spend_admit(struct core *core, struct exchange *x, const struct budget_path
     struct budget *b = core->engine->budget;
     struct spend *s = &x->spend;
     if (!b) return true;
-    x->rec.admitted_unix_ns = budget_time(b, path, x->rec.admitted_unix_ns);
+    uint64_t at = budget_time(b, path, x->rec.admitted_unix_ns);
+    if (!PLANT(no_floor)) x->rec.admitted_unix_ns = at;
     x->rec.budget_version = path->version;
     if (path->limit_count == 0 && path->rate_count == 0) return true;
-    budget_begin(b, core->idx, path, x->rec.admitted_unix_ns, &s->hold);
-    if (s->hold.prepaid) x->rec.flags |= RECORD_PREPAID;
+    budget_begin(b, core->idx, path, at, &s->hold);
+    if (s->hold.prepaid && !PLANT(lost_prepaid)) x->rec.flags |= RECORD_PREPAID;
     s->limits = path->rate_count > 0;
     struct rate_refusal why;
     if (budget_rates_begin(b, path, core->now_ns, &s->hold, &why)) return true;
@@ -232,7 +234,7 @@ void spend_settle(struct core *core, struct exchange *x, enum close_why why)
     struct budget *b = core->engine->budget;
     struct spend *s = &x->spend;
     const struct record *r = &x->rec;
-    if (!s->hold.map) return;
+    if (!s->hold.map || (why != CLOSE_DONE && PLANT(forgotten_settle))) return;
     uint64_t tokens = 0;
     for (int i = 0; i < TOKEN_KINDS; i++) tokens += r->tokens[i];
     if (s->hold.rated) {
@@ -245,5 +247,7 @@ void spend_settle(struct core *core, struct exchange *x, enum close_why why)
         expect_learn(core->expect, expect_name(r->path[UNIT_KEY], model),
                      r->tokens[TOKEN_OUTPUT]);
     }
+    struct budget_hold again = s->hold;
+    if (PLANT(settle_twice)) budget_settle(b, core->idx, &again, r->cost_nusd);
     budget_settle(b, core->idx, &s->hold, r->cost_nusd);
 }

@@ -18,6 +18,7 @@
 #include "store/journal.h"
 #include "store/keys.h"
 #include "store/limits.h"
+#include "store/maybe.h"
 #include "store/org.h"
 #include "store/spent.h"
 
@@ -134,6 +135,7 @@ static enum store_rc cell_of_hour(struct change *c, store_id target,
         ? spent_total(c->b->db, c->txn, target, &spent)
         : spent_between(c->b->db, c->txn, target, window_first_hour(w, hour),
                         window_next_hour(w, hour), &spent);
+    if (PLANT(forgets_spent)) spent = 0;
     if (rc == STORE_OK) rc = cell_make(c, target, l, hour, limit, spent, cell);
     return rc;
 }
@@ -341,7 +343,7 @@ static enum store_rc change_begin(struct budget *b, struct change *c)
     if (!c->to) return no_memory(b);
     memcpy(c->to->at, from->at, from->count * sizeof(*from->at));
     c->to->count = from->count;
-    return db_begin(b->db, false, &c->txn);
+    return MAYBE(refresh_fails) ? no_memory(b) : db_begin(b->db, false, &c->txn);
 }
 
 /* Publish it, where it differs; or forget it, where rc is a failure. */
@@ -554,8 +556,8 @@ enum store_rc budget_step(struct budget *b, uint64_t now_unix_ns)
 void budget_folded(struct budget *b, const struct record *r)
 {
     const struct budget_map *m = atomic_load_explicit(&b->map, memory_order_relaxed);
-    if (r->kind == RECORD_FEEDBACK || r->cost_nusd == 0) return;
-    if (r->budget_version >= m->version || m->count == 0) return;
+    if (r->kind == RECORD_FEEDBACK || r->cost_nusd == 0 || PLANT(missed_fold)) return;
+    if ((r->budget_version >= m->version && !PLANT(folded_twice)) || m->count == 0) return;
     uint32_t hour = (uint32_t)(r->admitted_unix_ns / HOUR_NS);
     for (unsigned layer = 0; layer < UNIT_KINDS; layer++) {
         int64_t at = r->path[layer] ? map_find(m, r->path[layer]) : -1;
@@ -565,7 +567,8 @@ void budget_folded(struct budget *b, const struct record *r)
             for (unsigned k = 0; pays && k < 2; k++) {
                 struct cell *c = &b->cell[l->cell[k]];
                 bool holds = l->cell[k] && hour >= c->first_hour && hour < c->next_hour;
-                if (!holds || r->budget_version >= c->born) continue;
+                bool settled = r->budget_version >= c->born && !PLANT(folded_twice);
+                if (!holds || settled) continue;
                 atomic_fetch_add_explicit(&c->known, r->cost_nusd, memory_order_relaxed);
                 atomic_fetch_add_explicit(&c->left, -r->cost_nusd, memory_order_relaxed);
             }

@@ -94,8 +94,8 @@ void budget_see(const struct budget *b, const struct budget_path *path, unsigned
 
 /* ---- core: money. None of these waits, locks or allocates */
 
-/* Begin holding for an exchange admitted at that time (budget_time's): pins the version and chooses cells;
- * nothing is reserved yet. *hold is all zero. To be ended by budget_settle. */
+/* Begin holding for an exchange admitted at that time (budget_time's): pins the version and
+ * chooses cells; nothing is reserved yet. *hold is all zero. To be ended by budget_settle. */
 void budget_begin(struct budget *b, unsigned party, const struct budget_path *path,
                   uint64_t admitted_unix_ns, struct budget_hold *hold);
 /* Room: the least that is left on any of the cells, INT64_MAX where there are none. *layer

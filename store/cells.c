@@ -151,7 +151,7 @@ int64_t budget_room(const struct budget *b, const struct budget_hold *hold, uint
     for (unsigned i = 0; i < hold->count; i++) {
         const struct cell *c = &b->cell[hold->cell[i]];
         int64_t left = atomic_load_explicit(&c->left, RELAXED);
-        if (left >= least) continue;
+        if (left >= least || PLANT(overdraw)) continue;
         least = left;
         if (layer) *layer = c->layer;
     }
@@ -315,7 +315,9 @@ void budget_rates_end(struct budget *b, struct budget_hold *hold, const struct u
         if (at < 0 || !hold->map->at[at].rate_cell) continue;
         const struct target *t = &hold->map->at[at];
         struct rate_cell *c = rate_at(b, t->rate_cell);
-        if (t->rates.concurrency) atomic_fetch_sub_explicit(&c->running, 1, RELAXED);
+        if (t->rates.concurrency && !PLANT(leaked_running)) {
+            atomic_fetch_sub_explicit(&c->running, 1, RELAXED);
+        }
         if (t->rates.tpm && tokens) tokens_put(c, t->rates.tpm, now_ns, tokens);
     }
     hold->rated = false;

@@ -1,6 +1,7 @@
 /* model.c - see model.h: requests, answers and configurations as texts. */
 #include "tests/sim/model.h"
 #include "tests/sim/machine.h"
+#include "tests/sim/money.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -114,7 +115,7 @@ static void put_post(struct ask *a, uint32_t number)
     put_json(&body, a);
     text_put(&a->wire, "POST %s HTTP/1.1\r\nhost: weir.test\r\nx-request-id: sim-%u\r\n"
              "content-type: application/json\r\nauthorization: Bearer %s\r\n", path, number,
-             a->kind == ASK_BAD_KEY ? "sk-weir-nobody-has-this-key" : the.key);
+             a->kind == ASK_BAD_KEY ? "sk-weir-nobody-has-this-key" : money()->secret[a->key]);
     if (draw_maybe(100)) text_put(&a->wire, "x-filler: %0*u\r\n", (int)draw_range(1, 1800), 0);
     if (a->last) text_put(&a->wire, "connection: close\r\n");
     if (draw_maybe(60)) text_put(&a->wire, "expect: 100-continue\r\n");
@@ -147,7 +148,7 @@ static void put_get(struct ask *a, uint32_t number)
 {
     const char *path = a->kind == ASK_MODELS ? "/v1/models" : "/healthz";
     text_put(&a->wire, "GET %s HTTP/1.1\r\nhost: weir.test\r\nx-request-id: sim-%u\r\n"
-             "authorization: Bearer %s\r\n%s\r\n", path, number, the.key,
+             "authorization: Bearer %s\r\n%s\r\n", path, number, money()->secret[a->key],
              a->last ? "connection: close\r\n" : "");
 }
 
@@ -161,6 +162,7 @@ uint32_t model_ask(enum ask_kind kind, bool last)
     struct ask *a = &the.ask[number];
     a->kind = (uint8_t)kind;
     a->last = last;
+    a->key = money()->on ? (uint8_t)draw(MONEY_KEYS) : 0;
     a->want_usage = kind == ASK_STREAM && draw_maybe(400);
     a->expect_status = status[kind];
     if (kind == ASK_MALFORMED) put_malformed(&a->wire);
@@ -357,6 +359,7 @@ struct reply *model_reply(struct ask *a, uint32_t provider)
 
 int64_t model_price(uint32_t provider, uint32_t version, enum token_kind kind)
 {
+    if (the.flat_nusd) return 0;
     int64_t base = 1000000 + 300000 * (int64_t)provider + 7 * (int64_t)version;
     switch (kind) {
     case TOKEN_INPUT: return base;
@@ -389,7 +392,8 @@ void model_config(struct text *t, uint32_t version)
         put_price(t, "input", model_price(i, version, TOKEN_INPUT));
         put_price(t, ", cached", model_price(i, version, TOKEN_CACHED));
         put_price(t, ", output", model_price(i, version, TOKEN_OUTPUT));
-        text_put(t, "}}\n");
+        text_put(t, ", request: \"%lld.%09lld\"}}\n", (long long)(the.flat_nusd / 1000000000),
+                 (long long)(the.flat_nusd % 1000000000));
     }
     text_put(t, "aliases: {two: [p0/m, p1/m], three: [p2/m, p3/m, p4/m], "
              "all: [p4/m, p3/m, p2/m, p1/m, p0/m]}\n");

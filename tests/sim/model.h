@@ -45,6 +45,7 @@ struct reply {
 
 struct ask {
     uint8_t kind;              /* enum ask_kind */
+    uint8_t key;               /* whose it is, of money.h */
     bool want_usage, last;     /* last: it says connection: close */
     struct text wire;          /* as sent */
     struct text prompt;        /* a piece of the body that providers must get as it is */
@@ -61,14 +62,16 @@ struct ask {
     /* what was booked */
     uint32_t rows;
     struct record row;
+    uint32_t row_life, row_core;    /* who wrote it: core 0 where recovery did */
+    uint64_t admitted_ns;      /* when it was seen to run; 0: never */
 };
 
 struct model {
     struct ask ask[ASKS_MAX];
     uint32_t ask_count;
-    char key[80];              /* the client key */
     uint32_t versions;         /* configurations published so far */
     uint64_t hold_bytes;       /* limits.hold */
+    int64_t flat_nusd;         /* what any request costs; 0: it costs by its tokens */
     bool calm;                 /* nothing fails in this run */
     bool patient;              /* long first_byte: streams are kept awake */
 };

@@ -21,13 +21,15 @@ static bool asks_provider(const struct ask *a)
 
 void model_head(struct ask *a, unsigned status, bool sse)
 {
-    static const uint16_t allowed[] = {200, 400, 408, 413, 422, 431, 502, 503, 504};
+    static const uint16_t allowed[] = {200, 400, 402, 408, 413, 422, 429, 431, 502, 503, 504};
     note("head", number_of(a), status, sse);
     a->began = true;
     a->status = (uint16_t)status;
     bool fine = status == a->expect_status;
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++) {
         bool own = asks_provider(a) || allowed[i] == 408 || allowed[i] == 503;
+        bool booked = a->kind == ASK_BAD_JSON || a->kind == ASK_NO_MODEL;
+        if (allowed[i] == 429 && booked) own = true;
         if (status == allowed[i] && own) fine = true;
     }
     if (a->kind == ASK_MALFORMED) fine = status >= 400 && status < 510;
@@ -191,7 +193,8 @@ static int64_t cost_of(const struct record *r)
 {
     int64_t pico = r->tokens[TOKEN_INPUT] * r->price[TOKEN_INPUT] +
                    r->tokens[TOKEN_CACHED] * r->price[TOKEN_CACHED] +
-                   r->tokens[TOKEN_OUTPUT] * r->price[TOKEN_OUTPUT];
+                   r->tokens[TOKEN_OUTPUT] * r->price[TOKEN_OUTPUT] +
+                   r->price_request;
     return (pico + 500) / 1000;
 }
 
@@ -203,7 +206,7 @@ static bool price_was_published(const struct record *r, uint32_t provider)
         for (size_t i = 0; i < 3; i++) {
             if (r->price[kinds[i]] != model_price(provider, v, kinds[i])) same = false;
         }
-        if (same) return true;
+        if (same && r->price_request == model()->flat_nusd * 1000) return true;
     }
     return false;
 }

@@ -28,7 +28,10 @@ enum {
 };
 
 static const char *const plants[] = {"lost_settle", "leaked_slot", "reordered_bytes",
-                                     "missed_cancel", "double_end"};
+                                     "missed_cancel", "double_end", "overdraw", "settle_twice",
+                                     "forgotten_settle", "forgets_spent", "missed_fold",
+                                     "folded_twice", "no_floor", "stale_path", "lost_prepaid",
+                                     "leaked_running"};
 
 struct options { uint64_t seed, from, seeds; int jobs; const char *plant; bool all_plants; };
 
@@ -168,6 +171,9 @@ static void add_up(struct summary *to, const struct summary *s)
     to->handoffs += s->handoffs;
     to->reused += s->reused;
     to->no_buffers += s->no_buffers;
+    to->changes += s->changes;
+    to->rolls += s->rolls;
+    for (int i = 0; i < REFUSALS; i++) to->refusals[i] += s->refusals[i];
     for (int i = 0; i < FAULTS; i++) to->faults[i] += s->faults[i];
     for (int i = 0; i < CLOSE_COUNT; i++) to->closes[i] += s->closes[i];
 }
@@ -178,6 +184,10 @@ static void tell(const struct summary *s)
                  s->asks, s->virtual_ms / 1000, s->turns, s->kills);
     (void)printf("%" PRIu64 " tables published, %" PRIu64 " handoffs, %" PRIu64 " reuses\n",
                  s->publishes, s->handoffs, s->reused);
+    (void)printf("money: %" PRIu64 " changes, %" PRIu64 " rolls; refused: rates %" PRIu64
+                 ", budgets %" PRIu64 ", credits %" PRIu64 ", stopped %" PRIu64 "\n",
+                 s->changes, s->rolls, s->refusals[REFUSAL_RATE], s->refusals[REFUSAL_BUDGET],
+                 s->refusals[REFUSAL_CREDITS], s->refusals[REFUSAL_STOPPED]);
     (void)printf("endings:");
     for (int i = 0; i < CLOSE_COUNT; i++) {
         if (s->closes[i] == 0) continue;

@@ -9,6 +9,7 @@
 #include "tests/sim/life.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/model.h"
+#include "tests/sim/money.h"
 #include "tests/sim/provider.h"
 #include "tests/sim/ring_sim.h"
 
@@ -30,6 +31,7 @@ struct actor { uint8_t kind; uint8_t idx; };
 
 struct world {
     uint64_t sweeps, turns, up_ns;
+    int64_t wall_ns;               /* as it began */
     uint32_t kills, kills_left;
 };
 
@@ -101,11 +103,22 @@ static void act(struct actor a)
     if (life()->engine) check_engine(life()->engine);
 }
 
+/* Mostly within the hour; now and then over days and months, there and back: further than any
+ * window, and not as far as what retention deletes. */
+static int64_t wall_step(void)
+{
+    uint32_t span = 3600;
+    if (chance(3) == 0) span = chance(2) ? 5 * 3600 : 20 * 24 * 3600;
+    int64_t step = ((int64_t)chance(2 * span) - span) * S;
+    int64_t ahead = machine()->wall_ns - the.wall_ns + step, most = 40ll * 24 * 3600 * S;
+    return ahead > most || ahead < -most ? 0 : step;
+}
+
 /* What befalls the whole process now and then. */
 static void befall(void)
 {
     if (fault(FAULT_WALL_STEPS)) {
-        machine()->wall_ns += (int64_t)chance(7200) * S - 3600ll * S;
+        machine()->wall_ns += wall_step();
         note("wall", (uint64_t)machine()->wall_ns, 0, 0);
     }
     if (!life()->engine) return;
@@ -218,10 +231,12 @@ static void sum_up(struct summary *out)
     const struct machine *m = machine();
     *out = (struct summary){.hash = m->hash, .sweeps = the.sweeps, .turns = the.turns,
                             .virtual_ms = m->now_ns / 1000000, .asks = model()->ask_count,
-                            .kills = the.kills, .publishes = model()->versions - 1,
+                            .kills = the.kills, .changes = money()->changes,
+                            .rolls = money()->rolls, .publishes = model()->versions - 1,
                             .handoffs = life()->handoffs, .reused = life()->reused,
                             .no_buffers = life()->no_buffers};
     for (int i = 0; i < FAULTS; i++) out->faults[i] = m->hits[i];
+    for (int i = 0; i < REFUSALS; i++) out->refusals[i] = money()->refusals[i];
     for (uint32_t i = 0; i < model()->ask_count; i++) {
         const struct ask *a = &model()->ask[i];
         if (a->rows && a->row.close < CLOSE_COUNT) out->closes[a->row.close]++;
@@ -235,6 +250,8 @@ void world_run(uint64_t seed, const char *dir, struct summary *out)
     machine_begin(seed, calm);
     wire_begin();
     model_begin(calm);
+    money_begin(calm);
+    the.wall_ns = machine()->wall_ns;
     provider_begin();
     life_begin(dir);
     if (!calm && draw_maybe(300)) the.kills_left = draw_range(1, 3);
