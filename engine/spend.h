@@ -5,8 +5,8 @@
  * What is reserved: a stream its prompt and the answer's expected length, for it can be
  * stopped; a whole answer its worst case, for it cannot: its prompt and its output limit. Where
  * that is more than half of what is left, half of it (or what is expected, if more), so that
- * others are not locked out; and where it is more than all that is left, the output limit is lowered to
- * what is left.
+ * others are not locked out; and where it is more than all that is left, the output limit is
+ * lowered to what is left.
  * Bound of overspend, per limit: one slice a running stream; the error of the estimate of
  * prompts and of text that is not seen; what a provider bills after a cancel; and less than two
  * worst cases of whole answers that ran side by side at the limit's end. */
