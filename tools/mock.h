@@ -1,9 +1,10 @@
-/* mock.h - the parts of weir-mock, an OpenAI-compatible provider on the engine's cores.
+/* mock.h - the parts of weir-mock, a provider of every dialect on the engine's cores.
  *   weir-mock.c    options, threads, signals
  *   mock_serve.c   engine/serve.h: which request it is, errors, GETs
  *   mock_job.c     one answer in time: delays, pieces, endings
  *   mock_words.c   what answers say
  *   mock_chat.c    chats and completions, whole and as events
+ *   mock_form.h    the other dialects, a file each
  *   mock_data.c    embeddings and moderations
  *   mock_script.c  what the model's name asks for
  * Rule: the same request always gets the same answer, but for id, date and created. */
@@ -64,6 +65,7 @@ struct job {                   /* a request and its answer; a slot of core->exch
     struct conn *c;
     struct script script;
     struct bytes method, target;  /* live as long as the request's head */
+    struct bytes path_model;   /* the same; Gemini's model, as the path has it */
     struct chain content;      /* instead of words: the inside of a JSON string */
     struct chain held;         /* composed, and sent byte by byte */
     uint64_t drip_left;        /* bytes of held that go one by one */
@@ -75,11 +77,14 @@ struct job {                   /* a request and its answer; a slot of core->exch
     uint32_t events;           /* sent so far */
     uint32_t token;            /* next token, reasoning before text */
     uint32_t prompt_tokens, reasoning_tokens, text_tokens;
+    uint32_t cached, cache_write, cache_write_1h;   /* of the prompt, besides prompt_tokens */
     uint16_t model_len, tool_len;
     uint16_t status;           /* of an error answer; 0 none */
     uint8_t api;               /* enum api */
     uint8_t stage, phase;
+    uint8_t step;              /* enum form_step */
     bool stream, usage, framed, tools, length, acting, closing;
+    bool array;                /* Gemini without alt=sse: the events are a JSON array */
     char id[MOCK_ID];
     char model[MOCK_MODEL_MAX];   /* as JSON, with quotes */
     char tool[MOCK_TOOL_MAX];     /* as written in the request */
@@ -98,9 +103,17 @@ void job_drop(struct core *core, struct job *job);
  *   extra   further field lines, each with CRLF */
 void job_reply(struct core *core, struct conn *c, unsigned status, struct bytes type,
                struct bytes body, struct bytes extra);
-/* An error answer in OpenAI's shape. param may be NULL. Does not end the request. */
-void job_error(struct core *core, struct conn *c, unsigned status, const char *code,
-               const char *sentence, const char *param, struct bytes extra);
+struct job_fault {             /* an error answer; texts borrow */
+    enum api api;              /* in whose shape */
+    unsigned status;
+    const char *code, *sentence;
+    const char *param;         /* NULL: none */
+    struct bytes extra;        /* further field lines, each with CRLF */
+};
+/* Answer so. Does not end the request. */
+void job_error(struct core *core, struct conn *c, const struct job_fault *fault);
+/* True when the answer is made of words. */
+bool job_has_words(const struct job *job);
 
 /* --- mock_words.c --- */
 /* Fill the words of a process. */
@@ -135,6 +148,8 @@ bool chat_is_token(struct job *job);
 void data_embeddings(struct core *core, struct job *job, struct text *t);
 /* Nothing is ever flagged. */
 void data_moderations(struct core *core, struct job *job, struct text *t);
+/* How many tokens the prompt has. */
+void data_count(const struct job *job, struct text *t);
 /* The first tool's name, into job->tool. */
 void data_tool(struct core *core, struct job *job);
 /* The model of a body whose start is piece, into model; false when it is not in there. */

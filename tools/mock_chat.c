@@ -11,19 +11,26 @@
 static void put_usage(const struct job *job, struct text *t)
 {
     uint32_t output = job->reasoning_tokens + job->text_tokens;
+    uint64_t writes = (uint64_t)job->cache_write + job->cache_write_1h;
+    uint64_t prompt = job->prompt_tokens + job->cached + writes;
     if (script_has(&job->script, SCRIPT_BADUSAGE)) {
         TEXT(t, "{\"prompt_tokens\":-7,\"completion_tokens\":9223372036854775808,"
                 "\"total_tokens\":1e300,\"prompt_tokens_details\":{\"cached_tokens\":99999}}");
         return;
     }
     TEXT(t, "{\"prompt_tokens\":");
-    text_number(t, job->prompt_tokens);
+    text_number(t, prompt);
     TEXT(t, ",\"completion_tokens\":");
     text_number(t, output);
     TEXT(t, ",\"total_tokens\":");
-    text_number(t, (uint64_t)job->prompt_tokens + output);
-    TEXT(t, ",\"prompt_tokens_details\":{\"cached_tokens\":0},"
-            "\"completion_tokens_details\":{\"reasoning_tokens\":");
+    text_number(t, prompt + output);
+    TEXT(t, ",\"prompt_tokens_details\":{\"cached_tokens\":");
+    text_number(t, job->cached);
+    if (writes > 0) {
+        TEXT(t, ",\"cache_write_tokens\":");
+        text_number(t, writes);
+    }
+    TEXT(t, "},\"completion_tokens_details\":{\"reasoning_tokens\":");
     text_number(t, job->reasoning_tokens);
     TEXT(t, "}}");
 }

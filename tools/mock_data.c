@@ -239,13 +239,34 @@ void data_moderations(struct core *core, struct job *job, struct text *t)
     TEXT(t, "]}");
 }
 
-/* tools[0].function.name: a key of depth 4 and its value. */
+void data_count(const struct job *job, struct text *t)
+{
+    if (job->api == API_COUNT_TOKENS) {
+        TEXT(t, "{\"input_tokens\":");
+        text_number(t, job->prompt_tokens);
+        TEXT(t, "}");
+        return;
+    }
+    TEXT(t, "{\"totalTokens\":");
+    text_number(t, job->prompt_tokens);
+    TEXT(t, ",\"promptTokensDetails\":[{\"modality\":\"TEXT\",\"tokenCount\":");
+    text_number(t, job->prompt_tokens);
+    TEXT(t, "}]}");
+}
+
+/* Where the first tool's name stands, as the depth of its key: tools[0].function.name,
+ * tools[0].name, tools[0].functionDeclarations[0].name. */
+static unsigned tool_depth(const struct job *job)
+{
+    return job->api == API_CHAT ? 4 : job->api == API_GENERATE ? 5 : 3;
+}
+
 struct tool { struct job *job; bool name; };
 
 static bool on_tool(enum member member, const struct json_token *t, void *arg)
 {
     struct tool *tool = arg;
-    if (member != MEMBER_TOOLS || t->depth != 4) return true;
+    if (member != MEMBER_TOOLS || t->depth != tool_depth(tool->job)) return true;
     if (t->type == JSON_KEY) {
         tool->name = t->text.ptr && bytes_eq(t->text, BYTES("name"));
     } else if (t->type == JSON_STRING && tool->name) {

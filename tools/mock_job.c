@@ -9,6 +9,7 @@
 #include "net/dialect/api_write.h"
 #include "net/http.h"
 #include "tools/mock.h"
+#include "tools/mock_form.h"
 #include "tools/mock_text.h"
 
 #include <sys/socket.h>
@@ -26,6 +27,17 @@ enum {
 static bool has(const struct job *job, enum script_word word)
 {
     return script_has(&job->script, word);
+}
+
+/* Is it of a dialect in mock_form.h? */
+static bool has_form(const struct job *job)
+{
+    return job->api == API_RESPONSES || job->api == API_MESSAGES || job->api == API_GENERATE;
+}
+
+bool job_has_words(const struct job *job)
+{
+    return job->api <= API_COMPLETIONS || has_form(job);
 }
 
 void job_drop(struct core *core, struct job *job)
@@ -101,13 +113,21 @@ void job_reply(struct core *core, struct conn *c, unsigned status, struct bytes 
     conn_dirty(core, c);
 }
 
-void job_error(struct core *core, struct conn *c, unsigned status, const char *code,
-               const char *sentence, const char *param, struct bytes extra)
+static size_t error_body(const struct job_fault *fault, char out[ERROR_MAX])
+{
+    struct api_fault f = {.status = fault->status, .code = fault->code,
+                          .message = fault->sentence, .param = fault->param};
+    size_t n = api_error_body(fault->api, &f, out, ERROR_MAX);
+    assert(n > 0);
+    return n;
+}
+
+void job_error(struct core *core, struct conn *c, const struct job_fault *fault)
 {
     char body[ERROR_MAX];
-    struct api_fault f = {.status = status, .code = code, .message = sentence, .param = param};
-    size_t n = api_error_body(API_CHAT, &f, body, sizeof body);
-    job_reply(core, c, status, BYTES("application/json"), (struct bytes){body, n}, extra);
+    size_t n = error_body(fault, body);
+    job_reply(core, c, fault->status, BYTES("application/json"), (struct bytes){body, n},
+              fault->extra);
 }
 
 /* --- endings --- */
@@ -157,13 +177,15 @@ static bool act(struct core *core, struct job *job, struct text *t)
         end(core, job);
         return false;
     case SCRIPT_ERROR:
-        chat_data(job, t, BYTES("{\"error\":{\"message\":\"the script asks for an error\","
+        if (has_form(job)) form_error(core, job, t);
+        else chat_data(job, t, BYTES("{\"error\":{\"message\":\"the script asks for an error\","
                                 "\"type\":\"server_error\",\"param\":null,"
                                 "\"code\":\"server_error\"}}"));
         job->phase = PHASE_END;
         break;
     case SCRIPT_GARBAGE:
-        chat_data(job, t, BYTES("{\"id\":\"chatcmpl-\",\"choices\":[{\"delta\":"));
+        if (has_form(job)) form_garbage(core, job, t);
+        else chat_data(job, t, BYTES("{\"id\":\"chatcmpl-\",\"choices\":[{\"delta\":"));
         break;
     case SCRIPT_NOEND: job->phase = PHASE_END; break;
     default:
@@ -225,9 +247,14 @@ static bool write_due(struct core *core, struct job *job, struct text *t)
         if (act_is_due(job) && !act(core, job, t)) return false;
         if (job->phase == PHASE_END) return true;
         if (c->out.bytes + job->held.bytes + t->len > CORE_HELD_MAX) return false;
-        if (chat_is_token(job) && core->now_ns < due_ns(job)) {
+        bool token = has_form(job) ? form_is_token(job) : chat_is_token(job);
+        if (token && core->now_ns < due_ns(job)) {
             timer_arm(&core->timers, &job->timer, due_ns(job));
             return false;
+        }
+        if (has_form(job)) {
+            form_event(core, job, t);
+            continue;
         }
         if (!lead.ptr) lead = chat_lead(job, core->scratch);
         chat_event(job, lead, t);
@@ -261,6 +288,14 @@ static void go_on(struct core *core, struct job *job)
 
 static void write_whole(struct core *core, struct job *job, struct text *t)
 {
+    if (job->script.act == SCRIPT_ERROR && has_form(job)) {
+        char body[ERROR_MAX];
+        struct job_fault fault = {.api = job->api, .status = 500, .code = "server_error",
+                                  .sentence = "the script asks for an error"};
+        size_t n = error_body(&fault, body);
+        text_put(t, (struct bytes){body, n});
+        return;
+    }
     if (job->script.act == SCRIPT_ERROR) {
         TEXT(t, "{\"error\":{\"message\":\"the script asks for an error\","
                 "\"type\":\"server_error\",\"param\":null,\"code\":\"server_error\"}}");
@@ -269,6 +304,8 @@ static void write_whole(struct core *core, struct job *job, struct text *t)
     if (job->script.act == SCRIPT_GARBAGE) TEXT(t, "{\"id\":\"chatcmpl-\",\"choices\":[{]}");
     else if (job->api == API_EMBEDDINGS) data_embeddings(core, job, t);
     else if (job->api == API_MODERATIONS) data_moderations(core, job, t);
+    else if (has_form(job)) form_whole(core, job, t);
+    else if (!job_has_words(job)) data_count(job, t);
     else chat_whole(core, job, t);
 }
 
@@ -354,9 +391,11 @@ static void answer_whole(struct core *core, struct job *job)
     if (queue_plain(core, job, &t, &a)) return;
     text_flush(&t);
     if (t.failed || !cut_whole(core, job, &body, &a.length)) {
+        struct job_fault fault = {.api = job->api, .status = 503, .code = "overloaded",
+                                  .sentence = "out of memory"};
         chain_drop(&core->mem, &body);
         job_drop(core, job);
-        job_error(core, c, 503, "overloaded", "out of memory", NULL, BYTES(""));
+        job_error(core, c, &fault);
         conn_answered(core, c);
         return;
     }
@@ -373,7 +412,9 @@ static void answer_stream(struct core *core, struct job *job)
     char head[HEAD_MAX];
     job->framed = !c->http10;
     if (!job->framed) c->keep_alive = false;
-    struct answer a = {.status = 200, .type = BYTES("text/event-stream; charset=utf-8"),
+    struct bytes events = BYTES("text/event-stream; charset=utf-8");
+    struct answer a = {.status = 200,
+                       .type = job->array ? BYTES("application/json; charset=UTF-8") : events,
                        .chunked = job->framed, .until_close = !job->framed,
                        .encoded = has(job, SCRIPT_ENCODED),
                        .extra = BYTES("cache-control: no-cache\r\n")};
@@ -406,9 +447,11 @@ static void answer_error(struct core *core, struct job *job)
         text_number(&extra, job->script.value[SCRIPT_RETRY]);
         TEXT(&extra, "\r\n");
     }
-    job_error(core, job->c, job->status, error_code(job->status),
-              "the script of this model asks for this error", NULL,
-              (struct bytes){text, extra.len});
+    struct job_fault fault = {.api = job->api, .status = job->status,
+                              .code = error_code(job->status),
+                              .sentence = "the script of this model asks for this error",
+                              .extra = {text, extra.len}};
+    job_error(core, job->c, &fault);
     end(core, job);
 }
 
@@ -450,7 +493,7 @@ static void answer(struct core *core, struct job *job)
     } else if (has(job, SCRIPT_EMPTY)) {
         answer_text(core, job, 200, BYTES("application/json"), BYTES(""), BYTES(""));
     } else {
-        if (job->api <= API_COMPLETIONS) words_content(core, job);
+        if (job_has_words(job)) words_content(core, job);
         if (job->stream) answer_stream(core, job);
         else answer_whole(core, job);
     }
@@ -464,7 +507,7 @@ static uint64_t wait_ns(const struct job *job)
     if (job->stream || job->status) return wait;
     wait += (uint64_t)s->value[SCRIPT_TTFT] * MS;
     uint64_t tokens = job->reasoning_tokens + job->text_tokens, tps = s->value[SCRIPT_TPS];
-    bool words = job->api <= API_COMPLETIONS;
+    bool words = job_has_words(job);
     return tps && tokens && words ? wait + (tokens - 1) * 1000000000u / tps : wait;
 }
 

@@ -40,7 +40,15 @@ static const struct {
     {BYTES_INIT("/completions"), API_COMPLETIONS},
     {BYTES_INIT("/embeddings"), API_EMBEDDINGS},
     {BYTES_INIT("/moderations"), API_MODERATIONS},
+    {BYTES_INIT("/responses"), API_RESPONSES},
+    {BYTES_INIT("/messages/count_tokens"), API_COUNT_TOKENS},
+    {BYTES_INIT("/messages"), API_MESSAGES},
+    {BYTES_INIT(":generateContent"), API_GENERATE},
+    {BYTES_INIT(":streamGenerateContent"), API_GENERATE},
+    {BYTES_INIT(":countTokens"), API_GENERATE_COUNT},
 };
+
+static bool is_gemini(enum api api) { return api == API_GENERATE || api == API_GENERATE_COUNT; }
 
 static bool find_api(struct bytes path, enum api *api)
 {
@@ -52,10 +60,15 @@ static bool find_api(struct bytes path, enum api *api)
     return false;
 }
 
+/* The key comes as each dialect has it. */
 static bool is_allowed(const struct mock_shared *s, const struct http_head *head)
 {
-    if (s->key.len == 0) return true;
-    struct bytes value = head->field[HTTP_AUTHORIZATION], scheme = BYTES("Bearer ");
+    struct bytes value = head->field[HTTP_AUTHORIZATION], scheme = BYTES("Bearer "), query;
+    if (s->key.len == 0 || bytes_eq(head->field[HTTP_X_API_KEY], s->key) ||
+        bytes_eq(head->field[HTTP_X_GOOG_API_KEY], s->key) ||
+        (http_query_find(head->query, BYTES("key"), &query) && bytes_eq(query, s->key))) {
+        return true;
+    }
     if (value.len <= scheme.len || !bytes_ieq(bytes_cut(&value, scheme.len), scheme)) {
         return false;
     }
@@ -69,11 +82,12 @@ static const struct bytes models = BYTES_INIT(
     MODEL("mock-reasoning") "," MODEL("mock-tool") "," MODEL("mock-embedding") "]}");
 
 /* An answer to a request whose body, if any, is not wanted. */
-static bool refuse(struct core *core, struct conn *c, unsigned status, const char *code,
-                   const char *sentence)
+static bool refuse(struct core *core, struct conn *c, enum api api, unsigned status,
+                   const char *code, const char *sentence)
 {
-    job_error(core, c, status, code, sentence, NULL,
-              status == 405 ? BYTES("allow: GET, HEAD, POST\r\n") : BYTES(""));
+    struct job_fault fault = {.api = api, .status = status, .code = code, .sentence = sentence};
+    if (status == 405) fault.extra = BYTES("allow: GET, HEAD, POST\r\n");
+    job_error(core, c, &fault);
     conn_answered(core, c);
     return false;
 }
@@ -85,7 +99,7 @@ static bool serve_get(struct core *core, struct conn *c, const struct http_head 
     } else if (ends_with(head->path, BYTES("/models"))) {
         job_reply(core, c, 200, BYTES("application/json"), models, BYTES(""));
     } else {
-        return refuse(core, c, 404, "not_found", "no such path");
+        return refuse(core, c, API_CHAT, 404, "not_found", "no such path");
     }
     conn_answered(core, c);
     return false;
@@ -97,6 +111,22 @@ bool serve_trusts(const struct core *core, struct conn *c)
     return false;
 }
 
+/* Gemini's path says which model, and whether to stream; the query in which form. */
+static void read_path(struct job *job, const struct http_head *head)
+{
+    struct bytes path = head->path, alt;
+    size_t colon = path.len, from;
+    while (path.ptr[colon - 1] != ':') colon--;
+    job->stream = path.ptr[colon] == 's';
+    bool sse = http_query_find(head->query, BYTES("alt"), &alt) && bytes_eq(alt, BYTES("sse"));
+    job->array = job->stream && !sse;
+    struct bytes folder = BYTES("/models/");
+    const char *at = memmem(path.ptr, colon, folder.ptr, folder.len);
+    from = at ? (size_t)(at - path.ptr) + folder.len : colon - 1;
+    while (!at && from > 0 && path.ptr[from - 1] != '/') from--;
+    job->path_model = (struct bytes){path.ptr + from, colon - 1 - from};
+}
+
 bool serve_head(struct core *core, struct conn *c, const struct http_head *head)
 {
     const struct mock *mock = core->serve;
@@ -104,23 +134,23 @@ bool serve_head(struct core *core, struct conn *c, const struct http_head *head)
     bool get = head->method == HTTP_GET || head->method == HTTP_HEAD;
     bool open = get && bytes_eq(head->path, BYTES("/healthz"));
     assert(!c->job);
+    bool found = find_api(head->path, &api);
     if (!open && !is_allowed(mock->shared, head)) {
-        return refuse(core, c, 401, "invalid_api_key", "Incorrect API key provided");
+        return refuse(core, c, api, 401, "invalid_api_key", "Incorrect API key provided");
     }
     if (get) return serve_get(core, c, head);
-    if (!find_api(head->path, &api)) {
-        return refuse(core, c, 404, "not_found", "no such path");
-    }
+    if (!found) return refuse(core, c, api, 404, "not_found", "no such path");
     if (head->method != HTTP_POST) {
-        return refuse(core, c, 405, "method_not_allowed", "this path takes POST");
+        return refuse(core, c, api, 405, "method_not_allowed", "this path takes POST");
     }
     struct job *job = slab_take(&core->exchanges);
-    if (!job) return refuse(core, c, 503, "overloaded", "too many requests at once");
+    if (!job) return refuse(core, c, api, 503, "overloaded", "too many requests at once");
     job->c = c;
     job->timer.kind = TIMER_SERVE;
     job->api = (uint8_t)api;
     job->method = head->method_text;
     job->target = head->target;
+    if (is_gemini(api)) read_path(job, head);
     c->job = job;
     c->body_max = MOCK_BODY_MAX;
     return true;
@@ -144,14 +174,16 @@ static uint32_t tokens_of(uint64_t bytes)
     return tokens > 0 ? (uint32_t)tokens : 1;
 }
 
+static uint32_t at_most(uint32_t tokens) { return tokens < TOKENS_MAX ? tokens : TOKENS_MAX; }
+
 /* How many tokens of what kind: as the script says, within the request's limit. */
 static void count_tokens(struct job *job, int64_t limit)
 {
     const struct script *s = &job->script;
     uint32_t text = script_has(s, SCRIPT_N) ? s->value[SCRIPT_N] : TOKENS_DEFAULT;
-    uint32_t reasoning = job->api == API_CHAT ? s->value[SCRIPT_REASONING] : 0;
-    if (text > TOKENS_MAX) text = TOKENS_MAX;
-    if (reasoning > TOKENS_MAX) reasoning = TOKENS_MAX;
+    uint32_t reasoning = job->api == API_COMPLETIONS ? 0 : s->value[SCRIPT_REASONING];
+    text = at_most(text);
+    reasoning = at_most(reasoning);
     bool call = job->tools && script_has(s, SCRIPT_TOOL);
     if (call && text < 2) text = 2;  /* what opens the arguments, and what closes them */
     job->length = limit >= 0 && (uint64_t)limit < (uint64_t)text + reasoning;
@@ -161,6 +193,9 @@ static void count_tokens(struct job *job, int64_t limit)
     }
     job->text_tokens = text;
     job->reasoning_tokens = reasoning;
+    job->cached = at_most(s->value[SCRIPT_CACHED]);
+    job->cache_write = at_most(s->value[SCRIPT_CACHEWRITE]);
+    job->cache_write_1h = at_most(s->value[SCRIPT_CACHEHOUR]);
 }
 
 static uint32_t name_hash(struct bytes name)
@@ -189,6 +224,13 @@ static enum net_rc read_request(struct core *core, struct conn *c, struct job *j
     uint32_t at = c->body.first, left = c->body.count;
     struct bytes piece;
     api_request_begin(&mock->reader, (enum api)job->api);
+    char name[API_NAME_MAX * 3];
+    struct bytes raw = job->path_model;
+    int64_t n = raw.len <= sizeof name ? http_percent_decode(raw, name) : -1;
+    struct bytes model = {name, n > 0 ? (size_t)n : 0};
+    if (is_gemini(job->api) && !api_request_path(&mock->reader, model, job->stream)) {
+        return NET_BAD;
+    }
     while (chain_next(&core->mem, &at, &left, &piece)) {
         if (api_request_feed(&mock->reader, piece) == NET_BAD) return NET_BAD;
     }
@@ -202,15 +244,18 @@ void serve_body(struct core *core, struct conn *c)
     assert(job && job->stage == JOB_READING);
     const struct api_reader *r = &mock->reader;
     if (read_request(core, c, job) != NET_DONE) {
+        struct job_fault fault = {.api = job->api, .status = 400, .code = r->code,
+                                  .sentence = r->error,
+                                  .param = r->pointer[0] ? r->pointer : NULL};
+        if (!r->code) fault.code = "invalid_request_error", fault.sentence = "no such model";
         job_drop(core, job);
-        job_error(core, c, 400, r->code, r->error, r->pointer[0] ? r->pointer : NULL,
-                  BYTES(""));
+        job_error(core, c, &fault);
         conn_answered(core, c);
         return;
     }
-    bool words = job->api <= API_COMPLETIONS;
+    bool words = job_has_words(job);
     read_script(core, job, r->req.model);
-    job->tools = r->req.tool_count > 0 && job->api == API_CHAT;
+    job->tools = r->req.tool_count > 0 && words && job->api != API_COMPLETIONS;
     if (job->tools && script_has(&job->script, SCRIPT_TOOL)) data_tool(core, job);
     job->prompt_tokens = tokens_of(r->req.prompt_bytes + r->req.tool_bytes);
     if (words) count_tokens(job, r->req.max_tokens);
@@ -226,7 +271,7 @@ bool serve_piece(struct core *core, struct conn *c, struct bytes piece)
     size_t len;
     assert(job);
     bool first = c->body_bytes == piece.len, whole = !c->chunked && c->body_left == 0;
-    if (!first || whole || !data_model(piece, model, &len)) return true;
+    if (!first || whole || is_gemini(job->api) || !data_model(piece, model, &len)) return true;
     struct script script;
     script_read((struct bytes){model, len}, &script);
     if (!script_has(&script, SCRIPT_EARLY)) return true;
@@ -234,7 +279,7 @@ bool serve_piece(struct core *core, struct conn *c, struct bytes piece)
     job->script.act = SCRIPT_WORDS;  /* what takes time is for requests that were read */
     job->script.has &= ~(1ull << SCRIPT_SLOWHEAD | 1ull << SCRIPT_DRIP);
     job->prompt_tokens = tokens_of(piece.len);
-    if (job->api <= API_COMPLETIONS) count_tokens(job, -1);
+    if (job_has_words(job)) count_tokens(job, -1);
     job_early(core, job);
     return false;
 }
@@ -243,9 +288,12 @@ bool serve_piece(struct core *core, struct conn *c, struct bytes piece)
 
 void serve_refuse(struct core *core, struct conn *c, enum close_why why, const char *detail)
 {
-    if (c->job) job_drop(core, c->job);
-    if (!detail) detail = close_sentence(why);
-    job_error(core, c, close_status(why), close_code(why), detail, NULL, BYTES(""));
+    struct job_fault fault = {.status = close_status(why), .code = close_code(why),
+                              .sentence = detail ? detail : close_sentence(why)};
+    struct job *job = c->job;
+    if (job) fault.api = (enum api)job->api;
+    if (job) job_drop(core, job);
+    job_error(core, c, &fault);
 }
 
 void serve_gone(struct core *core, struct conn *c, enum close_why why)

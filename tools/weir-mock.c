@@ -1,4 +1,4 @@
-/* weir-mock.c - an OpenAI-compatible provider for demos, tests and benchmarks, on the engine's
+/* weir-mock.c - a provider in every dialect for demos, tests and benchmarks, on the engine's
  * own cores: options, threads, signals. What it answers: mock.h. Exit 0 good, 1 failed, 2
  * usage. It measures and provokes; it knows nothing and says the same thing every time. */
 #include "engine/boot.h"
@@ -52,11 +52,14 @@ static void help(void)
 {
     (void)fputs(usage, stdout);
     (void)puts(
-        "\nAn OpenAI-compatible provider: POST {any prefix}/chat/completions, /completions,\n"
-        "/embeddings, /moderations; GET /v1/models, /healthz.\n\n"
+        "\nA provider: POST {any prefix}/chat/completions, /completions, /embeddings,\n"
+        "/moderations, /responses (OpenAI), /messages, /messages/count_tokens (Anthropic),\n"
+        "/models/{model}:generateContent, :streamGenerateContent, :countTokens (Gemini);\n"
+        "GET /v1/models, /healthz.\n\n"
         "  --listen ADDR:PORT  default 127.0.0.1:9900; port 0 takes a free one\n"
         "  --cores N           threads, default 1\n"
-        "  --key K             answer 401 without `authorization: Bearer K'\n\n"
+        "  --key K             answer 401 without `authorization: Bearer K', or K as\n"
+        "                      x-api-key, x-goog-api-key or ?key=\n\n"
         "The model's name is a script: words between dashes, behind any prefix, as in\n"
         "`mock-ttft200-tps50-n100'. Words not listed are ignored.\n");
     script_print();

@@ -148,6 +148,41 @@ test("nousage and badusage", async () => {
   assert.ok(parsed(await stream("mock-badusage", ask)).at(-1).usage.prompt_tokens < 0);
 });
 
+test("cached, cachewrite, cachehour: more tokens of the prompt, in each dialect's form", async () => {
+  const model = "mock-cached40-cachewrite20-cachehour10-n3";
+  const { usage } = (await chat(model)).json;
+  assert.deepEqual([usage.prompt_tokens, usage.prompt_tokens_details.cached_tokens,
+                    usage.prompt_tokens_details.cache_write_tokens], [4 + 70, 40, 30]);
+  const post = async (path, body) =>
+    JSON.parse((await send({ path }, JSON.stringify(body))).text);
+  const message = await post("/v1/messages", { model, max_tokens: 9, messages: hello });
+  assert.deepEqual([message.usage.input_tokens, message.usage.cache_read_input_tokens,
+                    message.usage.cache_creation_input_tokens,
+                    message.usage.cache_creation.ephemeral_1h_input_tokens], [4, 40, 30, 10]);
+  const response = await post("/v1/responses", { model, input: "Hello there" });
+  assert.deepEqual([response.usage.input_tokens, response.usage.input_tokens_details],
+                   [4 + 70 - 1, { cached_tokens: 40, cache_write_tokens: 30 }]);
+  const content = await post(`/v1beta/models/${model}:generateContent`,
+                             { contents: [{ parts: [{ text: "Hello there" }] }] });
+  assert.deepEqual([content.usageMetadata.promptTokenCount,
+                    content.usageMetadata.cachedContentTokenCount], [4 + 40 - 1, 40]);
+});
+
+test("streamGenerateContent: events, or without alt=sse an array", async () => {
+  const path = "/v1beta/models/mock-n4:streamGenerateContent";
+  const body = JSON.stringify({ contents: [{ parts: [{ text: "Hi" }] }] });
+  const array = await send({ path }, body);
+  assert.match(array.headers["content-type"], /^application\/json/);
+  const events = await send({ path: `${path}?alt=sse` }, body);
+  assert.match(events.headers["content-type"], /^text\/event-stream/);
+  const chunks = events.text.split("\r\n\r\n").filter(Boolean)
+    .map((event) => JSON.parse(event.replace(/^data: /, "")));
+  assert.equal(chunks.length, 5);
+  assert.equal(chunks.at(-1).candidates[0].finishReason, "STOP");
+  const id = (all) => all.map(({ responseId, ...rest }) => rest);
+  assert.deepEqual(id(JSON.parse(array.text)), id(chunks));
+});
+
 test("max_tokens caps, reasoning first", async () => {
   for (const limit of [{ max_tokens: 5 }, { max_completion_tokens: 5 }]) {
     const { json } = await chat("mock-n9", limit);
