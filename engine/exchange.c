@@ -5,6 +5,7 @@
 #include "engine/exchange.h"
 #include "engine/answer.h"
 #include "engine/attempt.h"
+#include "engine/big.h"
 #include "engine/book.h"
 #include "engine/conf.h"
 #include "engine/compose.h"
@@ -85,6 +86,7 @@ static void drop_readers(struct core *core, struct exchange *x)
     if (x->answer_reader) mem_block_give(m, x->answer_block, sizeof *x->answer_reader);
     x->reader = NULL;
     x->answer_reader = NULL;
+    big_drop(core, x);
 }
 
 bool exchange_keep_request(struct core *core, struct exchange *x,

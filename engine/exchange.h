@@ -12,6 +12,7 @@
 #include "net/sse.h"
 #include "store/journal.h"
 
+struct big;
 struct conn;
 struct core;
 struct http_head;
@@ -99,6 +100,8 @@ struct exchange {
     uint64_t progress_ns;           /* when the running entry was last brought up to date */
     struct api_answer_reader *answer_reader;   /* in a block: a large answer relayed */
     uint32_t answer_block;
+    struct big *big;                /* in a block: an oversized event that is read (big.h) */
+    uint32_t big_block;
     uint32_t retry_ms;              /* its Retry-After; 0 none */
     uint16_t status;                /* the provider's */
     uint16_t shown;                 /* in the head that the client has; 0: it has none */

@@ -1,9 +1,11 @@
 /* stream.c - see stream.h. The unit is the event: whole ones are read (usage, finish, errors),
  * dropped where the client must not see our own question for usage, appended to the client's
- * body; an unfinished one waits in a page. Events over 64 KiB pass uninspected. */
+ * body; an unfinished one waits in a page. Events over 64 KiB are read as they
+ * pass. */
 #include "engine/stream.h"
 #include "engine/answer.h"
 #include "engine/attempt.h"
+#include "engine/big.h"
 #include "engine/book.h"
 #include "engine/conn.h"
 #include "engine/core.h"
@@ -199,6 +201,21 @@ static bool on_event(struct core *core, struct exchange *x, const struct sse_eve
 
 /* --- bytes --- */
 
+/* An oversized event has gone by. What it said counts, though the client has it already. */
+static bool end_big(struct core *core, struct exchange *x)
+{
+    struct api_event e;
+    if (!big_end(core, x, &e)) return true;
+    if (e.kind == API_EVENT_ERROR) {
+        bool ours = e.error_status == 401 || e.error_status == 403;
+        return broke(core, x, ATTEMPT_ERROR_EVENT, (unsigned)e.error_status,
+                     ours ? NULL : e.error_text);
+    }
+    took_content(core, x, &e);
+    if (e.kind == API_EVENT_DONE) x->done_seen = x->finished = true;
+    return true;
+}
+
 /* Pass bytes of an oversized event on until its empty line has gone by. */
 static bool pass_big(struct core *core, struct exchange *x, struct bytes *in)
 {
@@ -211,16 +228,18 @@ static bool pass_big(struct core *core, struct exchange *x, struct bytes *in)
     }
     struct bytes part = bytes_cut(in, n);
     x->wait_ns = core->now_ns + x->stall_ns;
-    x->text_bytes += part.len;
+    if (!big_feed(x, part)) x->text_bytes += part.len;
     x->event_bytes += part.len;
     x->tail_big = ends >= 2 ? 0 : (uint8_t)(ends + 1);
     if (x->event_bytes > EVENT_MAX && x->tail_big) {
         return broke(core, x, ATTEMPT_LARGE, 0, NULL);
     }
-    return emit(core, x, part) || no_room(core, x);
+    if (!emit(core, x, part)) return no_room(core, x);
+    return x->tail_big || end_big(core, x);
 }
 
-/* The unfinished event does not fit: from here on it is relayed uninspected. */
+/* The unfinished event does not fit: from here on it is relayed as it comes, and read as it
+ * passes. */
 static bool begin_big(struct core *core, struct exchange *x, struct bytes *in)
 {
     struct bytes part = gather_bytes(&x->tail), field = BYTES("data:");
@@ -231,6 +250,7 @@ static bool begin_big(struct core *core, struct exchange *x, struct bytes *in)
     bool ok = (!x->array || emit(core, x, array_next(x))) && emit(core, x, part);
     x->tail_big = part.ptr[part.len - 1] == '\n' ? 2 : 1;
     x->event_bytes = part.len;
+    big_begin(core, x, gather_bytes(&x->tail));
     gather_drop(&core->mem, &x->tail);
     x->sse = (struct sse){.begun = true};
     if (!ok) return no_room(core, x);

@@ -306,6 +306,19 @@ struct api_event {
 void api_event_read(struct bytes data, enum api api, struct api_stream *s,
                     struct api_event *ev);
 
+struct api_event_reader {       /* an event too large to be whole in memory; private */
+    struct api_reply reply;
+    struct json json;
+    struct api_stream *stream;
+    bool bad;
+};
+/* Read one event's data in pieces. s is its stream's, borrowed until the end. */
+void api_event_begin(struct api_event_reader *r, enum api api, struct api_stream *s);
+/* Feed a piece. */
+void api_event_feed(struct api_event_reader *r, struct bytes in);
+/* It ended: what it says, as api_event_read() has it. */
+void api_event_end(struct api_event_reader *r, struct api_event *ev);
+
 struct api_shape_side {      /* private: what each byte may be, from low to high */
     int8_t low[API_SHAPE_BYTES], high[API_SHAPE_BYTES];
 };

@@ -52,34 +52,71 @@ static void settle_usage(struct api_stream *s, const struct api_reply *w,
     api_stream_settle(s, usage);
 }
 
+static void clear(struct api_event *ev)
+{
+    memset(ev, 0, offsetof(struct api_event, error_text));
+    ev->error_text[0] = '\0';
+    ev->error_status = 0;
+    ev->kind = API_EVENT_BAD;
+}
+
+/* What was walked over, as the event says it. */
+static void conclude(struct api_stream *s, const struct api_reply *w, struct api_event *ev)
+{
+    note(s, w);
+    ev->kind = kind_of(w);
+    ev->has_content = w->content;
+    ev->has_finish = w->finish;
+    if (w->usage.seen) settle_usage(s, w, &ev->usage);
+    ev->usage_said = w->usage_object && ev->usage.present;
+    if (!ev->usage.present && w->groq.seen) api_fold_settle(&w->groq, w->form, &ev->usage);
+    ev->usage_at = w->usage_at;
+    ev->usage_first = w->usage_at.key.end > 0 && w->usage_at.before == 0;
+    ev->text_bytes = w->text_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)w->text_bytes;
+    if (!w->error) return;
+    ev->error_status = w->error_status;
+    memcpy(ev->error_text, w->error_text, strlen(w->error_text) + 1);
+}
+
 /* Read data, and note what is for a shape; marks NULL: nothing. */
 static void read_marked(struct bytes data, enum api api, struct api_stream *s,
                         struct api_marks *marks, struct api_event *ev)
 {
     struct api_reply w;
-    memset(ev, 0, offsetof(struct api_event, error_text));
-    ev->error_text[0] = '\0';
-    ev->error_status = 0;
-    ev->kind = API_EVENT_DONE;
+    clear(ev);
     bool openai = api_form(api) == API_FORM_OPENAI || api == API_RESPONSES;
-    if (openai && bytes_eq(bytes_trim(data), BYTES("[DONE]"))) return;
-    ev->kind = API_EVENT_BAD;
+    if (openai && bytes_eq(bytes_trim(data), BYTES("[DONE]"))) {
+        ev->kind = API_EVENT_DONE;
+        return;
+    }
     api_reply_begin(&w, api_form(api), true, s);
     w.marks = marks;
-    if (!read_data(&w, data)) return;
-    note(s, &w);
-    ev->kind = kind_of(&w);
-    ev->has_content = w.content;
-    ev->has_finish = w.finish;
-    if (w.usage.seen) settle_usage(s, &w, &ev->usage);
-    ev->usage_said = w.usage_object && ev->usage.present;
-    if (!ev->usage.present && w.groq.seen) api_fold_settle(&w.groq, w.form, &ev->usage);
-    ev->usage_at = w.usage_at;
-    ev->usage_first = w.usage_at.key.end > 0 && w.usage_at.before == 0;
-    ev->text_bytes = w.text_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)w.text_bytes;
-    if (!w.error) return;
-    ev->error_status = w.error_status;
-    memcpy(ev->error_text, w.error_text, strlen(w.error_text) + 1);
+    if (read_data(&w, data)) conclude(s, &w, ev);
+}
+
+void api_event_begin(struct api_event_reader *r, enum api api, struct api_stream *s)
+{
+    assert(api < APIS);
+    s->flags |= API_STREAM_BEGUN;
+    json_init(&r->json, JSON_DEPTH_MAX);
+    api_reply_begin(&r->reply, api_form(api), true, s);
+    r->reply.marks = NULL;
+    r->stream = s;
+    r->bad = false;
+}
+
+void api_event_feed(struct api_event_reader *r, struct bytes in)
+{
+    if (!r->bad && in.len > 0) r->bad = api_reply_feed(&r->reply, &r->json, in) != NET_MORE;
+}
+
+void api_event_end(struct api_event_reader *r, struct api_event *ev)
+{
+    clear(ev);
+    if (!r->bad && api_reply_end(&r->reply, &r->json) == NET_DONE) {
+        conclude(r->stream, &r->reply, ev);
+    }
+    r->bad = true;
 }
 
 void api_event_read(struct bytes data, enum api api, struct api_stream *s,
