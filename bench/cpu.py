@@ -106,8 +106,9 @@ def run(work, options):
             rounds.append([box.load(name, work["body"], work.get("stream", False),
                                     options=load) for name in peers + ["weir"]])
     result = {"name": work["name"], "title": work["title"], "kind": "cpu", "rounds": count,
-              "goals": work["goals"], "least": work.get("least", {}), "absent": gone, "cpu_us": {}, "rate": {}, "ratio": {},
-              "p50_us": {}, "p99_us": {}, "relative": {}}
+              "goals": work["goals"], "least": work.get("least", {}), "absent": gone,
+              "cpu_us": {}, "rate": {}, "ratio": {}, "p50_us": {}, "p99_us": {},
+              "relative": {}}
     cpu = {name: [r[i]["cpu_us"] for r in rounds] for i, name in enumerate(peers)}
     cpu["weir"] = [(r[0]["cpu_us"] + r[-1]["cpu_us"]) / 2 for r in rounds]
     for i, name in enumerate(peers):

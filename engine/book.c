@@ -41,6 +41,13 @@ static uint32_t estimate(uint64_t bytes)
     return tokens > UINT32_MAX ? UINT32_MAX : (uint32_t)tokens;
 }
 
+uint32_t book_prompt_tokens(const struct exchange *x)
+{
+    bool chat = x->api == API_CHAT && x->prompt_bytes > 0;
+    uint64_t around = chat ? CHAT_TOKENS * BYTES_PER_TOKEN : 0;
+    return estimate(x->prompt_bytes + around);
+}
+
 bool book_usage_stands(const struct exchange *x)
 {
     const struct api_usage *u = &x->usage;
@@ -83,9 +90,7 @@ static void fill_tokens(struct exchange *x)
         r->reasoning_tokens = u->reasoning;
         if (u->open) finish_output(x);
     } else {
-        bool chat = x->api == API_CHAT && x->prompt_bytes > 0;
-        uint64_t around = chat ? CHAT_TOKENS * BYTES_PER_TOKEN : 0;
-        r->tokens[TOKEN_INPUT] = estimate(x->prompt_bytes + around);
+        r->tokens[TOKEN_INPUT] = book_prompt_tokens(x);
         r->tokens[TOKEN_OUTPUT] = estimate(x->text_bytes);
         r->flags |= RECORD_ESTIMATED;
     }

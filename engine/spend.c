@@ -1,5 +1,6 @@
 /* spend.c - see spend.h. Integers only; nothing here waits. */
 #include "engine/spend.h"
+#include "engine/book.h"
 #include "engine/conf.h"
 #include "engine/core.h"
 #include "engine/dialect.h"
@@ -78,7 +79,7 @@ static struct need need_of(const struct core *core, const struct exchange *x)
     const struct price *p = price_at(&m->price, x->rec.admitted_unix_ns / 1000000000u);
     struct need n = {.choices = r->n > 1 ? (uint64_t)r->n : 1};
     if (!p || !p->known) return n;
-    uint64_t prompt = (r->prompt_bytes + r->tool_bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
+    uint64_t prompt = book_prompt_tokens(x);
     const int64_t *kinds = price_kinds(p, prompt);
     n.prompt = times(kinds[PRICE_INPUT], prompt) + (p->request + 999) / 1000;
     bool answers = x->api != API_EMBEDDINGS && x->api != API_MODERATIONS;
