@@ -319,7 +319,7 @@ enum store_rc spent_expire(struct db *db, MDB_txn *txn, uint32_t before_hour, si
             rc = db_rc(db, mdb_cursor_del(heads, 0), "delete what was spent");
             gone++;
         }
-        if (rc == STORE_OK && gone < max) db->swept = target;
+        if (rc == STORE_OK) db->swept = target;
     }
     if (heads) mdb_cursor_close(heads);
     if (readings) mdb_cursor_close(readings);

@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -216,6 +217,7 @@ static void fold_for_ever(const char *dir, int ready)
 {
     static struct db db;
     uint64_t folded;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);       /* a test that failed leaves nobody */
     if (db_open(&db, dir, 64 * MIB) != STORE_OK) _exit(1);
     uint64_t recovered, interrupted;
     if (fold_recover(&db, 40, &recovered, &interrupted) != STORE_OK) _exit(2);
