@@ -237,21 +237,25 @@ static void put_event(struct text *sent, struct text *expect, const char *name, 
     }
 }
 
-static void put_contents(struct text *sent, struct text *expect, const char *name, bool crlf,
-                         bool null_usage)
+/* Gives the bytes of the largest. */
+static uint32_t put_contents(struct text *sent, struct text *expect, const char *name,
+                             bool crlf, bool null_usage)
 {
+    uint32_t most = 0;
     uint32_t events = draw_range(1, 12), size = answer_size() / events + 1;
     if (null_usage && size > 30000) size = 30000;  /* larger ones pass uninspected */
     for (uint32_t i = 0; i < events; i++) {
         struct text words = {0};
         put_words(&words, draw_range(1, size));
         put_event(sent, expect, name, crlf, null_usage, "}}]", &words);
+        if (words.len > most) most = (uint32_t)words.len;
         free(words.at);
         if (draw_maybe(50)) {
             text_put(sent, ": ping%s", crlf ? "\r\n\r\n" : "\n\n");
             text_put(expect, ": ping%s", crlf ? "\r\n\r\n" : "\n\n");
         }
     }
+    return most;
 }
 
 static void put_stream(struct text *t, struct reply *p, const struct ask *a, const char *name)
@@ -261,7 +265,7 @@ static void put_stream(struct text *t, struct reply *p, const struct ask *a, con
     struct text *x = &p->expect;
     if (draw_maybe(500)) put_event(t, x, name, crlf, false, "\"role\":\"assistant\"}}]", NULL);
     if (p->kind == REPLY_EMPTY) return;
-    put_contents(t, x, name, crlf, null_usage);
+    p->event_max = put_contents(t, x, name, crlf, null_usage);
     if (p->kind == REPLY_ERROR) {
         text_put(t, "data: {\"error\":{\"message\":\"broke\",\"code\":500}}%s", end);
         return;

@@ -41,6 +41,7 @@ struct reply {
     struct text expect;        /* the body a client shall see of it */
     bool usage;
     uint32_t input, cached, output;
+    uint32_t event_max;        /* bytes of text in its largest event */
 };
 
 struct ask {
@@ -54,6 +55,7 @@ struct ask {
     uint32_t reply_count;
     /* what its client saw */
     bool began, complete, broken;   /* broken: ended by an error event, or cut off */
+    bool stopped;              /* ended by Weir, properly: nothing more may be spent */
     uint16_t status;
     struct text body;          /* as decoded, comments to keep awake left out */
     size_t checked;            /* bytes of it that agree with the reply's */

@@ -2,6 +2,7 @@
  * see model.h. The checkers here: bytes, status, journal, ends-once, booked. */
 #include "tests/sim/machine.h"
 #include "tests/sim/model.h"
+#include "tests/sim/money.h"
 
 #include "engine/stats.h"
 
@@ -95,10 +96,20 @@ static void wrong_bytes(const struct ask *a, size_t at)
              got, a->body.at + from, want, x->at + from);
 }
 
-/* Behind the reply's bytes: the error event or the [DONE] that Weir puts there itself. */
+/* The end that Weir writes for a provider whom it stopped: a chunk that says where it ends. */
+static bool starts_stop(const struct ask *a)
+{
+    char text[96];
+    if (!a->from || !money()->binds) return false;
+    (void)snprintf(text, sizeof text, "data: {\"id\":\"sim-%u#%u\",\"object\":", number_of(a),
+                   (unsigned)(a->from - a->reply));
+    return starts(&a->body, a->checked, text);
+}
+
+/* Behind the reply's bytes: the error event, the end or the [DONE] that Weir puts there. */
 static void check_tail(const struct ask *a, size_t at)
 {
-    bool ours = starts(&a->body, a->checked, error_event) ||
+    bool ours = starts(&a->body, a->checked, error_event) || starts_stop(a) ||
                 (starts(&a->body, a->checked, done_event) && a->from && a->from->cut);
     bool may = a->kind == ASK_STREAM && a->status == 200 && !model()->calm;
     if (!may || !ours) wrong_bytes(a, at);
@@ -152,12 +163,26 @@ static bool is_all(const struct ask *a)
            line_ends_only(&a->body, a->checked) && line_ends_only(x, a->checked);
 }
 
+/* As an answer that its output limit has cut: finish reason, usage where asked for, [DONE]. */
+static void check_stop(const struct ask *a)
+{
+    const char *at = a->body.at + a->checked;
+    size_t len = a->body.len - a->checked, end = sizeof done_event - 1;
+    bool done = len > end && memcmp(at + len - end, done_event, end) == 0;
+    bool usage = memmem(at, len, "\"prompt_tokens\"", 15) != NULL;
+    bool reason = memmem(at, len, "\"length\"", 8) != NULL;
+    if (done && reason && usage == a->want_usage) return;
+    violated("bytes", "sim-%u was stopped by: %.*s", number_of(a), (int)len, at);
+}
+
 void model_done(struct ask *a)
 {
     note("answered", number_of(a), a->status, a->body.len);
     a->complete = true;
     a->broken = a->tail && starts(&a->body, a->checked, error_event);
     if (!asks_provider(a)) return;
+    a->stopped = a->tail && starts_stop(a);
+    if (a->stopped) check_stop(a);
     if (a->from && !a->tail && !is_all(a)) {
         violated("bytes", "sim-%u: %zu bytes of %zu are said to be all", number_of(a),
                  a->checked, a->from->expect.len);
@@ -258,6 +283,10 @@ void model_settle(void)
         if (a->broken && a->row.close == CLOSE_DONE) {
             violated("booked", "sim-%u broke and is booked as whole", i);
         }
-        if (answered && !a->broken && a->from) settle_good(a);
+        if (a->stopped != (a->row.close == CLOSE_BUDGET_STOPPED)) {
+            violated("booked", "sim-%u was stopped: %d, booked as %u", i, a->stopped,
+                     a->row.close);
+        }
+        if (answered && !a->broken && !a->stopped && a->from) settle_good(a);
     }
 }

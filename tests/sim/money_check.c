@@ -28,6 +28,7 @@
 
 enum {
     CELLS = 4096,
+    SLICE_TOKENS = 128,                /* architecture.md section 5 */
     NEED_MAX = 100000000,              /* nano-dollars: more than any prompt here costs */
 };
 
@@ -264,6 +265,20 @@ static void check_overdrawn(const struct engine *e)
     }
 }
 
+/* What a row may have cost above what was held. A stream whose tokens we counted ourselves was
+ * stopped at the event in which its hold ended, and no slice of room was left. Whoever tells
+ * tokens of their own tells here what they like. */
+static int64_t over_max(const struct ask *a, const struct record *r)
+{
+    bool own = r->flags & RECORD_STREAM && r->flags & RECORD_ESTIMATED;
+    uint32_t event = 0;
+    if (!own) return INT64_MAX;
+    for (uint32_t i = 0; i < a->reply_count; i++) {
+        if (a->reply[i].event_max > event) event = a->reply[i].event_max;
+    }
+    return r->price[TOKEN_OUTPUT] * (int64_t)(event / 4 + SLICE_TOKENS + 1) / 1000 + 1;
+}
+
 void money_row(struct engine *e, const struct record *r)
 {
     struct ask *a = ask_of(r);
@@ -274,7 +289,8 @@ void money_row(struct engine *e, const struct record *r)
         arrive(e, r, a->admitted_ns);
         if (r->budget_version != current(e)->version) violated("admitted", "by an old version");
     }
-    int64_t over = r->cost_nusd - h->nusd;
+    int64_t over = r->cost_nusd - h->nusd, most = over_max(a, r);
+    if (over > most) over = most;
     if (over <= 0 || h->count == 0) return;
     if (money()->flat_nusd) {
         violated("overdrawn", "%.24s cost %" PRId64 " and held %" PRId64, r->request_id,
