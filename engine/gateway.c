@@ -190,8 +190,7 @@ bool gateway_head(struct core *core, struct conn *c, const struct http_head *hea
         return refuse(core, c, head, CLOSE_WEBSOCKET, NULL);
     }
     struct path path = path_read(head->path);
-    bool unread = path.target == PATH_ASK && path.api > API_MODERATIONS;
-    bool later = path.target == PATH_NOT_BUILT || unread, none = path.target == PATH_NONE;
+    bool later = path.target == PATH_NOT_BUILT, none = path.target == PATH_NONE;
     bool general = path.target >= PATH_MODELS && path.api == API_CHAT;
     if (general && head->field[HTTP_ANTHROPIC_VERSION].ptr) path.api = API_MESSAGES;
     c->api = path.api;
@@ -221,6 +220,21 @@ static bool bad_body(struct core *core, struct exchange *x, const struct api_rea
     return false;
 }
 
+/* Gemini's model, from the path. False: it is none, and r says so. */
+static bool take_path(const struct exchange *x, struct api_reader *r)
+{
+    char name[API_NAME_MAX * 3];
+    struct bytes raw = compose_path_model(x);
+    int64_t n = raw.len <= sizeof name ? http_percent_decode(raw, name) : -1;
+    if (n > 0 && api_request_path(r, (struct bytes){name, (size_t)n}, x->path_stream)) {
+        return true;
+    }
+    (void)snprintf(r->error, sizeof r->error, "the model in the path is malformed, or longer "
+                   "than %d bytes", API_NAME_MAX);
+    r->code = "invalid_request_error";
+    return false;
+}
+
 /* Begin a reader and give it all of the body that is here. */
 static enum net_rc feed_reader(struct core *core, const struct exchange *x,
                                struct api_reader *r, const struct chain *body)
@@ -229,6 +243,7 @@ static enum net_rc feed_reader(struct core *core, const struct exchange *x,
     struct bytes piece;
     enum api api = (enum api)x->api;
     api_request_begin(r, api);
+    if (path_is_gemini(api) && !take_path(x, r)) return NET_BAD;
     while (chain_next(&core->mem, &at, &left, &piece)) {
         if (api_request_feed(r, piece) == NET_BAD) return NET_BAD;
     }

@@ -179,11 +179,10 @@ test('over HTTP: paths, headers and fields that are not in this release', async 
     assert.match(JSON.parse(text).error.message, /not in this release/, answer.url);
     assert.equal(answer.status, status, answer.url);
   };
-  for (const where of ['/v1/responses', '/v1/messages', '/v1/messages/count_tokens',
-                       '/v1/images/generations', '/v1/audio/speech', '/v1/rerank',
-                       '/v1beta/models/x:generateContent', '/anthropic/v1/messages',
-                       '/v1/models/far/m:generateContent',
-                       '/gemini/v1beta/models/x:generateContent']) {
+  for (const where of ['/v1/responses/resp_1/cancel', '/v1/messages/batches',
+                       '/anthropic/v1/messages/batches', '/v1beta/models/x:embedContent',
+                       '/gemini/v1beta/models/x:batchEmbedContents',
+                       '/v1/images/generations', '/v1/audio/speech', '/v1/rerank']) {
     await says(await weir.fetch(where, { body: {} }), 404);
   }
   await says(await weir.fetch('/v1beta/files'), 404);

@@ -306,7 +306,7 @@ test('the same under /openai/v1', async () => {
 });
 
 test('what is not in this release says so', async () => {
-  const error = await client.responses.create({ model: 'foreign/small', input: 'x' })
+  const error = await client.images.generate({ model: 'foreign/small', prompt: 'x' })
     .then(() => null, (e) => e);
   assert.ok(error instanceof APIError);
   assert.match(error.message, /not in this release/);

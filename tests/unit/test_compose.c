@@ -141,11 +141,10 @@ static void request_free(struct request *r)
     free(r->reader);
 }
 
-/* What goes out to model for a body and field lines. */
-static const char *composed(struct request *r, const char *model, const char *body,
-                            const char *fields)
+/* What goes out to model for a request to target with a body and field lines. */
+static const char *composed_at(struct request *r, const char *target, const char *model,
+                               const char *body, const char *fields)
 {
-    const char *target = "/v1/chat/completions";
     struct mem *m = &r->core->mem;
     chain_drop(m, &r->x->body);
     int32_t idx = catalog_find(&r->conf->catalog, bytes_of(model));
@@ -163,6 +162,9 @@ static const char *composed(struct request *r, const char *model, const char *bo
     r->x->path_stream = false;
     assert_true(compose_keep(r->core, r->x, &head, &path));
     api_request_begin(r->reader, (enum api)path.api);
+    if (path_is_gemini((enum api)path.api)) {
+        assert_true(api_request_path(r->reader, compose_path_model(r->x), path.stream));
+    }
     assert_int_equal(api_request_feed(r->reader, bytes_of(body)), NET_MORE);
     if (api_request_end(r->reader) != NET_DONE) fail_msg("%s", r->reader->error);
     assert_true(exchange_keep_request(r->core, r->x, &r->reader->req));
@@ -175,6 +177,12 @@ static const char *composed(struct request *r, const char *model, const char *bo
     r->wire[len] = 0;
     chain_drop(m, &r->u->out);
     return r->wire;
+}
+
+static const char *composed(struct request *r, const char *model, const char *body,
+                            const char *fields)
+{
+    return composed_at(r, "/v1/chat/completions", model, body, fields);
 }
 
 /* The head and its one framing: what is declared is what follows. */
@@ -258,6 +266,52 @@ static void test_the_head(void **state)
     request_free(&r);
 }
 
+/* Each API's path, key and own fields at the provider. */
+static void test_dialects(void **state)
+{
+    (void)state;
+    static const char contents[] = "{\"contents\":[]}";
+    static const char say[] = "{\"model\":\"x\",\"max_tokens\":1,\"messages\":[]}";
+    static const struct { const char *target, *model, *body, *fields, *line, *has; } cases[] = {
+        {"/v1/responses", "one/same", "{\"model\":\"x\"}", "", "POST /v1/responses HTTP",
+         "Bearer k-one"},
+        {"/v1/messages?beta=true", "ant/claude", say, "", "POST /v1/messages?beta=true HTTP",
+         "\r\nanthropic-version: 2023-06-01\r\n"},
+        {"/v1/messages", "ant/claude", say, "Anthropic-Version: 2099\r\n",
+         "POST /v1/messages HTTP", "\r\nAnthropic-Version: 2099\r\n"},
+        {"/v1/messages", "old/claude", say, "anthropic-version: 2099\r\n",
+         "POST /v1/messages HTTP", "\r\nanthropic-version: 2023-01-01\r\n"},
+        {"/anthropic/v1/messages/count_tokens", "ant/claude", say, "",
+         "POST /v1/messages/count_tokens HTTP", "\r\nx-api-key: k-ant\r\n"},
+        {"/v1beta/models/m:generateContent", "gem/flash", contents, "",
+         "POST /v1beta/models/flash:generateContent HTTP", "\r\nx-goog-api-key: k-gem\r\n"},
+        {"/v1/models/m:generateContent?key=sk-weir-1", "gem/flash", contents, "",
+         "POST /v1beta/models/flash:generateContent HTTP", "k-gem"},
+        {"/v1beta/models/m:streamGenerateContent", "gem/flash", contents, "",
+         "POST /v1beta/models/flash:streamGenerateContent?alt=sse HTTP", "k-gem"},
+        {"/v1beta/a/b:streamGenerateContent?alt=json&k%65y=sk-weir-1&x=1&key=2&&y",
+         "gem/flash", contents, "",
+         "POST /v1beta/models/flash:streamGenerateContent?x=1&y&alt=sse HTTP", "k-gem"},
+        {"/v1beta/models/m:countTokens?x=1", "gem/tuned", contents, "",
+         "POST /v1beta/tunedModels/a%20b:countTokens?x=1 HTTP", "k-gem"},
+        {"/v1/chat/completions?a=1&key=sk-weir-1", "one/same", "{\"model\":\"x\"}", "",
+         "POST /v1/chat/completions?a=1 HTTP", "Bearer k-one"},
+    };
+    struct request r = request_make();
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const char *wire = composed_at(&r, cases[i].target, cases[i].model, cases[i].body,
+                                       cases[i].fields);
+        if (strncmp(wire, cases[i].line, strlen(cases[i].line)) != 0) fail_msg("%s", wire);
+        if (!strstr(wire, cases[i].has)) fail_msg("no %s in\n%s", cases[i].has, wire);
+        if (strstr(wire, "sk-weir")) fail_msg("the key went on:\n%s", wire);
+        const char *version = strcasestr(wire, "anthropic-version:");
+        if (version && strcasestr(version + 1, "anthropic-version:")) fail_msg("%s", wire);
+        bool anthropic = strstr(cases[i].target, "messages") != NULL;
+        assert_int_equal(version != NULL, anthropic);
+    }
+    request_free(&r);
+}
+
 /* What a Connection field nominates stops here, wherever it stands and however often (RFC 9110
  * section 7.6.1). */
 static void test_nominated_names_stop(void **state)
@@ -334,7 +388,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_passes),
         cmocka_unit_test(test_the_body_with_its_edits),
-        cmocka_unit_test(test_the_head),
+        cmocka_unit_test(test_the_head), cmocka_unit_test(test_dialects),
         cmocka_unit_test(test_nominated_names_stop),
         cmocka_unit_test(test_no_memory_is_an_answer),
         cmocka_unit_test(test_kept_lines_move_the_request),
