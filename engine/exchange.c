@@ -152,6 +152,7 @@ void exchange_reap_all(struct core *core)
         gather_drop(&core->mem, &x->kept);
         tables_unpin(x->tables, core->idx);
         core_uncount(core, STAT_EXCHANGES_OPEN);
+        if (core->limits.wipe) memset(&x->notes, 0, sizeof x->notes);  /* a provider's words */
         slab_give(&core->exchanges, x);
     }
 }
