@@ -7,7 +7,8 @@ import test from 'node:test';
 import { nano } from './lib/money.mjs';
 import { chat, delta, provider } from './lib/provider.mjs';
 import { post, Wire } from './lib/wire.mjs';
-import { command, directory, Mock, pause, until, Weir, within } from './lib/weir.mjs';
+import { command, directory, Mock, pause, proven, until, Weir, within } from
+  './lib/weir.mjs';
 
 const ROUNDS = Number(process.env.WEIR_ROUNDS ?? 10);   // make kill: many more
 const CLIENTS = 12;
@@ -97,6 +98,7 @@ test(`kill -9, ${ROUNDS} times under load: each complete answer is booked once`,
     await pause(round * 17 % 50);  // a different instant each round
     await weir.kill();
     await Promise.all(clients);
+    await proven(data);        // journals not folded, requests interrupted
     weir = await Weir.start(config, { data, key });
     const rows = await weir.rows();
     const count = new Map();
@@ -115,9 +117,11 @@ test(`kill -9, ${ROUNDS} times under load: each complete answer is booked once`,
   assert.ok(broken.every((row) => row.estimated || nano(row.cost_usd) === 0n),
             JSON.stringify(broken.find((row) => !row.estimated && nano(row.cost_usd) > 0n)));
   await weir.stop();
+  await proven(data);
   const again = await Weir.start(config, { data, key });
   assert.equal((await consistent(again)).length, rows.length, 'a clean start adds nothing');
   await again.stop();
+  await proven(data);
 });
 
 // A stream that waits in its middle until it is told to go on: {begun, go}.

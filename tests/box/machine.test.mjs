@@ -1,7 +1,8 @@
 // machine.test.mjs - what the machine does (hostile.md): descriptors and disk run out, writing
 // fails, DATA turns read-only, a second instance comes, the wall clock steps, a thread is
-// starved, io_uring is forbidden, signals come amid requests. Each is provoked from outside on the real binary; what runs goes on, what cannot be
-// served says so, and it recovers without a restart.
+// starved, io_uring is forbidden, signals come amid requests. Each is provoked from outside on
+// the real binary; what runs goes on, what cannot be served says so, and it recovers without a
+// restart.
 // timeout: 180
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
@@ -10,7 +11,7 @@ import path from 'node:path';
 import test from 'node:test';
 import { chat, delta, provider } from './lib/provider.mjs';
 import { post, Wire } from './lib/wire.mjs';
-import { atEnd, command, directory, pause, root, until, Weir, weirBinary,
+import { atEnd, command, directory, pause, proven, root, until, Weir, weirBinary,
          within } from './lib/weir.mjs';
 
 const far = await provider((call) => (call.request.json.stream ? call.stream(['a', 'b'])
@@ -229,6 +230,7 @@ test('the disk fills up under load, twice, with a stream running: all that was a
         held.push(...load.held);
         await weir.kill();
         fs.rmSync(filler);
+        await proven(data);
         weir = await Weir.start(of, { data, key });
       } else {
         fs.rmSync(filler);
@@ -242,6 +244,7 @@ test('the disk fills up under load, twice, with a stream running: all that was a
       await allBooked(weir, held);
     }
     await weir.stop();
+    await proven(data);
   } finally {
     execFileSync('umount', ['-l', disk]);
   }

@@ -133,7 +133,12 @@ const manners = {
   tail: async (call) => {                      // an event that never ends
     await call.begin(fields);
     for (const d of deltas()) await call.event(delta(d));
-    await call.chunk(`data: {"choices":[{"delta":{"content":"${c('tail')}`);
+    const long = JSON.stringify(delta({ content: c('long').repeat(20) }));
+    for (const piece of [`data: ${long.slice(0, 900)}`, `${long.slice(900)}\n\ndata: {"choices"`,
+                         ':[{"delta":{"content":"', c('tail')]) {
+      await call.chunk(piece);
+      await pause(20);
+    }
     return call.reset();
   },
   resets: (call) => streamed(call, { until: 'middle' }),
@@ -372,6 +377,20 @@ export class Yard {
         headers, body: { model: 'far/good', user: c('user'), ...more } });
       await answer.text();
       count(answer.status);
+    }
+    const contents = [{ role: 'user', parts: [{ text: c('gemini') }] }];
+    const apis = { '/v1/messages': { max_tokens: 9, system: c('system'),
+                                     messages: [{ role: 'user', content: c('anthropic') }] },
+                   '/v1/responses': { input: c('responses'), instructions: c('instructions') },
+                   '/v1beta/models/far/good:generateContent': { contents },
+                   '/v1beta/models/far/good:streamGenerateContent': { contents } };
+    for (const [path, more] of Object.entries(apis)) {
+      for (const stream of path.startsWith('/v1/') ? [false, true] : [undefined]) {
+        const answer = await weir.fetch(`${path}?q=${c('query')}`, {
+          headers, body: { model: 'far/good', stream, [c('member')]: c('value'), ...more } });
+        await answer.text();
+        count(answer.status);
+      }
     }
     await weir.fetch('/v1/feedback', { headers, body: { request_id: c('id'), score: 1 } });
     await weir.fetch(`/v1/models/${c('model')}`, { headers });
