@@ -4,10 +4,13 @@
  * tags, streams, attempts that failed, and answers that took up to a minute, so that one group
  * holds rows of many spans. Groups are as large as 50 ms are at 5,000 and 50,000 records/s.
  * `best` is the cheapest group: what remains when nobody else is on the machine. Then questions
- * to a million rows. The data lies in a directory below TMPDIR (/tmp) and is
- * removed. Arguments: how many groups a figure (40), and one world's name for that one alone,
+ * to a million rows, and a check of them. The data lies in a directory below TMPDIR (/tmp) and
+ * is removed. Arguments: how many groups a figure (40), and one world's name for that one alone,
  * without the questions. */
+#include "store/check.h"
 #include "store/fold.h"
+#include "store/limits.h"
+#include "store/spent.h"
 #include "store/usage.h"
 
 #include <ftw.h>
@@ -157,6 +160,45 @@ static void bench_groups(struct bench *b, const struct world *w, unsigned size, 
            (double)cost.wall_ns / 1000 / records, (double)(store_bytes(b) - before) / records);
 }
 
+/* What cells are built from at start: 10,000 limits of all windows. */
+static void bench_windows(struct bench *b)
+{
+    enum { LIMITS = 10000 };
+    MDB_txn *txn;
+    int64_t nusd, all = 0;
+    uint32_t hour = (uint32_t)(b->unix_ns / UINT64_C(3600000000000));
+    if (db_begin(b->db, false, &txn) != STORE_OK) exit(1);
+    uint64_t begin = cpu_ns();
+    for (int i = 0; i < LIMITS; i++) {
+        store_id key = store_id_make(UNIT_KEY, 1 + (uint64_t)i % 1000);
+        uint32_t from = window_first_hour((enum window)(i / 1000 % WINDOWS), hour);
+        if (spent_between(b->db, txn, key, from, UINT32_MAX, &nusd) != STORE_OK) exit(1);
+        all += nusd;
+    }
+    printf("ask:  %-42s %8.3f ms cpu, %lld nano-dollars\n", "what 10,000 limits have spent",
+           (double)(cpu_ns() - begin) / 1e6, (long long)all);
+    db_abort(txn);
+}
+
+static void print_line(const char *line, void *arg)
+{
+    (void)arg;
+    printf("check: %s\n", line);
+}
+
+static void bench_check(const char *dir)
+{
+    struct check_found found;
+    char why[CHECK_WHY_MAX];
+    uint64_t begin = now_ns(), cpu = cpu_ns();
+    if (check_ledger(dir, print_line, NULL, &found, why) != STORE_OK || found.violations) {
+        fprintf(stderr, "check: %s\n", why);
+        exit(1);
+    }
+    printf("check: --ledger of all that: %.2f s, cpu %.2f s\n",
+           (double)(now_ns() - begin) / 1e9, (double)(cpu_ns() - cpu) / 1e9);
+}
+
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
     (void)st, (void)flag, (void)ftw;
@@ -236,9 +278,11 @@ int main(int argc, char **argv)
     if (argc <= 2) {
         count_rows(&b, &worlds[1]);
         bench_questions(&b);
+        bench_windows(&b);
     }
     journal_close(b.journal);
     db_close(b.db);
+    if (argc <= 2) bench_check(dir);
     free(b.db);
     return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0 ? 0 : 1;
 }
