@@ -5,8 +5,8 @@
  * holds rows of many spans. Groups are as large as 50 ms are at 5,000 and 50,000 records/s.
  * `best` is the cheapest group: what remains when nobody else is on the machine. Then questions
  * to a million rows, and a check of them. The data lies in a directory below TMPDIR (/tmp) and
- * is removed. Arguments: how many groups a figure (40), and one world's name for that one alone,
- * without the questions. */
+ * is removed. Arguments: how many groups a figure (40), and one world's name for that one
+ * alone, without the questions. */
 #include "store/check.h"
 #include "store/fold.h"
 #include "store/limits.h"
