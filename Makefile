@@ -109,7 +109,7 @@ $(B)/gen/builtin_tsv.c: $(B)/embed $(wildcard route/*.tsv)
 $(B)/gen/page.c: $(B)/embed tools/console/index.html
 	$(call say,EMBED,$@) mkdir -p $(@D) && $(call embed,console_html:$(lastword $^))
 
-include tests/sim/sim.mk tests/arm64.mk tests/kill.mk
+include tests/sim/sim.mk tests/arm64.mk tests/tsan.mk tests/kill.mk
 
 # --- what it is for
 quick: unit

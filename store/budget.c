@@ -359,6 +359,7 @@ static enum store_rc change_end(struct change *c, enum store_rc rc)
         c->from->newer = c->to;
         atomic_store_explicit(&b->map, c->to, memory_order_release);
         atomic_fetch_add_explicit(&b->db->generation, 1, memory_order_release);
+        atomic_store_explicit(&b->version, c->to->version, memory_order_release);
         atomic_thread_fence(memory_order_seq_cst);  /* before `seen` is looked at */
     } else {
         /* There is room: these places came from there, or were never in use. */
@@ -633,6 +634,7 @@ enum store_rc budget_open(struct db *db, unsigned parties, uint64_t now_unix_ns,
         return STORE_FULL;
     }
     atomic_store_explicit(&b->map, b->oldest, memory_order_relaxed);
+    atomic_store_explicit(&b->version, b->oldest->version, memory_order_relaxed);
     enum store_rc rc = map_file(b, why);
     b->stale = true;                            /* read everything */
     if (rc == STORE_OK) rc = budget_refresh(b, now_unix_ns);

@@ -70,6 +70,8 @@ struct budget {
     struct db *db;
     struct cell *cell;          /* the mapping */
     _Atomic(struct budget_map *) map;
+    _Atomic uint32_t version;   /* of map, once the generation says that it is there: who enters
+                                   may still use paths of this one, kept for that generation */
     _Atomic uint64_t floor_ns;
     unsigned parties;
     struct party *party;

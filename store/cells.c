@@ -15,9 +15,12 @@ enum { TRIES = 4 };             /* of a reservation that met others on their way
 void budget_enter(struct budget *b, unsigned party)
 {
     assert(party < b->parties);
-    const struct budget_map *m = atomic_load_explicit(&b->map, memory_order_acquire);
-    atomic_store_explicit(&b->party[party].seen, m->version, RELAXED);
-    /* Who frees looks at `seen` behind its publishing, we load `map` again behind this. */
+    /* Not by way of the map: until `seen` is there, that may be freed. Nor the map's own
+     * version, which is there before the generation that ends the paths of the one before. */
+    uint32_t version = atomic_load_explicit(&b->version, memory_order_acquire);
+    atomic_store_explicit(&b->party[party].seen, version, RELAXED);
+    /* Who frees looks at `seen` behind its publishing; we look at the generation, and at the
+     * map, behind this: either it sees us, or we see the new ones. */
     atomic_thread_fence(memory_order_seq_cst);
 }
 
