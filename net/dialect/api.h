@@ -249,6 +249,7 @@ struct api_reply {           /* private: the walk over a whole answer or one eve
     uint8_t type;               /* enum api_type of the event */
     uint8_t details, modality;  /* of the list, and of its element, that is being read */
     bool event;                 /* an event is read, no answer */
+    bool noting;                /* there is something to note */
     bool extent;                /* what is being skipped counts as text */
     bool usage_last;            /* the member before the coming key is the usage */
     bool usage_object;          /* usage is an object */

@@ -302,12 +302,10 @@ static void take_scalar(struct api_reply *w, const struct api_part *p,
 {
     if (p->what == DO_COUNT) {
         api_fold_take(w->fold, p->data, t);
-    } else if (p->what == DO_NOTE) {
-        take_note(w, p->data, t);
-    } else if (p->what == DO_MODALITY) {
-        w->modality = modality_of(t);
-    } else if (p->what == DO_MODAL_COUNT) {
-        api_fold_take(w->fold, API_COUNT_DETAIL, t);
+    } else if (p->what >= DO_NOTE) {
+        if (p->what == DO_NOTE) take_note(w, p->data, t);
+        else if (p->what == DO_MODALITY) w->modality = modality_of(t);
+        else if (p->what == DO_MODAL_COUNT) api_fold_take(w->fold, API_COUNT_DETAIL, t);
     } else if (t->type == JSON_STRING) {
         take_string(w, p, t);
     } else if (t->type == JSON_NUMBER && p->what == DO_ERROR_STATUS) {
@@ -347,14 +345,15 @@ static bool descend(struct api_reply *w, const struct api_part *p, enum place in
     case DO_DETAILS: w->details = p->data; break;
     default: break;
     }
-    if (to == G_DETAIL) {
+    if (to == CHOICE) {
+        w->choice_count++;
+        memset(w->side, 0, sizeof w->side);
+    } else if (to == G_CANDIDATE) {
+        w->choice_count++;
+    } else if (to == G_DETAIL) {
         w->modality = MODALITY_OTHER;
         w->fold->count[API_COUNT_DETAIL] = 0;
     }
-    if (to == G_CANDIDATE) w->choice_count++;
-    if (to != CHOICE) return true;
-    w->choice_count++;
-    memset(w->side, 0, sizeof w->side);
     return true;
 }
 
@@ -466,7 +465,7 @@ static const struct api_part *index_key(struct api_reply *w, const struct json_i
     const struct api_part *p = find(in, json_index_text(x, text, i));
     if (depth == 1) w->member_count++;  /* an object at the root: a list has no keys */
     if (in == CALLS || in == AUDIO || in == LOT) w->side[w->which].content = true;
-    if (!p || (w->brief && is_said(p))) return NULL;
+    if (!p || (w->brief && is_said(p)) || (p->what == DO_NOTE && !w->noting)) return NULL;
     if (in == ROOT && depth == 1 && p->what == DO_USAGE) index_usage(w, x, text, i);
     return p;
 }
@@ -523,13 +522,14 @@ static void index_walk(struct api_reply *w, const struct json_index *x, const ch
         }
         bool opens = c == '{' || c == '[';
         if (p && (in == LOT || in == CALLS)) w->side[w->which].content = true;
-        if (p && opens && descend(w, p, in, c == '{', depth)) {
-            in = w->place[depth++];
-            i++;
-            continue;
-        }
-        if (p && opens && w->extent) add_extent(w, x->at[x->close[i]] + 1u - x->at[i]);
-        if (p && !opens && p->what != DO_NOTHING) {
+        if (p && opens) {
+            if (descend(w, p, in, c == '{', depth)) {
+                in = w->place[depth++];
+                i++;
+                continue;
+            }
+            if (w->extent) add_extent(w, x->at[x->close[i]] + 1u - x->at[i]);
+        } else if (p && p->what != DO_NOTHING) {
             struct json_token t = api_index_token(x, text, i, depth);
             take_scalar(w, p, &t);
         }
@@ -555,6 +555,8 @@ void api_reply_begin(struct api_reply *w, enum api_form form, bool event,
     memset(w, 0, offsetof(struct api_reply, error_text));
     w->top = form == API_FORM_RESPONSES && !event ? response_top : tops[form];
     w->stream = s;
+    /* of a chat all is noted once; the others number their events or blocks */
+    w->noting = s && (form != API_FORM_OPENAI || !s->id_len || !s->model_len || !s->created);
     w->form = (uint8_t)form;
     w->event = event;
     w->index = w->sequence = API_NO_NUMBER;

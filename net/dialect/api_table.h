@@ -38,6 +38,7 @@ enum what {
     DO_OBJECT_NAME, DO_ROOT_TEXT, DO_ROOT_STATUS,
     DO_TYPE,            /* of the event */
     DO_ITEM_TYPE,
+    /* what is no text, seldom met */
     DO_NOTE,            /* data: what of the stream is noted */
     DO_DETAILS,         /* data: of which tokens the list tells the modality */
     DO_MODALITY, DO_MODAL_COUNT,

@@ -65,6 +65,10 @@ SEEDS = {
     "json": lambda: documents(lambda raw: raw),
     "openai_request": lambda: documents(
         lambda raw: b"\x00{\"model\":\"m\",\"messages\":[],\"x\":" + raw + b"}"),
+    "api_request": lambda: documents(
+        lambda raw: b"\x01{\"model\":\"m\",\"messages\":[],\"x\":" + raw + b"}"),
+    "api_event": lambda: documents(
+        lambda raw: b"\x05{\"type\":\"message_delta\",\"delta\":{},\"x\":" + raw + b"}"),
     "openai_event": lambda: documents(
         lambda raw: b"\x07{\"choices\":[{\"delta\":{\"content\":\"x\"}}],\"x\":" + raw + b"}"),
 }

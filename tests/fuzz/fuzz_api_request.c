@@ -1,0 +1,121 @@
+/* fuzz_api_request.c - properties of the request reader for Responses, Anthropic and Gemini.
+ * The first byte chooses the API and the size of the pieces.
+ *   - pieces give what the whole gives, error text included;
+ *   - the edits ascend, and the edited body is accepted, asks for what was wanted, is under the
+ *     limit that was wanted, and counts the same text. */
+#include "net/dialect/api.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool truth)
+{
+    if (!truth) abort();
+}
+
+static bool in_path(enum api api)
+{
+    return api == API_GENERATE || api == API_GENERATE_COUNT;
+}
+
+static enum net_rc read_pieces(struct api_reader *r, enum api api, struct bytes in,
+                               size_t step)
+{
+    api_request_begin(r, api);
+    if (in_path(api)) must(api_request_path(r, BYTES("in/path"), true));
+    while (in.len > 0) {
+        size_t n = step < in.len ? step : in.len;
+        char *piece = malloc(n);  /* so that a sanitizer sees its ends */
+        must(piece != NULL);
+        memcpy(piece, in.ptr, n);
+        bytes_cut(&in, n);
+        enum net_rc rc = api_request_feed(r, (struct bytes){piece, n});
+        free(piece);
+        if (rc == NET_BAD) break;
+        must(rc == NET_MORE);
+    }
+    return api_request_end(r);
+}
+
+static void same_span(struct api_span a, struct api_span b)
+{
+    must(a.start == b.start && a.end == b.end);
+}
+
+static void same(const struct api_request *a, const struct api_request *b)
+{
+    must(bytes_eq(a->model, b->model) && bytes_eq(a->previous, b->previous));
+    must(a->models.count == b->models.count && a->member_count == b->member_count);
+    must(a->object_start == b->object_start && a->body_bytes == b->body_bytes);
+    for (size_t i = 0; i < COUNT(a->limit); i++) {
+        same_span(a->limit[i].at, b->limit[i].at);
+        must(a->limit[i].value == b->limit[i].value);
+    }
+    same_span(a->config_at, b->config_at);
+    same_span(a->inner_model_at, b->inner_model_at);
+    same_span(a->model_at.value, b->model_at.value);
+    must(a->max_tokens == b->max_tokens && a->n == b->n && a->output_min == b->output_min);
+    must(a->message_count == b->message_count && a->tool_count == b->tool_count);
+    must(a->prompt_bytes == b->prompt_bytes && a->tool_bytes == b->tool_bytes);
+    must(a->stream == b->stream && a->tier == b->tier && a->store == b->store);
+    must(a->conversation == b->conversation && a->background == b->background);
+    must(a->config_empty == b->config_empty && a->config_null == b->config_null);
+}
+
+static void check_edits(const struct api_reader *r, struct bytes body, int64_t max)
+{
+    static struct api_reader again;
+    const struct api_request *q = &r->req;
+    struct api_edit edits[API_EDITS_MAX];
+    struct api_change change = {.model = BYTES("other\"\\/model"), .want_usage = true,
+                                .output_max = max};
+    char scratch[12 * 32 + 384];
+    size_t n = api_request_edits(q, &change, edits, scratch, sizeof scratch);
+    must(n <= API_EDITS_MAX);
+    char *out = malloc(body.len + 1024);
+    must(out != NULL);
+    size_t len = 0, at = 0;
+    for (size_t i = 0; i < n; i++) {
+        must(edits[i].at >= at && edits[i].at + edits[i].del <= body.len);
+        memcpy(out + len, body.ptr + at, (size_t)edits[i].at - at);
+        len += (size_t)edits[i].at - at;
+        if (edits[i].put.len > 0) memcpy(out + len, edits[i].put.ptr, edits[i].put.len);
+        len += edits[i].put.len;
+        at = (size_t)(edits[i].at + edits[i].del);
+    }
+    memcpy(out + len, body.ptr + at, body.len - at);
+    len += body.len - at;
+    must(read_pieces(&again, r->api, (struct bytes){out, len}, len) == NET_DONE);
+    free(out);
+    const struct api_request *b = &again.req;
+    must(bytes_eq(b->model, in_path(r->api) ? BYTES("in/path") : change.model));
+    must(b->prompt_bytes == q->prompt_bytes && b->tool_bytes == q->tool_bytes);
+    must(b->models_at.key.end + b->provider_at.key.end == 0 && b->n == q->n);
+    if (in_path(r->api)) must(b->model_at.key.end == 0);
+    bool limited = r->api == API_RESPONSES || r->api == API_MESSAGES || r->api == API_GENERATE;
+    bool lower = q->max_tokens > 0 && q->max_tokens < max;
+    if (max == 0 || !limited || lower) must(b->max_tokens == q->max_tokens);
+    else must(b->max_tokens == max);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct api_reader whole, cut;
+    if (size == 0) return 0;
+    enum api api = API_RESPONSES + data[0] % (APIS - API_RESPONSES);
+    size_t step = (size_t)(data[0] / 5) + 1;
+    struct bytes in = {(const char *)data + 1, size - 1};
+    enum net_rc rc = read_pieces(&whole, api, in, size);
+    must(read_pieces(&cut, api, in, step) == rc);
+    must(rc == NET_DONE || rc == NET_BAD);
+    if (rc == NET_BAD) {
+        must(strcmp(whole.error, cut.error) == 0 && whole.error[0] != '\0');
+        must(strcmp(whole.pointer, cut.pointer) == 0 && whole.code == cut.code);
+        return 0;
+    }
+    same(&whole.req, &cut.req);
+    check_edits(&whole, in, 0);
+    check_edits(&whole, in, 100);
+    return 0;
+}
