@@ -182,8 +182,10 @@ static enum store_rc dir_sync(struct db *db, const char *path)
 /* Give LMDB's table of readers, store/lock.mdb, its room on the disk. LMDB makes it as a hole
  * and writes into its mapping, where a full disk is no error but a SIGBUS. Before LMDB opens
  * it, a little less than it will have: of a larger file LMDB would take more readers. And all
- * of it afterwards. */
-static enum store_rc readers_allocate(struct db *db, const char *store)
+ * of it afterwards. *kept: out, the file, which then stays open as long as LMDB has it: closing
+ * any descriptor of a file drops all POSIX locks of the process on it (fcntl(2)), and without
+ * its lock the next process to look would begin the table anew, under our readers. */
+static enum store_rc readers_allocate(struct db *db, const char *store, int *kept)
 {
     enum { READER_BYTES = 64 };
     char path[PATH_BYTES + 16];
@@ -193,10 +195,17 @@ static enum store_rc readers_allocate(struct db *db, const char *store)
     int code = fd < 0 || fstat(fd, &st) < 0 ? errno : 0;
     off_t least = READERS_MAX * READER_BYTES;
     if (code == 0) code = posix_fallocate(fd, 0, st.st_size > least ? st.st_size : least);
-    if (fd >= 0) close(fd);
+    if (fd >= 0 && !kept) close(fd);
+    if (kept) *kept = fd;
     if (code == 0) return STORE_OK;
     say(db, "cannot open the store %s: %s", store, cause(code));
     return STORE_FAIL;
+}
+
+static void readers_release(struct db *db)
+{
+    if (db->readers_fd >= 0) close(db->readers_fd);
+    db->readers_fd = -1;
 }
 
 /* Open the environment in DATA/store. On failure db->env is NULL. */
@@ -205,7 +214,7 @@ static enum store_rc env_open(struct db *db, size_t map_bytes)
     char path[PATH_BYTES];
     snprintf(path, sizeof(path), "%s/store", db->dir);
     if (dir_make(db, path) != STORE_OK) return STORE_FAIL;
-    if (readers_allocate(db, path) != STORE_OK) return STORE_FAIL;
+    if (readers_allocate(db, path, NULL) != STORE_OK) return STORE_FAIL;
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t size = map_bytes ? map_bytes : map_bytes_default;
     MDB_env *env = NULL;
@@ -219,9 +228,10 @@ static enum store_rc env_open(struct db *db, size_t map_bytes)
     if (code != 0) goto fail;
     code = mdb_env_open(env, path, MDB_NOTLS, 0600);
     if (code != 0) goto fail;
-    if (readers_allocate(db, path) != STORE_OK || dir_sync(db, path) != STORE_OK ||
-        dir_sync(db, db->dir) != STORE_OK) {
+    if (readers_allocate(db, path, &db->readers_fd) != STORE_OK ||
+        dir_sync(db, path) != STORE_OK || dir_sync(db, db->dir) != STORE_OK) {
         mdb_env_close(env);
+        readers_release(db);
         return STORE_FAIL;
     }
     db->env = env;
@@ -310,7 +320,7 @@ enum store_rc db_open(struct db *db, const char *dir, size_t map_bytes)
     assert(db);
     assert(dir);
     memset(db, 0, sizeof(*db));
-    db->lock_fd = -1;
+    db->lock_fd = db->readers_fd = -1;
     atomic_init(&db->generation, 1);
     size_t len = strlen(dir);
     if (len == 0 || len >= sizeof(db->dir)) {
@@ -334,6 +344,7 @@ enum store_rc db_open(struct db *db, const char *dir, size_t map_bytes)
     db->filter = NULL;
     mdb_env_close(db->env);
     db->env = NULL;
+    readers_release(db);
 fail_lock:
     lock_give(db);
     assert(db->why[0]);
@@ -426,7 +437,7 @@ enum store_rc db_view(struct db *db, const char *dir, bool *in_use)
 {
     assert(db && dir && in_use);
     memset(db, 0, sizeof(*db));
-    db->lock_fd = -1;
+    db->lock_fd = db->readers_fd = -1;
     db->view = true;
     size_t len = strlen(dir);
     *in_use = false;
@@ -454,6 +465,7 @@ void db_close(struct db *db)
     db->filter = NULL;
     mdb_env_close(db->env);
     db->env = NULL;
+    readers_release(db);
     if (!db->view) lock_give(db);
     else if (db->lock_fd >= 0) close(db->lock_fd);
 }

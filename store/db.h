@@ -40,6 +40,7 @@ struct db {                      /* large: on the heap. Private, but for env, db
     MDB_dbi dbi[DB_TABLES];
     int lock_fd;                 /* of a view: -1 where nobody holds or can hold the lock */
     bool view;                   /* opened by db_view */
+    int readers_fd;              /* store/lock.mdb; -1: of a view */
     uint64_t boot;               /* how often DATA was opened, this time included (1..) */
     char dir[DB_DIR_MAX];        /* DATA */
     char why[DB_DIR_MAX + 280];  /* after STORE_FAIL, STORE_FULL or STORE_IN_USE: a sentence.
