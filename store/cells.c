@@ -252,7 +252,8 @@ static uint64_t gcra_take(_Atomic uint64_t *word, uint64_t now_ns, uint64_t cost
     return 0;
 }
 
-static uint64_t request_ns(const struct rates *r) { return MINUTE_NS / r->rpm; }
+/* Rounded up: with N at once and the next ones a nanosecond early, a minute would see 2N. */
+static uint64_t request_ns(const struct rates *r) { return (MINUTE_NS + r->rpm - 1) / r->rpm; }
 
 /* Admit by one level. 0; else how long to wait, at least 1; *kind: which rate. */
 static uint64_t rate_take(struct rate_cell *c, const struct rates *r, uint64_t now_ns,
@@ -341,6 +342,7 @@ void budget_rates_see(const struct budget *b, const struct budget_path *path,
         uint64_t owed = full > now_ns ? full - now_ns : 0;
         __extension__ unsigned __int128 used = (unsigned __int128)owed * limit;
         used = (used + MINUTE_NS - 1) / MINUTE_NS;
+        if (kind == RATE_REQUESTS) used = (owed + request_ns(r) - 1) / request_ns(r);
         uint32_t remaining = used >= limit ? 0 : limit - (uint32_t)used;
         if (look->limit && remaining >= look->remaining) continue;
         *look = (struct rate_look){limit, remaining, owed};

@@ -556,6 +556,39 @@ static void test_requests_a_minute(void **state)
     place_free(p);
 }
 
+/* Whoever asks all the time gets N, then one each Nth of a minute: below 2N in any minute, also
+ * where N does not divide it; and what is said to be left is what is left. */
+static void test_a_minute_sees_less_than_twice(void **state)
+{
+    static const struct { const char *blob; uint32_t n; } cases[] = {{"r7", 7}, {"r1", 1},
+                                                                     {"r13", 13}, {"r60", 60}};
+    struct place *p = place_make(state);
+    uint64_t now = 5 * SECOND;
+    struct budget_path path;
+    struct rate_look look;
+    for (size_t i = 0; i < COUNT(cases); i++, now += 1000 * SECOND) {
+        uint64_t end = now + 60 * SECOND;
+        uint32_t count = 0;
+        rates_set(p, p->org, cases[i].blob, strlen(cases[i].blob) + 1);
+        for (uint64_t at = now; at < end;) {
+            struct budget_hold hold = {0};
+            struct rate_refusal why;
+            if (!ask(p, 0, at, &hold, &why)) {
+                budget_settle(p->b, 0, &hold, 0);
+                at += why.wait_ns;
+                continue;
+            }
+            count++;
+            finish(p, 0, at, &hold, 0);
+            budget_find(p->b, &p->path[0], &path);
+            budget_rates_see(p->b, &path, RATE_REQUESTS, at, &look);
+            assert_int_equal(look.remaining, count < cases[i].n ? cases[i].n - count : 0);
+        }
+        assert_int_equal(count, 2 * cases[i].n - 1);
+    }
+    place_free(p);
+}
+
 static void test_tokens_and_concurrency(void **state)
 {
     struct place *p = place_make(state);
@@ -714,6 +747,7 @@ int main(void)
         DATA_TEST(test_times_that_no_cell_is_for),
         DATA_TEST(test_more_targets_than_are_noted),
         DATA_TEST(test_requests_a_minute),
+        DATA_TEST(test_a_minute_sees_less_than_twice),
         DATA_TEST(test_tokens_and_concurrency),
         DATA_TEST(test_threads_admit_exactly_what_is_there),
         DATA_TEST(test_threads_keep_their_paths),
