@@ -2,7 +2,7 @@
 # are found by wildcard and everything made lies under build/.
 #   make [V=1] [CC=clang] [SAN=address,undefined | SAN=thread] [TLS=openssl | BORINGSSL=DIR]
 #   make quick | test | tidy | box | fuzz [SECONDS=10] | bench | run [LISTEN= ADMIN=] | rfc
-#   make sim [SEED=n | SEEDS=n] | kill [ROUNDS=200] | arm64
+#   make sim [SEED=n | SEEDS=n] | kill [ROUNDS=200] | arm64 | tsan
 #   make install [PREFIX=/usr/local] [DESTDIR=]
 
 ifeq ($(MAKELEVEL),0)

@@ -209,6 +209,11 @@ static uint64_t missing(const struct summary *s)
         (void)printf("checker coverage: %s never happened\n", fault_name((enum fault)i));
         count++;
     }
+    for (int i = 0; i < REFUSALS; i++) {
+        if (s->refusals[i] && s->changes && s->rolls) continue;
+        (void)printf("checker coverage: refusal %d, changes or rolls of limits\n", i);
+        count++;
+    }
     if (s->kills && s->publishes && s->handoffs && s->reused && s->no_buffers) return count;
     (void)printf("checker coverage: no kill, publishing, handoff, reuse or shortage\n");
     return count + 1;
