@@ -427,7 +427,6 @@ static void hurt_pool_expired(struct hurt *h) { bend(h, DB_POOLS, 0, 32, 1); }
 static void hurt_pool_serial(struct hurt *h) { bend(h, DB_POOLS, 0, 40, 1); }
 static void hurt_pool_gone(struct hurt *h) { drop(h, DB_POOLS, 0); }
 static void hurt_pool_stray(struct hurt *h) { twin(h, DB_POOLS, 0, 7, 9); }
-static void hurt_pool_cut(struct hurt *h) { cut(h, DB_POOLS, 0); }
 static void hurt_credit(struct hurt *h) { bend(h, DB_CREDITS, 1, 16, 1); }
 static void hurt_credit_gone(struct hurt *h) { drop(h, DB_CREDITS, 1); }
 static void hurt_reference(struct hurt *h) { bend(h, DB_REFERENCES, 1, 7, 1); }
@@ -691,7 +690,6 @@ static const struct {
     {"expected one for its entries, found none", hurt_pool_gone, NULL},
     {"expected one for its prepaid rows, found none", hurt_pool_gone, NULL},
     {"expected that of an organization, found another", hurt_pool_stray, NULL},
-    {"expected that of an organization, found another", hurt_pool_cut, NULL},
     {"sum of entries", hurt_credit, NULL},
     {"expected entry 2, found 3", hurt_credit_gone, NULL},
     {"found that it leads to another", hurt_reference, NULL},
