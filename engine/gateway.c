@@ -289,11 +289,12 @@ static bool one_keeper(struct core *core, struct exchange *x, const struct api_r
                        : req->conversation ? "conversation"
                        : req->store        ? "store" : NULL;
     bool one = true;
+    if (!what) return true;
     for (unsigned i = 1; i < plan->count; i++) {
         one = one && cat->model[plan->at[i].model].provider ==
                      cat->model[plan->at[0].model].provider;
     }
-    if (!what || one) return true;
+    if (one) return true;
     char text[256];
     (void)snprintf(text, sizeof text, "several providers have this model, and %s needs one "
                    "that is known: name it as '%s'", what, cat->model[plan->at[0].model].id);

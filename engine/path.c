@@ -57,6 +57,7 @@ static bool ends(struct bytes text, struct bytes end)
 static bool is_gemini(struct bytes text, struct path *out)
 {
     struct bytes method = {0};
+    if (bytes_find(text, ':') == text.len) return false;   /* nearly all */
     for (size_t i = 0; i < COUNT(methods); i++) {
         if (!ends(text, methods[i].name)) continue;
         method = methods[i].name;
