@@ -4,6 +4,7 @@
 #include "engine/conf.h"
 #include "engine/core.h"
 #include "engine/dialect.h"
+#include "engine/dialect.h"
 #include "engine/engine.h"
 #include "engine/exchange.h"
 #include "engine/tables.h"
@@ -16,6 +17,7 @@
 enum {
     BYTES_PER_TOKEN = 4,            /* as book.c counts */
     SLICE_TOKENS = 128,             /* architecture.md section 5 */
+    CHOICES_MAX = 1 << 20,          /* of a request: products of tokens stay in 64 bits */
     OUTPUT_UNKNOWN = 131072,        /* tokens: worst case of a model that states no limit */
     ROUNDS = 3,                     /* of reading the room and reserving */
     TEXT_MAX = 320,
@@ -62,6 +64,7 @@ struct need {
     int64_t prompt;                 /* nano-dollars, with the price per request */
     int64_t output_pico;            /* of one token of output */
     int64_t expected, worst;        /* of all */
+    int64_t least;                  /* the least that makes sense: some tokens of output */
     uint64_t choices;
 };
 
@@ -78,7 +81,8 @@ static struct need need_of(const struct core *core, const struct exchange *x)
     const struct api_request *r = exchange_request(x);
     const struct price *p = price_at(&m->price, x->rec.admitted_unix_ns / 1000000000u);
     struct need n = {.choices = r->n > 1 ? (uint64_t)r->n : 1};
-    if (!p || !p->known) return n;
+    if (n.choices > CHOICES_MAX) n.choices = CHOICES_MAX;
+    if (!p || !p->known || dialect_counts((enum api)x->api)) return n;
     uint64_t prompt = book_prompt_tokens(x);
     const int64_t *kinds = price_kinds(p, prompt);
     n.prompt = times(kinds[PRICE_INPUT], prompt) + (p->request + 999) / 1000;
@@ -95,6 +99,8 @@ static struct need need_of(const struct core *core, const struct exchange *x)
     if (usual > most) usual = most;
     n.expected = n.prompt + times(n.output_pico, usual * n.choices);
     n.worst = n.prompt + times(n.output_pico, most * n.choices);
+    uint64_t some = !x->stream && r->output_min > 1 ? (uint64_t)r->output_min : 1;
+    n.least = n.prompt + times(n.output_pico, (some < most ? some : most) * n.choices);
     return n;
 }
 
@@ -119,9 +125,8 @@ static void name_refuser(const struct budget *b, struct spend *s, int64_t least,
 static int64_t to_hold(const struct exchange *x, const struct need *n, int64_t room,
                        uint32_t *output_max)
 {
-    int64_t least = n->prompt + times(n->output_pico, n->choices);
     *output_max = 0;
-    if (room < least) return INT64_MIN;
+    if (room < n->least) return INT64_MIN;
     if (x->stream) return n->expected < room ? n->expected : room;
     if (n->worst <= room / 2) return n->worst;
     int64_t half = n->expected > room / 2 ? n->expected : room / 2;
@@ -171,24 +176,23 @@ bool spend_reserve(struct core *core, struct exchange *x)
         return true;
     }
     struct need n = need_of(core, x);
-    int64_t least = n.prompt + times(n.output_pico, n.choices);
     int lack = -1;
     for (unsigned i = 0; i < ROUNDS; i++) {
         uint32_t output_max;
         int64_t room = budget_room(b, &s->hold, NULL);
         if (room < INT64_MAX / 2) room += s->hold.nusd;
-        int64_t want = least > 0 ? to_hold(x, &n, room, &output_max) : 0;
+        int64_t want = n.least > 0 ? to_hold(x, &n, room, &output_max) : 0;
         if (want == INT64_MIN) break;
         if (want <= s->hold.nusd) budget_release(b, &s->hold, s->hold.nusd - want);
         else lack = budget_reserve(b, &s->hold, want - s->hold.nusd);
         if (lack >= 0) continue;        /* others were faster: read the room again */
-        s->output_max = least > 0 ? output_max : 0;
+        s->output_max = n.least > 0 ? output_max : 0;
         if (s->output_max) (void)budget_room(b, &s->hold, &s->layer);
         set_slices(x, &n);
         bound_by_model(x);
         return true;
     }
-    name_refuser(b, s, least - s->hold.nusd, lack);
+    name_refuser(b, s, n.least - s->hold.nusd, lack);
     return false;
 }
 
