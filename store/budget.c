@@ -2,8 +2,8 @@
  *
  *   limits, pools, policies --touched--> copy of the version, changed --> published
  *                          --an hour--> copy of the version, rolled  --> published
- *   versions: oldest -> ... -> current; the oldest goes when nobody pins it and every party
- *   has left it, and with it the cells that no later version names
+ *   versions: oldest -> ... -> current; any but the current one goes when nobody pins it and
+ *   every party has left it, and with it the cells that no other version names
  *
  * A cell is made with what the store says is spent in its window. What the store does not know
  * yet comes from records that are folded later: those whose exchange was admitted under an
@@ -88,6 +88,7 @@ static enum store_rc place_take(struct change *c, uint32_t *cell)
     if (again) b->free_count--;
     else b->cells++;
     memset((void *)&b->cell[at], 0, sizeof(struct cell));
+    b->cell[at].born = c->to->version;
     for (unsigned i = 0; i < b->parties; i++) {
         atomic_store_explicit(&b->party[i].spent[at], 0, memory_order_relaxed);
     }
@@ -113,7 +114,6 @@ static enum store_rc cell_make(struct change *c, store_id target, const struct t
     struct cell *to = &c->b->cell[*cell];
     to->first_hour = window_first_hour((enum window)l->window, hour);
     to->next_hour = window_next_hour((enum window)l->window, hour);
-    to->born = c->to->version;
     to->layer = l->layer;
     to->window = l->window;
     to->target = target;
@@ -356,6 +356,7 @@ static enum store_rc change_end(struct change *c, enum store_rc rc)
     if (good) {
         c->from->gone = c->gone;
         c->from->gone_count = c->gone_count;
+        c->from->gone_max = c->gone_max;
         c->from->newer = c->to;
         atomic_store_explicit(&b->map, c->to, memory_order_release);
         atomic_fetch_add_explicit(&b->db->generation, 1, memory_order_release);
@@ -383,15 +384,36 @@ static bool map_in_use(const struct budget *b, const struct budget_map *m)
     return false;
 }
 
+/* Cells that no version after m names: those that an older version may name wait with the next
+ * older one, which is its newest user now; the others are free. False: out of memory, and m
+ * keeps the rest. */
+static bool gone_pass(struct budget *b, struct budget_map *older, struct budget_map *m)
+{
+    for (; m->gone_count > 0; m->gone_count--) {
+        uint32_t cell = m->gone[m->gone_count - 1];
+        bool named = older && b->cell[cell].born <= older->version;
+        bool ok = named ? list_add(&older->gone, &older->gone_count, &older->gone_max, cell)
+                        : list_add(&b->free, &b->free_count, &b->free_max, cell);
+        if (!ok) return false;
+    }
+    return true;
+}
+
+/* Each version that nobody is in, also between others: one exchange that runs for hours keeps
+ * the version it was admitted under, and none of those that came later. */
 static void free_old(struct budget *b)
 {
     const struct budget_map *current = atomic_load_explicit(&b->map, memory_order_relaxed);
-    while (b->oldest != current && !map_in_use(b, b->oldest)) {
-        struct budget_map *m = b->oldest;
-        for (uint32_t i = 0; i < m->gone_count; i++) {
-            (void)list_add(&b->free, &b->free_count, &b->free_max, m->gone[i]);
+    struct budget_map *older = NULL;
+    for (struct budget_map *m = b->oldest, *newer; m != current; m = newer) {
+        newer = m->newer;
+        assert(newer && newer->version > m->version);
+        if (map_in_use(b, m) || !gone_pass(b, older, m)) {
+            older = m;
+            continue;
         }
-        b->oldest = m->newer;
+        if (older) older->newer = newer;
+        else b->oldest = newer;
         map_free(m);
     }
 }

@@ -8,8 +8,9 @@
  * A cell has one word `left` = limit - spent - held that is never taken below zero. Each limit
  * has a cell for this window and one for the next; who is admitted after the edge takes the
  * next one, without waiting for anybody. An exchange pins the version it was admitted under, so
- * that its cells outlive limits that change meanwhile; a version is freed, and cells that only
- * it names, when nobody pins it and every party has left it.
+ * that its cells outlive limits that change meanwhile. A version is freed when nobody pins it
+ * and every party has left it, whatever older ones are pinned: there are at most as many as
+ * running exchanges; and a cell when no version that is left may name it.
  * Who was admitted before a cell existed (record.budget_version < the cell's) is added to it
  * when its record is folded: each cost reaches each cell exactly once.
  * Windows never go back, and a path has cells of two of them: budget_time() bounds the time of

@@ -6,6 +6,7 @@
 #include "store/budget.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 enum {
     CELLS_MAX = 1 << 20,        /* 64 MiB of address space; the file grows as they are used */
@@ -34,9 +35,11 @@ struct rate_cell {              /* the same place in the file, for rates */
     _Atomic uint64_t requests_ns, tokens_ns;   /* theoretical arrival times, monotonic */
     _Atomic uint32_t running;
     uint32_t spare[3];
-    uint64_t spare_2[4];
+    uint32_t born;              /* as of a cell, and where that has it */
+    uint32_t spare_2[7];
 };
 static_assert(sizeof(struct rate_cell) == 64, "one kind of place");
+static_assert(offsetof(struct rate_cell, born) == offsetof(struct cell, born), "the same");
 
 struct target_limit { uint32_t cell[2]; uint8_t layer, window; };
 
@@ -53,7 +56,7 @@ struct budget_map {
     uint32_t count, slot_count; /* slot_count: a power of two */
     struct target *at;
     uint32_t *slot;             /* open addressing: index + 1, 0 free */
-    uint32_t *gone;             /* cells that no later version names */
+    uint32_t *gone;             /* cells that this version or older ones name, and no later */
     uint32_t gone_count, gone_max;
     struct budget_map *newer;
     _Atomic uint32_t pins[];    /* by party */

@@ -2,6 +2,7 @@
  * reserved, settled, folded, rolled and restarted in whatever order, each cell says what the
  * records say. Then the same under several threads, where only sums can be asked for. */
 #include "store/budget.h"
+#include "store/budget_part.h"
 #include "store/credits.h"
 #include "store/fold.h"
 #include "store/limits.h"
@@ -624,6 +625,64 @@ static void test_tokens_and_concurrency(void **state)
     place_free(p);
 }
 
+/* ---- versions */
+
+static unsigned versions(const struct budget *b)
+{
+    unsigned count = 0;
+    for (const struct budget_map *m = b->oldest; m; m = m->newer) count++;
+    return count;
+}
+
+/* Places of cells that were given away and are not free again. */
+static uint32_t places_in_use(const struct budget *b) { return b->cells - b->free_count; }
+
+/* One exchange that runs for long keeps its version, not all that come after it; and of cells
+ * only those it may use. */
+static void test_a_pinned_version_keeps_no_later_one(void **state)
+{
+    static const char *const rates[2] = {"r6", "r7"};
+    struct place *p = place_make(state);
+    struct limits some = one_limit(WINDOW_DAY, 1000), none = one_limit(WINDOW_DAY, LIMIT_NONE);
+    limits_set(p, p->key[1], &some, start);
+    assert_int_equal(budget_step(p->b, start), STORE_OK);
+    uint32_t before = places_in_use(p->b);
+    struct budget_hold old, middle, young;
+    struct rate_refusal why;
+    limits_set(p, p->key[0], &some, start);
+    begin(p, 0, &old);
+    assert_int_equal(budget_reserve(p->b, &old, 600), BUDGET_FREE);
+    rates_set(p, p->org, rates[0], 3);
+    assert_true(ask(p, 0, 1, &middle, &why));
+    for (int i = 0; i < 1000; i++) {
+        rates_set(p, p->org, rates[i % 2], i % 3 ? 3 : 0);   /* its cell comes and goes */
+        limits_set(p, p->key[0], i % 2 ? &some : &none, start);
+        assert_int_equal(budget_step(p->b, start), STORE_OK);
+        assert_true(versions(p->b) <= 4);
+        assert_true(places_in_use(p->b) <= before + 16);
+    }
+    assert_int_equal(versions(p->b), 3);
+    rates_set(p, p->org, "", 0);
+    limits_set(p, p->key[0], &none, start);
+    assert_int_equal(budget_step(p->b, start), STORE_OK);
+    limits_set(p, p->key[2], &some, start);                  /* takes no place of theirs */
+    begin(p, 2, &young);
+    assert_int_not_equal(young.cell[0], old.cell[0]);
+    assert_int_not_equal(young.cell[0], middle.cell[0]);
+    assert_int_equal(budget_room(p->b, &old, NULL), 400);
+    budget_settle(p->b, 0, &young, 0);
+    finish(p, 0, 1, &middle, 0);
+    assert_int_equal(budget_step(p->b, start), STORE_OK);
+    assert_int_equal(versions(p->b), 2);
+    assert_int_equal(budget_room(p->b, &old, NULL), 400);
+    budget_settle(p->b, 0, &old, 600);
+    limits_set(p, p->key[2], &none, start);
+    for (int i = 0; i < 2; i++) assert_int_equal(budget_step(p->b, start), STORE_OK);
+    assert_int_equal(versions(p->b), 1);
+    assert_int_equal(places_in_use(p->b), before);
+    place_free(p);
+}
+
 /* ---- threads */
 
 enum { TAKERS = 2, TAKES = 20000 };
@@ -749,6 +808,7 @@ int main(void)
         DATA_TEST(test_requests_a_minute),
         DATA_TEST(test_a_minute_sees_less_than_twice),
         DATA_TEST(test_tokens_and_concurrency),
+        DATA_TEST(test_a_pinned_version_keeps_no_later_one),
         DATA_TEST(test_threads_admit_exactly_what_is_there),
         DATA_TEST(test_threads_keep_their_paths),
     };
