@@ -112,14 +112,15 @@ static void final_text(const struct exchange *x, char *out, size_t room)
  * (contract.md section 4). */
 static void none_left(struct core *core, struct exchange *x)
 {
-    bool asked = false, all_slow = x->note_count > 0, no_room = false, afford = false;
+    bool asked = false, all_slow = x->note_count > 0, no_room = false, all_poor = all_slow;
     for (unsigned i = 0; i < x->note_count; i++) {
-        if (x->note[i].end != ATTEMPT_UNAFFORDABLE) afford = true;
-        if (x->note[i].end != ATTEMPT_TIMEOUT) all_slow = false;
-        if (x->note[i].end == ATTEMPT_NO_ROOM) no_room = true;
-        else if (x->note[i].end != ATTEMPT_OPEN_BREAKER) asked = true;
+        uint8_t end = x->note[i].end;
+        if (end != ATTEMPT_TIMEOUT) all_slow = false;
+        if (end != ATTEMPT_UNAFFORDABLE) all_poor = false;
+        if (end == ATTEMPT_NO_ROOM) no_room = true;
+        else if (end != ATTEMPT_OPEN_BREAKER && end != ATTEMPT_UNAFFORDABLE) asked = true;
     }
-    if (x->note_count > 0 && !afford) {
+    if (all_poor) {
         spend_fail(core, x);
         return;
     }
@@ -153,6 +154,7 @@ static void reset_answer(struct core *core, struct exchange *x)
     x->sse = (struct sse){0};
     x->usage = (struct api_usage){0};
     x->notes = (struct api_stream){0};
+    book_clear(x);
     x->answer_bytes = x->text_bytes = 0;
     x->array_begun = false;
     x->interim = 0;

@@ -121,6 +121,16 @@ void book_price(struct core *core, struct exchange *x)
     r->cost_nusd = price_cost(kinds, p->request, r->tokens);
 }
 
+void book_clear(struct exchange *x)
+{
+    struct record *r = &x->rec;
+    memset(r->tokens, 0, sizeof r->tokens);
+    memset(r->price, 0, sizeof r->price);
+    r->reasoning_tokens = 0;
+    r->price_request = r->cost_nusd = 0;
+    r->flags &= (uint8_t)~(RECORD_ESTIMATED | RECORD_FREE_PRICE);
+}
+
 struct api_usage book_usage(const struct record *r)
 {
     const uint32_t *t = r->tokens;

@@ -17,6 +17,8 @@ MUST_USE bool book_begin(struct core *core, struct exchange *x);
 bool book_usage_stands(const struct exchange *x);
 /* Compute rec's tokens and cost from x->usage (or own counts, flagged) for x->model. */
 void book_price(struct core *core, struct exchange *x);
+/* What an attempt was priced at before it failed costs nothing: forget it. */
+void book_clear(struct exchange *x);
 /* Our own count of the prompt's tokens. */
 uint32_t book_prompt_tokens(const struct exchange *x);
 /* The tokens of a record as usage. */

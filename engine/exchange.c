@@ -177,6 +177,7 @@ void exchange_fail(struct core *core, struct exchange *x, enum close_why why, co
 {
     assert(!x->booked);
     attempt_void(core, x);
+    if (x->state != X_RELAY) book_clear(x);
     if (x->head_sent) {                 /* keep-awake comments went out before */
         stream_break(core, x, why, text);
         return;
@@ -191,8 +192,10 @@ void exchange_gone(struct core *core, struct exchange *x, enum close_why why)
 {
     x->c = NULL;
     attempt_void(core, x);
-    /* What the provider generated and will bill is booked as an estimate. */
-    bool answering = (x->state == X_WAIT || x->state == X_HOLD) && x->status < 300;
+    /* What the provider generated and will bill is booked as an estimate; it has the prompt,
+     * and bills that, also where it has not answered yet. */
+    bool answering = (x->state == X_ASK || x->state == X_WAIT || x->state == X_HOLD) &&
+                     x->status < 300;
     bool asked = x->state == X_RELAY || (answering && x->sent);
     if (asked) {
         book_price(core, x);

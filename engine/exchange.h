@@ -68,6 +68,7 @@ struct exchange {
     uint8_t note_count, attempts;
     uint8_t api;                    /* enum api */
     uint8_t state;
+    uint8_t choices;                /* asked for, as far as a stop says their ends */
     /* the current attempt */
     uint32_t model;                 /* index into the catalogue */
     uint16_t keys_tried;            /* bit per provider key, of this candidate */

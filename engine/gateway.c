@@ -147,13 +147,8 @@ static bool admit(struct core *core, struct conn *c, const struct http_head *hea
     x->no_row = path->target == PATH_FEEDBACK;
     c->x = x;
     c->body_max = x->no_row ? FEEDBACK_MAX : conf->limit_body;
-    bool welcome = x->no_row || spend_admit(core, x, auth_budget(key));
     bool begun = x->no_row || book_begin(core, x);
     assert(begun);  /* room was asked for in this turn */
-    if (!welcome) {
-        spend_refuse(core, x);
-        return false;
-    }
     const char *wrong = control_read(x, head);
     if (!wrong) wrong = read_alt(x, head);
     struct bytes encoding = head->field[HTTP_CONTENT_ENCODING];
@@ -455,6 +450,7 @@ static bool keep_request(struct core *core, struct exchange *x, const struct api
     x->want_usage = r->include_usage || r->usage_include || x->api >= API_RESPONSES;
     x->want_cost = r->usage_include && x->api < API_RESPONSES;
     x->prompt_bytes = r->prompt_bytes + r->tool_bytes;
+    x->choices = r->n < 1 ? 1 : r->n > UINT8_MAX ? UINT8_MAX : (uint8_t)r->n;
     if (r->stream) x->rec.flags |= RECORD_STREAM;
     return true;
 }
@@ -489,11 +485,25 @@ static void read_request(struct core *core, struct exchange *x)
     attempt_next(core, x);
 }
 
+/* Limits are met by whole requests: a head whose body never comes would else hold a place of
+ * everybody's concurrency for nothing. False: answered. */
+static bool welcome(struct core *core, struct exchange *x)
+{
+    const struct key_view *key = auth_find(core, x->key_hash);
+    if (!key) {
+        exchange_fail(core, x, CLOSE_KEY_BAD, "the API key is not known", NULL);
+        return false;
+    }
+    if (spend_admit(core, x, auth_budget(key))) return true;
+    spend_refuse(core, x);
+    return false;
+}
+
 void gateway_body(struct core *core, struct conn *c)
 {
     struct exchange *x = c->x;
     assert(x && x->state == X_READ);
     chain_move(&core->mem, &x->body, &c->body);
     if (x->no_row) gateway_feedback(core, x);
-    else read_request(core, x);
+    else if (welcome(core, x)) read_request(core, x);
 }

@@ -16,6 +16,7 @@
 
 enum {
     BYTES_PER_TOKEN = 4,            /* as book.c counts */
+    ROOMY = 4,                      /* times the usual length */
     SLICE_TOKENS = 128,             /* architecture.md section 5 */
     CHOICES_MAX = 1 << 20,          /* of a request: products of tokens stay in 64 bits */
     OUTPUT_UNKNOWN = 131072,        /* tokens: worst case of a model that states no limit */
@@ -65,6 +66,7 @@ struct need {
     int64_t output_pico;            /* of one token of output */
     int64_t expected, worst;        /* of all */
     int64_t least;                  /* the least that makes sense: some tokens of output */
+    int64_t roomy;                  /* enough for most answers */
     uint64_t choices;
 };
 
@@ -100,7 +102,11 @@ static struct need need_of(const struct core *core, const struct exchange *x)
     n.expected = n.prompt + times(n.output_pico, usual * n.choices);
     n.worst = n.prompt + times(n.output_pico, most * n.choices);
     uint64_t some = !x->stream && r->output_min > 1 ? (uint64_t)r->output_min : 1;
-    n.least = n.prompt + times(n.output_pico, (some < most ? some : most) * n.choices);
+    if (some > most) some = most;
+    uint64_t roomy = ROOMY * usual > EXPECT_TOKENS_FIRST ? ROOMY * usual : EXPECT_TOKENS_FIRST;
+    if (roomy < some) roomy = some;
+    n.least = n.prompt + times(n.output_pico, some * n.choices);
+    n.roomy = n.prompt + times(n.output_pico, roomy * n.choices);
     return n;
 }
 
@@ -120,22 +126,20 @@ static void name_refuser(const struct budget *b, struct spend *s, int64_t least,
     s->resets_unix_ns = look.resets_unix_ns;
 }
 
-/* What to hold of `room` (INT64_MIN: less than the least that makes sense), and, for whole
- * answers, the output limit that it affords. */
-static int64_t to_hold(const struct exchange *x, const struct need *n, int64_t room,
-                       uint32_t *output_max)
+/* The output limit of a whole answer, and what it may cost then beyond `hold`: all of its worst
+ * case where that is free; else what is free, or the least that lets it through. */
+static int64_t to_promise(const struct need *n, int64_t hold, int64_t room, int64_t free,
+                          uint32_t *output_max)
 {
+    int64_t most = free > n->roomy ? free : n->roomy;
+    if (most > room) most = room;
     *output_max = 0;
-    if (room < n->least) return INT64_MIN;
-    if (x->stream) return n->expected < room ? n->expected : room;
-    if (n->worst <= room / 2) return n->worst;
-    int64_t half = n->expected > room / 2 ? n->expected : room / 2;
-    if (n->worst <= room) return half < n->worst ? half : n->worst;
-    __extension__ unsigned __int128 tokens = (uint64_t)(room - n->prompt);
+    if (n->worst <= most) return n->worst - hold;
+    __extension__ unsigned __int128 tokens = (uint64_t)(most - n->prompt);
     tokens = tokens * 1000 / (uint64_t)n->output_pico / n->choices;
-    assert(tokens >= 1 && tokens <= UINT32_MAX);   /* least <= room < worst */
+    assert(tokens >= 1 && tokens <= UINT32_MAX);   /* least <= most < worst */
     *output_max = (uint32_t)tokens;
-    return half < room ? half : room;
+    return most > hold ? most - hold : 0;
 }
 
 /* What the hold pays for: the bytes of text at which the next slice is due. */
@@ -176,17 +180,22 @@ bool spend_reserve(struct core *core, struct exchange *x)
         return true;
     }
     struct need n = need_of(core, x);
-    int lack = -1;
+    int lack = BUDGET_FREE;
     for (unsigned i = 0; i < ROUNDS; i++) {
-        uint32_t output_max;
-        int64_t room = budget_room(b, &s->hold, NULL);
-        if (room < INT64_MAX / 2) room += s->hold.nusd;
-        int64_t want = n.least > 0 ? to_hold(x, &n, room, &output_max) : 0;
-        if (want == INT64_MIN) break;
+        int64_t room = budget_room(b, &s->hold, NULL) + s->hold.nusd, promise = 0;
+        int64_t free = budget_free(b, &s->hold) + s->hold.nusd;
+        if (n.least > 0 && room < n.least) break;
+        int64_t want = n.expected < room ? n.expected : room;
+        if (n.least == 0) want = 0;
+        if (n.least > 0 && !x->stream) {
+            promise = to_promise(&n, want, room, free, &s->output_max);
+        }
+        lack = BUDGET_FREE;
         if (want <= s->hold.nusd) budget_release(b, &s->hold, s->hold.nusd - want);
         else lack = budget_reserve(b, &s->hold, want - s->hold.nusd);
-        if (lack >= 0) continue;        /* others were faster: read the room again */
-        s->output_max = n.least > 0 ? output_max : 0;
+        if (lack != BUDGET_FREE) continue;      /* others were faster: read the room again */
+        int64_t sure = i + 1 < ROUNDS ? free - want : INT64_MIN;    /* at last, as it is */
+        if (!budget_promise(b, &s->hold, promise, sure)) continue;
         if (s->output_max) (void)budget_room(b, &s->hold, &s->layer);
         set_slices(x, &n);
         bound_by_model(x);
@@ -234,23 +243,27 @@ bool spend_widen(struct core *core, struct exchange *x)
 
 /* ---- the end */
 
+/* Also without limits: those that are set later know what is usual. */
+static void learn(struct core *core, const struct record *r)
+{
+    if (!core->expect || r->tokens[TOKEN_OUTPUT] == 0) return;
+    struct bytes model = {r->model, strnlen(r->model, sizeof r->model)};
+    expect_learn(core->expect, expect_name(r->path[UNIT_KEY], model), r->tokens[TOKEN_OUTPUT]);
+}
+
 void spend_settle(struct core *core, struct exchange *x, enum close_why why)
 {
-    struct budget *b = core->engine->budget;
     struct spend *s = &x->spend;
     const struct record *r = &x->rec;
+    if (why == CLOSE_DONE) learn(core, r);
     if (!s->hold.map || (why != CLOSE_DONE && PLANT(forgotten_settle))) return;
+    struct budget *b = core->engine->budget;
     uint64_t tokens = 0;
     for (int i = 0; i < TOKEN_KINDS; i++) tokens += r->tokens[i];
     if (s->hold.rated) {
         struct unit_path path;
         memcpy(path.unit, r->path, sizeof path.unit);
         budget_rates_end(b, &s->hold, &path, core->now_ns, tokens);
-    }
-    if (why == CLOSE_DONE && s->hold.count > 0 && r->tokens[TOKEN_OUTPUT]) {
-        struct bytes model = {r->model, strnlen(r->model, sizeof r->model)};
-        expect_learn(core->expect, expect_name(r->path[UNIT_KEY], model),
-                     r->tokens[TOKEN_OUTPUT]);
     }
     struct budget_hold again = s->hold;
     if (PLANT(settle_twice)) budget_settle(b, core->idx, &again, r->cost_nusd);

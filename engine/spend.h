@@ -2,14 +2,15 @@
  * cells before an attempt, widened in slices while a stream runs, settled when it is booked
  * (architecture.md section 5). An exchange without limits passes through all of it untouched.
  *
- * What is reserved: a stream its prompt and the answer's expected length, for it can be
- * stopped; a whole answer its worst case, for it cannot: its prompt and its output limit. Where
- * that is more than half of what is left, half of it (or what is expected, if more), so that
- * others are not locked out; and where it is more than all that is left, the output limit is
- * lowered to what is left.
- * Bound of overspend, per limit: one slice a running stream; the error of the estimate of
- * prompts and of text that is not seen; what a provider bills after a cancel; and less than two
- * worst cases of whole answers that ran side by side at the limit's end. */
+ * What is reserved is the prompt and the answer's expected length: more would lock others out.
+ * A stream takes more in slices, and is stopped where there are none. A whole answer cannot be
+ * stopped: what its output limit would cost beyond the reservation is promised to it (which
+ * takes nothing from anybody), and where that is more than what is left and not promised yet,
+ * the output limit is lowered to that, though not below ROOMY times the usual length.
+ * Bound of overspend, per limit: one slice a running stream; ROOMY times the usual length (500
+ * tokens where none is known) a whole answer that began while all that was left was promised;
+ * the error of the estimate of prompts and of text that is not seen; what a provider bills
+ * after a cancel. */
 #ifndef ENGINE_SPEND_H
 #define ENGINE_SPEND_H
 

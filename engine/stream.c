@@ -309,6 +309,7 @@ static void stop(struct core *core, struct exchange *x)
     x->rec.flags |= RECORD_ESTIMATED;
     book_end(core, x, CLOSE_BUDGET_STOPPED, x->shown);
     struct api_stop s = {.usage = book_usage(&x->rec), .want_usage = x->want_usage,
+                         .choices = x->choices,
                          .cost_nusd = x->want_cost ? x->rec.cost_nusd : -1,
                          .model = bytes_of(x->tables->catalog->model[x->model].upstream)};
     if (!say_stop(core, x, &s) || !answer_end(core, x)) x->c->close_after = true;
@@ -330,7 +331,7 @@ bool stream_feed(struct core *core, struct exchange *x, struct bytes piece)
     }
     if (x->state != X_RELAY) return true;
     if (x->done_seen) return true;
-    if (SPEND_IS_DUE(x) && !spend_widen(core, x)) {
+    if (!x->finished && SPEND_IS_DUE(x) && !spend_widen(core, x)) {
         stop(core, x);
         return false;
     }

@@ -102,6 +102,15 @@ void budget_begin(struct budget *b, unsigned party, const struct budget_path *pa
 /* Room: the least that is left on any of the cells, INT64_MAX where there are none. *layer
  * (may be NULL): whose. May be negative. */
 int64_t budget_room(const struct budget *b, const struct budget_hold *hold, uint8_t *layer);
+/* The same, without what is promised to others; its own promise is not taken off. */
+int64_t budget_free(const struct budget *b, const struct budget_hold *hold);
+/* Promise nusd beyond what is held (instead of what was promised before): what an answer that
+ * cannot be stopped may cost at worst. Promises take nothing from `left`, so that they lock
+ * nobody out; who asks budget_free before he promises keeps their sum below what is left.
+ * False: others promised since free_nusd was read, so that it does not fit; nothing is
+ * promised. */
+MUST_USE bool budget_promise(struct budget *b, struct budget_hold *hold, int64_t nusd,
+                             int64_t free_nusd);
 /* Reserve nusd more on all cells, or on none: BUDGET_FREE, or the number of the narrowest cell
  * (index into hold->cell) that had less. */
 MUST_USE int budget_reserve(struct budget *b, struct budget_hold *hold, int64_t nusd);

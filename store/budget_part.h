@@ -27,7 +27,8 @@ struct cell {                   /* a line of its own. Place 0 is nobody's */
     uint8_t layer, window;
     uint8_t spare[2];
     store_id target;
-    uint64_t spare_2[2];
+    _Atomic int64_t promised;   /* beyond what is held, to those who cannot be stopped */
+    uint64_t spare_2;
 };
 static_assert(sizeof(struct cell) == 64, "a cell is a cache line");
 

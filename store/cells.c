@@ -161,6 +161,39 @@ int64_t budget_room(const struct budget *b, const struct budget_hold *hold, uint
     return least;
 }
 
+int64_t budget_free(const struct budget *b, const struct budget_hold *hold)
+{
+    int64_t least = INT64_MAX;
+    for (unsigned i = 0; i < hold->count; i++) {
+        const struct cell *c = &b->cell[hold->cell[i]];
+        int64_t left = atomic_load_explicit(&c->left, RELAXED);
+        int64_t free = left - atomic_load_explicit(&c->promised, RELAXED);
+        if (free < least) least = free;
+    }
+    return hold->count ? least + hold->promised_nusd : least;
+}
+
+/* Change the promise on all cells by step. */
+static void promise(struct budget *b, const struct budget_hold *hold, int64_t step)
+{
+    for (unsigned i = 0; step && i < hold->count; i++) {
+        atomic_fetch_add_explicit(&b->cell[hold->cell[i]].promised, step, RELAXED);
+    }
+}
+
+bool budget_promise(struct budget *b, struct budget_hold *hold, int64_t nusd,
+                    int64_t free_nusd)
+{
+    assert(nusd >= 0);
+    promise(b, hold, nusd - hold->promised_nusd);
+    hold->promised_nusd = nusd;
+    /* Seen behind the promise: of two that raced at least one sees the other. */
+    if (nusd == 0 || nusd > free_nusd || budget_free(b, hold) >= nusd) return true;
+    promise(b, hold, -nusd);
+    hold->promised_nusd = 0;
+    return false;
+}
+
 static bool take(struct cell *c, int64_t nusd)
 {
     int64_t left = atomic_load_explicit(&c->left, RELAXED);
@@ -218,6 +251,8 @@ void budget_settle(struct budget *b, unsigned party, struct budget_hold *hold,
     if (!hold->map) return;
     assert(!hold->rated);
     int64_t back = hold->nusd - cost_nusd;
+    promise(b, hold, -hold->promised_nusd);
+    hold->promised_nusd = 0;
     for (unsigned i = 0; i < hold->count; i++) {
         _Atomic int64_t *spent = &b->party[party].spent[hold->cell[i]];
         int64_t was = atomic_load_explicit(spent, RELAXED);

@@ -14,6 +14,7 @@ struct budget_map;
 struct budget_hold {            /* of an exchange; all zero holds nothing */
     struct budget_map *map;     /* pinned; NULL: none */
     int64_t nusd;               /* reserved on each of the cells */
+    int64_t promised_nusd;      /* what it may cost beyond that, and cannot be stopped from */
     uint32_t cell[BUDGET_CELLS_MAX];
     uint8_t count;
     bool prepaid;               /* one of them is a pool's */

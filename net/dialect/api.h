@@ -75,8 +75,9 @@ struct api_request {         /* results; valid after api_request_end() said NET_
     struct bytes previous;      /* Responses: previous_response_id, in pool; empty: none */
     uint64_t object_start;      /* offset of the root "{" */
     uint64_t body_bytes;        /* of the whole document as fed */
-    int64_t max_tokens;         /* most output tokens of one choice: max_completion_tokens, else
-                                   max_tokens; max_output_tokens; maxOutputTokens; -1 absent */
+    int64_t max_tokens;         /* most output tokens of one choice: the larger one of
+                                   max_completion_tokens and max_tokens; max_output_tokens;
+                                   maxOutputTokens; -1 absent */
     int64_t output_min;         /* the least limit that the provider would take: 1; Responses
                                    16; Anthropic thinking.budget_tokens + 1 */
     int64_t n;                  /* choices: n, candidateCount; -1 absent */

@@ -783,7 +783,10 @@ enum net_rc api_request_end(struct api_reader *r)
     if (rc != NET_DONE) return refuse_json(r);
     assert(r->level == 0);
     q->root_empty = q->member_count == 0;
-    q->max_tokens = q->limit[1].value > 0 ? q->limit[1].value : q->limit[0].value;
+    /* Two that differ: which of them a provider obeys is its secret, so the larger one counts
+     * against the client. */
+    q->max_tokens = q->limit[1].value > q->limit[0].value ? q->limit[1].value
+                                                          : q->limit[0].value;
     if (q->model.len > 0 || q->models.count > 0) return NET_DONE;
     if (r->api != API_MODERATIONS) {
         (void)refuse_root(r, "", "");

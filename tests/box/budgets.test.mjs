@@ -6,6 +6,7 @@ import test, { before } from 'node:test';
 import { nano } from './lib/money.mjs';
 import { chat, delta, provider } from './lib/provider.mjs';
 import { command, pause, until, Weir } from './lib/weir.mjs';
+import { post, Wire } from './lib/wire.mjs';
 
 let answer = (call) => call.json(chat('ok'));
 const far = await provider((call) => answer(call));
@@ -264,6 +265,90 @@ test('a whole answer is shortened to what is left, and refused where nothing is'
   const [limit] = await limits(tree.key);
   assert.equal(nano(limit.spent), nano('2.7'));
   assert.equal(nano(limit.held), 0n);
+});
+
+test('of two output limits the larger one counts, and both are lowered', async () => {
+  let asked;
+  answer = (call) => {
+    asked = call.request.json;
+    return call.json(chat('ok'));
+  };
+  await budget(tree.key, ['0.7', 'total']);
+  const r = await one('words', { max_completion_tokens: 1, max_tokens: 100000 });
+  assert.equal(r.header('x-weir-capped'), 'key');
+  assert.equal(asked.max_tokens, 700);
+  assert.equal(asked.max_completion_tokens, 1);
+});
+
+test('the worst case of some locks nobody out', async () => {
+  answer = (call) => call.json(chat('ok', { prompt_tokens: 7, completion_tokens: 10,
+                                            total_tokens: 17 }));
+  await Promise.all(Array.from({ length: 40 }, () => one('words')));   // each core has learned
+  const { cost_usd } = (await until(async () => {
+    const { data } = await weir.ask('GET', `/admin/v1/usage?unit=${tree.organization}`);
+    return data[0]?.requests === 40 && data;
+  }, 'all are booked'))[0];
+  await budget(tree.organization, [String(5 + Number(cost_usd)), 'total']);   // 5,000 tokens
+  answer = async (call) => {
+    await pause(300);
+    await call.json(chat('ok', { prompt_tokens: 7, completion_tokens: 10, total_tokens: 17 }));
+  };
+  const all = await Promise.all(Array.from({ length: 100 }, () => one('words')));
+  assert.deepEqual([...new Set(all.map((r) => r.status))], [200]);
+  assert.ok(all.some((r) => r.header('x-weir-capped') === null), 'the first has all it may');
+  assert.ok(all.some((r) => r.header('x-weir-capped')), 'what is promised is not promised twice');
+  assert.equal(nano((await limits(tree.organization))[0].held), 0n);
+});
+
+test('a client that leaves before the answer pays for its prompt', async () => {
+  answer = async (call) => { await call.over; };
+  await budget(tree.key, ['10', 'total']);
+  const gone = new AbortController();
+  const asked = weir.fetch('/v1/chat/completions', { key: tree.secret, signal: gone.signal,
+    body: { model: 'far/prompt', messages: [{ role: 'user', content: 'x'.repeat(4000) }] } })
+    .catch((error) => error.name);
+  const was = far.requests.length;
+  await until(() => far.requests.length > was || far.requests.length, 'the provider has it');
+  await pause(200);
+  gone.abort();
+  assert.equal(await asked, 'AbortError');
+  await until(async () => nano((await limits(tree.key))[0].spent) > nano('0.9'), 'it is paid');
+});
+
+test('a stream that has finished is not stopped again; one of two choices ends both', async () => {
+  answer = async (call) => {
+    await call.begin();
+    await call.chunk([delta({ role: 'assistant', content: 'word'.repeat(400) }),
+                      delta({}, 'stop')]
+      .map((e) => `data: ${JSON.stringify(e)}\n\n`).join(''));
+    await pause(100);
+    await call.event({ ...delta({}), choices: [],
+                       usage: { prompt_tokens: 7, completion_tokens: 400, total_tokens: 407 } });
+    await call.event('[DONE]');
+    await call.end();
+  };
+  const stream = async (more) => (await weir.fetch('/v1/chat/completions', {
+    key: tree.secret, body: { model: 'far/words', stream: true, ...more,
+                              messages: [{ role: 'user', content: 'x' }] } })).text();
+  await budget(tree.key, ['0.2', 'total']);
+  const ended = await stream({});
+  assert.deepEqual(ended.match(/"finish_reason":"\w+"/g), ['"finish_reason":"stop"']);
+  const [limit] = await limits(tree.key);
+  assert.equal(nano(limit.spent), nano('0.4'), 'what the provider told is booked');
+  await budget(tree.key, ['0.6', 'total']);
+  answer = words(3000);
+  const two = await stream({ n: 2 });
+  assert.equal(two.match(/"finish_reason":"length"/g).length, 2);
+});
+
+test('heads whose bodies do not come hold no place of others', async () => {
+  await weir.ask('PATCH', `/admin/v1/units/${tree.organization}`, { policy: { concurrency: 1 } });
+  const slow = await Wire.open(weir.url);
+  const bytes = post('/v1/chat/completions', tree.secret, { model: 'far/free', messages: [] });
+  await slow.send(bytes.subarray(0, bytes.length - 5));
+  await pause(100);
+  assert.equal((await one('free')).status, 200);
+  slow.close();
 });
 
 test('another candidate that is affordable is taken', async () => {

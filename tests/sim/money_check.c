@@ -284,7 +284,8 @@ void money_row(struct engine *e, const struct record *r)
     struct ask *a = ask_of(r);
     const struct budget_hold *h = &before.hold[a - model()->ask];
     before.ended++;
-    if (!a->admitted_ns && r->close != CLOSE_RATE_LIMITED) {
+    bool met = r->budget_version != 0;       /* not those whose body was never complete */
+    if (!a->admitted_ns && r->close != CLOSE_RATE_LIMITED && met) {
         a->admitted_ns = machine()->now_ns;
         arrive(e, r, a->admitted_ns);
         if (r->budget_version != current(e)->version) violated("admitted", "by an old version");
@@ -448,9 +449,9 @@ static void check_admitted(struct engine *e, struct exchange *x)
     struct ask *a = ask_of(&x->rec);
     uint32_t count = 0;
     bool pool = false;
-    if (!a || x->booked || a->admitted_ns) return;
-    a->admitted_ns = x->admitted_ns;
-    arrive(e, &x->rec, x->admitted_ns);
+    if (!a || x->booked || a->admitted_ns || x->state == X_READ) return;
+    a->admitted_ns = machine()->now_ns;      /* its body is complete */
+    arrive(e, &x->rec, a->admitted_ns);
     if (x->rec.budget_version != m->version) {
         violated("admitted", "%.24s by version %u, %u is in force", x->rec.request_id,
                  x->rec.budget_version, m->version);
