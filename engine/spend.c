@@ -16,6 +16,7 @@
 
 enum {
     BYTES_PER_TOKEN = 4,            /* as book.c counts */
+    AMPLE = 16384,                  /* worst cases that fit: nobody can promise that much */
     ROOMY = 4,                      /* times the usual length */
     SLICE_TOKENS = 128,             /* architecture.md section 5 */
     CHOICES_MAX = 1 << 20,          /* of a request: products of tokens stay in 64 bits */
@@ -187,7 +188,8 @@ bool spend_reserve(struct core *core, struct exchange *x)
         if (n.least > 0 && room < n.least) break;
         int64_t want = n.expected < room ? n.expected : room;
         if (n.least == 0) want = 0;
-        if (n.least > 0 && !x->stream) {
+        s->output_max = 0;
+        if (n.least > 0 && !x->stream && n.worst > free / AMPLE) {
             promise = to_promise(&n, want, room, free, &s->output_max);
         }
         lack = BUDGET_FREE;
