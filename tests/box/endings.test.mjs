@@ -36,8 +36,10 @@ const weir = await Weir.start({
   cores: 1,
   providers: [{ name: 'far', url: far.url, keys: ['sk-far'],
                 timeouts: { first_byte: '500ms', stall: '500ms' } },
-              { name: 'dead', url: await nowhere(), keys: ['sk-dead'] }],
-  models: [...names.map((name) => ({ id: `far/${name}`, price })), { id: 'dead/cold', price }],
+              { name: 'dead', url: await nowhere(), keys: ['sk-dead'] },
+              { name: 'ant', dialect: 'anthropic', url: far.url, keys: ['sk-ant'] }],
+  models: [...names.map((name) => ({ id: `far/${name}`, price })), { id: 'dead/cold', price },
+           { id: 'ant/claude', price }],
   trusted_proxies: ['127.0.0.2'], cors: ['https://a.example'],
   limits: { body: 65536, header: 16384, answer: '2MiB', hold: '64KiB' },
   timeouts: { header: '500ms', body: '500ms', idle: '2s', write: '1s' },
@@ -149,7 +151,7 @@ const ways = {
   method_bad: once(get(where)),
   expect_bad: once(post(where, weir.key, '{}', ['Expect: miracles'])),
   websocket: once(get('/v1/realtime', `${auth}Connection: Upgrade\r\nUpgrade: websocket\r\n`)),
-  not_built: once(post('/v1/responses', weir.key, '{}')),
+  not_built: once(post('/v1/rerank', weir.key, '{}')),
   proxy_denied: once(Buffer.from('PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nGET / HTTP/1.1\r\n\r\n')),
   proxy_bad: () => exchange(weir.url, Buffer.from('PROXY TCP4 192.0.2.1 192.0.2.2 1\r\n'), 'GET',
                             '127.0.0.2'),
@@ -172,6 +174,8 @@ const ways = {
   upstream_broke: late('breaks', (call) => call.reset()),
   upstream_stalled: late('stalls', (call) => call.over),
   upstream_error_event: late('tells', (call) => call.event({ error: { message: 'on fire' } })),
+  dialect: once(post(where, weir.key, {
+    model: 'ant/claude', messages: [{ role: 'user', content: 'x' }] })),
   answer_large: async () => {
     scripts.set('large', (call) => call.json({ ...chat('x'), data: 'y'.repeat(3 << 20) }));
     await assert.rejects(exchange(weir.url, ask('large')), 'it breaks off');
