@@ -325,28 +325,38 @@ static enum store_rc group_put(struct group *g)
     return rc;
 }
 
-/* Take what is due: a fair part of max for each journal, what one leaves to those behind it. */
+/* Take what is due now: all, or where that is more than max, exactly max. Each journal gets a
+ * fair part of it, and what the others do not need. What comes meanwhile waits: taken instead
+ * of what was there, it would leave that behind. */
 static enum store_rc group_take(struct group *g, size_t max)
 {
-    uint64_t lag = 0;
-    for (size_t i = 0; i < g->journal_count; i++) lag += journal_lag(g->journals[i]);
-    if (lag < max) max = (size_t)lag;
+    uint64_t rest = 0;          /* due in the journals behind this one */
+    g->share = calloc(g->journal_count, sizeof(*g->share));
+    if (!g->share) return no_memory(g->db, "take records");
+    for (size_t i = 0; i < g->journal_count; i++) {
+        g->share[i].count = journal_lag(g->journals[i]);
+        rest += g->share[i].count;
+    }
+    if (rest < max) max = (size_t)rest;
     if (max == 0) return STORE_OK;
     g->record = malloc(max * sizeof(*g->record));
     g->row = malloc(max * sizeof(*g->row));
-    g->share = calloc(g->journal_count, sizeof(*g->share));
-    if (!g->record || !g->row || !g->share) return no_memory(g->db, "take records");
+    if (!g->record || !g->row) return no_memory(g->db, "take records");
     g->kinds.seed = journal_generation(g->journals[0]);   /* random */
     for (size_t i = 0; i < g->journal_count; i++) {
         struct share *s = &g->share[i];
-        size_t others = g->journal_count - i;
-        size_t part = (max - g->count + others - 1) / others;
+        size_t room = max - g->count, others = g->journal_count - i;
+        size_t part = (room + others - 1) / others;
+        rest -= s->count;
+        if (room > rest && part < room - rest) part = room - (size_t)rest;
+        if (part > s->count) part = s->count;
         s->record = g->record + g->count;
         s->tail = journal_tail(g->journals[i]);
         s->count = journal_peek(g->journals[i], s->record, part);
+        assert(s->count == part);
         g->count += s->count;
     }
-    assert(g->count <= max);
+    assert(g->count == max);
     return STORE_OK;
 }
 

@@ -180,13 +180,13 @@ static void test_a_step_takes_all_journals_in_turn(void **state)
     struct seen s = {0};
     uint64_t folded;
     assert_int_equal(fold_step(d->db, j, 3, 30, see, &s, &folded), STORE_OK);
-    /* 10 of the busy one, though it could fill the group; all 5 of the quiet one. */
-    assert_int_equal(folded, 15);
-    assert_int_equal(s.count, 15);
-    for (uint64_t i = 0; i < 10; i++) assert_int_equal(s.exchange[i], 1000 + i);
-    for (uint64_t i = 0; i < 5; i++) assert_int_equal(s.exchange[10 + i], 3000 + i);
-    assert_counts(d, 15, 0, 1500);
-    assert_int_equal(journal_lag(j[0]), 90);
+    /* All 5 of the quiet one; the busy one, which could fill the group, has what is left. */
+    assert_int_equal(folded, 30);
+    assert_int_equal(s.count, 30);
+    for (uint64_t i = 0; i < 25; i++) assert_int_equal(s.exchange[i], 1000 + i);
+    for (uint64_t i = 0; i < 5; i++) assert_int_equal(s.exchange[25 + i], 3000 + i);
+    assert_counts(d, 30, 0, 3000);
+    assert_int_equal(journal_lag(j[0]), 75);
     assert_int_equal(marks(d), 2);
     while (fold(d, j, 3, 30) > 0) { }
     assert_counts(d, 105, 0, 10500);
@@ -195,6 +195,33 @@ static void test_a_step_takes_all_journals_in_turn(void **state)
     for (unsigned i = 0; i < 3; i++) journal_close(j[i]);
     recover(d, 0, 0);
     assert_int_equal(marks(d), 0);
+}
+
+/* However few there are and wherever they lie: a limit that is set now counts on them. */
+static void test_a_step_takes_all_that_is_due(void **state)
+{
+    struct data_dir *d = *state;
+    data_dir_open(d);
+    struct journal *j[3];
+    uint64_t exchange = 1000, due[3] = {0};
+    for (unsigned i = 0; i < 3; i++) j[i] = open_journal(d, i);
+    for (unsigned n = 0; n < 4 * 4 * 4; n++) {
+        uint64_t sum = 0, at_most = n % 2 ? 100 : 5;
+        for (unsigned i = 0; i < 3; i++) {
+            due[i] = n >> (2 * i) & 3;
+            for (uint64_t k = 0; k < due[i]; k++) end_one(j[i], exchange++);
+            sum += due[i];
+        }
+        uint64_t first = sum < at_most ? sum : at_most;
+        assert_int_equal(fold(d, j, 3, at_most), first);
+        for (unsigned i = 0; i < 3; i++) {
+            if (first == sum) assert_int_equal(journal_lag(j[i]), 0);
+            else if (due[i] > 0) assert_true(journal_lag(j[i]) < due[i]);   /* none waits */
+        }
+        assert_int_equal(fold(d, j, 3, at_most), sum - first);
+    }
+    for (unsigned i = 0; i < 3; i++) journal_close(j[i]);
+    recover(d, 0, 0);
 }
 
 static void test_an_attempt_costs_but_is_no_request(void **state)
@@ -685,6 +712,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         DATA_TEST(test_a_step_takes_all_journals_in_turn),
+        DATA_TEST(test_a_step_takes_all_that_is_due),
         DATA_TEST(test_an_attempt_costs_but_is_no_request),
         DATA_TEST(test_feedback_finds_its_exchange),
         DATA_TEST(test_a_full_store_loses_nothing),
