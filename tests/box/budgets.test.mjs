@@ -54,13 +54,15 @@ function refused(r, status, code, layer) {
   if (layer) assert.match(r.json.error.message, new RegExp(layer));
 }
 
-// Lines of the log and counts of these ends so far.
+// How often these ends were counted so far.
 const ends = async (...labels) => {
   const metrics = await weir.metrics();
-  return labels.map((label) => [
-    Number(new RegExp(`^weir_closes_total\\{reason="${label}"\\} (\\d+)$`, 'm').exec(metrics)[1]),
-    weir.run.stdout.split('\n').filter((line) => line.split(' ')[3] === label).length]);
+  return labels.map((label) => Number(
+    new RegExp(`^weir_closes_total\\{reason="${label}"\\} (\\d+)$`, 'm').exec(metrics)[1]));
 };
+// The ends that the log has of a request.
+const logged = (id) => weir.run.stdout.split('\n').map((line) => line.split(' '))
+  .filter((words) => words[1] === id).map((words) => words[3]);
 
 before(async () => { weir = await Weir.start(config); });
 test.beforeEach(async () => {
@@ -428,7 +430,7 @@ test('tokens a minute and concurrency', async () => {
 });
 
 test('each way to be refused or stopped has one line and one count', async () => {
-  const labels = ['rate_limited', 'budget_exceeded', 'credits_empty', 'budget_stopped'];
+  const labels = ['budget_stopped', 'budget_exceeded', 'credits_empty', 'rate_limited'];
   const was = await ends(...labels);
   await weir.ask('PATCH', `/admin/v1/keys/${tree.key}`, { policy: { rpm: 3 } });
   await budget(tree.key, ['0.2', 'total']);
@@ -436,17 +438,23 @@ test('each way to be refused or stopped has one line and one count', async () =>
   const response = await weir.fetch('/v1/chat/completions', { key: tree.secret, body: {
     model: 'far/words', stream: true, messages: [{ role: 'user', content: 'x' }] } });
   await response.text();
+  const ids = [response.headers.get('x-request-id')];
+  const turned = async (model, ...how) => {
+    const r = await one(model);
+    refused(r, ...how);
+    ids.push(r.header('x-request-id'));
+  };
   answer = (call) => call.json(chat('ok'));
-  refused(await one('words'), 429, 'budget_exceeded', 'key');
+  await turned('words', 429, 'budget_exceeded', 'key');
   await weir.ask('DELETE', `/admin/v1/budgets/${tree.key}`);
   await weir.ask('PATCH', `/admin/v1/organizations/${tree.organization}/credits`,
                  { pool: 'prepaid' });
-  refused(await one('fixed'), 402, 'insufficient_credits');
-  refused(await one('fixed'), 429, 'rate_limit_exceeded', 'key');
-  await until(async () => {
-    const now = await ends(...labels);
-    return now.every(([count, lines], i) => count === was[i][0] + 1 && lines === was[i][1] + 1);
-  }, 'one of each');
+  await turned('fixed', 402, 'insufficient_credits');
+  await turned('fixed', 429, 'rate_limit_exceeded', 'key');
+  // By id: lines of requests that ended before may still be on their way here.
+  await until(() => ids.every((id) => logged(id).length > 0), 'all have a line');
+  assert.deepEqual(ids.map(logged), labels.map((label) => [label]));
+  assert.deepEqual(await ends(...labels), was.map((count) => count + 1));
   assert.match(await weir.metrics(),
                /^weir_refusals_total\{layer="credits",code="insufficient_credits"\} [1-9]/m);
 });
