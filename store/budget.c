@@ -525,6 +525,40 @@ enum store_rc budget_refresh(struct budget *b, uint64_t now_unix_ns)
     return rc;
 }
 
+/* ---- refunds */
+
+/* The cell of an organisation's pool, or NULL. */
+static struct cell *pool_cell(const struct budget *b, store_id org)
+{
+    const struct budget_map *m = atomic_load_explicit(&b->map, memory_order_relaxed);
+    int64_t at = map_find(m, org);
+    int which = at >= 0 ? limit_at(&m->at[at], BUDGET_LAYER_POOL, WINDOW_TOTAL) : -1;
+    return which >= 0 ? &b->cell[m->at[at].limit[which].cell[0]] : NULL;
+}
+
+enum store_rc budget_pool_take(struct budget *b, store_id org, int64_t nusd)
+{
+    struct cell *c = pool_cell(b, org);
+    assert(nusd > 0);
+    if (!c) return STORE_NOT_FOUND;
+    int64_t left = atomic_load_explicit(&c->left, memory_order_relaxed);
+    do {
+        if (left < nusd) return STORE_REFUSED;
+    } while (!atomic_compare_exchange_weak_explicit(&c->left, &left, left - nusd,
+                                                    memory_order_relaxed,
+                                                    memory_order_relaxed));
+    atomic_fetch_sub_explicit(&c->limit, nusd, memory_order_relaxed);
+    return STORE_OK;
+}
+
+void budget_pool_give(struct budget *b, store_id org, int64_t nusd)
+{
+    struct cell *c = pool_cell(b, org);
+    assert(c && nusd > 0);
+    atomic_fetch_add_explicit(&c->limit, nusd, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->left, nusd, memory_order_relaxed);
+}
+
 /* ---- windows */
 
 static enum store_rc limit_roll(struct change *c, const struct target *t,

@@ -70,6 +70,14 @@ void budget_close(struct budget *b);
 MUST_USE enum store_rc budget_refresh(struct budget *b, uint64_t now_unix_ns);
 /* Now and then (each group commit): roll windows whose time has come, free old versions. */
 MUST_USE enum store_rc budget_step(struct budget *b, uint64_t now_unix_ns);
+/* Take nusd out of a pool's cell, as a request would, before the entry that takes it out is
+ * committed: what was taken is no longer of the cell's limit, so that the refresh behind the
+ * commit finds it as it is stored. On the thread that commits; nusd > 0. STORE_OK;
+ * STORE_REFUSED: less is left; STORE_NOT_FOUND: it has no cell, it is not prepaid. */
+MUST_USE enum store_rc budget_pool_take(struct budget *b, store_id org, int64_t nusd);
+/* The entry was not committed: give back what budget_pool_take took, before anything else is
+ * changed or rolled. */
+void budget_pool_give(struct budget *b, store_id org, int64_t nusd);
 /* A record was committed: add its cost to cells that are younger than its exchange. */
 void budget_folded(struct budget *b, const struct record *r);
 

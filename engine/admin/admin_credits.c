@@ -174,7 +174,33 @@ static bool credit_enter(struct admin_call *call, store_id org, struct credit *c
     return false;
 }
 
-/* The balance is looked at behind the reference: a refund that is sent again is no new one. */
+/* A refund takes from the pool as a request does: what one of them gets, the other does not.
+ * False: a fault is left. */
+static bool refund_take(struct admin_call *call, store_id org, const struct pool *pool,
+                        int64_t nusd)
+{
+    struct budget *b = call->host->budget;
+    enum store_rc rc = b ? budget_pool_take(b, org, nusd) : STORE_NOT_FOUND;
+    if (rc == STORE_OK) {
+        call->work->refund_org = org;
+        call->work->refund_nusd = nusd;
+        return true;
+    }
+    if (rc == STORE_NOT_FOUND && nusd <= pool->entries_nusd - pool->spent_nusd) return true;
+    admin_fault(call, 409, "conflict", "/usd", "the refund is more than the balance");
+    return false;
+}
+
+void admin_refund_undo(struct admin_call *call)
+{
+    struct admin_work *work = call->work;
+    if (!work->refund_org) return;
+    assert(work->refund_nusd > 0);
+    budget_pool_give(call->host->budget, work->refund_org, work->refund_nusd);
+    work->refund_org = 0;
+}
+
+/* The balance is asked behind the reference: a refund that is sent again is no new one. */
 void admin_credit_make(struct admin_call *call)
 {
     store_id org;
@@ -184,13 +210,9 @@ void admin_credit_make(struct admin_call *call)
     struct credit c = {.kind = (uint8_t)kind, .made_unix_ns = call->now_unix_ns};
     assert(kind < CREDIT_KINDS);
     if (!amount_check(call, kind, nusd) || !pool_read(call, &org, &pool)) return;
-    int64_t balance = balance_see(call, org, &pool).nusd;
     c.nusd = kind == CREDIT_REFUND ? -nusd : nusd;
     snprintf(c.reference, sizeof(c.reference), "%s", admin_body(call, "reference")->text);
     if (!credit_enter(call, org, &c)) return;
-    if (kind == CREDIT_REFUND && nusd > balance) {
-        admin_fault(call, 409, "conflict", "/usd", "the refund is more than the balance");
-        return;
-    }
+    if (kind == CREDIT_REFUND && !refund_take(call, org, &pool, nusd)) return;
     put_credit(&call->w, &c);
 }

@@ -141,6 +141,8 @@ struct admin_work {
     struct admin_policy policy;
     struct limits limits;            /* of ADMIN_LIMITS, where that is given */
     struct admin_fault fault;
+    store_id refund_org;             /* a refund was taken from the cell of its pool; or 0 */
+    int64_t refund_nusd;
     size_t secret_at, secret_end;    /* where in the answer a new key's secret stands; 0, 0 */
 };
 
@@ -248,6 +250,8 @@ void admin_budget_delete(struct admin_call *call);
 void admin_credits_get(struct admin_call *call);
 /* POST organizations/{id}/credits. */
 void admin_credit_make(struct admin_call *call);
+/* The change of this call was not committed: a refund that it took goes back to the pool. */
+void admin_refund_undo(struct admin_call *call);
 /* PATCH organizations/{id}/credits; admin_pool_get shows it. */
 void admin_pool_change(struct admin_call *call);
 /* What PATCH answers. */

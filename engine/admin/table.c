@@ -440,7 +440,10 @@ static void run_read(struct admin_call *call, void (*put)(struct admin_call *cal
 static void finish_write(struct admin_call *call, const struct admin_route *r)
 {
     const struct admin_host *host = call->host;
-    if (!admin_check(call, db_commit(host->db, call->txn), "change", NULL)) return;
+    if (!admin_check(call, db_commit(host->db, call->txn), "change", NULL)) {
+        admin_refund_undo(call);
+        return;
+    }
     if (host->committed && !host->committed(host->arg, call->now_unix_ns)) {
         admin_fault(call, 503, "store_unavailable", NULL, "the change is stored, but is not in "
                     "effect yet: %s", host->db->why);
@@ -465,6 +468,7 @@ static void run_write(struct admin_call *call, const struct admin_route *r)
     if (once && !admin_has_fault(call)) admin_idem_put(call);
     if (admin_has_fault(call)) {
         db_abort(call->txn);
+        admin_refund_undo(call);
         return;
     }
     assert(call->answer_len <= ANSWER_ROOM);

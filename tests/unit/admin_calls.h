@@ -370,4 +370,25 @@ static inline void fold(struct data_dir *d, const struct record *records, size_t
     journal_close(j);
 }
 
+/* The body of a budget: LIMITS(LIMIT("\"1\"", "\"day\"")). */
+#define LIMIT(usd, window) "{\"usd\":" usd ",\"window\":" window "}"
+#define LIMITS(list) "{\"limits\":[" list "]}"
+
+/* "METHOD organizations/{id}/creditsTAIL"; good until the next one. */
+static inline char *credits(const struct family *f, const char *head, const char *tail)
+{
+    static _Thread_local char text[TEXT_MAX];
+    snprintf(text, sizeof(text), "%s organizations/%s/credits%s", head, f->org, tail);
+    return text;
+}
+
+/* The body of an entry; good until the next one. */
+static inline char *entry(const char *usd, const char *reference, const char *kind)
+{
+    static _Thread_local char text[TEXT_MAX];
+    snprintf(text, sizeof(text), "{\"usd\":\"%s\",\"reference\":\"%s\",\"kind\":\"%s\"}", usd,
+             reference, kind);
+    return text;
+}
+
 #endif
