@@ -13,6 +13,9 @@
  * running exchanges; and a cell when no version that is left may name it.
  * Who was admitted before a cell existed (record.budget_version < the cell's) is added to it
  * when its record is folded: each cost reaches each cell exactly once.
+ * A limit that is taken away and set again, or a pool that is made unlimited and prepaid again,
+ * is such a younger cell: what running exchanges hold of the old one is not held of it, and
+ * their cost counts when they end. So it may be overdrawn by what they cost, and no more.
  * Windows never go back, and a path has cells of two of them: budget_time() bounds the time of
  * admission from both sides. */
 #ifndef STORE_BUDGET_H

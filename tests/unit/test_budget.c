@@ -431,6 +431,51 @@ static void test_a_removed_limit_is_not_reused_while_it_is_held(void **state)
     place_free(p);
 }
 
+/* What runs when a limit or a prepaid pool goes and comes back is not held of the new cell: its
+ * cost counts when it ends, once; what begins later is held. */
+static void test_what_runs_counts_at_its_end_when_its_limit_is_set_again(void **state)
+{
+    struct place *p = place_make(state);
+    struct model *m = calloc(1, sizeof(*m));
+    assert_non_null(m);
+    struct limits some = one_limit(WINDOW_DAY, 1000), none = one_limit(WINDOW_DAY, LIMIT_NONE);
+    struct budget_hold young;
+    struct budget_look look;
+    model_init(m, p, 1);
+    limits_set(p, p->org, &some, start);
+    pool_set(p, true, 900, 1, start);
+    run_begin(m);
+    struct run *x = m->run;
+    while (!x->on) x++;
+    assert_int_equal(x->hold.count, 2);
+    assert_int_equal(budget_reserve(p->b, &x->hold, 600), BUDGET_FREE);
+    for (int i = 0; i < 3; i++) {
+        limits_set(p, p->org, &none, start);
+        pool_set(p, false, 0, 2, start);
+        limits_set(p, p->org, &some, start);
+        pool_set(p, true, 0, 3, start);
+    }
+    begin(p, 0, &young);
+    assert_int_equal(young.count, 2);
+    assert_int_equal(budget_reserve(p->b, &young, 500), BUDGET_FREE);
+    x->r.cost_nusd = 600;
+    journal_end(p->j, x->slot, &x->r);
+    budget_settle(p->b, 0, &x->hold, 600);
+    for (int i = 0; i < 2; i++) {
+        fold_all(p);
+        assert_int_equal(budget_step(p->b, start), STORE_OK);
+        assert_int_equal(budget_room(p->b, &young, NULL), 900 - 500 - 600);
+        for (unsigned k = 0; k < 2; k++) {
+            budget_cell_look(p->b, young.cell[k], &look);
+            assert_int_equal(look.spent_nusd, 600);
+            assert_int_equal(look.held_nusd, 500);
+        }
+    }
+    budget_settle(p->b, 0, &young, 0);
+    free(m);
+    place_free(p);
+}
+
 static void test_a_party_inside_keeps_its_version(void **state)
 {
     struct place *p = place_make(state);
@@ -802,6 +847,7 @@ int main(void)
         DATA_TEST(test_cells_agree_with_a_plain_model),
         DATA_TEST(test_the_narrowest_refuses_and_nothing_stays_taken),
         DATA_TEST(test_a_removed_limit_is_not_reused_while_it_is_held),
+        DATA_TEST(test_what_runs_counts_at_its_end_when_its_limit_is_set_again),
         DATA_TEST(test_a_party_inside_keeps_its_version),
         DATA_TEST(test_times_that_no_cell_is_for),
         DATA_TEST(test_more_targets_than_are_noted),
