@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { cassettes, missing } from './lib/cassettes.mjs';
 import { chat, provider } from './lib/provider.mjs';
-import { pieces, post, readAnswer, seeded, Wire } from './lib/wire.mjs';
+import { answerTo, pieces, playing, post, seeded, Wire } from './lib/wire.mjs';
 import { Weir } from './lib/weir.mjs';
 
 let answer = (call) => call.json(chat('ok'));
@@ -149,24 +149,8 @@ const refusal = (tape) => [401, 404].includes(tape.status) ||
 
 // Replay tape with its answer cut into these pieces; chunked unless it is sent with a length.
 async function replay(tape, parts, byLength) {
-  answer = async (call) => {
-    const fields = { 'content-type': tape.type,
-                     ...(byLength ? { 'content-length': tape.bytes.length }
-                                  : { 'transfer-encoding': 'chunked' }) };
-    await call.head(tape.status, fields);
-    for (const part of parts) {
-      await (byLength ? call.write(part) : call.chunk(part));
-      if (parts.length < 40) await new Promise((resolve) => setImmediate(resolve));
-    }
-    if (!byLength) await call.end();
-  };
-  const own = await Wire.open(weir.url);
-  try {
-    await own.send(post(paths[tape.dialect], weir.key, requestOf(tape)));
-    return await readAnswer(own.intake);
-  } finally {
-    own.close();
-  }
+  answer = playing(tape, parts, byLength);
+  return answerTo(weir.url, post(paths[tape.dialect], weir.key, requestOf(tape)));
 }
 
 function judge(tape, got, how) {

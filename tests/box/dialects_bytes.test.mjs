@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { cassettes, missing } from './lib/cassettes.mjs';
 import { provider } from './lib/provider.mjs';
-import { pieces, post, readAnswer, seeded, Wire } from './lib/wire.mjs';
+import { answerTo, pieces, playing, post, seeded, Wire } from './lib/wire.mjs';
 import { Mock, Weir, whole } from './lib/weir.mjs';
 
 let answer = (call) => call.json({ ok: true });
@@ -58,24 +58,9 @@ function requestOf(tape, n) {
 }
 
 async function replay(tape, n, parts, byLength) {
-  answer = async (call) => {
-    await call.head(tape.status, { 'content-type': tape.type,
-      ...(byLength ? { 'content-length': tape.bytes.length }
-                   : { 'transfer-encoding': 'chunked' }) });
-    for (const part of parts) {
-      await (byLength ? call.write(part) : call.chunk(part));
-      if (parts.length < 40) await new Promise((resolve) => setImmediate(resolve));
-    }
-    if (!byLength) await call.end();
-  };
-  const own = await Wire.open(weir.url);
-  try {
-    await own.send(post(dialects[tape.dialect].path(tape.stream, n), weir.key,
+  answer = playing(tape, parts, byLength);
+  return answerTo(weir.url, post(dialects[tape.dialect].path(tape.stream, n), weir.key,
                         requestOf(tape, n)));
-    return await readAnswer(own.intake);
-  } finally {
-    own.close();
-  }
 }
 
 // Several answers one after the other were recorded as one stream: the first is the answer.

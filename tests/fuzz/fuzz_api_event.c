@@ -6,34 +6,18 @@
  *     stream are alike after it;
  *   - kinds are consistent, counts within their limits; nothing is ever to be cut out;
  *   - behind any event the end that Weir writes is read as a good end with the usage given. */
+#include "fuzz.h"
 #include "net/dialect/api_write.h"
 #include "net/sse.h"
 
-#include <stdlib.h>
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool truth)
-{
-    if (!truth) abort();
-}
 
 static enum net_rc read_pieces(struct api_answer_reader *r, enum api api, struct bytes in,
                                size_t step, bool brief)
 {
     if (brief) api_answer_begin_brief(r, api);
     else api_answer_begin(r, api);
-    while (in.len > 0) {
-        size_t n = step < in.len ? step : in.len;
-        char *piece = malloc(n);  /* so that a sanitizer sees its ends */
-        must(piece != NULL);
-        memcpy(piece, in.ptr, n);
-        bytes_cut(&in, n);
-        enum net_rc rc = api_answer_feed(r, (struct bytes){piece, n});
-        free(piece);
-        if (rc == NET_BAD) return rc;
-    }
-    return api_answer_end(r);
+    return feed_answer(r, in, step);
 }
 
 static void check_usage(const struct api_usage *u)

@@ -3,16 +3,9 @@
  *   - pieces give what the whole gives, error text included;
  *   - the edits ascend, and the edited body is accepted, asks for what was wanted, is under the
  *     limit that was wanted, and counts the same text. */
-#include "net/dialect/api.h"
-
-#include <stdlib.h>
+#include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool truth)
-{
-    if (!truth) abort();
-}
 
 static bool in_path(enum api api)
 {
@@ -24,18 +17,7 @@ static enum net_rc read_pieces(struct api_reader *r, enum api api, struct bytes 
 {
     api_request_begin(r, api);
     if (in_path(api)) must(api_request_path(r, BYTES("in/path"), true));
-    while (in.len > 0) {
-        size_t n = step < in.len ? step : in.len;
-        char *piece = malloc(n);  /* so that a sanitizer sees its ends */
-        must(piece != NULL);
-        memcpy(piece, in.ptr, n);
-        bytes_cut(&in, n);
-        enum net_rc rc = api_request_feed(r, (struct bytes){piece, n});
-        free(piece);
-        if (rc == NET_BAD) break;
-        must(rc == NET_MORE);
-    }
-    return api_request_end(r);
+    return feed_request(r, in, step);
 }
 
 static void same_span(struct api_span a, struct api_span b)
@@ -73,21 +55,9 @@ static void check_edits(const struct api_reader *r, struct bytes body, int64_t m
     char scratch[12 * 32 + 384];
     size_t n = api_request_edits(q, &change, edits, scratch, sizeof scratch);
     must(n <= API_EDITS_MAX);
-    char *out = malloc(body.len + 1024);
-    must(out != NULL);
-    size_t len = 0, at = 0;
-    for (size_t i = 0; i < n; i++) {
-        must(edits[i].at >= at && edits[i].at + edits[i].del <= body.len);
-        memcpy(out + len, body.ptr + at, (size_t)edits[i].at - at);
-        len += (size_t)edits[i].at - at;
-        if (edits[i].put.len > 0) memcpy(out + len, edits[i].put.ptr, edits[i].put.len);
-        len += edits[i].put.len;
-        at = (size_t)(edits[i].at + edits[i].del);
-    }
-    memcpy(out + len, body.ptr + at, body.len - at);
-    len += body.len - at;
-    must(read_pieces(&again, r->api, (struct bytes){out, len}, len) == NET_DONE);
-    free(out);
+    struct bytes made = edited(body, edits, n);
+    must(read_pieces(&again, r->api, made, made.len) == NET_DONE);
+    piece_free(made);
     const struct api_request *b = &again.req;
     must(bytes_eq(b->model, in_path(r->api) ? BYTES("in/path") : change.model));
     must(b->prompt_bytes == q->prompt_bytes && b->tool_bytes == q->tool_bytes);

@@ -7,31 +7,14 @@
  *     changes, comes or goes;
  *   - cutting the usage member out leaves JSON without usage that says the same otherwise;
  *   - kinds are consistent, counts are within their limits. */
-#include "net/dialect/api.h"
-
-#include <stdlib.h>
+#include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool truth)
-{
-    if (!truth) abort();
-}
 
 static enum net_rc read_pieces(struct api_answer_reader *r, struct bytes in, size_t step)
 {
     api_answer_begin(r, API_CHAT);
-    while (in.len > 0) {
-        size_t n = step < in.len ? step : in.len;
-        char *piece = malloc(n);  /* so that a sanitizer sees its ends */
-        must(piece != NULL);
-        memcpy(piece, in.ptr, n);
-        bytes_cut(&in, n);
-        enum net_rc rc = api_answer_feed(r, (struct bytes){piece, n});
-        free(piece);
-        if (rc == NET_BAD) return rc;
-    }
-    return api_answer_end(r);
+    return feed_answer(r, in, step);
 }
 
 static void same_usage(const struct api_usage *a, const struct api_usage *b)

@@ -3,25 +3,22 @@
  * Sources: the API references; RFC 8259 section 4 on repeated names. */
 #include "net/dialect/api.h"
 #include "openai_tape.h"
+#include "wall.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <cmocka.h>
 
-enum { PAGE = 4096, AREA = 256 * PAGE };
+enum { AREA = 256 * WALL_PAGE };
 
 static char *wall;  /* the first byte that must not be read */
 
 static int setup(void **state)
 {
     (void)state;
-    char *map = mmap(NULL, AREA + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                     -1, 0);
-    if (map == MAP_FAILED || mprotect(map + AREA, PAGE, PROT_NONE) != 0) return -1;
-    wall = map + AREA;
+    wall = wall_end(AREA);
     return 0;
 }
 

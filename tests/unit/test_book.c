@@ -15,10 +15,11 @@
 #include "engine/conf.h"
 #include "engine/core.h"
 #include "engine/exchange.h"
+#include "engine/host.h"
 #include "engine/log.h"
 #include "engine/tables.h"
-#include "engine/host.h"
 #include "net/json.h"
+#include "tests/unit/conf_kit.h"
 #include "tests/unit/data_dir.h"
 
 enum { RECORDS = 64, RUNNING = 4 };
@@ -29,12 +30,6 @@ struct desk {
     struct hosts *hosts;
     struct data_dir *dir;
 };
-
-static const char *no_env(const char *name)
-{
-    (void)name;
-    return NULL;
-}
 
 static const char yaml[] =
     "log: {format: text}\n"
@@ -47,18 +42,6 @@ static const char yaml[] =
     " {from: 2026-01-01, input: 5, output: 5}]}\n"
     "  - {id: a/unknown}\n"
     "unknown_price: allow\n";
-
-static struct tables *load(struct hosts *hosts, const char *text)
-{
-    static struct conf_report report;
-    struct conf *conf = NULL;
-    if (!conf_parse(text, strlen(text), "weir.yaml", no_env, &conf, &report)) {
-        fail_msg("%s", report.text);
-    }
-    struct tables *t = tables_make(conf, hosts, NULL);
-    assert_non_null(t);
-    return t;
-}
 
 static int setup(void **state)
 {
@@ -74,7 +57,7 @@ static int setup(void **state)
         return -1;
     }
     d.core->log = log_ring_make();
-    d.x->tables = load(d.hosts, yaml);
+    d.x->tables = tables_load(d.hosts, yaml);
     d.core->now_ns = d.x->admitted_ns = 1000000000;
     d.x->rec.admitted_unix_ns = 1763750400ull * 1000000000;   /* 2025-11-21 18:40 UTC */
     d.x->rec.path[UNIT_KEY] = store_id_make(UNIT_KEY, 7);
@@ -365,7 +348,7 @@ static void test_the_end_as_json(void **state)
     tables_free(d->x->tables);
     char text[1024];
     (void)snprintf(text, sizeof text, "log: {format: json}\n%s", strchr(yaml, '\n') + 1);
-    d->x->tables = load(d->hosts, text);
+    d->x->tables = tables_load(d->hosts, text);
     use_model(d, "a/plain");
     fill(d->x);
     memcpy(d->x->rec.request_id, "a\"b\\c", 5);      /* must not break out of its quotes */

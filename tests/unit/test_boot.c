@@ -23,24 +23,9 @@
 #include "engine/tables.h"
 #include "store/keys.h"
 #include "store/org.h"
+#include "tests/unit/conf_kit.h"
 #include "tests/unit/data_dir.h"
 #include "tests/unit/serve_none.h"
-
-static const char *no_env(const char *name)
-{
-    (void)name;
-    return NULL;
-}
-
-static struct conf *parse(const char *yaml)
-{
-    static struct conf_report report;
-    struct conf *conf = NULL;
-    if (!conf_parse(yaml, strlen(yaml), "weir.yaml", no_env, &conf, &report)) {
-        fail_msg("%s", report.text);
-    }
-    return conf;
-}
 
 /* --- listening --- */
 
@@ -128,8 +113,8 @@ static void test_no_addresses(void **state)
 static void test_limits(void **state)
 {
     (void)state;
-    struct conf *conf = parse("limits: {connections: 100, memory: 256MiB}\n"
-                              "zero_retention: false\n");
+    struct conf *conf = conf_of("limits: {connections: 100, memory: 256MiB}\n"
+                                "zero_retention: false\n");
     struct core_limits l;
     uint64_t lowered = 99;
     boot_limits(conf, 2, false, &l, &lowered);
@@ -146,7 +131,7 @@ static void test_limits(void **state)
     boot_limits(conf, 2, true, &l, &lowered);
     assert_true(l.wipe && l.conns > 0 && l.region_bytes > 0);
     conf_free(conf);
-    conf = parse("");
+    conf = conf_of("");
     boot_limits(conf, 1, false, &l, &lowered);
     assert_true(l.wipe);                                     /* zero_retention, by default */
     assert_true(l.region_bytes >= 16 << 20 && l.region_bytes <= 1024ull << 20);
@@ -156,7 +141,7 @@ static void test_limits(void **state)
 static void test_connections_are_lowered_to_what_can_be_open(void **state)
 {
     (void)state;
-    struct conf *conf = parse("");
+    struct conf *conf = conf_of("");
     struct core_limits l;
     uint64_t lowered = 0;
     conf->limit_connections = 1ull << 40;
@@ -195,7 +180,7 @@ static void test_the_token(void **state)
     struct data_dir *d = *state;
     struct engine *e = engine_of(d), *again = calloc(1, sizeof *again);
     again->db = e->db;
-    struct conf *conf = parse("");
+    struct conf *conf = conf_of("");
     char why[1400] = "", path[600], token[256];
     assert_true(boot_token(e, conf, why, sizeof why));
     (void)snprintf(path, sizeof path, "%s/admin.token", d->path);
@@ -300,7 +285,7 @@ static void test_publishing_waits_for_all(void **state)
     assert_int_equal(pthread_create(&thread, NULL, adopt_on, &a), 0);
     struct tables *t[3];
     for (int i = 0; i < 3; i++) {
-        t[i] = tables_make(parse(""), &e->hosts, i ? t[i - 1] : NULL);
+        t[i] = tables_make(conf_of(""), &e->hosts, i ? t[i - 1] : NULL);
         assert_non_null(t[i]);
         boot_publish(e, t[i]);
         assert_ptr_equal(atomic_load(&e->core[0]->adopted), t[i]);

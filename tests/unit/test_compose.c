@@ -18,6 +18,7 @@
 #include "engine/tables.h"
 #include "engine/upstream.h"
 #include "net/http.h"
+#include "tests/unit/conf_kit.h"
 
 static void test_what_passes(void **state)
 {
@@ -68,12 +69,6 @@ static void test_what_passes(void **state)
 
 /* --- whole requests --- */
 
-static const char *no_env(const char *name)
-{
-    (void)name;
-    return NULL;
-}
-
 struct request {
     struct conf *conf;
     struct tables *tables;
@@ -106,10 +101,7 @@ static struct request request_make(void)
     struct request r = {.hosts = calloc(1, sizeof *r.hosts), .core = calloc(1, sizeof *r.core),
                         .x = calloc(1, sizeof *r.x), .u = calloc(1, sizeof *r.u),
                         .reader = calloc(1, sizeof *r.reader)};
-    static struct conf_report report;
-    if (!conf_parse(yaml, strlen(yaml), "weir.yaml", no_env, &r.conf, &report)) {
-        fail_msg("%s", report.text);
-    }
+    r.conf = conf_of(yaml);
     r.tables = tables_make(r.conf, r.hosts, NULL);
     assert_non_null(r.tables);
     r.core->text = malloc(CORE_SCRATCH);

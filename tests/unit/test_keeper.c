@@ -9,6 +9,7 @@
 #include "store/fold.h"
 #include "store/usage.h"
 
+#include "tests/unit/conf_kit.h"
 #include "tests/unit/data_dir.h"
 
 enum { DAYS = 12 };
@@ -21,24 +22,6 @@ static uint64_t now_ns, unix_ns;
 
 uint64_t clock_now_ns(void) { return now_ns; }
 uint64_t clock_unix_ns(void) { return unix_ns; }
-
-static const char *no_env(const char *name)
-{
-    (void)name;
-    return NULL;
-}
-
-static struct tables *load(struct hosts *hosts, const char *text)
-{
-    static struct conf_report report;
-    struct conf *conf = NULL;
-    if (!conf_parse(text, strlen(text), "weir.yaml", no_env, &conf, &report)) {
-        fail_msg("%s", report.text);
-    }
-    struct tables *t = tables_make(conf, hosts, NULL);
-    assert_non_null(t);
-    return t;
-}
 
 /* A request at noon of each day. */
 static void fill(struct data_dir *d)
@@ -104,8 +87,10 @@ static void test_retention(void **state)
     fill(d);
     now_ns = UINT64_C(1000000000);
     unix_ns = epoch + 13 * day_ns + day_ns / 4;      /* in the morning */
-    struct tables *first = load(&e->hosts, "retention: {requests: 4d, aggregates: 8d}\n");
-    struct tables *second = load(&e->hosts, "retention: {requests: 6d, aggregates: 2d}\n");
+    struct tables *first =
+        tables_load(&e->hosts, "retention: {requests: 4d, aggregates: 8d}\n");
+    struct tables *second =
+        tables_load(&e->hosts, "retention: {requests: 6d, aggregates: 2d}\n");
     atomic_store(&e->tables, first);
     e->front = front_make(e);
     assert_non_null(e->front);

@@ -3,25 +3,22 @@
 #include "net/dialect/api.h"
 #include "net/sse.h"
 #include "openai_tape.h"
+#include "wall.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <cmocka.h>
 
-enum { PAGE = 4096, AREA = 64 * PAGE };
+enum { AREA = 64 * WALL_PAGE };
 
 static char *wall;  /* the first byte that must not be read */
 
 static int setup(void **state)
 {
     (void)state;
-    char *map = mmap(NULL, AREA + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                     -1, 0);
-    if (map == MAP_FAILED || mprotect(map + AREA, PAGE, PROT_NONE) != 0) return -1;
-    wall = map + AREA;
+    wall = wall_end(AREA);
     return 0;
 }
 

@@ -11,22 +11,7 @@
 #include "engine/conf.h"
 #include "engine/host.h"
 #include "engine/tables.h"
-
-static const char *no_env(const char *name)
-{
-    (void)name;
-    return NULL;
-}
-
-static struct conf *parse(const char *yaml)
-{
-    static struct conf_report report;
-    struct conf *conf = NULL;
-    if (!conf_parse(yaml, strlen(yaml), "weir.yaml", no_env, &conf, &report)) {
-        fail_msg("%s", report.text);
-    }
-    return conf;
-}
+#include "tests/unit/conf_kit.h"
 
 static struct hosts *hosts;
 
@@ -68,7 +53,7 @@ static void test_hosts_are_entered_once(void **state)
         "  - {name: b, url: \"https://api.example/v2\", keys: [k]}\n"
         "  - {name: c, url: \"http://api.example/v1\", keys: [k]}\n"
         "  - {name: d, url: \"http://127.0.0.1:9/v1\", keys: [k]}\n";
-    struct tables *t = tables_make(parse(yaml), hosts, NULL);
+    struct tables *t = tables_make(conf_of(yaml), hosts, NULL);
     assert_non_null(t);
     assert_int_equal(t->version, 1);
     assert_int_equal(hosts->count, 3);
@@ -77,7 +62,7 @@ static void test_hosts_are_entered_once(void **state)
     const struct host *d = hosts->at[t->host[provider(t, "d")]];
     struct host_addresses found;
     assert_true(d->literal && host_look(d, &found));
-    struct tables *next = tables_make(parse(yaml), hosts, t);
+    struct tables *next = tables_make(conf_of(yaml), hosts, t);
     assert_int_equal(next->version, 2);
     assert_int_equal(hosts->count, 3);         /* pools and addresses outlive a reload */
     for (uint32_t p = 0; p < 4; p++) assert_int_equal(next->host[p], t->host[p]);
@@ -88,7 +73,7 @@ static void test_hosts_are_entered_once(void **state)
 static void test_learned_state_goes_over_by_name(void **state)
 {
     (void)state;
-    struct tables *old = tables_make(parse(
+    struct tables *old = tables_make(conf_of(
         "providers:\n"
         "  - {name: a, url: \"http://a.example\", keys: [one, two, three]}\n"
         "  - {name: b, url: \"http://b.example\", keys: [one]}\n"
@@ -100,7 +85,7 @@ static void test_learned_state_goes_over_by_name(void **state)
     atomic_store(model_word(old, "a/n", 0), 400);
     atomic_store(model_word(old, "b/m", 0), 500);
     /* Providers in another order, keys in another order, one gone, one new; models too. */
-    struct tables *t = tables_make(parse(
+    struct tables *t = tables_make(conf_of(
         "providers:\n"
         "  - {name: c, url: \"http://c.example\", keys: [one]}\n"
         "  - {name: b, url: \"http://elsewhere.example\", keys: [one]}\n"
@@ -124,12 +109,12 @@ static void test_learned_state_goes_over_by_name(void **state)
 static void test_words_of_models_follow_their_key(void **state)
 {
     (void)state;
-    struct tables *old = tables_make(parse(
+    struct tables *old = tables_make(conf_of(
         "providers: [{name: a, url: \"http://a.example\", keys: [one, two]}]\n"
         "models: [{id: a/m}]\n"), hosts, NULL);
     atomic_store(model_word(old, "a/m", 0), 31);
     atomic_store(model_word(old, "a/m", 1), 32);
-    struct tables *t = tables_make(parse(
+    struct tables *t = tables_make(conf_of(
         "providers: [{name: a, url: \"http://a.example\", keys: [two, new]}]\n"
         "models: [{id: a/m}]\n"), hosts, old);
     assert_int_equal(atomic_load(model_word(t, "a/m", 0)), 32);
@@ -144,10 +129,11 @@ static void test_too_many_hosts(void **state)
     for (uint16_t i = 0; i < HOSTS_MAX; i++) {
         assert_int_equal(hosts_find(hosts, "full.example", (uint16_t)(1 + i), true, false), i);
     }
-    struct conf *conf = parse("providers: [{name: a, url: \"http://a.example\", keys: [k]}]\n");
+    struct conf *conf =
+        conf_of("providers: [{name: a, url: \"http://a.example\", keys: [k]}]\n");
     assert_null(tables_make(conf, hosts, NULL));
     conf_free(conf);                           /* it was not taken */
-    conf = parse("providers: [{name: a, url: \"https://full.example:7\", keys: [k]}]\n");
+    conf = conf_of("providers: [{name: a, url: \"https://full.example:7\", keys: [k]}]\n");
     struct tables *t = tables_make(conf, hosts, NULL);
     assert_non_null(t);
     assert_int_equal(t->host[0], 6);
@@ -157,7 +143,7 @@ static void test_too_many_hosts(void **state)
 static void test_pins(void **state)
 {
     (void)state;
-    struct tables *t = tables_make(parse(""), hosts, NULL);
+    struct tables *t = tables_make(conf_of(""), hosts, NULL);
     assert_int_equal(tables_pins(t, TABLES_CORES_MAX), 0);
     tables_pin(t, 0);
     tables_pin(t, 0);

@@ -39,6 +39,16 @@ static inline void wall_close(struct wall *w)
     *w = (struct wall){0};
 }
 
+/* The first byte that must not be read behind exactly size writable ones (whole pages), for
+ * tests that lay each piece against it themselves; it stays until the program ends. */
+static inline char *wall_end(size_t size)
+{
+    assert(size % WALL_PAGE == 0 && size > 0);
+    struct wall w = wall_open(size - 1);
+    assert(w.size == size);
+    return w.room + size;
+}
+
 /* A copy of text whose end is the wall. One at a time. */
 static inline struct bytes wall_put(const struct wall *w, struct bytes text)
 {

@@ -247,3 +247,26 @@ export function seeded(seed) {
     return x;
   };
 }
+
+// Answers a call (lib/provider.mjs) with a recording cut into parts: by its length, or chunked.
+export const playing = (tape, parts, byLength) => async (call) => {
+  await call.head(tape.status, { 'content-type': tape.type,
+    ...(byLength ? { 'content-length': tape.bytes.length }
+                 : { 'transfer-encoding': 'chunked' }) });
+  for (const part of parts) {
+    await (byLength ? call.write(part) : call.chunk(part));
+    if (parts.length < 40) await new Promise((resolve) => setImmediate(resolve));
+  }
+  if (!byLength) await call.end();
+};
+
+// Sends a request on a connection of its own and reads the answer to its end.
+export async function answerTo(url, bytes) {
+  const own = await Wire.open(url);
+  try {
+    await own.send(bytes);
+    return await readAnswer(own.intake);
+  } finally {
+    own.close();
+  }
+}
