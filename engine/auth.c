@@ -21,6 +21,8 @@ struct entry {
     uint64_t used;
     struct key_view view;
     struct budget_path budget;
+    struct policy_routing routing;
+    bool routing_read;
 };
 
 struct auth {
@@ -81,15 +83,27 @@ const struct key_view *auth_find(struct core *core, const uint8_t hash[STORE_KEY
     memcpy(oldest->hash, hash, STORE_KEY_HASH);
     struct budget *b = core->engine->budget;
     if (b) budget_find(b, &oldest->view.path, &oldest->budget);
+    oldest->routing_read = keys_routing(&oldest->view, &oldest->routing);
     oldest->generation = generation;
     oldest->used = a->clock;
     return &oldest->view;
 }
 
-const struct budget_path *auth_budget(const struct key_view *view)
+static const struct entry *entry_of(const struct key_view *view)
 {
     const char *at = (const char *)view;
-    return &((const struct entry *)(const void *)(at - offsetof(struct entry, view)))->budget;
+    return (const void *)(at - offsetof(struct entry, view));
+}
+
+const struct budget_path *auth_budget(const struct key_view *view)
+{
+    return &entry_of(view)->budget;
+}
+
+const struct policy_routing *auth_routing(const struct key_view *view)
+{
+    const struct entry *e = entry_of(view);
+    return e->routing_read ? &e->routing : NULL;
 }
 
 static struct bytes bearer(struct bytes value)

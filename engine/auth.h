@@ -20,6 +20,9 @@ struct auth *auth_make(struct db *db);
 const struct key_view *auth_find(struct core *core, const uint8_t hash[STORE_KEY_HASH]);
 /* The limits and rates that a view's path meets. Borrows as the view, which auth_find gave. */
 const struct budget_path *auth_budget(const struct key_view *view);
+/* What a view's policies say of routing, read once a generation; NULL: they cannot be read, and
+ * nothing is allowed. Borrows as the view, which auth_find gave. */
+const struct policy_routing *auth_routing(const struct key_view *view);
 /* Find the secret a head presents (Authorization: Bearer, x-api-key, x-goog-api-key, api-key)
  * or in_query, the parameter `key` of Gemini's paths (empty: none), and hash it. False: none,
  * or two that differ; *why then says which (static text). */

@@ -20,6 +20,7 @@
 #include "store/limits.h"
 #include "store/maybe.h"
 #include "store/org.h"
+#include "store/policy.h"
 #include "store/spent.h"
 
 #include <errno.h>

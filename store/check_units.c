@@ -5,6 +5,7 @@
 
 #include "store/limits.h"
 #include "store/org.h"
+#include "store/policy.h"
 #include "store/rows.h"
 
 #include <inttypes.h>

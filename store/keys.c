@@ -290,7 +290,8 @@ static bool level_allows(const char *blob, size_t len, struct row_text model)
         case 'A':
             is_listed = true;
             break;
-        case 'r': case 't': case 'c':  /* budget.h has those */
+        case 'r': case 't': case 'c':             /* budget.h has those */
+        case 'm': case 'g': case 'G': case 'z': case 'q':   /* policy.h */
             break;
         default:
             return false;
@@ -315,4 +316,48 @@ bool keys_allow(const struct key_view *view, const char *model, size_t len,
         }
     }
     return true;
+}
+
+bool keys_routing(const struct key_view *view, struct policy_routing *out)
+{
+    const char *at = view->policy;
+    *out = (struct policy_routing){0};
+    for (unsigned kind = 0; kind < UNIT_KINDS; kind++) {   /* narrower ones later */
+        struct policy_level level;
+        if (!policy_read(at, view->policy_len[kind], &level)) return false;
+        at += view->policy_len[kind];
+        if (level.mode) {
+            size_t len = strlen(level.mode);
+            assert(len < sizeof(out->mode));
+            memset(out->mode, 0, sizeof(out->mode));
+            memcpy(out->mode, level.mode, len);
+            out->mode_level = (uint8_t)kind;
+        }
+        if (level.has_floor && level.floor >= out->floor) {
+            out->floor = level.floor;
+            out->floor_level = (uint8_t)kind;
+        }
+        if (level.has_regions) out->regions_level = (uint8_t)kind;
+        if (level.zero_retention_only) out->zero_level = (uint8_t)kind;
+        out->has_regions |= level.has_regions;
+        out->zero_retention_only |= level.zero_retention_only;
+    }
+    assert(at <= view->policy + sizeof(view->policy));
+    return true;
+}
+
+bool keys_region(const struct key_view *view, const char *region, size_t len,
+                 enum unit_kind *level)
+{
+    assert(level);
+    const char *at = view->policy;
+    bool allowed = true;
+    for (unsigned kind = 0; kind < UNIT_KINDS; kind++) {
+        if (!policy_region(at, view->policy_len[kind], region, len)) {
+            *level = (enum unit_kind)kind;
+            allowed = false;
+        }
+        at += view->policy_len[kind];
+    }
+    return allowed;
 }

@@ -6,6 +6,7 @@
 #define STORE_KEYS_H
 
 #include "store/db.h"
+#include "store/policy.h"
 
 enum { KEYS_HINT_MAX = 12 };              /* bytes of a hint, with the end */
 
@@ -70,5 +71,12 @@ void keys_hash(const char *secret, size_t len, uint8_t out[STORE_KEY_HASH]);
  * *level: on false, the narrowest level that refuses. */
 bool keys_allow(const struct key_view *view, const char *model, size_t len,
                 enum unit_kind *level);
+/* What all levels of a view say of routing. Regions apart: keys_region. False: a policy cannot
+ * be read; then nothing is allowed. */
+MUST_USE bool keys_routing(const struct key_view *view, struct policy_routing *out);
+/* True when every level's list of regions, where it has one, holds this one (len bytes, not
+ * NULL; none: 0). *level: on false, the narrowest level whose list does not. */
+bool keys_region(const struct key_view *view, const char *region, size_t len,
+                 enum unit_kind *level);
 
 #endif

@@ -10,52 +10,10 @@
 
 #include "store/credits.h"
 #include "store/limits.h"
+#include "store/policy.h"
 #include "store/rows.h"
 
 #include <string.h>
-
-/* Read a rate's digits, up to stop, into *rate, which has none yet. */
-static bool rate_read(const char *at, const char *stop, uint32_t *rate)
-{
-    uint64_t value = 0;
-    if (stop - at < 1 || stop - at > 10 || *rate != 0) return false;
-    for (; at < stop; at++) {
-        if (*at < '0' || *at > '9') return false;
-        value = value * 10 + (uint64_t)(*at - '0');
-    }
-    if (value == 0 || value > UINT32_MAX) return false;
-    *rate = (uint32_t)value;
-    return true;
-}
-
-bool policy_rates(const char *blob, size_t len, struct rates *rates)
-{
-    const char *at = blob, *end = at + len;
-    *rates = (struct rates){0};
-    while (at < end) {
-        const char *stop = memchr(at, '\0', (size_t)(end - at));
-        if (!stop || stop == at) return false;
-        bool good, has_glob = stop - at > 1;
-        switch (*at) {
-        case 'a': case 'd': good = has_glob; break;
-        case 'A': good = !has_glob; break;
-        case 'r': good = rate_read(at + 1, stop, &rates->rpm); break;
-        case 't': good = rate_read(at + 1, stop, &rates->tpm); break;
-        case 'c': good = rate_read(at + 1, stop, &rates->concurrency); break;
-        default: good = false;
-        }
-        if (!good) return false;
-        at = stop + 1;
-    }
-    return true;
-}
-
-bool policy_is_sound(const struct policy *policy)
-{
-    struct rates rates;
-    return policy->len <= sizeof(policy->blob) &&
-           policy_rates(policy->blob, policy->len, &rates);
-}
 
 /* text as a row holds it. Gives false where it does not end within STORE_NAME_MAX bytes. */
 static bool name_take(const char *text, struct row_text *out)

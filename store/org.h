@@ -42,10 +42,5 @@ MUST_USE enum store_rc org_path(struct db *db, MDB_txn *txn, store_id id,
 /* Delete one key, for keys_delete() and for org_delete(), which is below it. Takes it out of
  * every table. STORE_NOT_FOUND. */
 MUST_USE enum store_rc org_drop_key(struct db *db, MDB_txn *txn, store_id key);
-/* True when the blob is well-formed: whole entries of the kinds above, 'A' with no glob, the
- * others with one or with a number. Only such are stored. */
-bool policy_is_sound(const struct policy *policy);
-/* The rates in a blob of len bytes. False: it is not well-formed. */
-MUST_USE bool policy_rates(const char *blob, size_t len, struct rates *rates);
 
 #endif

@@ -70,10 +70,12 @@ struct rates {                    /* of a unit's or key's policy; 0: no limit */
 
 /* Policy blob: entries 'a' (allow) or 'd' (deny), then the glob, then NUL, one after another.
  * An absent kind sets no limit at this level; 'A' alone marks "allow list present though
- * empty" (nothing is allowed). 'r' (rpm), 't' (tpm), 'c' (concurrency), each at most once, are
- * followed by a decimal number, 1..4294967295, instead of a glob. Globs: '*' any run, '?' any
- * byte; matched against "provider/model", a glob without '/' also against the part behind the
- * first '/'. */
+ * empty" (nothing is allowed). Globs: '*' any run, '?' any byte; matched against
+ * "provider/model", a glob without '/' also against the part behind the first '/'.
+ * 'g' and the name of a region: providers of the regions listed may be used; 'G' alone: of
+ * none. Each at most once: 'r' (rpm), 't' (tpm), 'c' (concurrency) and a decimal number,
+ * 1..4294967295; 'm' and the name of a routing mode; 'q' and a quality floor, "0" to "1" with
+ * at most 6 decimals; 'z' alone, providers without retention only. policy.h reads them. */
 struct policy {
     uint16_t len;                 /* bytes used */
     char blob[STORE_POLICY_MAX];

@@ -5,7 +5,6 @@
 #include "engine/admin/admin.h"
 #include "engine/admin/admin_part.h"
 #include "engine/conf_parts.h"
-#include "store/org.h"
 
 #include <stdio.h>
 
@@ -226,7 +225,7 @@ static void rate_read(struct reader *r, struct admin_rate *rate)
 }
 
 /* The members of a policy, its "{" having been read. */
-static void policy_read(struct reader *r, struct admin_policy *p)
+static void members_of_policy_read(struct reader *r, struct admin_policy *p)
 {
     size_t len = strlen(r->pointer);
     const struct admin_field *f;
@@ -371,7 +370,7 @@ static void value_read(struct reader *r, const struct admin_field *f, struct adm
         if (is_policy) policy->given = policy->null = true;
     } else if (is_policy && t.type == JSON_OBJECT) {
         v->given = policy->given = true;
-        policy_read(r, policy);
+        members_of_policy_read(r, policy);
     } else if (is_limits && t.type == JSON_ARRAY) {
         v->given = true;
         limits_read(r, &r->call->work->limits);

@@ -597,7 +597,8 @@ static void test_one_level_allows(void **state)
         {BLOB("a*"), "openai/gpt-4o", false},            /* damaged: nothing passes */
         {BLOB("a*\0dx"), "openai/gpt-4o", false},
         {BLOB("\0"), "openai/gpt-4o", false},
-        {BLOB("z*\0a*\0"), "openai/gpt-4o", false},
+        {BLOB("x*\0a*\0"), "openai/gpt-4o", false},
+        {BLOB("geu\0G\0mcost\0q0.5\0z\0a*\0"), "openai/gpt-4o", true},  /* not of models */
     };
     for (unsigned kind = 0; kind < UNIT_KINDS; kind++) {
         for (size_t i = 0; i < COUNT(cases); i++) {

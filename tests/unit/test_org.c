@@ -164,50 +164,6 @@ static void test_put_refuses(void **state)
     assert_true(atomic_load(&db->generation) == generation);  /* nothing was changed */
 }
 
-#define BLOB(text) text, sizeof(text) - 1
-
-static void test_rates_of_a_policy(void **state)
-{
-    (void)state;
-    static const char blob[] = "aopenai/*\0r60\0A\0t1000\0c4294967295\0";
-    struct rates rates;
-    assert_true(policy_rates(blob, sizeof(blob) - 1, &rates));
-    assert_int_equal(rates.rpm, 60);
-    assert_int_equal(rates.tpm, 1000);
-    assert_true(rates.concurrency == UINT32_MAX);
-    assert_true(policy_rates("", 0, &rates));
-    assert_int_equal(rates.rpm | rates.tpm | rates.concurrency, 0);
-    assert_false(policy_rates(blob, sizeof(blob) - 2, &rates));
-}
-
-static void test_policy_soundness(void **state)
-{
-    (void)state;
-    static const struct { const char *blob; size_t len; bool sound; } cases[] = {
-        {BLOB(""), true},           {BLOB("a*\0"), true},       {BLOB("dx\0"), true},
-        {BLOB("A\0"), true},        {BLOB("ax\0dy\0A\0"), true}, {BLOB("A"), false},
-        {BLOB("a*"), false},        {BLOB("a\0"), false},       {BLOB("d\0"), false},
-        {BLOB("\0"), false},        {BLOB("Ax\0"), false},      {BLOB("D*\0"), false},
-        {BLOB("x*\0"), false},      {BLOB("a*\0\0"), false},    {BLOB("a*\0d"), false},
-        {BLOB("r1\0t20\0c4294967295\0"), true},               {BLOB("r\0"), false},
-        {BLOB("r0\0"), false},      {BLOB("c4294967296\0"), false}, {BLOB("t-1\0"), false},
-        {BLOB("r1\0r1\0"), false}, {BLOB("r00000000001\0"), false}, {BLOB("r1"), false},
-    };
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        struct policy policy = {.len = (uint16_t)cases[i].len};
-        memset(policy.blob, 0, sizeof(policy.blob));
-        memcpy(policy.blob, cases[i].blob, cases[i].len);
-        assert_int_equal(policy_is_sound(&policy), cases[i].sound);
-    }
-    struct policy policy = {.len = STORE_POLICY_MAX};
-    memset(policy.blob, 'a', sizeof(policy.blob));
-    assert_false(policy_is_sound(&policy));
-    policy.blob[STORE_POLICY_MAX - 1] = '\0';
-    assert_true(policy_is_sound(&policy));
-    policy.len = STORE_POLICY_MAX + 1;
-    assert_false(policy_is_sound(&policy));
-}
-
 static void test_path(void **state)
 {
     struct data_dir *d = *state;
@@ -490,8 +446,6 @@ int main(void)
         DATA_TEST(test_texts_at_their_limits),
         DATA_TEST(test_put_and_get_after_reopening),
         DATA_TEST(test_put_refuses),
-        cmocka_unit_test(test_rates_of_a_policy),
-        cmocka_unit_test(test_policy_soundness),
         DATA_TEST(test_path),
         DATA_TEST(test_list),
         DATA_TEST(test_delete_refuses_while_something_is_below),
