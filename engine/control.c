@@ -67,6 +67,6 @@ const char *control_read(struct exchange *x, const struct http_head *head)
     if (alone.ptr && !bytes_eq(alone, BYTES("1")) && !bytes_eq(alone, BYTES("0"))) {
         return "x-weir-no-fallback must be 1 or 0";
     }
-    x->one_only = alone.ptr && *alone.ptr == '1';
+    x->control.no_fallback = alone.ptr && *alone.ptr == '1';
     return not_built(head);
 }

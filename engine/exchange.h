@@ -3,6 +3,7 @@
 #ifndef ENGINE_EXCHANGE_H
 #define ENGINE_EXCHANGE_H
 
+#include "engine/control.h"
 #include "engine/mem.h"
 #include "engine/spend.h"
 #include "engine/timer.h"
@@ -124,12 +125,12 @@ struct exchange {
     bool finished, done_seen;       /* stream: a finish reason, [DONE] */
     bool booked;
     bool good;                      /* the answer counts as a success of the endpoint */
-    bool one_only;
     bool no_row;                    /* feedback: no request row, nothing in the journal */
     uint16_t cors;                  /* cors_find(): the entry that allows its origin */
     uint16_t refs;                  /* closing upstreams that may still read its memory */
     uint32_t journal_slot;
     uint8_t key_hash[STORE_KEY_HASH];
+    struct control control;         /* what the client's header fields ask */
     struct addr client;             /* who asked, by edge_client() */
     struct api_stream notes;        /* of the stream that is being relayed */
     struct api_usage usage;

@@ -3,20 +3,19 @@
 #include "engine/attempt.h"
 #include "engine/auth.h"
 #include "engine/book.h"
+#include "engine/choose.h"
 #include "engine/compose.h"
 #include "engine/conf.h"
 #include "engine/conn.h"
 #include "engine/control.h"
 #include "engine/core.h"
 #include "engine/cors.h"
-#include "engine/dialect.h"
 #include "engine/engine.h"
 #include "engine/exchange.h"
 #include "engine/path.h"
 #include "engine/reply.h"
 #include "engine/tables.h"
 #include "net/http.h"
-#include "route/plan.h"
 
 #include <stdio.h>
 
@@ -266,176 +265,21 @@ bool gateway_piece(struct core *core, struct conn *c, struct bytes piece)
     return true;
 }
 
-struct allow_arg { const struct key_view *view; enum unit_kind level; };
-
-static bool allow(void *arg, struct bytes model_id)
+/* Find the candidates. False: answered. */
+static bool make_plan(struct core *core, struct exchange *x, const struct api_request *req,
+                      const struct key_view *key)
 {
-    struct allow_arg *a = arg;
-    return keys_allow(a->view, model_id.ptr, model_id.len, &a->level);
-}
-
-/* What a provider keeps for a later request is there only: a request that leans on it, or asks
- * for it, must not land anywhere else. False: answered. */
-static bool one_keeper(struct core *core, struct exchange *x, const struct api_request *req,
-                       const struct plan *plan)
-{
-    const struct catalog *cat = x->tables->catalog;
-    const char *what = req->previous.len   ? "previous_response_id"
-                       : req->conversation ? "conversation"
-                       : req->store        ? "store" : NULL;
-    bool one = true;
-    if (!what) return true;
-    for (unsigned i = 1; i < plan->count; i++) {
-        one = one && cat->model[plan->at[i].model].provider ==
-                     cat->model[plan->at[0].model].provider;
-    }
-    if (one) return true;
-    char text[256];
-    (void)snprintf(text, sizeof text, "several providers have this model, and %s needs one "
-                   "that is known: name it as '%s'", what, cat->model[plan->at[0].model].id);
-    exchange_fail(core, x, CLOSE_REQUEST_BAD, text, what);
-    return false;
-}
-
-static void take_names(struct plan_ask *ask, const struct api_request *req)
-{
-    if (req->model.len) {
-        ask->name[ask->name_count++] = req->model;
-        ask->first_is_model = true;
-    }
-    for (unsigned i = 0; i < req->models.count && ask->name_count < PLAN_NAMES_MAX; i++) {
-        ask->name[ask->name_count++] = req->models.at[i];
-    }
-    memcpy(ask->order, req->order.at, sizeof ask->order);
-    memcpy(ask->only, req->only.at, sizeof ask->only);
-    memcpy(ask->ignore, req->ignore.at, sizeof ask->ignore);
-    ask->order_count = req->order.count;
-    ask->only_count = req->only.count;
-    ask->ignore_count = req->ignore.count;
-}
-
-static bool is_routing(struct bytes name)
-{
-    size_t n = name.len;
-    return bytes_eq(name, BYTES("auto")) || bytes_starts(name, BYTES("auto:")) ||
-           bytes_eq(name, BYTES("openrouter/auto")) ||
-           (n > 6 && memcmp(name.ptr + n - 6, ":floor", 6) == 0) ||
-           (n > 6 && memcmp(name.ptr + n - 6, ":nitro", 6) == 0);
-}
-
-/* The model with this id, or the first of those with this bare name; -1: there is none. */
-static int32_t model_named(const struct catalog *cat, struct bytes name)
-{
-    uint32_t first = 0, count = 0;
-    int32_t found = catalog_find(cat, name);
-    if (found >= 0 || !catalog_bare(cat, name, &first, &count)) return found;
-    return (int32_t)cat->by_bare[first];
-}
-
-/* The same through an alias. */
-static int32_t model_meant(const struct catalog *cat, struct bytes name)
-{
-    int32_t alias = catalog_alias_exact(cat, name);
-    int32_t found = alias < 0 ? model_named(cat, name) : -1;
-    if (found < 0 && alias < 0) alias = catalog_alias_find(cat, name);
-    for (uint16_t i = 0; alias >= 0 && i < cat->alias[alias].target_count && found < 0; i++) {
-        found = model_named(cat, bytes_of(cat->alias[alias].target[i]));
-    }
-    return found;
-}
-
-/* All that were named are at providers who speak otherwise: say how to ask them. */
-static void wrong_dialect(struct core *core, struct exchange *x, struct bytes name)
-{
-    const struct catalog *cat = x->tables->catalog;
-    char text[512];
-    int32_t idx = model_meant(cat, name);
-    if (idx < 0) {
-        exchange_fail(core, x, CLOSE_DIALECT, NULL, "model");
-        return;
-    }
-    struct dialect_words words = dialect_words(cat->provider[cat->model[idx].provider].dialect);
-    (void)snprintf(text, sizeof text,
-                   "'%.*s' speaks %s dialect: ask it at %s. Translating this request into it "
-                   "is not in this release", (int)(name.len < 128 ? name.len : 128), name.ptr,
-                   words.whose, words.path);
-    exchange_fail(core, x, CLOSE_DIALECT, text, "model");
-}
-
-static void no_plan(struct core *core, struct exchange *x, const struct plan *plan,
-                    const struct allow_arg *arg)
-{
-    const struct catalog *cat = x->tables->catalog;
-    char text[512];
-    int n = (int)(plan->name.len < 128 ? plan->name.len : 128);
-    if (plan->reason == PLAN_NOT_ALLOWED) {
-        (void)snprintf(text, sizeof text, "the policy of this key's %s does not allow '%.*s'",
-                       unit_kind_name(arg->level), n, plan->name.ptr);
-        exchange_fail(core, x, CLOSE_MODEL_DENIED, text, "model");
-    } else if (plan->reason == PLAN_WRONG_DIALECT) {
-        wrong_dialect(core, x, plan->name);
-    } else if (plan->reason == PLAN_FILTERED) {
-        (void)snprintf(text, sizeof text,
-                       "no provider of '%.*s' passes the request's provider filters", n,
-                       plan->name.ptr);
-        exchange_fail(core, x, CLOSE_POLICY_DENIED, text, "provider");
-    } else {
-        const char *near = catalog_nearest(cat, plan->name);
-        bool routing = is_routing(plan->name);
-        (void)snprintf(text, sizeof text, "the model '%.*s' %s%s%s%s", n, plan->name.ptr,
-                       routing ? "needs routing, which is not in this release"
-                               : "does not exist here",
-                       near && !routing ? "; did you mean '" : "",
-                       near && !routing ? near : "", near && !routing ? "'?" : "");
-        exchange_fail(core, x, CLOSE_MODEL_UNKNOWN, text, "model");
-    }
-}
-
-/* Leave out candidates nobody has stated a price for, where the operator asks for prices. */
-static void need_prices(struct exchange *x, struct plan *plan)
-{
-    const struct catalog *cat = x->tables->catalog;
-    if (((const struct conf *)x->tables->conf)->unknown_price_allow) return;
-    unsigned kept = 0;
-    for (unsigned i = 0; i < plan->count; i++) {
-        const struct price *p = price_at(&cat->model[plan->at[i].model].price,
-                                         x->rec.admitted_unix_ns / 1000000000u);
-        if (p && p->known) plan->at[kept++] = plan->at[i];
-    }
-    plan->count = (uint8_t)kept;
-}
-
-static bool make_plan(struct core *core, struct exchange *x, const struct api_request *req)
-{
-    const struct key_view *key = auth_find(core, x->key_hash);
-    if (!key) {
-        exchange_fail(core, x, CLOSE_KEY_BAD, "the API key is not known", NULL);
+    struct choose_ask ask = {.conf = x->tables->conf, .key = key, .req = req,
+                             .control = &x->control, .api = (enum api)x->api,
+                             .now_unix_s = core->unix_ns / 1000000000u};
+    struct choose chosen;
+    if (!choose_make(&ask, &chosen)) {
+        exchange_fail(core, x, (enum close_why)chosen.why, chosen.text[0] ? chosen.text : NULL,
+                      chosen.param);
         return false;
     }
-    struct allow_arg arg = {.view = key};
-    struct plan_ask ask = {.zdr = req->zdr, .one_only = x->one_only || !req->allow_fallbacks,
-                           .max_prompt = req->max_prompt,
-                           .max_completion = req->max_completion,
-                           .dialects = dialect_bits((enum api)x->api),
-                           .now_unix_s = core->unix_ns / 1000000000u,
-                           .allow = allow, .allow_arg = &arg};
-    struct plan plan;
-    take_names(&ask, req);
-    plan_make(x->tables->catalog, &ask, &plan);
-    if (plan.count == 0) {
-        no_plan(core, x, &plan, &arg);
-        return false;
-    }
-    if (!dialect_counts((enum api)x->api)) need_prices(x, &plan);
-    if (plan.count == 0) {
-        exchange_fail(core, x, CLOSE_POLICY_DENIED,
-                      "no price is known for this model: state one under models, or set "
-                      "unknown_price: allow", "model");
-        return false;
-    }
-    if (!one_keeper(core, x, req, &plan)) return false;
-    for (unsigned i = 0; i < plan.count; i++) x->plan[i] = plan.at[i].model;
-    x->plan_count = plan.count;
+    for (unsigned i = 0; i < chosen.plan.count; i++) x->plan[i] = chosen.plan.at[i].model;
+    x->plan_count = chosen.plan.count;
     return true;
 }
 
@@ -455,7 +299,7 @@ static bool keep_request(struct core *core, struct exchange *x, const struct api
     return true;
 }
 
-static void read_request(struct core *core, struct exchange *x)
+static void read_request(struct core *core, struct exchange *x, const struct key_view *key)
 {
     struct api_reader *r = x->reader;
     enum net_rc rc = NET_MORE;
@@ -479,24 +323,10 @@ static void read_request(struct core *core, struct exchange *x)
                       "background");
         return;
     }
-    if (!keep_request(core, x, &r->req) || !make_plan(core, x, &r->req)) return;
+    if (!keep_request(core, x, &r->req) || !make_plan(core, x, &r->req, key)) return;
     if (x->reader) mem_block_give(&core->mem, x->reader_block, sizeof *x->reader);
     x->reader = NULL;
     attempt_next(core, x);
-}
-
-/* Limits are met by whole requests: a head whose body never comes would else hold a place of
- * everybody's concurrency for nothing. False: answered. */
-static bool welcome(struct core *core, struct exchange *x)
-{
-    const struct key_view *key = auth_find(core, x->key_hash);
-    if (!key) {
-        exchange_fail(core, x, CLOSE_KEY_BAD, "the API key is not known", NULL);
-        return false;
-    }
-    if (spend_admit(core, x, auth_budget(key))) return true;
-    spend_refuse(core, x);
-    return false;
 }
 
 void gateway_body(struct core *core, struct conn *c)
@@ -504,6 +334,18 @@ void gateway_body(struct core *core, struct conn *c)
     struct exchange *x = c->x;
     assert(x && x->state == X_READ);
     chain_move(&core->mem, &x->body, &c->body);
-    if (x->no_row) gateway_feedback(core, x);
-    else if (welcome(core, x)) read_request(core, x);
+    if (x->no_row) {
+        gateway_feedback(core, x);
+        return;
+    }
+    /* Asked again, for the key may have been revoked while the body came. */
+    const struct key_view *key = auth_find(core, x->key_hash);
+    if (!key) {
+        exchange_fail(core, x, CLOSE_KEY_BAD, "the API key is not known", NULL);
+        return;
+    }
+    /* Limits are met by whole requests: a head whose body never comes would else hold a place
+     * of everybody's concurrency for nothing. */
+    if (spend_admit(core, x, auth_budget(key))) read_request(core, x, key);
+    else spend_refuse(core, x);
 }

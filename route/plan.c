@@ -5,6 +5,7 @@
  * does not fit falls off the end, so the best PLAN_MAX remain however many there were.
  * Rule: reads only the catalogue and the question; never fails, an empty plan has a reason. */
 #include "route/plan.h"
+#include "route/catalog.h"
 
 enum { RANKS_A_NAME = PLAN_NAMES_MAX + 1 };
 

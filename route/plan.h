@@ -4,7 +4,9 @@
 #ifndef ROUTE_PLAN_H
 #define ROUTE_PLAN_H
 
-#include "route/catalog.h"
+#include "net/bytes.h"
+
+struct catalog;
 
 enum { PLAN_MAX = 8, PLAN_NAMES_MAX = 8 };
 

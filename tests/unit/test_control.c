@@ -108,9 +108,9 @@ static void test_fields(void **state)
     assert_null(read_one(HTTP_X_WEIR_TIMEOUT, "2.25", &x));
     assert_int_equal(x.timeout_ns, 2250000000);
     assert_null(read_one(HTTP_X_WEIR_NO_FALLBACK, "1", &x));
-    assert_true(x.one_only);
+    assert_true(x.control.no_fallback);
     assert_null(read_one(HTTP_X_WEIR_NO_FALLBACK, "0", &x));
-    assert_false(x.one_only);
+    assert_false(x.control.no_fallback);
     assert_null(read_one(HTTP_X_WEIR_TAGS, "team=a", &x));
     assert_memory_equal(x.rec.tags, "team=a\0", 7);
     char tags[RECORD_TAGS_MAX + 1] = {0};
@@ -121,7 +121,7 @@ static void test_fields(void **state)
     struct http_head none = {0};
     memset(&x, 0, sizeof x);
     assert_null(control_read(&x, &none));
-    assert_true(!x.one_only && x.timeout_ns == 0 && x.rec.tags[0] == 0);
+    assert_true(!x.control.no_fallback && x.timeout_ns == 0 && x.rec.tags[0] == 0);
 }
 
 int main(void)

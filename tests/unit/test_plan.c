@@ -1,5 +1,6 @@
 /* test_plan.c - names, order, filters, policy, and the reason an empty plan gives.
  * A case is a question and the candidates expected, written as "id:reason id:reason". */
+#include "route/catalog.h"
 #include "route/plan.h"
 
 #include <setjmp.h>
