@@ -5,6 +5,8 @@
 #include "engine/admin/admin.h"
 #include "engine/admin/admin_part.h"
 #include "engine/conf_parts.h"
+#include "net/decimal.h"
+#include "store/policy.h"
 
 #include <stdio.h>
 
@@ -13,9 +15,7 @@ enum {
     ESCAPED_MAX = 6 * 512,   /* bytes of a text before its escapes are resolved */
 };
 
-/* As struct admin_policy names them: two lists, then the rates. */
-enum { FIELD_ALLOW, FIELD_DENY, FIELD_RATES };
-static const char rate_kinds[ADMIN_RATES] = {'r', 't', 'c'};   /* of a policy blob (store.h) */
+static const char *const mode_words[] = {"balanced", "cost", "latency", "availability", NULL};
 
 const struct admin_field admin_policy_fields[] = {
     {"allow", .about = "models that may be used; absent: all", .type = ADMIN_GLOBS,
@@ -25,10 +25,21 @@ const struct admin_field admin_policy_fields[] = {
     {"tpm", .about = "tokens a minute", .type = ADMIN_RATE, .nullable = true},
     {"concurrency", .about = "requests that run at once", .type = ADMIN_RATE,
      .nullable = true},
-    {"mode", .later = true}, {"regions", .later = true},
-    {"zero_retention_only", .later = true}, {"quality_floor", .later = true},
+    {"mode", .about = "how candidates are ordered; the narrowest level's counts",
+     .type = ADMIN_WORD, .words = mode_words, .nullable = true},
+    {"regions", .about = "of providers that may be used; absent: all", .type = ADMIN_REGIONS,
+     .nullable = true},
+    {"zero_retention_only", .about = "only providers that keep nothing", .type = ADMIN_BOOL,
+     .nullable = true},
+    {"quality_floor", .about = "share of the strongest candidate's expected quality that may "
+     "not be given up; the highest of all levels counts", .type = ADMIN_SHARE,
+     .nullable = true},
     {0},
 };
+/* Their kinds of entries in a blob (store.h); a list that may be empty has a capital too. */
+static const char rule_kinds[] = "adrtcmgzq";
+static_assert(sizeof(rule_kinds) - 1 == ADMIN_RULES, "a kind for each");
+static_assert(COUNT(admin_policy_fields) - 1 == ADMIN_RULES, "a field for each");
 
 static const char *const window_words[] = {"hour", "day", "week", "month", "total", NULL};
 static_assert(sizeof(window_words) / sizeof(window_words[0]) == WINDOWS + 1, "a word for each");
@@ -164,114 +175,164 @@ static bool entry_add(char *blob, uint16_t *used, char kind, struct bytes glob)
     return true;
 }
 
-static bool glob_read(struct reader *r, const struct json_token *t, char kind,
-                      struct admin_globs *globs)
+/* 1..max bytes, none of them blank or a control byte. */
+static bool is_plain(struct bytes text, size_t max)
 {
-    struct bytes glob;
-    if (t->type != JSON_STRING) {
-        bad(r, "must be a text: a model id or a glob such as \"openai/*\"");
-        return false;
-    }
-    if (!text_of(r, t, &glob)) return false;
-    bool good = glob.len > 0 && glob.len <= ADMIN_GLOB_MAX;
-    for (size_t i = 0; good && i < glob.len; i++) {
-        unsigned char c = (unsigned char)glob.ptr[i];
+    bool good = text.len > 0 && text.len <= max;
+    for (size_t i = 0; good && i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
         good = c > 0x20 && c != 0x7f;
-    }
-    if (!good) {
-        bad(r, "must be a glob of 1 to 200 bytes without blanks and control bytes");
-    } else if (!entry_add(globs->blob, &globs->len, kind, glob)) {
-        bad(r, "the policy is too large: all globs together may have about 2000 bytes");
-        return false;
     }
     return good;
 }
 
-/* A list of globs; null is no list. */
-static void globs_read(struct reader *r, char kind, struct admin_globs *globs)
+static bool rule_add(struct reader *r, struct admin_rule *rule, char kind, struct bytes text)
+{
+    if (entry_add(rule->blob, &rule->len, kind, text)) return true;
+    bad(r, "the policy is too large: all of it together may have about 2000 bytes");
+    return false;
+}
+
+/* An item of a list. */
+static bool name_read(struct reader *r, const struct admin_field *f,
+                      const struct json_token *t, char kind, struct admin_rule *rule)
+{
+    struct bytes text;
+    bool is_glob = f->type == ADMIN_GLOBS;
+    if (t->type != JSON_STRING) {
+        bad(r, is_glob ? "must be a text: a model id or a glob such as \"openai/*\""
+                       : "must be a text: a region as providers have it, such as \"eu\"");
+        return false;
+    }
+    if (!text_of(r, t, &text)) return false;
+    if (is_plain(text, is_glob ? ADMIN_GLOB_MAX : POLICY_REGION_MAX - 1)) {
+        return rule_add(r, rule, kind, text);
+    }
+    bad(r, is_glob ? "must be a glob of 1 to 200 bytes without blanks and control bytes"
+                   : "must be a region of 1 to 63 bytes without blanks and control bytes");
+    return false;
+}
+
+/* A list, its "[" having been read. */
+static void names_read(struct reader *r, const struct admin_field *f, char kind,
+                       struct admin_rule *rule)
 {
     struct json_token t;
-    globs->given = true;
-    if (!next(r, &t)) return;
-    globs->null = t.type == JSON_NULL;
-    if (globs->null) return;
-    if (t.type != JSON_ARRAY) {
-        bad(r, "must be a list of globs, or null");
-        return;
-    }
     size_t len = strlen(r->pointer);
     for (unsigned idx = 0; item_next(r, len, idx, &t); idx++) {
-        if (!glob_read(r, &t, kind, globs)) return;
+        if (!name_read(r, f, &t, kind, rule)) return;
     }
     /* An empty list of what is allowed allows nothing; an empty one of what is not is none. */
-    if (kind == 'a' && globs->len == 0) {
-        bool added = entry_add(globs->blob, &globs->len, 'A', BYTES(""));
+    if (kind != 'd' && rule->len == 0) {
+        bool added = entry_add(rule->blob, &rule->len, (char)(kind - 'a' + 'A'), BYTES(""));
         assert(added);
     }
 }
 
-/* A number of requests or tokens, or null. */
-static void rate_read(struct reader *r, struct admin_rate *rate)
+/* A number of requests or tokens. */
+static void rate_read(struct reader *r, const struct json_token *t, char kind,
+                      struct admin_rule *rule)
+{
+    char text[16];
+    uint64_t value = 0;
+    bool good = t->type == JSON_NUMBER && bytes_u64(t->text, &value);
+    if (good && value >= 1 && value <= UINT32_MAX) {
+        snprintf(text, sizeof(text), "%u", (unsigned)value);
+        (void)rule_add(r, rule, kind, bytes_of(text));
+    } else {
+        bad(r, "must be a whole number, 1 to 4294967295, or null");
+    }
+}
+
+/* A share of 1. */
+static void share_read(struct reader *r, const struct json_token *t, char kind,
+                       struct admin_rule *rule)
+{
+    char text[16];
+    int64_t value = 0;
+    if (t->type != JSON_NUMBER || !decimal_read(t->text, 6, false, POLICY_ONE, &value)) {
+        bad(r, "must be a number such as 0.95: 0 to 1, at most 6 decimals, or null");
+        return;
+    }
+    int len = snprintf(text, sizeof(text), "%u.%06u", (unsigned)(value / POLICY_ONE),
+                       (unsigned)(value % POLICY_ONE));
+    while (text[len - 1] == '0') len--;
+    if (text[len - 1] == '.') len--;
+    (void)rule_add(r, rule, kind, (struct bytes){text, (size_t)len});
+}
+
+/* The last len bytes of a text, or all of it. */
+static struct bytes bytes_tail(struct bytes text, size_t len)
+{
+    if (text.len > len) bytes_cut(&text, text.len - len);
+    return text;
+}
+
+/* A mode, by the name that the configuration takes too: "cost" or "cost-first". */
+static void mode_read(struct reader *r, const struct admin_field *f,
+                      const struct json_token *t, char kind, struct admin_rule *rule)
+{
+    struct bytes text, first = BYTES("-first");
+    struct admin_value value = {0};
+    char why[ADMIN_WHY_MAX];
+    if (t->type != JSON_STRING) {
+        bad(r, "must be a text such as \"cost\", or null");
+        return;
+    }
+    if (!text_of(r, t, &text)) return;
+    struct bytes name = text;
+    struct bytes tail = bytes_tail(text, first.len);
+    if (bytes_eq(tail, first)) name.len -= first.len;
+    bool good = admin_value_read(f, name, &value, why);
+    if (good) (void)rule_add(r, rule, kind, name);
+    else admin_fault(r->call, 400, "invalid_request", r->pointer, "'%s' %s", f->name, why);
+}
+
+/* A member of a policy. */
+static void rule_read(struct reader *r, const struct admin_field *f, char kind,
+                      struct admin_rule *rule)
 {
     struct json_token t;
-    uint64_t value = 0;
     if (!next(r, &t)) return;
-    rate->given = true;
-    rate->null = t.type == JSON_NULL;
-    if (rate->null) return;
-    bool good = t.type == JSON_NUMBER && bytes_u64(t.text, &value);
-    if (good && value >= 1 && value <= UINT32_MAX) rate->value = (uint32_t)value;
-    else bad(r, "must be a whole number, 1 to 4294967295, or null");
+    rule->given = true;
+    rule->null = t.type == JSON_NULL;
+    if (rule->null) return;
+    bool is_list = f->type == ADMIN_GLOBS || f->type == ADMIN_REGIONS;
+    if (is_list && t.type == JSON_ARRAY) names_read(r, f, kind, rule);
+    else if (f->type == ADMIN_GLOBS) bad(r, "must be a list of globs, or null");
+    else if (f->type == ADMIN_REGIONS) bad(r, "must be a list of regions, or null");
+    else if (f->type == ADMIN_RATE) rate_read(r, &t, kind, rule);
+    else if (f->type == ADMIN_SHARE) share_read(r, &t, kind, rule);
+    else if (f->type == ADMIN_WORD) mode_read(r, f, &t, kind, rule);
+    else if (t.type == JSON_TRUE) (void)rule_add(r, rule, kind, BYTES(""));
+    else if (t.type != JSON_FALSE) bad(r, "must be true, false or null");
 }
 
 /* The members of a policy, its "{" having been read. */
-static void members_of_policy_read(struct reader *r, struct admin_policy *p)
+static void rules_read(struct reader *r, struct admin_policy *p)
 {
     size_t len = strlen(r->pointer);
     const struct admin_field *f;
     while ((f = member_next(r, admin_policy_fields, len)) != NULL) {
         size_t idx = (size_t)(f - admin_policy_fields);
-        assert(idx < FIELD_RATES + ADMIN_RATES);
-        struct admin_globs *globs = idx == FIELD_ALLOW ? &p->allow : &p->deny;
-        struct admin_rate *rate = idx < FIELD_RATES ? NULL : &p->rate[idx - FIELD_RATES];
-        if (rate ? rate->given : globs->given) bad(r, "this member is repeated");
-        else if (rate) rate_read(r, rate);
-        else globs_read(r, idx == FIELD_ALLOW ? 'a' : 'd', globs);
+        assert(idx < ADMIN_RULES);
+        if (p->rule[idx].given) bad(r, "this member is repeated");
+        else rule_read(r, f, rule_kinds[idx], &p->rule[idx]);
     }
 }
 
 /* Copy what old has of a kind (and its capital, if any), or what the request has instead. */
-static bool globs_merge(struct policy *out, const struct policy *old, char kind,
-                        const struct admin_globs *globs)
+static bool rule_merge(struct policy *out, const struct policy *old, char kind,
+                       const struct admin_rule *rule)
 {
-    if (globs->null) return true;
-    const char *at = globs->given ? globs->blob : old->blob;
-    const char *end = at + (globs->given ? globs->len : old->len);
+    if (rule->null) return true;
+    const char *at = rule->given ? rule->blob : old->blob;
+    const char *end = at + (rule->given ? rule->len : old->len);
     while (at < end) {
-        struct bytes glob = bytes_of(at + 1);
+        struct bytes text = bytes_of(at + 1);
         bool is_kind = byte_lower(*at) == kind;
-        if (is_kind && !entry_add(out->blob, &out->len, *at, glob)) return false;
-        at += glob.len + 2;
-    }
-    return true;
-}
-
-/* Copy the rates that old has, or what the request has instead. */
-static bool rates_merge(struct policy *out, const struct policy *old,
-                        const struct admin_rate rate[ADMIN_RATES])
-{
-    struct rates has;
-    bool sound = policy_rates(old->blob, old->len, &has);
-    assert(sound);
-    uint32_t value[ADMIN_RATES] = {has.rpm, has.tpm, has.concurrency};
-    for (size_t i = 0; i < ADMIN_RATES; i++) {
-        char text[16];
-        if (rate[i].given) value[i] = rate[i].value;
-        snprintf(text, sizeof(text), "%u", value[i]);
-        bool is_set = value[i] > 0;
-        if (is_set && !entry_add(out->blob, &out->len, rate_kinds[i], bytes_of(text))) {
-            return false;
-        }
+        if (is_kind && !entry_add(out->blob, &out->len, *at, text)) return false;
+        at += text.len + 2;
     }
     return true;
 }
@@ -282,11 +343,10 @@ bool admin_policy_change(struct admin_call *call, struct policy *policy)
     assert(policy_is_sound(policy));
     struct policy made = {0};
     if (!p->given) return true;
-    if (!p->null && (!globs_merge(&made, policy, 'a', &p->allow) ||
-                     !globs_merge(&made, policy, 'd', &p->deny) ||
-                     !rates_merge(&made, policy, p->rate))) {
+    for (size_t i = 0; !p->null && i < ADMIN_RULES; i++) {
+        if (rule_merge(&made, policy, rule_kinds[i], &p->rule[i])) continue;
         admin_fault(call, 400, "invalid_request", "/policy",
-                    "the policy is too large: all globs together may have about 2000 bytes");
+                    "the policy is too large: all of it together may have about 2000 bytes");
         return false;
     }
     assert(policy_is_sound(&made));
@@ -294,37 +354,36 @@ bool admin_policy_change(struct admin_call *call, struct policy *policy)
     return true;
 }
 
-static void put_globs(struct jsonw *w, const struct policy *policy, char kind, const char *name)
+/* A rule of one level, from `at` on: the first of its entries. */
+static void put_rule(struct jsonw *w, const struct admin_field *f, const char *at,
+                     const char *end)
 {
-    const char *end = policy->blob + policy->len;
-    bool open = false;
-    for (const char *at = policy->blob; at < end; at += strlen(at) + 1) {
-        if (byte_lower(*at) != kind) continue;
-        if (!open) {
-            jsonw_key(w, name);
-            jsonw_array(w);
-            open = true;
+    char kind = byte_lower(*at);
+    jsonw_key(w, f->name);
+    switch (f->type) {
+    case ADMIN_RATE:
+    case ADMIN_SHARE: jsonw_raw(w, bytes_of(at + 1)); break;
+    case ADMIN_WORD: jsonw_text(w, at + 1); break;
+    case ADMIN_BOOL: jsonw_bool(w, true); break;
+    default:
+        jsonw_array(w);
+        for (; at < end; at += strlen(at) + 1) {
+            if (*at == kind) jsonw_text(w, at + 1);
         }
-        if (*at == kind) jsonw_text(w, at + 1);
+        jsonw_array_end(w);
     }
-    if (open) jsonw_array_end(w);
 }
 
 void admin_put_policy(struct jsonw *w, const struct policy *policy)
 {
-    assert(policy->len <= sizeof(policy->blob));
+    assert(policy_is_sound(policy));
+    const char *end = policy->blob + policy->len;
     jsonw_key(w, "policy");
     jsonw_object(w);
-    put_globs(w, policy, 'a', "allow");
-    put_globs(w, policy, 'd', "deny");
-    struct rates rates;
-    bool sound = policy_rates(policy->blob, policy->len, &rates);
-    assert(sound);
-    const uint32_t value[ADMIN_RATES] = {rates.rpm, rates.tpm, rates.concurrency};
-    for (size_t i = 0; i < ADMIN_RATES; i++) {
-        if (value[i] == 0) continue;
-        jsonw_key(w, admin_policy_fields[FIELD_RATES + i].name);
-        jsonw_uint(w, value[i]);
+    for (size_t i = 0; i < ADMIN_RULES; i++) {
+        const char *at = policy->blob;
+        while (at < end && byte_lower(*at) != rule_kinds[i]) at += strlen(at) + 1;
+        if (at < end) put_rule(w, &admin_policy_fields[i], at, end);
     }
     jsonw_object_end(w);
 }
@@ -370,7 +429,7 @@ static void value_read(struct reader *r, const struct admin_field *f, struct adm
         if (is_policy) policy->given = policy->null = true;
     } else if (is_policy && t.type == JSON_OBJECT) {
         v->given = policy->given = true;
-        members_of_policy_read(r, policy);
+        rules_read(r, policy);
     } else if (is_limits && t.type == JSON_ARRAY) {
         v->given = true;
         limits_read(r, &r->call->work->limits);

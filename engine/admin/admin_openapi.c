@@ -155,11 +155,12 @@ static void put_schema(struct jsonw *w, const struct schema *s)
 
 /* ---- what calls take ---- */
 
-static void put_words(struct jsonw *w, const char *const *words)
+static void put_words(struct jsonw *w, const char *const *words, bool nullable)
 {
     jsonw_key(w, "enum");
     jsonw_array(w);
     for (; *words; words++) jsonw_text(w, *words);
+    if (nullable) jsonw_null(w);
     jsonw_array_end(w);
 }
 
@@ -172,13 +173,13 @@ static void put_number(struct jsonw *w, const char *name, uint64_t value)
 /* Lists name lists, to a depth that the table fixes. */
 static void put_members(struct jsonw *w, const struct admin_field *list);
 
-/* The items of a list of globs. */
-static void put_globs(struct jsonw *w)
+/* The items of a list of globs or regions. */
+static void put_names(struct jsonw *w, uint64_t max)
 {
     key_object(w, "items");
     put_pair(w, "type", "string");
     put_number(w, "minLength", 1);
-    put_number(w, "maxLength", ADMIN_GLOB_MAX);
+    put_number(w, "maxLength", max);
     jsonw_object_end(w);
 }
 
@@ -203,20 +204,25 @@ static void put_bounds(struct jsonw *w, const struct admin_field *f)
         put_number(w, "minLength", 1);
         put_number(w, "maxLength", STORE_NAME_MAX - 1);
         break;
-    case ADMIN_WORD: put_words(w, f->words); break;
+    case ADMIN_WORD: put_words(w, f->words, f->nullable); break;
     case ADMIN_TIME: put_pair(w, "format", "date-time"); break;
     case ADMIN_SPAN: put_pair(w, "pattern", "^[0-9]+[smhd]$"); break;
     case ADMIN_POLICY: put_members(w, admin_policy_fields); break;
-    case ADMIN_GLOBS: put_globs(w); break;
+    case ADMIN_GLOBS: put_names(w, ADMIN_GLOB_MAX); break;
+    case ADMIN_REGIONS: put_names(w, POLICY_REGION_MAX - 1); break;
     case ADMIN_LIMITS: put_limits(w); break;
     case ADMIN_MONEY:
         put_pair(w, "pattern", f->is_signed ? "^-?(0|[1-9][0-9]*)(\\.[0-9]{1,9})?$"
                                             : "^(0|[1-9][0-9]*)(\\.[0-9]{1,9})?$");
         break;
-    case ADMIN_FLAG: put_words(w, flag_words); break;
+    case ADMIN_FLAG: put_words(w, flag_words, false); break;
     case ADMIN_RATE:
         put_number(w, "minimum", 1);
         put_number(w, "maximum", UINT32_MAX);
+        break;
+    case ADMIN_SHARE:
+        put_number(w, "minimum", 0);
+        put_number(w, "maximum", 1);
         break;
     case ADMIN_COUNT:
         put_number(w, "minimum", 1);
@@ -226,9 +232,10 @@ static void put_bounds(struct jsonw *w, const struct admin_field *f)
     case ADMIN_GROUPS:
         key_object(w, "items");
         put_pair(w, "type", "string");
-        put_words(w, admin_group_names);
+        put_words(w, admin_group_names, false);
         jsonw_object_end(w);
         break;
+    case ADMIN_BOOL:
     case ADMIN_ID:
     case ADMIN_ROW:
     case ADMIN_CREDIT:
@@ -243,8 +250,11 @@ static const char *field_type(const struct admin_field *f)
     case ADMIN_COUNT:
     case ADMIN_RATE: return "integer";
     case ADMIN_GLOBS:
+    case ADMIN_REGIONS:
     case ADMIN_LIMITS:
     case ADMIN_GROUPS: return "array";
+    case ADMIN_SHARE: return "number";
+    case ADMIN_BOOL: return "boolean";
     default: return "string";
     }
 }

@@ -36,6 +36,9 @@ enum admin_type {
     ADMIN_POLICY,     /* an object; admin_work.policy holds it. Bodies only */
     ADMIN_GLOBS,      /* a list of globs. Of a policy only */
     ADMIN_RATE,       /* a JSON number 1..4294967295. Of a policy only */
+    ADMIN_REGIONS,    /* a list of regions' names. Of a policy only */
+    ADMIN_SHARE,      /* a JSON number 0..1, at most 6 decimals. Of a policy only */
+    ADMIN_BOOL,       /* true or false. Of a policy only */
     ADMIN_COUNT,      /* 1..`high`; number: it, `otherwise` where absent. Queries only */
     ADMIN_FLAG,       /* 1, 0, true, false; number: 1 or 0 */
     ADMIN_GROUPS,     /* enum usage_group names with commas; number: their bits */
@@ -72,23 +75,17 @@ struct admin_value {             /* all zero: absent */
     char text[STORE_NAME_MAX];   /* as sent, escapes resolved */
 };
 
-struct admin_globs {             /* allow or deny, as the request has it */
+enum { ADMIN_RULES = 9 };
+
+struct admin_rule {              /* a member of a policy, as the request has it */
     bool given, null;
     uint16_t len;
     char blob[STORE_POLICY_MAX]; /* entries of a policy blob (store.h), of this kind only */
 };
 
-struct admin_rate {              /* rpm, tpm or concurrency, as the request has it */
-    bool given, null;
-    uint32_t value;              /* 0 where null */
-};
-
-enum { ADMIN_RATES = 3 };
-
 struct admin_policy {
     bool given, null;
-    struct admin_globs allow, deny;
-    struct admin_rate rate[ADMIN_RATES];   /* rpm, tpm, concurrency */
+    struct admin_rule rule[ADMIN_RULES];   /* in the order of admin_policy_fields */
 };
 
 struct admin_fault {             /* status 0: none */
@@ -128,7 +125,7 @@ struct admin_route {
                                                NULL: run() does */
 };
 
-/* Members of a policy, and of a limit (admin_body.c). */
+/* Members of a policy (ADMIN_RULES of them), and of a limit (admin_body.c). */
 extern const struct admin_field admin_policy_fields[], admin_limit_fields[];
 
 /* The table (table.c), one entry a method and path; entries of a path stand together. */

@@ -354,6 +354,9 @@ bool admin_value_read(const struct admin_field *f, struct bytes text, struct adm
     case ADMIN_POLICY:
     case ADMIN_GLOBS:
     case ADMIN_RATE:
+    case ADMIN_REGIONS:
+    case ADMIN_SHARE:
+    case ADMIN_BOOL:
         good = fault(why, "must be JSON of another type");   /* no text is one */
         break;
     }

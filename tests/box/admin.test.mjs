@@ -134,8 +134,13 @@ test('units: what is refused, and where', async () => {
   await refused('PATCH', `/units/${team.id}`, { parent: org.id }, 400, '/parent');
   await refused('PATCH', `/units/${team.id}`, { policy: { alow: [] } }, 400, '/policy/alow');
   await refused('PATCH', `/units/${team.id}`, { policy: { allow: [1] } }, 400, '/policy/allow/0');
-  const later = await refused('PATCH', `/units/${team.id}`, { policy: { mode: 'cost' } }, 400);
-  assert.match(later.message, /not in this release/);
+  const words = await refused('PATCH', `/units/${team.id}`, { policy: { mode: 'costs' } }, 400,
+                              '/policy/mode');
+  assert.match(words.message, /balanced, cost, latency, availability/);
+  await refused('PATCH', `/units/${team.id}`, { policy: { quality_floor: 1.5 } }, 400,
+                '/policy/quality_floor');
+  await refused('PATCH', `/units/${team.id}`, { policy: { regions: ['eu', ''] } }, 400,
+                '/policy/regions/1');
   await refused('GET', '/units/org_none', undefined, 404);
   await refused('GET', '/nothing', undefined, 404);
   await refused('PUT', '/units', {}, 405);

@@ -63,6 +63,9 @@ static void check_value(const struct admin_field *f, const struct admin_value *v
     case ADMIN_LIMITS: REQUIRE(!v->text[0]); break;
     case ADMIN_POLICY: break;
     case ADMIN_GLOBS:
+    case ADMIN_REGIONS:
+    case ADMIN_SHARE:
+    case ADMIN_BOOL:
     case ADMIN_RATE: REQUIRE(false);   /* of a policy, never by themselves */
     }
 }

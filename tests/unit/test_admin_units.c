@@ -329,8 +329,6 @@ static void test_bodies_are_refused_with_a_pointer(void **state)
          "/email", "e-mail"},
         {"{\"kind\":\"organization\",\"name\":\"a\",\"policy\":[]}", "invalid_request",
          "/policy", "object"},
-        {"{\"kind\":\"organization\",\"name\":\"a\",\"policy\":{\"mode\":1}}",
-         "not_in_this_release", "/policy/mode", "not in this release"},
         {"{\"kind\":\"organization\",\"name\":\"a\",\"policy\":{\"alow\":[]}}",
          "invalid_request", "/policy/alow", "'allow'"},
         {"{\"kind\":\"organization\",\"name\":\"a\",\"policy\":{\"allow\":\"x\"}}",
@@ -353,6 +351,91 @@ static void test_bodies_are_refused_with_a_pointer(void **state)
     }
     want(e, &a, 200, "GET units", NULL);
     assert_int_equal(count_of(&a, "/data"), 0);
+    drop(&a);
+    engine_close(e);
+}
+
+/* Members of a policy that speak of routing: what is sent, what is shown. */
+static void test_rules_of_routing(void **state)
+{
+    static const struct { const char *sent, *shown; } steps[] = {
+        {"{\"mode\":\"cost\"}", "{\"mode\":\"cost\"}"},
+        {"{\"mode\":\"latency-first\",\"regions\":[\"eu\",\"us-east-1\"]}",
+         "{\"mode\":\"latency\",\"regions\":[\"eu\",\"us-east-1\"]}"},
+        {"{\"zero_retention_only\":true,\"mode\":null}",
+         "{\"regions\":[\"eu\",\"us-east-1\"],\"zero_retention_only\":true}"},
+        {"{\"regions\":[],\"zero_retention_only\":false,\"quality_floor\":0.95,\"rpm\":7}",
+         "{\"rpm\":7,\"regions\":[],\"quality_floor\":0.95}"},
+        {"{\"regions\":null,\"quality_floor\":1,\"rpm\":null}", "{\"quality_floor\":1}"},
+        {"{\"quality_floor\":0.000001}", "{\"quality_floor\":0.000001}"},
+        {"{\"quality_floor\":0.500}", "{\"quality_floor\":0.5}"},
+        {"{\"quality_floor\":0}", "{\"quality_floor\":0}"},
+        {"{\"quality_floor\":null,\"zero_retention_only\":true}",
+         "{\"zero_retention_only\":true}"},
+        {"{\"zero_retention_only\":null,\"mode\":\"availability\",\"deny\":[\"x\"]}",
+         "{\"deny\":[\"x\"],\"mode\":\"availability\"}"},
+        {"null", "{}"},
+    };
+    struct engine *e = engine_open(*state);
+    struct answer a = {0};
+    struct family f = make_family(e);
+    char key[32], body[TEXT_MAX], shown[TEXT_MAX];
+    make_key(e, f.member, key);
+    for (size_t i = 0; i < 2 * COUNT(steps); i++) {
+        const char *kind = i % 2 ? "keys/" : "units/", *id = i % 2 ? key : f.team;
+        char patch[32], get[32];
+        snprintf(patch, sizeof(patch), "PATCH %s", kind);
+        snprintf(get, sizeof(get), "GET %s", kind);
+        snprintf(body, sizeof(body), "{\"policy\":%s}", steps[i / 2].sent);
+        snprintf(shown, sizeof(shown), "\"policy\":%s,", steps[i / 2].shown);
+        want(e, &a, 200, call_of(patch, id, ""), body);
+        want(e, &a, 200, call_of(get, id, ""), NULL);
+        if (!strstr(a.text, shown)) fail_msg("%s: %s", body, a.text);
+    }
+    drop(&a);
+    engine_close(e);
+}
+
+static void test_rules_of_routing_are_refused(void **state)
+{
+    static const struct { const char *policy, *pointer, *says; } cases[] = {
+        {"{\"mode\":1}", "/policy/mode", "text"},
+        {"{\"mode\":\"costs\"}", "/policy/mode",
+         "'costs', must be one of balanced, cost, latency, availability"},
+        {"{\"mode\":\"-first\"}", "/policy/mode", "must be one of"},
+        {"{\"mode\":\"\"}", "/policy/mode", "must be one of"},
+        {"{\"mode\":[\"cost\"]}", "/policy/mode", "text"},
+        {"{\"modes\":\"cost\"}", "/policy/modes", "did you mean 'mode'"},
+        {"{\"mode\":\"cost\",\"mode\":\"cost\"}", "/policy/mode", "repeated"},
+        {"{\"regions\":\"eu\"}", "/policy/regions", "list of regions"},
+        {"{\"regions\":[\"eu\",7]}", "/policy/regions/1", "region"},
+        {"{\"regions\":[\"\"]}", "/policy/regions/0", "63"},
+        {"{\"regions\":[\"e u\"]}", "/policy/regions/0", "blanks"},
+        {"{\"regions\":[\"1234567890123456789012345678901234567890123456789012345678901234"
+         "\"]}", "/policy/regions/0", "63"},
+        {"{\"region\":[\"eu\"]}", "/policy/region", "did you mean 'regions'"},
+        {"{\"zero_retention_only\":1}", "/policy/zero_retention_only", "true, false or null"},
+        {"{\"zero_retention_only\":\"true\"}", "/policy/zero_retention_only", "true"},
+        {"{\"quality_floor\":1.000001}", "/policy/quality_floor", "0 to 1"},
+        {"{\"quality_floor\":-0.1}", "/policy/quality_floor", "0 to 1"},
+        {"{\"quality_floor\":0.1234567}", "/policy/quality_floor", "6 decimals"},
+        {"{\"quality_floor\":9e-1}", "/policy/quality_floor", "such as 0.95"},
+        {"{\"quality_floor\":\"0.9\"}", "/policy/quality_floor", "number"},
+        {"{\"quality_floor\":{}}", "/policy/quality_floor", "number"},
+    };
+    struct engine *e = engine_open(*state);
+    struct answer a = {0};
+    char body[TEXT_MAX];
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        snprintf(body, sizeof(body),
+                 "{\"kind\":\"organization\",\"name\":\"a\",\"policy\":%s}",
+                 cases[i].policy);
+        want(e, &a, 400, "POST units", body);
+        check_value(&a, "/error/code", "invalid_request");
+        check_value(&a, "/error/pointer", cases[i].pointer);
+        const char *message = pick(&a, "/error/message", NULL);
+        if (!strstr(message, cases[i].says)) fail_msg("%s: %s", body, message);
+    }
     drop(&a);
     engine_close(e);
 }
@@ -464,6 +547,8 @@ int main(void)
         DATA_TEST(test_units_are_listed_in_pages),
         DATA_TEST(test_units_go_with_all_below_or_not_at_all),
         DATA_TEST(test_policy_members_stay_until_taken_back),
+        DATA_TEST(test_rules_of_routing),
+        DATA_TEST(test_rules_of_routing_are_refused),
         DATA_TEST(test_policies_reach_the_cores),
         DATA_TEST(test_keys_are_made_shown_changed),
         DATA_TEST(test_keys_are_listed_below_a_unit),

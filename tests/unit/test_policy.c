@@ -92,7 +92,12 @@ static void test_one_level(void **state)
 static void test_regions_of_a_level(void **state)
 {
     (void)state;
-    static const struct { const char *blob; size_t len; const char *region; bool ok; } cases[] = {
+    static const struct {
+        const char *blob;
+        size_t len;
+        const char *region;
+        bool ok;
+    } cases[] = {
         {BLOB(""), "", true},            {BLOB(""), "eu", true},
         {BLOB("geu\0"), "eu", true},     {BLOB("geu\0"), "EU", true},
         {BLOB("geu\0"), "", false},      {BLOB("geu\0"), "eu-1", false},
