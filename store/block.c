@@ -3,7 +3,8 @@
  *   head       crc 4, version 1, zero 3, rows 4, kinds 4, origins 4, directory's place 4,
  *              first and last admission 8 + 8; little-endian
  *   kinds      path, price, how it ended, model, tags
- *   rows       (admission - first), kind, origin, exchange, seq, cost, gain, tokens, times, id
+ *   rows       (admission - first), kind, origin, exchange, seq, cost, gain with reasons,
+ *              tokens, times, id
  *   directory  origins: exchange and seq that rows count from, 8 + 8; then where each kind and
  *              each row begins, 4 each
  *
@@ -35,14 +36,17 @@ enum {
     ID_OWN = 0xff,                 /* instead of a length */
     COUNTS = TOKEN_KINDS + 1,      /* tokens by kind, then reasoning */
     NS_PER_MS = 1000000,
+    GAIN_BITS = 16,                /* reasons stand above them: rows without any are as before
+                                      there were reasons */
 };
 #define LOW_40 ((UINT64_C(1) << 40) - 1)
+static_assert(RECORD_REASONS == 4, "reasons are a 32-bit number");
 static_assert(4 + ID_TIME + ID_CHANCE == BLOCK_OWN_ID, "an id's parts");
 /* path, prices and their bits, two codes, five bytes, two texts with their lengths; 4 */
 static_assert(5 * VARINT_MAX + 2 + 9 * VARINT_MAX + 6 + 5 + 2 + RECORD_MODEL_MAX +
               RECORD_TAGS_MAX + 4 <= BLOCK_KIND_MAX, "the longest kind");
-/* five 64-bit numbers, two 32-bit ones, gain, bits, counts, two times, id; 4; an origin */
-static_assert(4 * VARINT_MAX + 2 * 5 + 3 + 2 + (COUNTS + 2) * 5 + 1 + RECORD_REQUEST_ID_MAX +
+/* five 64-bit numbers, two 32-bit ones, gain with reasons, bits, counts, two times, id; 4; an origin */
+static_assert(4 * VARINT_MAX + 2 * 5 + 7 + 2 + (COUNTS + 2) * 5 + 1 + RECORD_REQUEST_ID_MAX +
               4 + ORIGIN_BYTES <= BLOCK_ROW_MAX, "the longest row");
 
 /* Numbers of fixed length are little-endian, as the machine is (journal.c refuses others). */
@@ -308,7 +312,7 @@ static uint8_t *row_put(uint8_t *at, struct writer *w, const struct record *r, u
     at = varint_put(at, zigzag((int64_t)(r->exchange_id - w->origin[origin].exchange)));
     at = varint_put(at, zigzag((int64_t)(r->seq - w->origin[origin].seq)));
     at = varint_put(at, zigzag(r->cost_nusd));
-    at = varint_put(at, r->gain);
+    at = varint_put(at, r->gain | (uint64_t)load32(r->reason) << GAIN_BITS);
     uint64_t bits = (uint64_t)(r->reasoning_tokens != 0) << TOKEN_KINDS;
     for (int k = 0; k < TOKEN_KINDS; k++) bits |= (uint64_t)(r->tokens[k] != 0) << k;
     at = varint_put(at, bits);
@@ -505,7 +509,7 @@ bool block_row_read(const struct block *b, uint32_t idx, struct record *r)
     for (int i = 0; i < 7; i++) {
         if (!at || !varint_next(&at, end, &v[i])) return false;
     }
-    if (v[2] >= b->origin_count || v[6] > UINT16_MAX || !kind_read(b, v[1], r)) return false;
+    if (v[2] >= b->origin_count || v[6] >> (GAIN_BITS + 32) || !kind_read(b, v[1], r)) return false;
     const uint8_t *origin = end + ORIGIN_BYTES * (size_t)v[2];
     r->version = 1;
     r->admitted_unix_ns = b->first_ns + v[0];
@@ -513,6 +517,8 @@ bool block_row_read(const struct block *b, uint32_t idx, struct record *r)
     r->seq = load64(origin + 8) + (uint64_t)zigzag_back(v[4]);
     r->cost_nusd = zigzag_back(v[5]);
     r->gain = (uint16_t)v[6];
+    uint32_t reason = (uint32_t)(v[6] >> GAIN_BITS);
+    memcpy(r->reason, &reason, sizeof(r->reason));
     if (r->kind != RECORD_ATTEMPT && r->kind != RECORD_REQUEST) return false;
     return counts_next(&at, end, r) && id_next(&at, end, r);
 }

@@ -14,6 +14,7 @@ enum {
     RECORD_MODEL_MAX = 96,      /* "provider/model", NUL-padded; longer is cut */
     RECORD_REQUEST_ID_MAX = 64, /* not NUL-ended when full */
     RECORD_TAGS_MAX = 128,      /* as sent: "a=b,c=d"; not NUL-ended when full */
+    RECORD_REASONS = 4,         /* codes that say why a model was chosen */
     RECORD_CLOSE_DONE = 1,      /* the one `close` that is a good end (engine/close.def DONE) */
     RECORD_PER_EXCHANGE = 3,    /* records an exchange may append, its end included */
 
@@ -71,7 +72,8 @@ struct record {                          /* 512 bytes, little-endian, as mapped 
     char tags[RECORD_TAGS_MAX];
     uint32_t budget_version;             /* budget.h: of the cells it reserved on; means
                                           * nothing after the run that wrote it */
-    uint8_t spare[16];                   /* zero */
+    uint8_t reason[RECORD_REASONS];      /* why this model: the engine's codes; 0: none */
+    uint8_t spare[12];                   /* zero */
 };
 static_assert(sizeof(struct record) == RECORD_BYTES, "record layout");
 

@@ -76,6 +76,7 @@ static struct record draw_record(uint64_t *seed)
     r.status = (uint16_t)draw_any(seed);
     r.close = (uint16_t)draw_any(seed);
     r.gain = (uint16_t)draw_any(seed);
+    for (int i = 0; i < RECORD_REASONS; i++) r.reason[i] = (uint8_t)draw_any(seed);
     r.attempts = (uint8_t)draw_any(seed);
     r.fallbacks = (uint8_t)draw_any(seed);
     draw_text(seed, r.model, sizeof(r.model));
@@ -409,6 +410,7 @@ static void test_kinds_agree_with_a_comparison(void **state)
             a.ttft_us = b.ttft_us;
             a.duration_us = b.duration_us;
             a.gain = b.gain;
+            memcpy(a.reason, b.reason, sizeof(a.reason));
             memcpy(a.request_id, b.request_id, sizeof(a.request_id));
             bool alike = memcmp(&a, &b, sizeof(a)) == 0;
             assert_int_equal(kind[i] == kind[j], alike);
