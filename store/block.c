@@ -45,7 +45,8 @@ static_assert(4 + ID_TIME + ID_CHANCE == BLOCK_OWN_ID, "an id's parts");
 /* path, prices and their bits, two codes, five bytes, two texts with their lengths; 4 */
 static_assert(5 * VARINT_MAX + 2 + 9 * VARINT_MAX + 6 + 5 + 2 + RECORD_MODEL_MAX +
               RECORD_TAGS_MAX + 4 <= BLOCK_KIND_MAX, "the longest kind");
-/* five 64-bit numbers, two 32-bit ones, gain with reasons, bits, counts, two times, id; 4; an origin */
+/* five 64-bit numbers, two 32-bit ones, gain with reasons, bits, counts, two times, id; 4; an
+ * origin */
 static_assert(4 * VARINT_MAX + 2 * 5 + 7 + 2 + (COUNTS + 2) * 5 + 1 + RECORD_REQUEST_ID_MAX +
               4 + ORIGIN_BYTES <= BLOCK_ROW_MAX, "the longest row");
 
@@ -509,7 +510,8 @@ bool block_row_read(const struct block *b, uint32_t idx, struct record *r)
     for (int i = 0; i < 7; i++) {
         if (!at || !varint_next(&at, end, &v[i])) return false;
     }
-    if (v[2] >= b->origin_count || v[6] >> (GAIN_BITS + 32) || !kind_read(b, v[1], r)) return false;
+    if (v[2] >= b->origin_count || v[6] >> (GAIN_BITS + 32)) return false;
+    if (!kind_read(b, v[1], r)) return false;
     const uint8_t *origin = end + ORIGIN_BYTES * (size_t)v[2];
     r->version = 1;
     r->admitted_unix_ns = b->first_ns + v[0];
