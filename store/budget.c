@@ -261,21 +261,19 @@ static enum store_rc target_change(struct change *c, struct target *t, const str
     return place_drop(c, was);
 }
 
-/* The target of an id in the version that is being made; made where there was none. */
+/* The target of an id in the version that is being made; made where there was none. No id is
+ * asked for twice in a change. */
 static enum store_rc target_at(struct change *c, store_id id, struct target **t)
 {
     int64_t at = map_find(c->from, id);
-    for (uint32_t i = c->from->count; at < 0 && i < c->to->count; i++) {
-        if (c->to->at[i].id == id) at = i;
+    if (at < 0 && c->to->count == c->max) {
+        uint32_t max = c->max * 2 + 16;
+        struct target *more = realloc(c->to->at, max * sizeof(*more));
+        if (!more) return no_memory(c->b);
+        c->to->at = more;
+        c->max = max;
     }
     if (at < 0) {
-        if (c->to->count == c->max) {
-            uint32_t max = c->max * 2 + 16;
-            struct target *more = realloc(c->to->at, max * sizeof(*more));
-            if (!more) return no_memory(c->b);
-            c->to->at = more;
-            c->max = max;
-        }
         at = c->to->count++;
         c->to->at[at] = (struct target){.id = id};
     }
@@ -485,24 +483,8 @@ static enum store_rc take_all_targets(struct change *c)
     }
     if (rc == STORE_OK && ids.failed) rc = no_memory(c->b);
     if (rc == STORE_OK && ids.count) qsort(ids.at, ids.count, sizeof(*ids.at), by_id);
-    uint32_t room = c->to->count + ids.count;
-    struct target *more = NULL;
-    if (rc == STORE_OK) more = realloc(c->to->at, (room + 1) * sizeof(*more));
-    if (rc == STORE_OK && !more) rc = no_memory(c->b);
-    if (more) {
-        c->to->at = more;
-        c->max = room + 1;
-    }
     for (uint32_t i = 0; rc == STORE_OK && i < ids.count; i++) {
-        struct wanted w;
-        if (i > 0 && ids.at[i] == ids.at[i - 1]) continue;
-        int64_t at = map_find(c->from, ids.at[i]);
-        if (at < 0) {
-            at = c->to->count++;
-            c->to->at[at] = (struct target){.id = ids.at[i]};
-        }
-        rc = wanted_read(c, ids.at[i], &w);
-        if (rc == STORE_OK) rc = target_change(c, &c->to->at[at], &w);
+        if (i == 0 || ids.at[i] != ids.at[i - 1]) rc = target_take(c, ids.at[i]);
     }
     free(ids.at);
     return rc;
