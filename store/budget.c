@@ -524,12 +524,7 @@ enum store_rc budget_pool_take(struct budget *b, store_id org, int64_t nusd)
     struct cell *c = pool_cell(b, org);
     assert(nusd > 0);
     if (!c) return STORE_NOT_FOUND;
-    int64_t left = atomic_load_explicit(&c->left, memory_order_relaxed);
-    do {
-        if (left < nusd) return STORE_REFUSED;
-    } while (!atomic_compare_exchange_weak_explicit(&c->left, &left, left - nusd,
-                                                    memory_order_relaxed,
-                                                    memory_order_relaxed));
+    if (!cell_take(c, nusd)) return STORE_REFUSED;
     atomic_fetch_sub_explicit(&c->limit, nusd, memory_order_relaxed);
     return STORE_OK;
 }

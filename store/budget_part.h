@@ -4,6 +4,7 @@
 #define STORE_BUDGET_PART_H
 
 #include "store/budget.h"
+#include "store/maybe.h"
 
 #include <stdatomic.h>
 #include <stddef.h>
@@ -92,6 +93,18 @@ struct budget {
 
 /* Index of a target in a version, or -1. */
 int64_t map_find(const struct budget_map *m, store_id id);
+
+/* Take what a cell has, never below zero. False: it has less, and nothing is taken. */
+static inline bool cell_take(struct cell *c, int64_t nusd)
+{
+    int64_t left = atomic_load_explicit(&c->left, memory_order_relaxed);
+    do {
+        if (left < nusd && !PLANT(overdraw)) return false;
+    } while (!atomic_compare_exchange_weak_explicit(&c->left, &left, left - nusd,
+                                                    memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return true;
+}
 
 /* Where a search for it begins. */
 static inline uint64_t map_hash(store_id id)

@@ -194,16 +194,6 @@ bool budget_promise(struct budget *b, struct budget_hold *hold, int64_t nusd,
     return false;
 }
 
-static bool take(struct cell *c, int64_t nusd)
-{
-    int64_t left = atomic_load_explicit(&c->left, RELAXED);
-    do {
-        if (left < nusd && !PLANT(overdraw)) return false;
-    } while (!atomic_compare_exchange_weak_explicit(&c->left, &left, left - nusd, RELAXED,
-                                                    RELAXED));
-    return true;
-}
-
 static void give(struct cell *c, int64_t nusd)
 {
     atomic_fetch_add_explicit(&c->left, nusd, RELAXED);
@@ -213,7 +203,7 @@ static void give(struct cell *c, int64_t nusd)
 static int take_all(struct budget *b, const struct budget_hold *hold, int64_t nusd)
 {
     for (int i = 0; i < hold->count; i++) {
-        if (take(&b->cell[hold->cell[i]], nusd)) continue;
+        if (cell_take(&b->cell[hold->cell[i]], nusd)) continue;
         for (int back = i; back-- > 0;) give(&b->cell[hold->cell[back]], nusd);
         return i;
     }
