@@ -175,11 +175,11 @@ static bool reload(void *arg, char *text, size_t room)
 
 /* A limit begins with what is in the store: what ended before it was set is folded first. What
  * could not be is added when it is. */
-static bool committed(void *arg, uint64_t now_unix_ns)
+static bool committed(void *arg)
 {
     const struct engine *e = arg;
     if (e->db->touched_count > 0) (void)keeper_fold(e->keeper);
-    return budget_refresh(e->budget, now_unix_ns) == STORE_OK;
+    return budget_refresh(e->budget) == STORE_OK;
 }
 
 static const char *name_of_close(uint16_t why)

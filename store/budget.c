@@ -490,11 +490,10 @@ static enum store_rc take_all_targets(struct change *c)
     return rc;
 }
 
-enum store_rc budget_refresh(struct budget *b, uint64_t now_unix_ns)
+enum store_rc budget_refresh(struct budget *b)
 {
     struct db *db = b->db;
     struct change c;
-    (void)now_unix_ns;
     if (db->touched_count == 0 && !b->stale) return STORE_OK;
     bool all = b->stale || db->touched_count > DB_TOUCHED_MAX;
     enum store_rc rc = change_begin(b, &c);
@@ -583,7 +582,7 @@ enum store_rc budget_step(struct budget *b, uint64_t now_unix_ns)
         rc = roll(b, hour > b->hour ? hour : b->hour);
         b->unrolled = rc != STORE_OK;
     }
-    if (rc == STORE_OK && b->stale) rc = budget_refresh(b, now_unix_ns);
+    if (rc == STORE_OK && b->stale) rc = budget_refresh(b);
     free_old(b);
     return rc;
 }
@@ -671,7 +670,7 @@ enum store_rc budget_open(struct db *db, unsigned parties, uint64_t now_unix_ns,
     atomic_store_explicit(&b->version, b->oldest->version, memory_order_relaxed);
     enum store_rc rc = map_file(b, why);
     b->stale = true;                            /* read everything */
-    if (rc == STORE_OK) rc = budget_refresh(b, now_unix_ns);
+    if (rc == STORE_OK) rc = budget_refresh(b);
     if (rc != STORE_OK && !why[0]) snprintf(why, 256, "%.255s", db->why);
     if (rc == STORE_OK) *out = b;
     else budget_close(b);

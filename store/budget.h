@@ -70,7 +70,7 @@ MUST_USE enum store_rc budget_open(struct db *db, unsigned parties, uint64_t now
 void budget_close(struct budget *b);
 /* After a commit, on the thread that committed: take what it touched (db_touch) into a new
  * version, and raise db->generation so that the next request sees it. Before the answer. */
-MUST_USE enum store_rc budget_refresh(struct budget *b, uint64_t now_unix_ns);
+MUST_USE enum store_rc budget_refresh(struct budget *b);
 /* Now and then (each group commit): roll windows whose time has come, free old versions. */
 MUST_USE enum store_rc budget_step(struct budget *b, uint64_t now_unix_ns);
 /* Take nusd out of a pool's cell, as a request would, before the entry that takes it out is

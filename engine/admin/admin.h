@@ -61,7 +61,7 @@ struct admin_host {
     const char *(*mode_name)(uint8_t mode);
     /* A change is committed: let it be in effect on every core before the answer goes out.
      * False: it is stored and could not be; db->why says why. NULL: nobody has to be told. */
-    bool (*committed)(void *arg, uint64_t now_unix_ns);
+    bool (*committed)(void *arg);
     /* Budget cells, for what is spent and held now. NULL: the store says what is spent, and
      * nothing is held. The parties (budget.h) as which calls that read, on the worker, and
      * calls that write, on the store thread, look at them. */

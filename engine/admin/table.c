@@ -444,7 +444,7 @@ static void finish_write(struct admin_call *call, const struct admin_route *r)
         admin_refund_undo(call);
         return;
     }
-    if (host->committed && !host->committed(host->arg, call->now_unix_ns)) {
+    if (host->committed && !host->committed(host->arg)) {
         admin_fault(call, 503, "store_unavailable", NULL, "the change is stored, but is not in "
                     "effect yet: %s", host->db->why);
         return;

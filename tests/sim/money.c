@@ -187,7 +187,7 @@ void money_found(struct engine *e, const char *secret)
     make_units(db, txn);
     if (the.on && set_all(db, txn, &the.mirror) != STORE_OK) violated("store", "%s", db->why);
     if (db_commit(db, txn) != STORE_OK) violated("store", "%s", db->why);
-    if (budget_refresh(e->budget, clock_unix_ns()) != STORE_OK) {
+    if (budget_refresh(e->budget) != STORE_OK) {
         note("not-refreshed", 0, 0, 0);
     }
 }
@@ -250,7 +250,7 @@ void money_change(struct engine *e)
     the.mirror = next;
     the.changes++;
     DEATH(change_committed);
-    if (budget_refresh(e->budget, clock_unix_ns()) != STORE_OK) {
+    if (budget_refresh(e->budget) != STORE_OK) {
         note("not-refreshed", 0, 0, 0);
     }
 }

@@ -23,11 +23,11 @@ struct live {                   /* an engine with budget cells, and a request of
     int rival_lacks;            /* what rival() got */
 };
 
-static bool refresh(void *arg, uint64_t now_unix_ns)
+static bool refresh(void *arg)
 {
     struct engine *e = arg;
     e->commits++;
-    return budget_refresh(e->host.budget, now_unix_ns) == STORE_OK;
+    return budget_refresh(e->host.budget) == STORE_OK;
 }
 
 static struct live live_open(struct data_dir *d)
@@ -171,11 +171,11 @@ static void test_the_pool_as_it_stands(void **state)
 }
 
 /* A request comes between a refund's commit and its coming into effect. */
-static bool rival(void *arg, uint64_t now_unix_ns)
+static bool rival(void *arg)
 {
     struct live *l = arg;
     l->rival_lacks = budget_reserve(l->b, &l->hold, 1);
-    return refresh(l->e, now_unix_ns);
+    return refresh(l->e);
 }
 
 static void test_a_refund_and_a_request_get_no_same_dollar(void **state)

@@ -83,13 +83,13 @@ static void place_free(struct place *p)
     free(p);
 }
 
-static void limits_set(struct place *p, store_id target, const struct limits *l, uint64_t now)
+static void limits_set(struct place *p, store_id target, const struct limits *l)
 {
     MDB_txn *txn = data_dir_begin(p->d, true);
     assert_int_equal(limits_put(p->db, txn, target, l), STORE_OK);
     data_dir_commit(p->d, txn);
     uint64_t before = atomic_load(&p->db->generation);
-    assert_int_equal(budget_refresh(p->b, now), STORE_OK);
+    assert_int_equal(budget_refresh(p->b), STORE_OK);
     assert_true(atomic_load(&p->db->generation) >= before);
 }
 
@@ -109,7 +109,7 @@ static void pool_set(struct place *p, bool prepaid, int64_t add, unsigned n, uin
     if (add) assert_int_equal(credits_add(p->db, txn, p->org, &c), STORE_OK);
     assert_int_equal(credits_mode(p->db, txn, p->org, prepaid), STORE_OK);
     data_dir_commit(p->d, txn);
-    assert_int_equal(budget_refresh(p->b, now), STORE_OK);
+    assert_int_equal(budget_refresh(p->b), STORE_OK);
 }
 
 static void rates_set(struct place *p, store_id unit, const char *blob, size_t len)
@@ -121,7 +121,7 @@ static void rates_set(struct place *p, store_id unit, const char *blob, size_t l
     memcpy(u.policy.blob, blob, len);
     assert_int_equal(org_put(p->db, txn, &u), STORE_OK);
     data_dir_commit(p->d, txn);
-    assert_int_equal(budget_refresh(p->b, start), STORE_OK);
+    assert_int_equal(budget_refresh(p->b), STORE_OK);
 }
 
 static void see_record(const struct record *r, void *arg) { budget_folded(arg, r); }
@@ -226,7 +226,7 @@ static void change_limits(struct model *m)
         if (kind == 1) m->set[at].nusd[w] = (int64_t)draw(m, 100000);
         if (kind == 2 && m->set[at].nusd[w] > 0) m->set[at].nusd[w] /= 2;
     }
-    limits_set(m->p, m->target[at], &m->set[at], m->now);
+    limits_set(m->p, m->target[at], &m->set[at]);
 }
 
 static void change_pool(struct model *m)
@@ -380,8 +380,8 @@ static void test_the_narrowest_refuses_and_nothing_stays_taken(void **state)
 {
     struct place *p = place_make(state);
     struct limits org = one_limit(WINDOW_DAY, 50), key = one_limit(WINDOW_MONTH, 100);
-    limits_set(p, p->org, &org, start);
-    limits_set(p, p->key[0], &key, start);
+    limits_set(p, p->org, &org);
+    limits_set(p, p->key[0], &key);
     struct budget_hold a, b;
     struct budget_look look;
     uint8_t layer;
@@ -410,20 +410,20 @@ static void test_a_removed_limit_is_not_reused_while_it_is_held(void **state)
 {
     struct place *p = place_make(state);
     struct limits some = one_limit(WINDOW_TOTAL, 1000), none = one_limit(WINDOW_TOTAL, -1);
-    limits_set(p, p->key[0], &some, start);
+    limits_set(p, p->key[0], &some);
     struct budget_hold old, young;
     begin(p, 0, &old);
     assert_int_equal(budget_reserve(p->b, &old, 600), BUDGET_FREE);
-    limits_set(p, p->key[0], &none, start);
+    limits_set(p, p->key[0], &none);
     for (int i = 0; i < 3; i++) assert_int_equal(budget_step(p->b, start), STORE_OK);
-    limits_set(p, p->key[1], &some, start);
+    limits_set(p, p->key[1], &some);
     begin(p, 1, &young);
     assert_int_not_equal(young.cell[0], old.cell[0]);
     uint32_t was = old.cell[0];
     budget_settle(p->b, 0, &old, 600);
     budget_settle(p->b, 0, &young, 0);
     assert_int_equal(budget_step(p->b, start), STORE_OK);
-    limits_set(p, p->key[2], &some, start);
+    limits_set(p, p->key[2], &some);
     begin(p, 2, &young);
     assert_int_equal(young.cell[0], was);                    /* now it is */
     assert_int_equal(budget_room(p->b, &young, NULL), 1000);
@@ -442,7 +442,7 @@ static void test_what_runs_counts_at_its_end_when_its_limit_is_set_again(void **
     struct budget_hold young;
     struct budget_look look;
     model_init(m, p, 1);
-    limits_set(p, p->org, &some, start);
+    limits_set(p, p->org, &some);
     pool_set(p, true, 900, 1, start);
     run_begin(m);
     struct run *x = m->run;
@@ -450,9 +450,9 @@ static void test_what_runs_counts_at_its_end_when_its_limit_is_set_again(void **
     assert_int_equal(x->hold.count, 2);
     assert_int_equal(budget_reserve(p->b, &x->hold, 600), BUDGET_FREE);
     for (int i = 0; i < 3; i++) {
-        limits_set(p, p->org, &none, start);
+        limits_set(p, p->org, &none);
         pool_set(p, false, 0, 2, start);
-        limits_set(p, p->org, &some, start);
+        limits_set(p, p->org, &some);
         pool_set(p, true, 0, 3, start);
     }
     begin(p, 0, &young);
@@ -480,14 +480,14 @@ static void test_a_party_inside_keeps_its_version(void **state)
 {
     struct place *p = place_make(state);
     struct limits some = one_limit(WINDOW_TOTAL, 1000), none = one_limit(WINDOW_TOTAL, -1);
-    limits_set(p, p->key[0], &some, start);
+    limits_set(p, p->key[0], &some);
     struct budget_path path;
     struct budget_hold hold = {0}, other;
     budget_enter(p->b, 2);
     budget_find(p->b, &p->path[0], &path);
-    limits_set(p, p->key[0], &none, start);
+    limits_set(p, p->key[0], &none);
     assert_int_equal(budget_step(p->b, start), STORE_OK);
-    limits_set(p, p->key[1], &some, start);
+    limits_set(p, p->key[1], &some);
     begin(p, 1, &other);
     assert_int_not_equal(other.cell[0], path.limit[0].cell[0]);
     budget_begin(p->b, 2, &path, start, &hold);              /* its version is still there */
@@ -506,10 +506,10 @@ static void test_times_that_no_cell_is_for(void **state)
     struct place *p = place_make(state);
     struct limits l = one_limit(WINDOW_HOUR, 1000), total = one_limit(WINDOW_TOTAL, 1000);
     struct budget_path path;
-    limits_set(p, p->key[0], &total, start);
+    limits_set(p, p->key[0], &total);
     budget_find(p->b, &p->path[0], &path);
     assert_int_equal(budget_time(p->b, &path, start + 50 * HOUR), start + 50 * HOUR);
-    limits_set(p, p->key[0], &l, start);
+    limits_set(p, p->key[0], &l);
     budget_find(p->b, &p->path[0], &path);
     assert_int_equal(budget_time(p->b, &path, start - 1), start);
     assert_int_equal(budget_time(p->b, &path, start + 5), start + 5);
@@ -535,7 +535,7 @@ static void test_more_targets_than_are_noted(void **state)
         assert_int_equal(limits_put(p->db, txn, id[i], &some), STORE_OK);
     }
     data_dir_commit(p->d, txn);
-    assert_int_equal(budget_refresh(p->b, start), STORE_OK);
+    assert_int_equal(budget_refresh(p->b), STORE_OK);
     budget_enter(p->b, 0);
     for (size_t i = 0; i < COUNT(id); i++) {
         struct unit_path path = {.unit = {[UNIT_MEMBER] = id[i]}};
@@ -689,28 +689,28 @@ static void test_a_pinned_version_keeps_no_later_one(void **state)
     static const char *const rates[2] = {"r6", "r7"};
     struct place *p = place_make(state);
     struct limits some = one_limit(WINDOW_DAY, 1000), none = one_limit(WINDOW_DAY, LIMIT_NONE);
-    limits_set(p, p->key[1], &some, start);
+    limits_set(p, p->key[1], &some);
     assert_int_equal(budget_step(p->b, start), STORE_OK);
     uint32_t before = places_in_use(p->b);
     struct budget_hold old, middle, young;
     struct rate_refusal why;
-    limits_set(p, p->key[0], &some, start);
+    limits_set(p, p->key[0], &some);
     begin(p, 0, &old);
     assert_int_equal(budget_reserve(p->b, &old, 600), BUDGET_FREE);
     rates_set(p, p->org, rates[0], 3);
     assert_true(ask(p, 0, 1, &middle, &why));
     for (int i = 0; i < 1000; i++) {
         rates_set(p, p->org, rates[i % 2], i % 3 ? 3 : 0);   /* its cell comes and goes */
-        limits_set(p, p->key[0], i % 2 ? &some : &none, start);
+        limits_set(p, p->key[0], i % 2 ? &some : &none);
         assert_int_equal(budget_step(p->b, start), STORE_OK);
         assert_true(versions(p->b) <= 4);
         assert_true(places_in_use(p->b) <= before + 16);
     }
     assert_int_equal(versions(p->b), 3);
     rates_set(p, p->org, "", 0);
-    limits_set(p, p->key[0], &none, start);
+    limits_set(p, p->key[0], &none);
     assert_int_equal(budget_step(p->b, start), STORE_OK);
-    limits_set(p, p->key[2], &some, start);                  /* takes no place of theirs */
+    limits_set(p, p->key[2], &some);                  /* takes no place of theirs */
     begin(p, 2, &young);
     assert_int_not_equal(young.cell[0], old.cell[0]);
     assert_int_not_equal(young.cell[0], middle.cell[0]);
@@ -721,7 +721,7 @@ static void test_a_pinned_version_keeps_no_later_one(void **state)
     assert_int_equal(versions(p->b), 2);
     assert_int_equal(budget_room(p->b, &old, NULL), 400);
     budget_settle(p->b, 0, &old, 600);
-    limits_set(p, p->key[2], &none, start);
+    limits_set(p, p->key[2], &none);
     for (int i = 0; i < 2; i++) assert_int_equal(budget_step(p->b, start), STORE_OK);
     assert_int_equal(versions(p->b), 1);
     assert_int_equal(places_in_use(p->b), before);
@@ -769,13 +769,13 @@ static void test_threads_admit_exactly_what_is_there(void **state)
     struct limits org = one_limit(WINDOW_TOTAL, 70000), some = one_limit(WINDOW_TOTAL, 1 << 30);
     struct limits none = one_limit(WINDOW_TOTAL, LIMIT_NONE);
     struct taker t[TAKERS];
-    limits_set(p, p->org, &org, start);
+    limits_set(p, p->org, &org);
     for (unsigned i = 0; i < TAKERS; i++) {
         t[i] = (struct taker){.p = p, .party = i};
         assert_int_equal(pthread_create(&t[i].thread, NULL, take_main, &t[i]), 0);
     }
     for (int i = 0; i < 50; i++) {
-        limits_set(p, p->key[i % KEYS], i & 4 ? &none : &some, start);
+        limits_set(p, p->key[i % KEYS], i & 4 ? &none : &some);
         assert_int_equal(budget_step(p->b, start), STORE_OK);
     }
     for (unsigned i = 0; i < TAKERS; i++) assert_int_equal(pthread_join(t[i].thread, NULL), 0);
@@ -819,7 +819,7 @@ static void test_threads_keep_their_paths(void **state)
     struct place *p = place_make(state);
     struct limits some = one_limit(WINDOW_TOTAL, 1 << 30);
     struct taker t[TAKERS];
-    limits_set(p, p->key[0], &some, start);
+    limits_set(p, p->key[0], &some);
     for (unsigned i = 0; i < TAKERS; i++) {
         t[i] = (struct taker){.p = p, .party = i};
         assert_int_equal(pthread_create(&t[i].thread, NULL, keep_main, &t[i]), 0);
@@ -827,7 +827,7 @@ static void test_threads_keep_their_paths(void **state)
     for (int i = 0; i < 400; i++) {
         struct limits other = one_limit(i % 2 ? WINDOW_MONTH : WINDOW_TOTAL, 1 << 30);
         other.nusd[WINDOW_TOTAL] = 1 << 30;
-        limits_set(p, p->member[0], &other, start);
+        limits_set(p, p->member[0], &other);
         assert_int_equal(budget_step(p->b, start), STORE_OK);
     }
     for (unsigned i = 0; i < TAKERS; i++) assert_int_equal(pthread_join(t[i].thread, NULL), 0);
