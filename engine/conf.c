@@ -71,8 +71,12 @@ static void read_all(struct conf_reader *r)
     if (r->heap->full) return;
     conf_read_models(r);
     if (r->heap->full || r->scratch.full) return;
-    if (!catalog_index(c)) r->heap->full = true;
-    else conf_read_aliases(r);
+    if (!catalog_index(c)) {
+        r->heap->full = true;
+        return;
+    }
+    conf_read_aliases(r);
+    conf_check_routing(r);
 }
 
 static struct bytes without_mark(struct bytes text)

@@ -37,6 +37,10 @@ struct conf {
     uint8_t log_level;           /* 0 error, 1 warn, 2 info, 3 debug */
     enum conf_mode mode;
     uint32_t max_attempts;
+    const struct bytes *auto_globs;        /* routing.auto: globs of ids or bare names */
+    uint32_t auto_count;
+    uint32_t quality_floor, explore;       /* millionths */
+    uint32_t balance_cost, balance_time;   /* millionths; not both 0 */
     uint64_t limit_body, limit_header, limit_answer, limit_hold;   /* bytes */
     uint64_t limit_connections;
     uint64_t limit_memory;       /* bytes; 0: auto */

@@ -71,6 +71,7 @@ static void add_builtin(struct conf_reader *r, const struct builtin_model *from,
         .provider = provider,
         .abilities = from->abilities,
     };
+    quality_nothing(&out->quality);
 }
 
 static void read_builtin(struct conf_reader *r, struct ids *t)
@@ -126,6 +127,7 @@ static void read_entry(struct conf_reader *r, struct ids *t, struct conf_node *i
         slot = ids_find(t, c->model, id->text);
         bool again = *slot && c->model[*slot - 1].configured;
         if (*slot) m = c->model[*slot - 1];
+        else quality_nothing(&m.quality);
         if (again) {
             char shown[CONF_QUOTE_MAX];
             conf_error(r, id->at, "the model %s is given twice", conf_quote(id, shown));

@@ -26,6 +26,7 @@ struct conf;
 struct conf_report;
 struct conf_setting;
 struct price_list;
+struct quality;
 
 /* ---- memory: grows, is freed at once ---- */
 
@@ -161,7 +162,7 @@ enum conf_type {
     CONF_WORD,          /* position in words */
     CONF_WORD_TEXT,     /* const char *: one of words */
     CONF_WORDS,         /* list: a bit per word */
-    CONF_TEXTS,         /* list of texts; none is stored */
+    CONF_TEXTS,         /* list of texts: routing.auto */
     CONF_NETS,          /* list of addresses and networks */
     CONF_ORIGINS,       /* list of origins */
     CONF_URL,           /* const char * */
@@ -252,6 +253,15 @@ void conf_read_headers(struct conf_reader *r, const struct conf_setting *s,
 /* price of one model: the whole list is replaced; untouched when reported. */
 void conf_read_price(struct conf_reader *r, const struct conf_setting *s, struct conf_node *n,
                      struct price_list *out);
+
+/* quality of one model; untouched when reported. */
+void conf_read_quality(struct conf_reader *r, const struct conf_setting *s, struct conf_node *n,
+                       struct quality *out);
+/* routing.auto: the whole list. */
+void conf_read_auto(struct conf_reader *r, const struct conf_setting *s, struct conf_node *n);
+/* routing as it stands after the whole file was walked and the catalogue is indexed: weights
+ * that leave nothing to weigh are an error, a glob of auto that no model fits is a warning. */
+void conf_check_routing(struct conf_reader *r);
 
 /* Fill the catalogue's providers from r->providers, or from the environment. */
 void conf_read_providers(struct conf_reader *r);

@@ -224,19 +224,6 @@ void conf_apply(struct conf_reader *r, const char *path, struct conf_node *n, vo
     apply_simple(r, s, n, base);
 }
 
-static void read_texts(struct conf_reader *r, const struct conf_setting *s,
-                       struct conf_node *n)
-{
-    if (!conf_is_list(r, s, n, (uint32_t)s->max) || n->kind != CONF_LIST) return;
-    for (struct conf_node *item = n->first; item; item = item->next) {
-        struct conf_value v;
-        if (!conf_value(r, s, item, &v)) return;
-    }
-    bool none = n->count == 0 && s->preset[0] == '\0';
-    bool same = n->count == 1 && s->preset[0] && bytes_eq(n->first->text, bytes_of(s->preset));
-    if (!none && !same) refuse_later(r, s, n);
-}
-
 static void read_words(struct conf_reader *r, const struct conf_setting *s,
                        struct conf_node *n, void *base)
 {
@@ -251,21 +238,6 @@ static void read_words(struct conf_reader *r, const struct conf_setting *s,
     store_number(s, bits, base);
 }
 
-static void read_quality(struct conf_reader *r, const struct conf_setting *s,
-                         struct conf_node *n)
-{
-    uint64_t micro;
-    struct conf_node *one = n->kind == CONF_MAP ? n->first : n;
-    for (; one; one = n->kind == CONF_MAP ? one->next : NULL) {
-        bool fine = one->kind == CONF_SCALAR && (!one->quoted || one->expanded) &&
-                    conf_decimal_parse(one->text, &micro) && micro <= s->max;
-        if (fine) continue;
-        conf_value_wrong(r, s, one);
-        return;
-    }
-    refuse_later(r, s, n);
-}
-
 static void apply(struct conf_reader *r, const struct conf_setting *s, struct conf_node *n,
                   void *base)
 {
@@ -273,11 +245,11 @@ static void apply(struct conf_reader *r, const struct conf_setting *s, struct co
     switch (s->type) {
     case CONF_LISTENS: conf_read_listens(r, s, n); break;
     case CONF_LISTEN: conf_read_admin(r, n); break;
-    case CONF_TEXTS: read_texts(r, s, n); break;
+    case CONF_TEXTS: conf_read_auto(r, s, n); break;
     case CONF_NETS: conf_read_nets(r, s, n); break;
     case CONF_ORIGINS: conf_read_origins(r, s, n); break;
     case CONF_WORDS: read_words(r, s, n, base); break;
-    case CONF_QUALITY: read_quality(r, s, n); break;
+    case CONF_QUALITY: conf_read_quality(r, s, n, &model->quality); break;
     case CONF_KEYS: conf_read_keys(r, s, n, base); break;
     case CONF_HEADERS: conf_read_headers(r, s, n, base); break;
     case CONF_PRICE: conf_read_price(r, s, n, &model->price); break;

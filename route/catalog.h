@@ -5,6 +5,7 @@
 #define ROUTE_CATALOG_H
 
 #include "route/price.h"
+#include "route/quality.h"
 
 enum {
     CATALOG_PROVIDERS_MAX = 128, CATALOG_KEYS_MAX = 16, CATALOG_HEADERS_MAX = 16,
@@ -32,6 +33,9 @@ struct catalog_provider {        /* texts are NUL-ended and live as long as the 
     const char *header_name[CATALOG_HEADERS_MAX];
     const char *header_value[CATALOG_HEADERS_MAX];
     uint64_t connect_ns, first_byte_ns, stall_ns, total_ns;   /* first_byte, stall: 0 = unset */
+    uint64_t queue_ns;           /* how long a request waits for room at it */
+    uint64_t tpm;                /* what one of its keys may take: tokens a minute, */
+    uint32_t rpm, concurrency;   /* requests a minute and at once; 0: no limit known */
     uint32_t weight;
     uint16_t port;
     uint8_t dialect;             /* enum dialect */
@@ -44,6 +48,7 @@ struct catalog_model {
     const char *bare;            /* behind the first '/' of id; points into id */
     const char *upstream;        /* what the provider calls it */
     struct price_list price;
+    struct quality quality;
     uint32_t context, max_output;   /* tokens; 0 unknown */
     uint16_t provider;           /* index */
     uint8_t abilities;           /* enum model_ability bits */

@@ -5,14 +5,7 @@
 #ifndef ROUTE_FEATURES_H
 #define ROUTE_FEATURES_H
 
-#include "net/bytes.h"
-
-/* What published quality figures are grouped by. */
-enum family {
-    FAMILY_KNOWLEDGE, FAMILY_MATH, FAMILY_CODE, FAMILY_REASONING, FAMILY_INSTRUCTION,
-    FAMILY_TOOLS, FAMILY_LONGCTX, FAMILY_VISION, FAMILY_MULTILINGUAL, FAMILY_CHAT,
-    FAMILIES
-};
+#include "route/quality.h"
 
 /* What is asked for, by rule; finer than a family. */
 enum task {
@@ -34,11 +27,6 @@ enum task {
     TASK_TOOLS,         /* tools are offered and the turn is the user's */
     TASK_AGENT,         /* tools were called in this conversation already */
     TASKS
-};
-
-enum effort {
-    EFFORT_UNSET, EFFORT_NONE, EFFORT_MINIMAL, EFFORT_LOW, EFFORT_MEDIUM, EFFORT_HIGH,
-    EFFORT_XHIGH, EFFORTS
 };
 
 enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_SCHEMA };
@@ -117,12 +105,10 @@ static_assert(sizeof(struct features_kept) <= 128, "many are kept per core");
  * the limits above. */
 void features_make(const struct features_ask *ask, struct features *out);
 /* The names used in answers and logs. Static text. */
-const char *family_name(enum family family);
-/* See family_name(). */
 const char *task_name(enum task task);
-/* See family_name(). */
+/* See task_name(). */
 const char *language_name(enum language language);
-/* See family_name(). */
+/* See task_name(). */
 const char *feature_name(enum feature feature);
 /* The family whose quality figures count for a task (texts only: vision and long context are
  * told from the request's sizes). */

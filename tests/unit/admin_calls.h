@@ -293,12 +293,12 @@ static inline void make_unit(struct engine *e, const char *kind, const char *par
     drop(&a);
 }
 
-struct family { char org[32], dep[32], team[32], member[32]; };
+struct lineage { char org[32], dep[32], team[32], member[32]; };
 
 /* One unit of each kind, below each other. */
-static inline struct family make_family(struct engine *e)
+static inline struct lineage make_family(struct engine *e)
 {
-    struct family f;
+    struct lineage f;
     make_unit(e, "organization", NULL, f.org);
     make_unit(e, "department", f.org, f.dep);
     make_unit(e, "team", f.dep, f.team);
@@ -328,7 +328,7 @@ static inline const char *call_of(const char *head, const char *id, const char *
 }
 
 /* A good request of that key, `exchange` minutes after EPOCH. */
-static inline struct record make_record(const struct family *f, const char *key,
+static inline struct record make_record(const struct lineage *f, const char *key,
                                         uint64_t exchange)
 {
     struct record r = {
@@ -374,7 +374,7 @@ static inline void fold(struct data_dir *d, const struct record *records, size_t
 #define LIMITS(list) "{\"limits\":[" list "]}"
 
 /* "METHOD organizations/{id}/creditsTAIL"; good until the next one. */
-static inline char *credits(const struct family *f, const char *head, const char *tail)
+static inline char *credits(const struct lineage *f, const char *head, const char *tail)
 {
     static _Thread_local char text[TEXT_MAX];
     snprintf(text, sizeof(text), "%s organizations/%s/credits%s", head, f->org, tail);

@@ -174,11 +174,6 @@ static const struct refusal refused_settings[] = {
      "1:14 log.level is empty; it takes one of error, warn, info, debug"},
     {"log: {levle: info}",
      "1:7 unknown setting 'levle' in log (did you mean 'level'?)"},
-    {"routing: {mode: cost}",
-     "1:17 routing.mode is 'cost', which is not in this release; it takes only balanced"},
-    {"routing: {mode: cost-first}",
-     "1:17 routing.mode is 'cost-first', which is not in this release; it takes only "
-     "balanced"},
     {"log: {colour: red, level: wran}",
      "1:7 unknown setting 'colour' in log | 1:27 log.level is 'wran'; it takes one of "
      "error, warn, info, debug (did you mean 'warn'?)"},
@@ -189,36 +184,34 @@ static const struct refusal refused_settings[] = {
      "1:12 unknown setting 'headers' in timeouts (did you mean 'header'?)"},
     {"providers: [{name: x, url: \"http://h\", timeout: {}}]",
      "1:40 unknown setting 'timeout' in providers (did you mean 'timeouts'?)"},
-    {"routing: {mode: latency-first}",
-     "1:17 routing.mode is 'latency-first', which is not in this release; it takes only "
-     "balanced"},
     {"routing: {mode: fast}",
      "1:17 routing.mode is 'fast'; it takes one of balanced, cost, latency, availability, "
      "balanced-first, cost-first, latency-first, availability-first"},
-    {"routing: {auto: [a]}",
-     "1:17 routing.auto is a list, which is not in this release; it takes only *"},
     {"routing: {auto: []}",
-     "1:17 routing.auto is a list, which is not in this release; it takes only *"},
+     "1:17 routing.auto is an empty list; it takes at least one model id, in which * stands "
+     "for any text"},
     {"routing: {auto: \"*\"}",
      "1:17 routing.auto is '*'; it takes a list of texts"},
     {"routing: {auto: [5]}",
      "1:18 routing.auto is '5'; it takes a list of texts"},
-    {"routing: {quality_floor: 0.9}",
-     "1:26 routing.quality_floor is '0.9', which is not in this release; it takes only 0.95"},
     {"routing: {quality_floor: 1.5}",
      "1:26 routing.quality_floor is '1.5'; it takes a number from 0 to 1 with at most 6 "
      "decimals"},
     {"routing: {quality_floor: \"0.95\"}",
      "1:26 routing.quality_floor is '0.95'; it takes a number from 0 to 1 with at most 6 "
      "decimals, without quotes"},
-    {"routing: {balance: {cost: 1}}",
-     "1:27 routing.balance.cost is '1', which is not in this release; it takes only 0.5"},
+    {"routing: {balance: {cost: 1.000001}}",
+     "1:27 routing.balance.cost is '1.000001'; it takes a number from 0 to 1 with at most 6 "
+     "decimals"},
+    {"routing: {balance: {cost: 0, time: 0}}",
+     "1:20 routing.balance gives neither cost nor time any weight; one of them must be above "
+     "0"},
     {"routing: {balance: {cots: 1}}",
      "1:21 unknown setting 'cots' in routing.balance (did you mean 'cost'?)"},
     {"routing: {balance: 0.5}",
      "1:20 routing.balance is '0.5'; it takes a map"},
-    {"routing: {explore: 0.5}",
-     "1:20 routing.explore is '0.5', which is not in this release; it takes only 0.02"},
+    {"routing: {explore: 2%}",
+     "1:20 routing.explore is '2%'; it takes a number from 0 to 1 with at most 6 decimals"},
     {"routing: {max_attempts: 0}",
      "1:25 routing.max_attempts is '0'; it takes a whole number from 1 to 8"},
     {"routing: {max_attempts: 9}",
@@ -477,17 +470,16 @@ static const struct refusal refused_catalogue[] = {
      "1:48 region is '5'; it takes text of 0 to 64 bytes (a number needs quotes)"},
     {"providers: [{name: x, url: \"http://h\", zero_retention: maybe}]",
      "1:56 zero_retention is 'maybe'; it takes true or false, without quotes"},
-    {"providers: [{name: x, url: \"http://h\", concurrency: 200}]",
-     "1:53 concurrency is '200', which is not in this release"},
     {"providers: [{name: x, url: \"http://h\", concurrency: 0}]",
      "1:53 concurrency is '0'; it takes a whole number from 1 to 1000000"},
-    {"providers: [{name: x, url: \"http://h\", rpm: 5, tpm: 6}]",
-     "1:45 rpm is '5', which is not in this release | 1:53 tpm is '6', which is not in "
-     "this release"},
-    {"providers: [{name: x, url: \"http://h\", queue: 3s}]",
-     "1:47 queue is '3s', which is not in this release; it takes only 2s"},
-    {"providers: [{name: x, url: \"http://h\", weight: 2}]",
-     "1:48 weight is '2', which is not in this release; it takes only 1"},
+    {"providers: [{name: x, url: \"http://h\", rpm: 0, tpm: 1000000000001}]",
+     "1:45 rpm is '0'; it takes a whole number from 1 to 1000000000 | 1:53 tpm is "
+     "'1000000000001'; it takes a whole number from 1 to 1000000000000"},
+    {"providers: [{name: x, url: \"http://h\", queue: 3}]",
+     "1:47 queue is '3'; it takes a duration from 0s to 1h, like 500ms, 30s, 2m, 1h, "
+     "90d"},
+    {"providers: [{name: x, url: \"http://h\", weight: 1001}]",
+     "1:48 weight is '1001'; it takes a whole number from 1 to 1000"},
     {"providers: [{name: x, url: \"http://h\", timeouts: {conect: 2s}}]",
      "1:51 unknown setting 'conect' in providers[].timeouts (did you mean 'connect'?)"},
     {"providers: [{name: x, url: \"http://h\", timeouts: {connect: 2}}]",
@@ -514,8 +506,11 @@ static const struct refusal refused_catalogue[] = {
      "1:15 the provider of the model 'opnai/x' is not configured (did you mean 'openai'?)"},
     {"models: [{id: \"openai/x\"}, {id: \"openai/x\"}]",
      "1:33 the model 'openai/x' is given twice"},
-    {"models: [{id: \"openai/x\", quality: 62}]",
-     "1:36 quality is '62', which is not in this release"},
+    {"models: [{id: \"openai/x\", quality: {codes: 50, knowledge: 1, 5: 5}}]",
+     "1:37 unknown kind of task 'codes' in quality (did you mean 'code'?); it takes knowledge, "
+     "math, code, reasoning, instruction, tools, longctx, vision, multilingual, chat | 1:62 "
+     "unknown kind of task '5' in quality; it takes knowledge, math, code, reasoning, "
+     "instruction, tools, longctx, vision, multilingual, chat"},
     {"models: [{id: \"openai/x\", quality: {code: 101}}]",
      "1:43 quality is '101'; it takes a number from 0 to 100, or a map of such numbers"},
     {"models: [{id: \"openai/x\", quality: high}]",
@@ -593,9 +588,9 @@ static const struct refusal refused_catalogue[] = {
      "1:14 the target of an alias is '5'; it takes the name of a model"},
     {"aliases: {a: }",
      "1:14 the target of an alias is empty; it takes the name of a model"},
-    {"providers: [{name: openai, weight: 2}]\nmodels: [{id: openai/x}]\naliases: {a: "
+    {"providers: [{name: openai, weight: 0}]\nmodels: [{id: openai/x}]\naliases: {a: "
      "openai/x, b: nope}",
-     "1:36 weight is '2', which is not in this release; it takes only 1"},
+     "1:36 weight is '0'; it takes a whole number from 1 to 1000"},
     {"models: [{id: openai/x, context: 0}]\naliases: {a: openai/x, b: x, c: zzzzzz}",
      "1:34 context is '0'; it takes a whole number from 1 to 1000000000 | 2:33 no model is "
      "called 'zzzzzz'"},

@@ -250,7 +250,7 @@ static void test_answers_are_as_described(void **state)
 {
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     char key[32], body[TEXT_MAX];
     snprintf(body, sizeof(body), "{\"member\":\"%s\",\"name\":\"n\"}", f.member);
     want(e, &a, 201, "POST keys", body);

@@ -15,7 +15,7 @@ enum { CORE, WORKER, STORE_THREAD, PARTIES };
 
 struct live {                   /* an engine with budget cells, and a request of a family */
     struct engine *e;
-    struct family f;
+    struct lineage f;
     struct unit_path path;
     struct budget *b;
     struct budget_hold hold;

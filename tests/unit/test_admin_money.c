@@ -32,7 +32,7 @@ static void test_rates_stay_until_taken_back(void **state)
     };
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     char key[32], body[TEXT_MAX];
     make_key(e, f.member, key);
     for (size_t p = 0; p < 2; p++) {
@@ -80,7 +80,7 @@ static void test_rates_are_whole_numbers(void **state)
                                          "true", "[1]", "{}", "18446744073709551617"};
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     char body[TEXT_MAX], pointer[64];
     for (size_t n = 0; n < COUNT(names); n++) {
         snprintf(pointer, sizeof(pointer), "/policy/%s", names[n]);
@@ -133,7 +133,7 @@ static void test_budgets_are_set_shown_taken_away(void **state)
 {
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     char key[32], get[64], put[64];
     make_key(e, f.member, key);
     const char *ids[] = {f.org, f.dep, f.team, f.member, key};
@@ -180,7 +180,7 @@ static void test_budgets_know_what_is_spent(void **state)
 {
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     char key[32], put[64], get[64];
     make_key(e, f.member, key);
     struct record r[3];
@@ -258,7 +258,7 @@ static void test_budgets_are_refused_whole(void **state)
     };
     struct engine *e = engine_open(*state);
     struct answer a = {0}, before = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     want(e, &before, 200, call_of("PUT budgets/", f.team, ""),
          LIMITS(LIMIT("\"5\"", "\"month\"")));
     unsigned commits = e->commits;
@@ -280,7 +280,7 @@ static void test_budgets_of_nobody(void **state)
 {
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     char key[32], gone[UNIT_KINDS][STORE_ID_TEXT_MAX];
     make_key(e, f.member, key);
     want(e, &a, 200, call_of("DELETE keys/", key, ""), NULL);
@@ -315,7 +315,7 @@ static void test_budgets_go_with_their_targets(void **state)
 {
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     char key[32], other[32];
     make_key(e, f.member, key);
     make_key(e, f.member, other);
@@ -339,7 +339,7 @@ static void test_budgets_go_with_their_targets(void **state)
 
 /* ---- credits */
 
-static void check_pool(struct engine *e, const struct family *f, const char *balance,
+static void check_pool(struct engine *e, const struct lineage *f, const char *balance,
                        unsigned entries)
 {
     struct answer a = {0};
@@ -363,7 +363,7 @@ static void test_credits_are_entered_and_add_up(void **state)
     };
     struct engine *e = engine_open(*state);
     struct answer a = {0}, first = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     want(e, &a, 200, credits(&f, "GET", ""), NULL);
     check_value(&a, "/pool", "unlimited");
     check_value(&a, "/has_more", "false");
@@ -416,7 +416,7 @@ static void test_credits_are_refused_whole(void **state)
     };
     struct engine *e = engine_open(*state);
     struct answer a = {0}, before = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     want(e, &a, 201, credits(&f, "POST", ""), entry("100", "inv-1", "top_up"));
     want(e, &before, 200, credits(&f, "GET", ""), NULL);
     unsigned commits = e->commits;
@@ -454,7 +454,7 @@ static void test_bodies_of_credits(void **state)
     };
     struct engine *e = engine_open(*state);
     struct answer a = {0}, before = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     want(e, &before, 200, credits(&f, "GET", ""), NULL);
     for (size_t i = 0; i < COUNT(cases); i++) {
         want(e, &a, 400, credits(&f, cases[i].method, ""), cases[i].body);
@@ -479,12 +479,12 @@ static void test_credits_belong_to_organizations(void **state)
 {
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e), g = make_family(e);
+    struct lineage f = make_family(e), g = make_family(e);
     char gone[STORE_ID_TEXT_MAX];
     store_id_text(store_id_make(UNIT_ORGANIZATION, 999), gone);
     const char *ids[] = {"x", gone, f.dep, f.member, "key_zzzzzzzzzzzzz"};
     for (size_t i = 0; i < COUNT(ids); i++) {
-        struct family of;
+        struct lineage of;
         snprintf(of.org, sizeof(of.org), "%s", ids[i]);
         want(e, &a, 404, credits(&of, "GET", ""), NULL);
         check_value(&a, "/error/code", "not_found");
@@ -509,7 +509,7 @@ static void test_credits_are_listed_in_pages(void **state)
     enum { ENTRIES = 7 };
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     for (int i = 0; i < ENTRIES; i++) {
         char reference[16];
         snprintf(reference, sizeof(reference), "r%d", i);
@@ -544,7 +544,7 @@ static void test_pools_are_prepaid_or_not(void **state)
 {
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     want(e, &a, 201, credits(&f, "POST", ""), entry("2.5", "r", "grant"));
     for (int i = 0; i < 2; i++) {
         want(e, &a, 200, credits(&f, "PATCH", ""), "{\"pool\":\"prepaid\"}");
@@ -565,7 +565,7 @@ static void test_credits_repeat_by_their_key_too(void **state)
 {
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     struct bytes one = bytes_of(entry("2.5", "r", "grant"));
     ask_once(e, &a, credits(&f, "POST", ""), one, "k1");
     assert_int_equal(a.status, 201);
@@ -590,7 +590,7 @@ static void test_changes_get_into_effect_first(void **state)
 {
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     assert_int_equal(e->commits, 4);
     want(e, &a, 200, call_of("PUT budgets/", f.org, ""), LIMITS(LIMIT("\"5\"", "\"day\"")));
     assert_int_equal(e->commits, 5);

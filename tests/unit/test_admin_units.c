@@ -14,7 +14,7 @@ static void test_units_are_made_shown_changed(void **state)
 {
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     want(e, &a, 200, call_of("GET units/", f.team, ""), NULL);
     check_value(&a, "/id", f.team);
     check_value(&a, "/kind", "team");
@@ -45,7 +45,7 @@ static void test_levels_may_be_skipped_never_reversed(void **state)
     static const char *const kinds[] = {"organization", "department", "team", "member"};
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     const char *ids[] = {f.org, f.dep, f.team, f.member};
     for (unsigned above = 0; above < 4; above++) {
         for (unsigned below = 0; below < 4; below++) {
@@ -64,7 +64,7 @@ static void test_units_are_listed_in_pages(void **state)
 {
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     char id[5][32], last[32];
     for (int i = 0; i < 5; i++) make_unit(e, "team", f.org, id[i]);
     want(e, &a, 200, "GET units", NULL);
@@ -95,7 +95,7 @@ static void test_units_go_with_all_below_or_not_at_all(void **state)
 {
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     char key[32];
     make_key(e, f.member, key);
     want(e, &a, 409, call_of("DELETE units/", f.org, ""), NULL);
@@ -129,7 +129,7 @@ static void test_policy_members_stay_until_taken_back(void **state)
     };
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     char key[32];
     make_key(e, f.member, key);
     for (size_t p = 0; p < 2; p++) {
@@ -158,7 +158,7 @@ static void test_policies_reach_the_cores(void **state)
 {
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     char body[TEXT_MAX];
     uint64_t generation = atomic_load(&e->host.db->generation);
     want(e, &a, 200, call_of("PATCH units/", f.org, ""), "{\"policy\":{\"deny\":[\"b/*\"]}}");
@@ -189,7 +189,7 @@ static void test_keys_are_made_shown_changed(void **state)
 {
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     char body[TEXT_MAX], id[32];
     snprintf(body, sizeof(body), "{\"member\":\"%s\",\"name\":\"ci\",\"expires_at\":"
              "\"2026-02-01T02:00:00.5+02:00\",\"policy\":{\"deny\":[\"x\"]}}", f.member);
@@ -227,7 +227,7 @@ static void test_keys_are_listed_below_a_unit(void **state)
 {
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e), g = make_family(e);
+    struct lineage f = make_family(e), g = make_family(e);
     char key[4][32];
     for (int i = 0; i < 3; i++) make_key(e, f.member, key[i]);
     make_key(e, g.member, key[3]);
@@ -268,7 +268,7 @@ static void test_rotation_ends_the_old_secret(void **state)
 {
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     char id[32], old[64];
     make_key(e, f.member, id);
     snprintf(old, sizeof(old), "%s", e->secret);
@@ -378,7 +378,7 @@ static void test_rules_of_routing(void **state)
     };
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     char key[32], body[TEXT_MAX], shown[TEXT_MAX];
     make_key(e, f.member, key);
     for (size_t i = 0; i < 2 * COUNT(steps); i++) {
@@ -472,7 +472,7 @@ static void test_changes_that_are_not_possible(void **state)
     };
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     for (size_t i = 0; i < COUNT(cases); i++) {
         want(e, &a, 400, call_of("PATCH units/", f.team, ""), cases[i].body);
         check_value(&a, "/error/pointer", cases[i].pointer);

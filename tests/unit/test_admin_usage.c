@@ -139,7 +139,7 @@ static void test_no_secret_is_kept(void **state)
 {
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     char body[TEXT_MAX], id[32];
     snprintf(body, sizeof(body), "{\"member\":\"%s\",\"name\":\"the-key-name\"}", f.member);
     ask_once(e, &a, "POST keys", bytes_of(body), "once");
@@ -183,7 +183,7 @@ static void test_request_rows(void **state)
     };
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e), g = make_family(e);
+    struct lineage f = make_family(e), g = make_family(e);
     char key[32], other[32], path[64];
     make_key(e, f.member, key);
     make_key(e, g.member, other);
@@ -238,7 +238,7 @@ static void test_usage_rows(void **state)
     };
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e), g = make_family(e);
+    struct lineage f = make_family(e), g = make_family(e);
     char key[32], other[32], path[64];
     make_key(e, f.member, key);
     make_key(e, g.member, other);
@@ -299,7 +299,7 @@ static void test_usage_beside_a_baseline(void **state)
 {
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     char key[32];
     make_key(e, f.member, key);
     struct record r[4];
@@ -345,7 +345,7 @@ static void test_months_begin_where_they_begin(void **state)
     enum { MONTHS = 48 };
     struct engine *e = engine_open(*state);
     struct answer a = {0};
-    struct family f = make_family(e);
+    struct lineage f = make_family(e);
     char key[32];
     make_key(e, f.member, key);
     struct record r[2 * MONTHS];

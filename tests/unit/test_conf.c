@@ -108,7 +108,9 @@ static void test_catalogue_is_refused(void **state)
                         sizeof(((struct conf *)0)->member)}
 static const struct { const char *name; size_t at, size; } numbers[] = {
     NUMBER(listen_count), NUMBER(cores), NUMBER(drain_ns), NUMBER(log_json), NUMBER(log_level),
-    NUMBER(mode), NUMBER(max_attempts), NUMBER(limit_body), NUMBER(limit_header),
+    NUMBER(mode), NUMBER(max_attempts), NUMBER(quality_floor), NUMBER(explore),
+    NUMBER(balance_cost), NUMBER(balance_time), NUMBER(auto_count),
+    NUMBER(limit_body), NUMBER(limit_header),
     NUMBER(limit_answer), NUMBER(limit_hold), NUMBER(limit_connections), NUMBER(limit_memory),
     NUMBER(header_ns), NUMBER(body_ns), NUMBER(idle_ns), NUMBER(write_ns),
     NUMBER(retain_requests_ns), NUMBER(retain_aggregates_ns), NUMBER(unknown_price_allow),
@@ -187,6 +189,13 @@ static const struct { const char *yaml, *changed; } values[] = {
     {"routing: {mode: balanced-first, auto: [\"*\"], quality_floor: .95, explore: 0.020, "
      "balance: {cost: 0.5, time: 0.500000}, resume: availability, hedge: {mode: latency, "
      "after: p95, max_share: 0.05}, max_attempts: 4}", ""},
+    {"routing: {mode: cost}", "mode=1"},
+    {"routing: {mode: latency-first}", "mode=2"},
+    {"routing: {mode: availability-first}", "mode=3"},
+    {"routing: {quality_floor: 0, explore: 1}", "quality_floor=0 explore=1000000"},
+    {"routing: {balance: {cost: 1}}", "balance_cost=1000000"},
+    {"routing: {balance: {cost: 0, time: 0.25}}", "balance_cost=0 balance_time=250000"},
+    {"routing: {auto: [\"*a*\", \"*4*\"]}", "auto_count=2"},
     {"routing: {max_attempts: 8}", "max_attempts=8"},
     {"routing: {max_attempts: 1}", "max_attempts=1"},
     {"limits: {body: 1, header: 256, answer: 1024, hold: 1KiB, connections: 1, "
@@ -241,6 +250,11 @@ static void test_defaults_are_the_contract(void **state)
     assert_int_equal(c->drain_ns, 30 * s);
     assert_true(!c->log_json && c->log_level == 2 && c->mode == MODE_BALANCED);
     assert_int_equal(c->max_attempts, 4);
+    assert_int_equal(c->auto_count, 1);
+    assert_string_equal(c->auto_globs[0].ptr, "*");
+    assert_int_equal(c->quality_floor, 950000);
+    assert_int_equal(c->explore, 20000);
+    assert_true(c->balance_cost == 500000 && c->balance_time == 500000);
     assert_int_equal(c->limit_body, 32 << 20);
     assert_int_equal(c->limit_header, 64 << 10);
     assert_int_equal(c->limit_answer, 64 << 20);
@@ -279,7 +293,8 @@ static void test_provider_in_full(void **state)
         "  - name: local\n    dialect: openai\n    url: https://127.0.0.1:8443/v1/\n"
         "    auth: x-api-key\n    keys: [\"${HIDDEN}\", 'two', 3]\n"
         "    headers: {x-team: \" platform \", X-N: 5}\n    region: eu\n"
-        "    zero_retention: true\n    queue: 2s\n    weight: 1\n"
+        "    zero_retention: true\n    queue: 3s\n    weight: 7\n"
+        "    concurrency: 200\n    rpm: 5\n    tpm: 6000000000\n"
         "    timeouts: {connect: 1s, first_byte: 3s, stall: 4s, total: 5s}\n"
         "  - name: grok\n"
         "  - {name: vllm, url: \"http://gpu:8000/v1\", keys: [a]}\n"
@@ -302,18 +317,22 @@ static void test_provider_in_full(void **state)
     assert_int_equal(p->first_byte_ns, 3000000000);
     assert_int_equal(p->stall_ns, 4000000000);
     assert_int_equal(p->total_ns, 5000000000);
-    assert_int_equal(p->weight, 1);
+    assert_int_equal(p->weight, 7);
+    assert_int_equal(p->queue_ns, 3000000000);
+    assert_true(p->concurrency == 200 && p->rpm == 5 && p->tpm == 6000000000);
     p = &c->catalog.provider[1];   /* another name of xai, which has no key */
     assert_string_equal(p->name, "grok");
     assert_string_equal(p->host, "api.x.ai");
     assert_string_equal(p->auth, "bearer");
     assert_string_equal(p->region, "");
+    assert_true(p->weight == 1 && p->queue_ns == 2000000000);
+    assert_true(!p->concurrency && !p->rpm && !p->tpm);
     assert_true(p->connect_ns == 2000000000 && p->total_ns == 3600000000000);
     assert_true(p->first_byte_ns == 0 && p->stall_ns == 0);
     assert_true(p->key_count == 0 && !p->host_is_ip);
     assert_int_equal(report.warning_count, 1);
     assert_non_null(strstr(report.text,
-                           "t.yaml:13:11: warning: the provider 'grok' has no key: set "
+                           "t.yaml:16:11: warning: the provider 'grok' has no key: set "
                            "XAI_API_KEY, or keys\n  - name: grok\n"));
     assert_string_equal(c->catalog.provider[2].auth, "bearer");   /* a key was given */
     assert_string_equal(c->catalog.provider[3].auth, "none");

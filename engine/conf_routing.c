@@ -1,0 +1,125 @@
+/* conf_routing.c - what the choice of a model goes by: routing.auto, the weights of balanced,
+ * and the quality of models. Shares are millionths and qualities millionths of a percent:
+ * floating point begins in route/. */
+#include <stdio.h>
+
+#include "engine/conf.h"
+#include "engine/conf_parts.h"
+
+/* ---- models[].quality ---- */
+
+static bool read_percent(struct conf_reader *r, const struct conf_setting *s,
+                         struct conf_node *n, uint32_t *micro)
+{
+    uint64_t value;
+    if (n->bad) return false;
+    bool fine = n->kind == CONF_SCALAR && (!n->quoted || n->expanded) &&
+                conf_decimal_parse(n->text, &value) && value <= s->max;
+    if (fine) *micro = (uint32_t)value;
+    else conf_value_wrong(r, s, n);
+    return fine;
+}
+
+static void unknown_family(struct conf_reader *r, const struct conf_node *n)
+{
+    char shown[CONF_QUOTE_MAX], hint[CONF_QUOTE_MAX];
+    const char *near = NULL;
+    struct bytes name = n->key->raw;
+    unsigned best = conf_distance_max(name) + 1;
+    for (unsigned f = 0; f < FAMILIES; f++) {
+        const char *known = family_name((enum family)f);
+        unsigned d = conf_distance(name, bytes_of(known), best - 1);
+        if (d >= best) continue;
+        best = d;
+        near = known;
+    }
+    conf_error(r, n->key->at, "unknown kind of task %s in quality%s; it takes knowledge, math, "
+               "code, reasoning, instruction, tools, longctx, vision, multilingual, chat",
+               conf_quote_text(name, shown), conf_hint(near, hint));
+}
+
+void conf_read_quality(struct conf_reader *r, const struct conf_setting *s, struct conf_node *n,
+                       struct quality *out)
+{
+    uint32_t micro[FAMILIES] = {0}, before = r->errors.count;
+    unsigned families = 0;
+    if (n->bad || conf_is_null(n)) return;
+    if (n->kind != CONF_MAP) {
+        if (!read_percent(r, s, n, &micro[0])) return;
+        for (unsigned f = 1; f < FAMILIES; f++) micro[f] = micro[0];
+        families = (1u << FAMILIES) - 1;
+    }
+    for (struct conf_node *one = n->first; n->kind == CONF_MAP && one; one = one->next) {
+        int f = family_find(one->key->raw);
+        if (f < 0) unknown_family(r, one);
+        else if (read_percent(r, s, one, &micro[f])) families |= 1u << f;
+    }
+    assert(families < 1u << FAMILIES);
+    if (families && r->errors.count == before) quality_state(out, families, micro);
+}
+
+/* ---- routing ---- */
+
+void conf_read_auto(struct conf_reader *r, const struct conf_setting *s, struct conf_node *n)
+{
+    struct conf *c = r->conf;
+    if (!conf_is_list(r, s, n, (uint32_t)s->max) || n->kind != CONF_LIST) return;
+    if (n->count == 0) {
+        conf_error(r, n->at, "routing.auto is an empty list; it takes at least one model id, "
+                   "in which * stands for any text");
+        return;
+    }
+    struct bytes *globs = conf_heap_take(r->heap, n->count * sizeof *globs);
+    if (!globs) return;
+    c->auto_globs = globs;
+    c->auto_count = 0;
+    for (struct conf_node *item = n->first; item; item = item->next) {
+        struct conf_value v;
+        if (!conf_value(r, s, item, &v)) continue;
+        globs[c->auto_count++] = bytes_of(conf_heap_text(r->heap, v.text));
+    }
+    assert(c->auto_count <= n->count);
+}
+
+/* "*" where the file says nothing. */
+static void preset_auto(struct conf *c)
+{
+    static const struct bytes any[] = {BYTES_INIT("*")};
+    if (c->auto_count) return;
+    c->auto_globs = any;
+    c->auto_count = COUNT(any);
+}
+
+static void check_globs(struct conf_reader *r, const struct conf_node *list)
+{
+    const struct catalog *c = &r->conf->catalog;
+    char shown[CONF_QUOTE_MAX];
+    if (!list || list->kind != CONF_LIST || !c->model_count) return;
+    for (const struct conf_node *n = list->first; n; n = n->next) {
+        bool fits = n->bad || n->kind != CONF_SCALAR;
+        for (uint32_t m = 0; !fits && m < c->model_count; m++) {
+            fits = glob_match(n->text, bytes_of(c->model[m].id)) ||
+                   glob_match(n->text, bytes_of(c->model[m].bare));
+        }
+        if (!fits) {
+            conf_warning(r, n->at, "no model is called %s, so it adds none to auto",
+                         conf_quote(n, shown));
+        }
+    }
+}
+
+void conf_check_routing(struct conf_reader *r)
+{
+    struct conf *c = r->conf;
+    preset_auto(c);
+    const struct conf_node *routing = NULL;
+    if (r->root && r->root->kind == CONF_MAP) routing = conf_child(r->root, "routing");
+    if (!routing || routing->kind != CONF_MAP) return;
+    const struct conf_node *balance = conf_child(routing, "balance");
+    if (balance && c->balance_cost == 0 && c->balance_time == 0) {
+        conf_error(r, balance->at, "routing.balance gives neither cost nor time any weight; "
+                   "one of them must be above 0");
+    }
+    check_globs(r, conf_child(routing, "auto"));
+    assert(c->auto_count > 0);
+}
