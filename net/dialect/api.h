@@ -40,6 +40,24 @@ enum api_tier { API_TIER_NONE, API_TIER_FLEX, API_TIER_PRIORITY };  /* service_t
 
 struct api_span { uint64_t start, end; };   /* offsets in the body; end 0: absent */
 
+/* Texts of a request that tell what it is about: the contents of strings, as written. */
+enum api_text {
+    API_TEXT_SYSTEM,            /* the first of the system prompt, wherever the API has it */
+    API_TEXT_FIRST,             /* of the user's messages: the first text of the first, */
+    API_TEXT_LAST,              /* the last text of the last */
+    API_TEXT_TOOLS,             /* no string: tools, or functions, brackets and all */
+    API_TEXTS
+};
+enum api_format { API_FORMAT_TEXT, API_FORMAT_JSON, API_FORMAT_SCHEMA };  /* of the answer */
+/* How much the model is to think; where a number of tokens says it, by its size. */
+enum api_effort { API_EFFORT_UNSET, API_EFFORT_NONE, API_EFFORT_MINIMAL, API_EFFORT_LOW,
+                  API_EFFORT_MEDIUM, API_EFFORT_HIGH, API_EFFORT_XHIGH, API_EFFORTS };
+enum api_choice { API_CHOICE_AUTO, API_CHOICE_NONE, API_CHOICE_REQUIRED,
+                  API_CHOICE_NAMED };   /* tool_choice; auto where there is none */
+/* What a model must be able to do to answer a request: bits. */
+enum api_need { API_NEED_TOOLS = 1, API_NEED_VISION = 2, API_NEED_SCHEMA = 4,
+                API_NEED_AUDIO = 8, API_NEED_DOCUMENT = 16 };
+
 struct api_member {          /* a member of the root object, for removal or replacement */
     struct api_span key;     /* the key with its quotes */
     struct api_span value;
@@ -90,6 +108,19 @@ struct api_request {         /* results; valid after api_request_end() said NET_
                                    members data, file_data, b64_json; a token id is 4), for
                                    the token estimate */
     uint64_t tool_bytes;        /* bytes of tools and functions, brackets included */
+    struct api_span text[API_TEXTS];    /* by enum api_text; none of them is empty */
+    uint64_t system_bytes;      /* of all texts of the system prompt */
+    uint64_t last_bytes;        /* of all texts of the user's last message */
+    uint32_t user_turns, assistant_turns, tool_turns;   /* messages of the user, of the model,
+                                   and results of tools */
+    uint32_t image_count, audio_count, document_count;  /* parts of messages; a video is a
+                                   document */
+    struct api_span schema_at;  /* the schema that is asked for, an object or array */
+    uint8_t format;             /* enum api_format */
+    uint8_t effort;             /* enum api_effort */
+    uint8_t choice;             /* enum api_choice */
+    bool effort_said;           /* there is a member for the effort, whatever it says */
+    bool audio_out;             /* chat: the answer is to be spoken (a member audio) */
     uint8_t api;                /* enum api */
     uint8_t tier;               /* enum api_tier */
     char sort;                  /* provider.sort: 'p', 't', 'l'; 0 absent */
@@ -104,6 +135,14 @@ struct api_request {         /* results; valid after api_request_end() said NET_
     bool background;            /* Responses: "background": true: the answer is no answer */
     size_t pool_len;
     char pool[API_POOL];     /* last: only pool_len bytes of it mean anything */
+};
+
+struct api_turn {            /* private: the message that is being read */
+    struct api_span first, last;        /* of its texts */
+    uint64_t bytes;
+    uint8_t role, key;
+    bool result;                /* it holds a tool's result */
+    bool content, nested, media;        /* what the open containers are */
 };
 
 struct api_reader {          /* private but for the results and the error */
@@ -131,9 +170,12 @@ struct api_reader {          /* private but for the results and the error */
     uint64_t token_end;         /* offset behind the last token */
     uint64_t member_end;        /* offset behind the last root member */
     struct api_head head;
+    struct api_turn turn;
     uint32_t element;           /* index in the list that is being read */
     uint8_t level;              /* entries of at that are in use */
     bool binary;                /* the coming value belongs to a key such as "data" */
+    bool texts;                 /* to the key "text" */
+    uint8_t thought[2];         /* effort as Anthropic and Gemini have it: by word, by tokens */
     bool pass;                  /* the coming value is to be passed over */
     bool token_ids;             /* the prompt holds numbers */
     bool bad;
@@ -154,6 +196,9 @@ MUST_USE enum net_rc api_request_feed(struct api_reader *r, struct bytes in);
  * stream_options without stream is passed. Unknown members pass. For Gemini the path has the
  * model; a member of that name is removed by the edits. */
 MUST_USE enum net_rc api_request_end(struct api_reader *r);
+
+/* What a model must be able to do to answer it: bits of enum api_need. */
+unsigned api_request_needs(const struct api_request *req);
 
 /* One edit of the body: put replaces del bytes at offset at. */
 struct api_edit { uint64_t at, del; struct bytes put; };

@@ -15,17 +15,23 @@ enum { CHAT = 1 << API_CHAT, COMPLETIONS = 1 << API_COMPLETIONS, MESSAGES = 1 <<
     ROW(n, "tools",                 CHAT, WANT_ARRAY, DO_TOOLS, TOOLS)                 \
     ROW(n, "input",                 TAKING_INPUT, WANT_ANY, DO_TEXTS, TEXTS)           \
     ROW(n, "usage",                 OPENAI, WANT_ANY, DO_USAGE, USAGE)                 \
+    ROW(n, "audio",                 CHAT, WANT_ANY, DO_AUDIO, 0)                       \
     ROW(n, "stream",                WRITING, WANT_BOOL, DO_STREAM, 0)                  \
     ROW(n, "prompt",                COMPLETIONS, WANT_ANY, DO_TEXTS, TEXTS)            \
     ROW(n, "models",                OPENAI, WANT_ARRAY, DO_MODELS, NAMES)              \
     ROW(n, "messages",              CHAT, WANT_LIST, DO_MESSAGES, TEXTS)               \
     ROW(n, "provider",              OPENAI, WANT_OBJECT, DO_PROVIDER, PROVIDER)        \
     ROW(n, "functions",             CHAT, WANT_ARRAY, DO_FUNCTIONS, TOOLS)             \
+    ROW(n, "reasoning",             CHAT, WANT_ANY, DO_REASONING, REASONING)           \
     ROW(n, "max_tokens",            WRITING, WANT_COUNT, DO_MAX_TOKENS, 0)             \
+    ROW(n, "tool_choice",           CHAT, WANT_ANY, DO_CHOICE, CHOICE)                 \
     ROW(n, "service_tier",          WRITING, WANT_WORD, DO_TIER, 0)                    \
     ROW(n, "stream_options",        WRITING, WANT_OBJECT, DO_OPTIONS, STREAM_OPTIONS)  \
+    ROW(n, "response_format",       CHAT, WANT_ANY, DO_FORMAT, FORMAT)                 \
+    ROW(n, "reasoning_effort",      CHAT, WANT_ANY, DO_EFFORT, 0)                      \
     ROW(n, "max_completion_tokens", WRITING, WANT_COUNT, DO_MAX_COMPLETION, 0)
 #define ROOT_RESPONSES_FIELDS(ROW, n)                                        \
+    ROW(n, "text",                 ALL, WANT_ANY, DO_WRAP, TEXT)             \
     ROW(n, "model",                ALL, WANT_NAME, DO_MODEL, 0)              \
     ROW(n, "tools",                ALL, WANT_ARRAY, DO_TOOLS, TOOLS)         \
     ROW(n, "input",                ALL, WANT_TEXTS, DO_MESSAGES, TEXTS)      \
@@ -33,27 +39,34 @@ enum { CHAT = 1 << API_CHAT, COMPLETIONS = 1 << API_COMPLETIONS, MESSAGES = 1 <<
     ROW(n, "stream",               ALL, WANT_BOOL, DO_STREAM, 0)             \
     ROW(n, "models",               ALL, WANT_ARRAY, DO_MODELS, NAMES)        \
     ROW(n, "provider",             ALL, WANT_OBJECT, DO_PROVIDER, PROVIDER)  \
+    ROW(n, "reasoning",            ALL, WANT_ANY, DO_REASONING, REASONING)   \
     ROW(n, "background",           ALL, WANT_BOOL, DO_BACKGROUND, 0)         \
+    ROW(n, "tool_choice",          ALL, WANT_ANY, DO_CHOICE, CHOICE)         \
     ROW(n, "conversation",         ALL, WANT_ANY, DO_CONVERSATION, 0)        \
     ROW(n, "instructions",         ALL, WANT_TEXTS, DO_SYSTEM, TEXTS)        \
     ROW(n, "service_tier",         ALL, WANT_WORD, DO_TIER, 0)               \
     ROW(n, "max_output_tokens",    ALL, WANT_COUNT, DO_MAX_TOKENS, 0)        \
     ROW(n, "previous_response_id", ALL, WANT_WORD, DO_PREVIOUS, 0)
-#define ROOT_MESSAGES_FIELDS(ROW, n)                                      \
-    ROW(n, "model",        ALL, WANT_NAME, DO_MODEL, 0)                   \
-    ROW(n, "tools",        ALL, WANT_ARRAY, DO_TOOLS, TOOLS)              \
-    ROW(n, "system",       ALL, WANT_TEXTS, DO_SYSTEM, TEXTS)             \
-    ROW(n, "stream",       MESSAGES, WANT_BOOL, DO_STREAM, 0)             \
-    ROW(n, "models",       ALL, WANT_ARRAY, DO_MODELS, NAMES)             \
-    ROW(n, "messages",     ALL, WANT_LIST, DO_MESSAGES, TEXTS)            \
-    ROW(n, "provider",     ALL, WANT_OBJECT, DO_PROVIDER, PROVIDER)       \
-    ROW(n, "thinking",     MESSAGES, WANT_OBJECT, DO_THINKING, THINKING)  \
-    ROW(n, "max_tokens",   MESSAGES, WANT_COUNT, DO_MAX_TOKENS, 0)        \
-    ROW(n, "service_tier", MESSAGES, WANT_WORD, DO_TIER, 0)
+#define ROOT_MESSAGES_FIELDS(ROW, n)                                       \
+    ROW(n, "model",         ALL, WANT_NAME, DO_MODEL, 0)                   \
+    ROW(n, "tools",         ALL, WANT_ARRAY, DO_TOOLS, TOOLS)              \
+    ROW(n, "system",        ALL, WANT_TEXTS, DO_SYSTEM, TEXTS)             \
+    ROW(n, "stream",        MESSAGES, WANT_BOOL, DO_STREAM, 0)             \
+    ROW(n, "models",        ALL, WANT_ARRAY, DO_MODELS, NAMES)             \
+    ROW(n, "messages",      ALL, WANT_LIST, DO_MESSAGES, TEXTS)            \
+    ROW(n, "provider",      ALL, WANT_OBJECT, DO_PROVIDER, PROVIDER)       \
+    ROW(n, "thinking",      MESSAGES, WANT_OBJECT, DO_THINKING, THINKING)  \
+    ROW(n, "max_tokens",    MESSAGES, WANT_COUNT, DO_MAX_TOKENS, 0)        \
+    ROW(n, "tool_choice",   MESSAGES, WANT_ANY, DO_CHOICE, CHOICE)         \
+    ROW(n, "service_tier",  MESSAGES, WANT_WORD, DO_TIER, 0)               \
+    ROW(n, "output_config", MESSAGES, WANT_ANY, DO_OUTPUT, OUTPUT)         \
+    ROW(n, "output_format", MESSAGES, WANT_ANY, DO_FORMAT, FORMAT)
 #define ROOT_GENERATE_FIELDS(ROW, n)                                                  \
     ROW(n, "model",                    ALL, WANT_WORD, DO_MODEL, 0)                   \
     ROW(n, "tools",                    ALL, WANT_ARRAY, DO_TOOLS, TOOLS)              \
     ROW(n, "contents",                 ALL, WANT_ARRAY, DO_MESSAGES, TEXTS)           \
+    ROW(n, "toolConfig",               ALL, WANT_ANY, DO_WRAP, TOOL_CONFIG)           \
+    ROW(n, "tool_config",              ALL, WANT_ANY, DO_WRAP, TOOL_CONFIG)           \
     ROW(n, "generationConfig",         ALL, WANT_OBJECT, DO_CONFIG, CONFIG)           \
     ROW(n, "generation_config",        ALL, WANT_OBJECT, DO_CONFIG, CONFIG)           \
     ROW(n, "systemInstruction",        ALL, WANT_ANY, DO_SYSTEM, TEXTS)               \
@@ -76,19 +89,55 @@ enum { CHAT = 1 << API_CHAT, COMPLETIONS = 1 << API_COMPLETIONS, MESSAGES = 1 <<
     ROW(n, "completion", ALL, WANT_PRICE, DO_PRICE_COMPLETION, 0)
 #define USAGE_FIELDS(ROW, n)  \
     ROW(n, "include", ALL, WANT_BOOL, DO_INCLUDE, 0)
-#define THINKING_FIELDS(ROW, n)  \
+#define THINKING_FIELDS(ROW, n)                                 \
+    ROW(n, "type",          ALL, WANT_ANY, DO_THOUGHT_WORD, 0)  \
     ROW(n, "budget_tokens", ALL, WANT_COUNT, DO_BUDGET, 0)
-#define CONFIG_FIELDS(ROW, n)                                       \
-    ROW(n, "candidateCount",    ALL, WANT_COUNT, DO_N, 0)           \
-    ROW(n, "candidate_count",   ALL, WANT_COUNT, DO_N, 0)           \
-    ROW(n, "maxOutputTokens",   ALL, WANT_COUNT, DO_MAX_TOKENS, 0)  \
-    ROW(n, "max_output_tokens", ALL, WANT_COUNT, DO_MAX_TOKENS, 0)
+#define CONFIG_FIELDS(ROW, n)                                           \
+    ROW(n, "candidateCount",       ALL, WANT_COUNT, DO_N, 0)            \
+    ROW(n, "responseSchema",       ALL, WANT_ANY, DO_SCHEMA, 0)         \
+    ROW(n, "thinkingConfig",       ALL, WANT_ANY, DO_THOUGHT, THOUGHT)  \
+    ROW(n, "candidate_count",      ALL, WANT_COUNT, DO_N, 0)            \
+    ROW(n, "maxOutputTokens",      ALL, WANT_COUNT, DO_MAX_TOKENS, 0)   \
+    ROW(n, "response_schema",      ALL, WANT_ANY, DO_SCHEMA, 0)         \
+    ROW(n, "thinking_config",      ALL, WANT_ANY, DO_THOUGHT, THOUGHT)  \
+    ROW(n, "responseMimeType",     ALL, WANT_ANY, DO_FORMAT_TYPE, 0)    \
+    ROW(n, "max_output_tokens",    ALL, WANT_COUNT, DO_MAX_TOKENS, 0)   \
+    ROW(n, "response_mime_type",   ALL, WANT_ANY, DO_FORMAT_TYPE, 0)    \
+    ROW(n, "responseJsonSchema",   ALL, WANT_ANY, DO_FORMAT_BODY, 0)    \
+    ROW(n, "response_json_schema", ALL, WANT_ANY, DO_FORMAT_BODY, 0)
 #define INNER_FIELDS(ROW, n)                                           \
     ROW(n, "model",              ALL, WANT_NAME, DO_INNER_MODEL, 0)    \
     ROW(n, "tools",              ALL, WANT_ARRAY, DO_TOOLS, TOOLS)     \
     ROW(n, "contents",           ALL, WANT_ARRAY, DO_MESSAGES, TEXTS)  \
     ROW(n, "systemInstruction",  ALL, WANT_ANY, DO_SYSTEM, TEXTS)      \
     ROW(n, "system_instruction", ALL, WANT_ANY, DO_SYSTEM, TEXTS)
+
+#define FORMAT_FIELDS(ROW, n)                                \
+    ROW(n, "type",        ALL, WANT_ANY, DO_FORMAT_TYPE, 0)  \
+    ROW(n, "schema",      ALL, WANT_ANY, DO_SCHEMA, 0)       \
+    ROW(n, "json_schema", CHAT, WANT_ANY, DO_FORMAT_BODY, SCHEMA)
+#define SCHEMA_FIELDS(ROW, n)  \
+    ROW(n, "schema", ALL, WANT_ANY, DO_SCHEMA, 0)
+#define REASONING_FIELDS(ROW, n)                          \
+    ROW(n, "effort",     ALL, WANT_ANY, DO_EFFORT_IN, 0)  \
+    ROW(n, "max_tokens", CHAT, WANT_ANY, DO_THOUGHT_TOKENS, 0)
+#define CHOICE_FIELDS(ROW, n)  \
+    ROW(n, "type", ALL, WANT_ANY, DO_CHOICE_TYPE, 0)
+#define TEXT_FIELDS(ROW, n)  \
+    ROW(n, "format", ALL, WANT_ANY, DO_FORMAT, FORMAT)
+#define OUTPUT_FIELDS(ROW, n)                         \
+    ROW(n, "effort", ALL, WANT_ANY, DO_EFFORT_IN, 0)  \
+    ROW(n, "format", ALL, WANT_ANY, DO_FORMAT, FORMAT)
+#define THOUGHT_FIELDS(ROW, n)                                      \
+    ROW(n, "thinkingLevel",   ALL, WANT_ANY, DO_THOUGHT_WORD, 0)    \
+    ROW(n, "thinkingBudget",  ALL, WANT_ANY, DO_THOUGHT_TOKENS, 0)  \
+    ROW(n, "thinking_level",  ALL, WANT_ANY, DO_THOUGHT_WORD, 0)    \
+    ROW(n, "thinking_budget", ALL, WANT_ANY, DO_THOUGHT_TOKENS, 0)
+#define TOOL_CONFIG_FIELDS(ROW, n)                                        \
+    ROW(n, "functionCallingConfig",   ALL, WANT_ANY, DO_CHOICE, CALLING)  \
+    ROW(n, "function_calling_config", ALL, WANT_ANY, DO_CHOICE, CALLING)
+#define CALLING_FIELDS(ROW, n)  \
+    ROW(n, "mode", ALL, WANT_ANY, DO_CHOICE_MODE, 0)
 
 #define FIELD(n, text, apis, want, what, to) {{text, sizeof text - 1}, apis, want, what, to},
 #define SHORTER(n, text, apis, want, what, to) + (sizeof text - 1 < (n))
@@ -109,6 +158,15 @@ static const struct api_field max_price_fields[] = {MAX_PRICE_FIELDS(FIELD, 0)};
 static const struct api_field usage_fields[] = {USAGE_FIELDS(FIELD, 0)};
 static const struct api_field thinking_fields[] = {THINKING_FIELDS(FIELD, 0)};
 static const struct api_field config_fields[] = {CONFIG_FIELDS(FIELD, 0)};
+static const struct api_field format_fields[] = {FORMAT_FIELDS(FIELD, 0)};
+static const struct api_field schema_fields[] = {SCHEMA_FIELDS(FIELD, 0)};
+static const struct api_field reasoning_fields[] = {REASONING_FIELDS(FIELD, 0)};
+static const struct api_field choice_fields[] = {CHOICE_FIELDS(FIELD, 0)};
+static const struct api_field text_fields[] = {TEXT_FIELDS(FIELD, 0)};
+static const struct api_field output_fields[] = {OUTPUT_FIELDS(FIELD, 0)};
+static const struct api_field thought_fields[] = {THOUGHT_FIELDS(FIELD, 0)};
+static const struct api_field tool_config_fields[] = {TOOL_CONFIG_FIELDS(FIELD, 0)};
+static const struct api_field calling_fields[] = {CALLING_FIELDS(FIELD, 0)};
 static const struct api_field inner_fields[] = {INNER_FIELDS(FIELD, 0)};
 
 #define FIELDS_OF(list, LIST) {list, {FIRST_13(LIST, 0), FIRST_13(LIST, 13)}}
@@ -124,5 +182,14 @@ const struct api_fields api_fields[PLACES] = {
     [USAGE] = FIELDS_OF(usage_fields, USAGE_FIELDS),
     [THINKING] = FIELDS_OF(thinking_fields, THINKING_FIELDS),
     [CONFIG] = FIELDS_OF(config_fields, CONFIG_FIELDS),
+    [FORMAT] = FIELDS_OF(format_fields, FORMAT_FIELDS),
+    [SCHEMA] = FIELDS_OF(schema_fields, SCHEMA_FIELDS),
+    [REASONING] = FIELDS_OF(reasoning_fields, REASONING_FIELDS),
+    [CHOICE] = FIELDS_OF(choice_fields, CHOICE_FIELDS),
+    [TEXT] = FIELDS_OF(text_fields, TEXT_FIELDS),
+    [OUTPUT] = FIELDS_OF(output_fields, OUTPUT_FIELDS),
+    [THOUGHT] = FIELDS_OF(thought_fields, THOUGHT_FIELDS),
+    [TOOL_CONFIG] = FIELDS_OF(tool_config_fields, TOOL_CONFIG_FIELDS),
+    [CALLING] = FIELDS_OF(calling_fields, CALLING_FIELDS),
     [INNER] = FIELDS_OF(inner_fields, INNER_FIELDS),
 };

@@ -8,8 +8,12 @@
 enum place {
     ROOT_OPENAI, ROOT_RESPONSES, ROOT_MESSAGES, ROOT_GENERATE,
     STREAM_OPTIONS, PROVIDER, MAX_PRICE, USAGE,
-    THINKING,           /* Anthropic */
+    FORMAT, SCHEMA,     /* response_format; its json_schema */
+    REASONING, CHOICE,  /* reasoning; tool_choice, where it is an object */
+    TEXT,               /* Responses */
+    THINKING, OUTPUT,   /* Anthropic: thinking; output_config */
     CONFIG, INNER,      /* Gemini: generationConfig; countTokens' generateContentRequest */
+    THOUGHT, TOOL_CONFIG, CALLING,      /* thinkingConfig; toolConfig; what is in that */
     PLACES,             /* those before have keys */
     NAMES, TOOLS, TEXTS
 };
@@ -24,7 +28,9 @@ enum what { DO_MODEL, DO_MODELS, DO_ORDER, DO_ONLY, DO_IGNORE, DO_STREAM, DO_OPT
             DO_PRICE_COMPLETION, DO_USAGE, DO_INCLUDE, DO_TEXTS, DO_MESSAGES, DO_SYSTEM,
             DO_TOOLS, DO_FUNCTIONS, DO_TIER, DO_PREVIOUS, DO_STORE, DO_BACKGROUND,
             DO_CONVERSATION, DO_THINKING, DO_BUDGET, DO_CONFIG, DO_INNER, DO_INNER_MODEL,
-            DOINGS };
+            DO_FORMAT, DO_FORMAT_TYPE, DO_FORMAT_BODY, DO_SCHEMA, DO_EFFORT, DO_EFFORT_IN,
+            DO_REASONING, DO_THOUGHT, DO_THOUGHT_TOKENS, DO_THOUGHT_WORD, DO_CHOICE,
+            DO_CHOICE_TYPE, DO_CHOICE_MODE, DO_WRAP, DO_OUTPUT, DO_AUDIO, DOINGS };
 static_assert(DOINGS <= 64, "a bit each in api_reader.seen");
 
 struct api_field {

@@ -99,6 +99,30 @@ struct json_token api_index_token(const struct json_index *x, const char *text, 
 struct json_token api_index_skipped(const struct json_index *x, const char *text,
                                        uint32_t i, uint16_t depth);
 
+/* A token of the list of messages, at this depth below it, 1..; its own end excepted. t is
+ * borrowed. */
+void api_turn_token(struct api_reader *r, const struct json_token *t, unsigned depth);
+/* The same for the list that is token i of the index of text. Gives the messages in it. */
+uint32_t api_turn_index(struct api_reader *r, const struct json_index *x, const char *text,
+                        uint32_t i);
+/* A string that is a message of the user's, all of it. t is borrowed. */
+void api_turn_text(struct api_reader *r, const struct json_token *t);
+/* A string that is a text of the system prompt. t is borrowed. */
+void api_turn_system(struct api_reader *r, const struct json_token *t);
+
+/* ---- what a request asks for besides its text: api_ask.c ---- */
+
+/* The type of response_format, or a word that stands for it: the most that is asked counts. t
+ * is borrowed. */
+void api_ask_format(struct api_request *q, const struct json_token *t);
+/* A word for the effort, as enum api_effort. t is borrowed. */
+uint8_t api_ask_effort(const struct json_token *t);
+/* The effort that a number of tokens for thinking stands for. t is borrowed. */
+uint8_t api_ask_budget(const struct json_token *t);
+/* tool_choice, or Gemini's mode; type: the type of an object that stands there. t is
+ * borrowed. */
+void api_ask_choice(struct api_request *q, const struct json_token *t, bool type);
+
 enum { API_MARKS_MAX = 16 };
 
 /* What the walk over an index notes for a shape. All zero to begin with. */

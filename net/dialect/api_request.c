@@ -43,6 +43,11 @@ static const char *type_text(uint8_t type)
     return texts[type] ? texts[type] : "nothing";
 }
 
+static bool is_generate(const struct api_reader *r)
+{
+    return r->api == API_GENERATE || r->api == API_GENERATE_COUNT;
+}
+
 /* Point at the innermost container that is read. Gives the pointer's length. */
 static size_t point(struct api_reader *r)
 {
@@ -377,6 +382,7 @@ static bool take_budget(struct api_reader *r, const struct json_token *t)
     int64_t budget = 0;
     if (!take_count(r, t, &budget)) return false;
     r->req.output_min = budget + 1;  /* max_tokens must be more */
+    r->thought[1] = api_ask_budget(t);
     return true;
 }
 
@@ -388,6 +394,30 @@ static void take_tier(struct api_reader *r, const struct json_token *t)
     struct bytes word = {room, json_unescape(t->text, room)};
     if (bytes_eq(word, BYTES("flex"))) r->req.tier = API_TIER_FLEX;
     if (bytes_eq(word, BYTES("priority"))) r->req.tier = API_TIER_PRIORITY;
+}
+
+/* What decides which model is asked: never refused. */
+static void take_ask(struct api_reader *r, const struct json_token *t)
+{
+    struct api_request *q = &r->req;
+    uint8_t effort;
+    switch (r->field->what) {
+    case DO_FORMAT_TYPE: api_ask_format(q, t); break;
+    case DO_REASONING: q->effort_said = true; break;
+    case DO_EFFORT:
+        q->effort_said = true;
+        /* fall through */
+    case DO_EFFORT_IN:
+        effort = api_ask_effort(t);
+        if (effort != API_EFFORT_UNSET) q->effort = effort;
+        break;
+    case DO_THOUGHT_WORD: r->thought[0] = api_ask_effort(t); break;
+    case DO_THOUGHT_TOKENS: r->thought[1] = api_ask_budget(t); break;
+    case DO_CHOICE: api_ask_choice(q, t, false); break;
+    case DO_CHOICE_MODE: api_ask_choice(q, t, false); break;
+    case DO_CHOICE_TYPE: api_ask_choice(q, t, true); break;
+    default: break;
+    }
 }
 
 /* What of Responses and Gemini only. */
@@ -407,14 +437,9 @@ static bool take_other(struct api_reader *r, const struct json_token *t)
     case DO_INNER_MODEL:
         q->inner_model_at = (struct api_span){t->start, t->end};
         return take_name(r, t, false, &name);
-    default: assert(t->type == JSON_NULL); break;
+    default: take_ask(r, t); break;
     }
     return true;
-}
-
-static bool is_generate(const struct api_reader *r)
-{
-    return r->api == API_GENERATE || r->api == API_GENERATE_COUNT;
 }
 
 static bool take_scalar(struct api_reader *r, const struct json_token *t)
@@ -445,6 +470,8 @@ static bool take_scalar(struct api_reader *r, const struct json_token *t)
         if (t->type != JSON_STRING) break;
         q->prompt_bytes += t->end - t->start - 2;
         q->message_count += r->field->what != DO_SYSTEM;
+        if (r->field->what == DO_SYSTEM) api_turn_system(r, t);
+        else api_turn_text(r, t);
         break;
     default: return take_other(r, t);
     }
@@ -471,9 +498,13 @@ static void descend(struct api_reader *r, const struct json_token *t)
         r->pass = true;
         return;
     }
-    if (f && f->to == 0) {  /* a value of any type that nobody looks into */
-        assert(f->what == DO_CONVERSATION);
-        q->conversation = true;
+    bool list = t->type == JSON_ARRAY;
+    if (f && (f->to == 0 || (f->to < PLACES && list))) {  /* nobody looks into it */
+        if (f->what == DO_CONVERSATION) q->conversation = true;
+        if (f->what == DO_AUDIO) q->audio_out = true;
+        if (f->what == DO_EFFORT || f->what == DO_REASONING) q->effort_said = true;
+        bool schema = f->what == DO_SCHEMA || f->what == DO_FORMAT_BODY;
+        if (schema && is_generate(r)) q->format = API_FORMAT_SCHEMA;
         r->pass = true;
         return;
     }
@@ -492,6 +523,7 @@ static void descend(struct api_reader *r, const struct json_token *t)
     case DO_IGNORE: r->names = &q->ignore; break;
     case DO_OPTIONS: q->stream_options_empty = true; break;  /* until a key comes */
     case DO_CONFIG: q->config_empty = true; break;
+    case DO_REASONING: q->effort_said = true; break;
     default: break;
     }
 }
@@ -506,7 +538,11 @@ static void ascend(struct api_reader *r, const struct json_token *t)
         r->kept = NULL;  /* not OpenRouter's form: the provider's business */
     }
     uint64_t start = r->at[r->level].start;
-    if (f->to == TOOLS) r->req.tool_bytes += t->end - start;
+    if (f->to == TOOLS) {
+        struct api_span *tools = &r->req.text[API_TEXT_TOOLS];
+        r->req.tool_bytes += t->end - start;
+        if (tools->end == 0) *tools = (struct api_span){start, t->end};
+    }
     if (f->what == DO_CONFIG) r->req.config_at = (struct api_span){start, t->end};
     bool one = r->token_ids || !r->at[r->level].list;  /* ids, or an object: one text */
     if (f->what == DO_TEXTS && r->req.message_count == 0 && one) r->req.message_count = 1;
@@ -520,6 +556,9 @@ static bool take_value(struct api_reader *r, const struct json_token *t)
     bool opens = t->type == JSON_OBJECT || t->type == JSON_ARRAY;
     if (root && t->type != JSON_SKIPPED) root_value_start(r, t);
     if (t->type == JSON_SKIPPED) {
+        bool schema = r->field && (r->field->what == DO_SCHEMA ||
+                                   r->field->what == DO_FORMAT_BODY);
+        if (schema) r->req.schema_at = (struct api_span){t->start, t->end};
         if (root) root_value_end(r, t);
         return true;
     }
@@ -571,8 +610,11 @@ static void take_text_token(struct api_reader *r, const struct json_token *t)
     struct api_request *q = &r->req;
     uint16_t depth = r->at[r->level - 1].depth;
     bool ends = t->type == JSON_OBJECT_END || t->type == JSON_ARRAY_END;
+    enum what what = r->at[r->level - 1].field->what;
+    if (what == DO_MESSAGES) api_turn_token(r, t, t->depth - depth);
     if (t->type == JSON_KEY) {
         r->binary = is_binary_key(t->text);
+        r->texts = bytes_eq(t->text, BYTES("text"));
         return;
     }
     if (t->type == JSON_STRING && !r->binary) {
@@ -580,7 +622,10 @@ static void take_text_token(struct api_reader *r, const struct json_token *t)
         bool url = start.len >= 5 && memcmp(start.ptr, "data:", 5) == 0;
         if (!url) q->prompt_bytes += t->end - t->start - 2;
     }
-    enum what what = r->at[r->level - 1].field->what;
+    bool element = t->depth == depth + 1 && r->at[r->level - 1].list;
+    bool text = t->type == JSON_STRING;
+    if (text && what == DO_SYSTEM && (element || r->texts)) api_turn_system(r, t);
+    if (text && what == DO_TEXTS && element) api_turn_text(r, t);
     bool id = t->type == JSON_NUMBER && what == DO_TEXTS;
     if (id) {  /* an array of token ids stands for a text */
         q->prompt_bytes += API_TOKEN_BYTES;
@@ -588,7 +633,7 @@ static void take_text_token(struct api_reader *r, const struct json_token *t)
     }
     bool counts = !ends && !id && what != DO_SYSTEM && r->at[r->level - 1].list;
     if (counts && t->depth == depth + 1) q->message_count++;
-    r->binary = false;
+    r->binary = r->texts = false;
 }
 
 /* One token. False: refused. */
@@ -636,10 +681,7 @@ static void read_messages(struct api_reader *r, const struct json_index *x,
                           const char *text, uint32_t i)
 {
     uint32_t end = x->close[i];
-    for (uint32_t k = i + 1; k < end; k++) {
-        r->req.message_count++;
-        k = json_index_behind(x, k);  /* its comma, or the end */
-    }
+    r->req.message_count += api_turn_index(r, x, text, i);
     for (uint32_t g = i / JSON_INDEX_GROUP; g <= end / JSON_INDEX_GROUP; g++) {
         uint32_t from = g * JSON_INDEX_GROUP;
         uint64_t strings = x->strings[g];
@@ -655,6 +697,16 @@ static void read_messages(struct api_reader *r, const struct json_index *x,
     }
 }
 
+/* True for a string that is only counted, and compared as it is written: its escapes do not
+ * matter. */
+static bool is_text(const struct api_reader *r, const struct json_token *t)
+{
+    if (r->level > 0 && r->at[r->level - 1].place == TEXTS) return true;
+    if (t->type != JSON_STRING || !r->field) return false;
+    return r->field->what == DO_SYSTEM || r->field->what == DO_TEXTS ||
+           r->field->what == DO_MESSAGES;
+}
+
 /* Take the tokens of the index. False: one that must be looked at more closely, a string with
  * escapes: nothing may be kept of what was read. *rc out else. */
 static bool read_index(struct api_reader *r, const struct json_index *x, const char *text,
@@ -667,7 +719,7 @@ static bool read_index(struct api_reader *r, const struct json_index *x, const c
         if (c == ',' || c == ':') continue;
         if (c == '}' || c == ']') depth--;
         struct json_token t = api_index_token(x, text, i, depth);
-        if (c == '"' && bytes_find(t.text, '\\') < t.text.len) return false;
+        if (c == '"' && !is_text(r, &t) && bytes_find(t.text, '\\') < t.text.len) return false;
         if (!take(r, &t)) return true;
         bool messages = c == '[' && r->level > 1 && r->at[r->level - 1].place == TEXTS &&
                         r->at[r->level - 1].field->what == DO_MESSAGES;
@@ -782,6 +834,8 @@ enum net_rc api_request_end(struct api_reader *r)
     }
     if (rc != NET_DONE) return refuse_json(r);
     assert(r->level == 0);
+    if (q->effort == API_EFFORT_UNSET) q->effort = r->thought[0];
+    if (q->effort == API_EFFORT_UNSET) q->effort = r->thought[1];
     q->root_empty = q->member_count == 0;
     /* Two that differ: which of them a provider obeys is its secret, so the larger one counts
      * against the client. */

@@ -43,6 +43,29 @@ static void same(const struct api_request *a, const struct api_request *b)
     must(a->stream == b->stream && a->tier == b->tier && a->store == b->store);
     must(a->conversation == b->conversation && a->background == b->background);
     must(a->config_empty == b->config_empty && a->config_null == b->config_null);
+    for (size_t i = 0; i < API_TEXTS; i++) same_span(a->text[i], b->text[i]);
+    same_span(a->schema_at, b->schema_at);
+    must(a->system_bytes == b->system_bytes && a->last_bytes == b->last_bytes);
+    must(a->user_turns == b->user_turns && a->assistant_turns == b->assistant_turns);
+    must(a->tool_turns == b->tool_turns && a->image_count == b->image_count);
+    must(a->audio_count == b->audio_count && a->document_count == b->document_count);
+    must(a->format == b->format && a->effort == b->effort && a->choice == b->choice);
+    must(a->effort_said == b->effort_said && a->audio_out == b->audio_out);
+}
+
+/* A text is in quotes or brackets, and nothing of it is outside of the body. */
+static void check_texts(const struct api_request *q, struct bytes body)
+{
+    for (size_t i = 0; i < API_TEXTS; i++) {
+        struct api_span t = q->text[i];
+        if (t.end == 0) continue;
+        must(t.start > 0 && t.start < t.end && t.end < body.len);
+        bool tools = i == API_TEXT_TOOLS;
+        must(body.ptr[t.start - !tools] == (tools ? '[' : '"'));
+        must(body.ptr[t.end - tools] == (tools ? ']' : '"'));
+    }
+    must((q->text[API_TEXT_FIRST].end == 0) == (q->text[API_TEXT_LAST].end == 0));
+    must(q->system_bytes + q->last_bytes <= body.len);
 }
 
 static void check_edits(const struct api_reader *r, struct bytes body, int64_t max)
@@ -85,6 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     same(&whole.req, &cut.req);
+    check_texts(&whole.req, in);
     check_edits(&whole, in, 0);
     check_edits(&whole, in, 100);
     return 0;

@@ -49,6 +49,16 @@ static void same(const struct api_request *a, const struct api_request *b)
     must(a->sort == b->sort && a->stream == b->stream && a->zdr == b->zdr);
     must(a->include_usage == b->include_usage && a->usage_include == b->usage_include);
     must(a->allow_fallbacks == b->allow_fallbacks && a->root_empty == b->root_empty);
+    for (size_t i = 0; i < API_TEXTS; i++) {
+        must(a->text[i].start == b->text[i].start && a->text[i].end == b->text[i].end);
+    }
+    must(a->schema_at.start == b->schema_at.start && a->schema_at.end == b->schema_at.end);
+    must(a->system_bytes == b->system_bytes && a->last_bytes == b->last_bytes);
+    must(a->user_turns == b->user_turns && a->assistant_turns == b->assistant_turns);
+    must(a->tool_turns == b->tool_turns && a->image_count == b->image_count);
+    must(a->audio_count == b->audio_count && a->document_count == b->document_count);
+    must(a->format == b->format && a->effort == b->effort && a->choice == b->choice);
+    must(a->effort_said == b->effort_said && a->audio_out == b->audio_out);
 }
 
 /* Members of the root whose key, escapes resolved, is name. */
