@@ -1,12 +1,15 @@
 /* check_units.c - units and keys against the indexes that lead to them, in both directions:
  * what is there must be found, by counting what should be; what is found must be there.
- * Budgets, of what there is alone. Serials, so that no id is given twice. */
+ * Budgets and what was learned, of what there is alone. States. Serials, so that no id is
+ * given twice. */
 #include "store/check_part.h"
 
 #include "store/limits.h"
 #include "store/org.h"
 #include "store/policy.h"
+#include "store/rotation.h"
 #include "store/rows.h"
+#include "store/tenants.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -207,6 +210,30 @@ static enum store_rc serials_check(struct check *c, const struct tree *t)
     return rc;
 }
 
+static enum store_rc rotation_visit(struct check *c, MDB_val key, MDB_val data, void *arg)
+{
+    char name[ROTATION_NAME_MAX];
+    enum rotation_of of;
+    enum rotation state;
+    (void)arg;
+    if (!rotation_parse(key, data, &of, name, &state)) {
+        check_say(c, "states of providers and models: expected one, found damage");
+    }
+    return STORE_OK;
+}
+
+static enum store_rc tenant_visit(struct check *c, MDB_val key, MDB_val data, void *arg)
+{
+    store_id org = 0;
+    MDB_val bytes;
+    struct unit_row row;
+    (void)arg;
+    bool good = tenants_parse(key, data, &org, &bytes);
+    enum store_rc rc = good ? rows_get_unit(c->db, c->txn, org, &row) : STORE_FAIL;
+    if (rc != STORE_OK) tell(c, org, "the organization of what was learned", rc);
+    return STORE_OK;
+}
+
 enum store_rc check_units(struct check *c)
 {
     struct tree t = {.links = 0};
@@ -215,6 +242,8 @@ enum store_rc check_units(struct check *c)
     if (rc == STORE_OK) rc = check_table(c, DB_CHILDREN, child_visit, NULL);
     if (rc == STORE_OK) rc = check_table(c, DB_HASHES, hash_visit, NULL);
     if (rc == STORE_OK) rc = check_table(c, DB_LIMITS, limit_visit, NULL);
+    if (rc == STORE_OK) rc = check_table(c, DB_ROTATION, rotation_visit, NULL);
+    if (rc == STORE_OK) rc = check_table(c, DB_TENANTS, tenant_visit, NULL);
     if (rc == STORE_OK) rc = count_check(c, DB_CHILDREN, "index of units", t.links);
     if (rc == STORE_OK) rc = count_check(c, DB_HASHES, "index of keys", t.hashes);
     return rc == STORE_OK ? serials_check(c, &t) : rc;

@@ -41,7 +41,8 @@ static const char *const table_names[DB_TABLES] = {
     [DB_IDS] = "ids",             [DB_HOURS] = "hours",           [DB_FEEDBACK] = "feedback",
     [DB_SPENT] = "spent",         [DB_READINGS] = "readings",     [DB_LIMITS] = "limits",
     [DB_POOLS] = "pools",         [DB_CREDITS] = "credits",
-    [DB_REFERENCES] = "references",
+    [DB_REFERENCES] = "references", [DB_ROTATION] = "rotation",
+    [DB_TENANTS] = "tenants",
 };
 
 static const char *const serial_names[UNIT_KINDS] = {

@@ -10,7 +10,7 @@
 #include <lmdb.h>
 
 enum {
-    DB_SCHEMA = 3,     /* version of all tables together; a newer one is refused,
+    DB_SCHEMA = 4,     /* version of all tables together; a newer one is refused,
                         * an older one brought up to it (upgrade.h) */
     DB_DIR_MAX = 1000, /* bytes of DATA's path, with the end */
     DB_TOUCHED_MAX = 64,
@@ -32,6 +32,8 @@ enum db_table {
     DB_POOLS,      /* organisation -> its credit pool (credits.h) */
     DB_CREDITS,    /* (organisation, serial) -> entry of its pool */
     DB_REFERENCES, /* (organisation, reference) -> serial of the entry that has it */
+    DB_ROTATION,   /* provider or model -> its state, where that is not "on" (rotation.h) */
+    DB_TENANTS,    /* organisation -> what was learned of its requests (tenants.h) */
     DB_TABLES
 };
 

@@ -12,6 +12,7 @@
 #include "store/limits.h"
 #include "store/policy.h"
 #include "store/rows.h"
+#include "store/tenants.h"
 
 #include <string.h>
 
@@ -154,6 +155,7 @@ static enum store_rc leaf_drop(struct db *db, MDB_txn *txn, store_id id)
     if (rc == STORE_OK) rc = rows_drop(db, txn, DB_UNITS, id);
     if (rc == STORE_OK) rc = limits_drop(db, txn, id);
     if (rc == STORE_OK && !row.parent) rc = credits_drop(db, txn, id);
+    if (rc == STORE_OK && !row.parent) rc = tenants_drop(db, txn, id);
     if (rc == STORE_OK && row.parent) rc = rows_unlink(db, txn, row.parent, id);
     return rc;
 }

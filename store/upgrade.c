@@ -1,4 +1,4 @@
-/* upgrade.c - from schema 1 to 2, from 2 to 3.
+/* upgrade.c - from schema 1 to 2, from 2 to 3, from 3 to 4.
  * Schema 1 kept each row of 512 bytes under (admitted, exchange, part) in "requests" and an
  * index of every id in "by_request". Rows move to blocks, oldest first, a few thousand in a
  * transaction that also deletes them; ids of clients enter DB_IDS on the way. When none is
@@ -7,7 +7,9 @@
  * Schema 2 had no meters (spent.h). They are filled from the hourly aggregates, in the order of
  * those, a few thousand in a transaction that also writes down, as "upgrade.at", the last one
  * that counts; with the end of them that goes and the schema is 3.
- * The rule: in every committed state the meters are those of the aggregates up to there. */
+ * The rule: in every committed state the meters are those of the aggregates up to there.
+ * Schema 3 had neither states (rotation.h) nor tenants (tenants.h): all providers and models
+ * are on, nothing was learned, the tables are there and empty. */
 #include "store/upgrade.h"
 
 #include "store/block.h"
@@ -259,6 +261,19 @@ static enum store_rc meters_fill(struct db *db)
     return rc;
 }
 
+/* ---- 3 to 4 */
+
+static enum store_rc schema_put(struct db *db, uint64_t schema)
+{
+    MDB_txn *txn;
+    enum store_rc rc = db_begin(db, true, &txn);
+    if (rc != STORE_OK) return rc;
+    rc = db_meta_put(db, txn, "schema", schema);
+    if (rc == STORE_OK) return db_commit(db, txn);
+    db_abort(txn);
+    return rc;
+}
+
 enum store_rc upgrade_run(struct db *db)
 {
     MDB_txn *txn;
@@ -268,11 +283,10 @@ enum store_rc upgrade_run(struct db *db)
     rc = db_meta_get(db, txn, "schema", &schema);
     db_abort(txn);
     if (rc != STORE_OK || schema == DB_SCHEMA) return rc;
-    static_assert(DB_SCHEMA == 3, "all steps are there");
-    assert(schema == 1 || schema == 2);
-    if (schema == 1) {
-        rc = rows_move_all(db);
-        if (rc == STORE_OK) rc = old_drop(db);
-    }
-    return rc == STORE_OK ? meters_fill(db) : rc;
+    static_assert(DB_SCHEMA == 4, "all steps are there");
+    assert(schema >= 1 && schema < DB_SCHEMA);
+    if (schema == 1) rc = rows_move_all(db);
+    if (schema == 1 && rc == STORE_OK) rc = old_drop(db);
+    if (schema < 3 && rc == STORE_OK) rc = meters_fill(db);
+    return rc == STORE_OK ? schema_put(db, 4) : rc;
 }

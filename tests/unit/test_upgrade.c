@@ -1,6 +1,6 @@
 /* test_upgrade.c - a data directory that schema 1 wrote: every row is there afterwards, once,
  * found in every way, also when the upgrade was cut off before. One of schema 2: every meter
- * stands where the aggregates say. */
+ * stands where the aggregates say. One of schema 3: nothing but two empty tables is new. */
 #include "store/fold.h"
 #include "store/ledger.h"
 #include "store/spent.h"
@@ -281,6 +281,43 @@ static void test_half_filled_meters_go_on(void **state)
     db_abort(txn);
 }
 
+/* ---- from schema 3 */
+
+static void test_schema_3_gets_its_tables(void **state)
+{
+    static const enum db_table tables[] = {DB_ROTATION, DB_TENANTS};
+    struct data_dir *d = *state;
+    enum { ROOM = 4 << 20 };
+    uint8_t *want = malloc(ROOM), *got = malloc(ROOM);
+    assert_true(want && got);
+    make_hours(d);
+    size_t hours = table_copy(d, DB_HOURS, want, ROOM);
+    size_t all = hours + table_copy(d, DB_SPENT, want + hours, ROOM - hours);
+    MDB_txn *txn = data_dir_begin(d, true);
+    for (int i = 0; i < 2; i++) assert_int_equal(mdb_drop(txn, d->db->dbi[tables[i]], 1), 0);
+    assert_int_equal(db_meta_put(d->db, txn, "schema", 3), STORE_OK);
+    data_dir_commit(d, txn);
+    data_dir_close(d);
+    struct db *view = calloc(1, sizeof(*view));
+    bool in_use;
+    assert_non_null(view);
+    assert_int_equal(db_view(view, d->path, &in_use), STORE_FAIL);
+    assert_non_null(strstr(view->why, "an older version (schema 3"));
+    free(view);
+    for (int again = 0; again < 2; again++) {
+        data_dir_open(d);
+        assert_int_equal(meta(d, "schema"), DB_SCHEMA);
+        txn = data_dir_begin(d, false);
+        for (int i = 0; i < 2; i++) assert_int_equal(data_dir_rows(d, txn, tables[i]), 0);
+        db_abort(txn);
+        assert_int_equal(table_copy(d, DB_HOURS, got, ROOM), hours);
+        table_copy(d, DB_SPENT, got + hours, ROOM - hours);
+        assert_memory_equal(want, got, all);
+    }
+    free(want);
+    free(got);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +327,7 @@ int main(void)
         DATA_TEST(test_a_damaged_old_row_is_told),
         DATA_TEST(test_meters_are_those_the_fold_would_have_kept),
         DATA_TEST(test_half_filled_meters_go_on),
+        DATA_TEST(test_schema_3_gets_its_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
