@@ -5,6 +5,8 @@
 
 #define WEIR_VERSION "0.1.0"
 
+#include <stdbool.h>
+
 struct conf;
 
 /* Read the configuration, diagnostics to stderr. NULL: it has mistakes. gives: conf_free. */
@@ -21,6 +23,10 @@ int cmd_backup(const char *config, const char *data, const char *dir);
 int cmd_restore(const char *config, const char *data, const char *dir);
 /* `weir models [-c FILE] [--json]`: the catalogue as it would be served. */
 int cmd_models(const char *config, int json);
+/* `weir import litellm FILE [-o OUT] [--force]`: a weir.yaml from LiteLLM's config.yaml, to
+ * standard output or to OUT, which must not exist unless force; to standard error what was not
+ * taken, with its line. out may be NULL. */
+int cmd_import(const char *file, const char *out, bool force);
 /* `weir version`: libraries, kernel features found and missing. */
 int cmd_version(void);
 /* `weir settings`: every setting with type, default and help, for the manual. */

@@ -12,6 +12,7 @@ static const char usage[] =
     "       weir backup [-c FILE] [--data DIR] DIR\n"
     "       weir restore [-c FILE] [--data DIR] DIR\n"
     "       weir models [-c FILE] [--json]\n"
+    "       weir import litellm FILE [-o FILE] [--force]\n"
     "       weir settings\n"
     "       weir version\n";
 
@@ -72,9 +73,30 @@ static int parse(int argc, char **argv, struct args *a)
     return 0;
 }
 
+/* import litellm FILE [-o FILE] [--force] */
+static int import(int argc, char **argv)
+{
+    const char *file = NULL, *out = NULL;
+    bool force = false;
+    if (argc < 3) return bad_usage("what to import is missing: litellm", NULL);
+    if (strcmp(argv[2], "litellm") != 0) return bad_usage("not known to import:", argv[2]);
+    for (int i = 3; i < argc; i++) {
+        bool more = i + 1 < argc;
+        if (strcmp(argv[i], "--force") == 0) force = true;
+        else if (strcmp(argv[i], "-o") == 0 && more && !out) out = argv[++i];
+        else if (strcmp(argv[i], "-o") == 0) return bad_usage("one FILE goes with", "-o");
+        else if (argv[i][0] == '-') return bad_usage("unknown option", argv[i]);
+        else if (file) return bad_usage("one file at a time, not also", argv[i]);
+        else file = argv[i];
+    }
+    if (!file) return bad_usage("a file is missing behind", "litellm");
+    if (force && !out) return bad_usage("--force goes with", "-o");
+    return cmd_import(file, out, force);
+}
+
 int main(int argc, char **argv)
 {
-    static const char *const later[] = {"explain", "import", "savings", "plan"};
+    static const char *const later[] = {"explain", "savings", "plan"};
     struct args a = {0};
     if (argc < 2) return bad_usage("a command is missing", NULL);
     const char *command = argv[1];
@@ -85,6 +107,7 @@ int main(int argc, char **argv)
         (void)fputs(usage, stdout);
         return 0;
     }
+    if (strcmp(command, "import") == 0) return import(argc, argv);
     int rc = parse(argc, argv, &a);
     if (rc) return rc;
     if (a.ledger && strcmp(command, "check") != 0) return bad_usage("--ledger is of", "check");

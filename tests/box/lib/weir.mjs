@@ -121,14 +121,15 @@ async function said(run, pattern, what) {
 
 export class Weir {
   // Start and wait until it is ready. data, key: of an earlier one, to start on its ledger;
-  // under: a command that runs it; file: another binary of it.
-  static async start(config = {}, { data, key, env = {}, args = [], under = [],
+  // under: a command that runs it; file: another binary of it; more: YAML behind the config.
+  static async start(config = {}, { data, key, env = {}, args = [], under = [], more = '',
                                       file = weirBinary() } = {}) {
     const weir = new Weir();
     weir.dir = directory();
     weir.data = data ?? path.join(weir.dir, 'data');
     weir.file = path.join(weir.dir, 'weir.yaml');
     weir.config(config);
+    fs.appendFileSync(weir.file, more);
     const [command, ...rest] = [...under, file, 'serve', '-c', weir.file, '--data',
                              weir.data, ...args];
     weir.run = launch(command, rest, env);
