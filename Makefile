@@ -61,11 +61,9 @@ link = $(compile) $(LDFLAGS) -o $@ $< $(filter %.o %.a,$^)  # $^ may hold includ
 # --- what there is
 SRC := $(filter-out engine/main.c engine/heap_trap.c $(if $(SAN),engine/heap_wipe.c), \
        $(wildcard net/*.c net/dialect/*.c route/*.c store/*.c engine/*.c engine/admin/*.c))
-EMBED := $(wildcard tools/embed.c)
-GEN := $(if $(EMBED),$(if $(wildcard route/*.tsv),$(B)/gen/builtin_tsv.c) \
-       $(if $(wildcard tools/console/index.html),$(B)/gen/page.c))
+include tools/gen.mk
 LIB := $(B)/libweir.a
-OBJ := $(SRC:%.c=$(B)/%.o) $(strip $(GEN:%.c=%.o))
+OBJ := $(SRC:%.c=$(B)/%.o) $(GEN:%.c=%.o)
 BIN := $(if $(wildcard engine/main.c),$(B)/weir) \
        $(if $(wildcard tools/weir-mock.c),$(B)/weir-mock) \
        $(if $(wildcard tools/weirctl.c),$(B)/weirctl)
@@ -84,8 +82,6 @@ unit: $(UNIT) ; @:
 # --- how it is made
 $(B)/%.o: %.c | $(GEN)
 	$(call say,CC,$<) mkdir -p $(@D) && $(compile) -c -o $@ $<
-$(B)/gen/%.o: $(B)/gen/%.c
-	$(call say,CC,$<) $(compile) -c -o $@ $<
 $(LIB): $(OBJ)
 	$(call say,AR,$@) mkdir -p $(@D) && rm -f $@ && ar rcs $@ $^
 $(B)/weir: $(B)/engine/main.o $(if $(SAN),,$(B)/engine/heap_wipe.o) $(LIB)
@@ -98,17 +94,6 @@ $(B)/unit/%: tests/unit/%.c $(UNIT_HELP:%.c=$(B)/%.o) $(LIB)
 	$(call say,TEST,$@) mkdir -p $(@D) && $(link) -lcmocka $(LDLIBS)
 $(B)/bin/fuzz_%: tests/fuzz/fuzz_%.c $(LIB)
 	$(call say,FUZZ,$@) mkdir -p $(@D) && $(link) -fsanitize=fuzzer $(LDLIBS)
-# A text becomes an array with its name; several arrays share a file.
-embed = printf '/* made by tools/embed.c */\n' >$@.tmp && \
-        $(foreach pair,$(1),$< $(subst :, ,$(pair)) >>$@.tmp &&) mv $@.tmp $@
-$(B)/embed: tools/embed.c
-	$(call say,CC,$<) mkdir -p $(@D) && $(compile) $(LDFLAGS) -o $@ $<
-TSV := $(foreach f,$(wildcard route/*.tsv),builtin_$(basename $(notdir $f))_tsv:$f)
-$(B)/gen/builtin_tsv.c: $(B)/embed $(wildcard route/*.tsv)
-	$(call say,EMBED,$@) mkdir -p $(@D) && $(call embed,$(TSV))
-$(B)/gen/page.c: $(B)/embed tools/console/index.html
-	$(call say,EMBED,$@) mkdir -p $(@D) && $(call embed,console_html:$(lastword $^))
-
 include tests/sim/sim.mk tests/arm64.mk tests/tsan.mk tests/kill.mk
 
 # --- what it is for
@@ -146,5 +131,5 @@ install: all
 clean:
 	$(Q)rm -rf build
 
-include bench/bench.mk
+include tools/train/train.mk bench/bench.mk
 -include $(shell find $(B) -type f -name '*.d' 2>/dev/null)

@@ -54,7 +54,7 @@ enum {
     FEATURES_LAST_MAX = 512,    /* a longer text given whole is cut to the two below */
     FEATURES_HEAD_MAX = 256,
     FEATURES_TAIL_MAX = 256,
-    FEATURES_TOOLS_MAX = 384,
+    FEATURES_TOOLS_MAX = 768,
     FEATURES_WORDS_MAX = 256,   /* distinct words and pairs of words that are kept */
     FEATURES_WORD_BITS = 14,    /* of a hashed word */
     FEATURES_LEARNED = 30,      /* dimensions in which a tenant's correction is learned */
@@ -94,9 +94,9 @@ struct features {
 
 /* What is remembered of a request until its outcome is known: numbers only. */
 struct features_kept {
-    int16_t x[FEATURES_LEARNED];        /* the dimensions a tenant learns in; Q12 */
-    uint16_t gain;              /* what was expected without the tenant's correction, of
-                                   GAIN_ONE */
+    int16_t x[FEATURES_LEARNED];        /* the dimensions a tenant learns in; 4096 is 1 */
+    int16_t gain;               /* what was expected without the tenant's correction, of
+                                   GAIN_ONE; may be negative */
     uint8_t task, family, language;
 };
 static_assert(sizeof(struct features_kept) <= 128, "many are kept per core");

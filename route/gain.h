@@ -44,11 +44,11 @@ struct gain {
 /* What one tenant's outcomes taught: a Bayesian linear correction. No pointers: may be stored
  * and copied as it is, on machines of the same byte order. All zero knows nothing. */
 struct gain_tenant {
-    uint32_t model_id;          /* of the weights it was learned beside; others: forgotten */
+    uint32_t model_id;          /* of the weights it was learned beside: new ones start anew */
     float weight;               /* outcomes taken in */
-    float mean[GAIN_DIMENSIONS];
+    float mean[GAIN_DIMENSIONS];        /* the last: the loss that no choice of model
+                                           explains */
     float covariance[GAIN_COVARIANCE];  /* lower triangle, by rows */
-    float loss;                 /* mean loss that no choice of model explains */
 };
 static_assert(sizeof(struct gain_tenant) <= 2048, "one per tenant, in the store and in memory");
 
@@ -56,8 +56,9 @@ struct gain_model;              /* read-only, for ever */
 
 /* The weights compiled in. Never NULL. */
 const struct gain_model *gain_builtin(void);
-/* The rule prior alone, with nothing trained. Never NULL. */
-const struct gain_model *gain_rule(void);
+/* The weights of a file as tools/train writes them. text borrows for as long as they are used,
+ * aligned as uint32_t. NULL: not such a file, of another version or machine, or damaged. */
+const struct gain_model *gain_open(struct bytes text);
 /* Expected gain of one request. tenant borrows, NULL: nobody's. Never allocates. */
 void gain_score(const struct gain_model *m, const struct gain_tenant *tenant,
                 const struct features *f, struct gain *out);

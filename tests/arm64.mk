@@ -16,7 +16,7 @@ ifdef ARM64
 CPPFLAGS += -isystem $(ARM64_ROOT)/include -isystem $(ARM64_ROOT)/include/android
 LDFLAGS += -L$(ARM64_LIB) -L$(ARM64_LIB)/android \
            -Wl,-rpath-link,$(ARM64_LIB):$(ARM64_LIB)/android
-$(B)/embed: override CC := gcc  # runs here
+$(B)/embed $(B)/words: override CC := gcc  # runs here
 endif
 
 arm64:

@@ -2,7 +2,8 @@
  *
  *     embed NAME FILE [NAME FILE]... > out.c
  *
- * For each pair writes `const char NAME[]` (the bytes, then one NUL that is not counted) and
+ * For each pair writes `const char NAME[]` (the bytes, then one NUL that is not counted; it
+ * begins a cache line, so that a file of numbers can be read in place) and
  * `const size_t NAME_len`. An array of numbers, not a string literal: C11 section 5.2.4.1
  * promises literals of 4095 bytes only. Exits 0, 1 (a file cannot be read or the output not
  * written; nothing of use was written then) or 2 (usage). */
@@ -28,7 +29,8 @@ static bool is_identifier(const char *name)
 static bool embed(const char *name, FILE *in)
 {
     assert(is_identifier(name));
-    printf("\nextern const char %s[];\nextern const size_t %s_len;\nconst char %s[] = {",
+    printf("\nextern const char %s[];\nextern const size_t %s_len;\n"
+           "_Alignas(64) const char %s[] = {",
            name, name, name);
     size_t count = 0;
     for (int c = getc(in); c != EOF; c = getc(in)) {

@@ -1,0 +1,314 @@
+/* gain.c - see gain.h.
+ * Model: prior(task) + slope x length + trained(words, trees) + tenant, each bounded; the
+ * tenant's part is the posterior mean of a linear model with Gaussian prior, updated by one
+ * rank-one step an outcome (a Kalman filter that nothing drifts in).
+ * Rule: a text can move the trained part by no more than TRAINED_MAX, whatever it says. */
+#include "route/gain.h"
+#include "route/weights.h"
+
+#include <math.h>
+
+enum {
+    SLOPE_AT = 2048,            /* LOG_CHARS of 255 characters: no length prior there */
+    LEARNED_LOSS = GAIN_DIMENSIONS - 1,     /* the dimension of losses no model explains */
+    TRAINED_MAX = WEIGHTS_UNIT * 35 / 100,
+    LEARNED_ONE = 4096,         /* fixed point of struct features_kept */
+};
+
+#define WIDTH_PRIOR 0.15f       /* of what was not learned from this tenant */
+#define NOISE 0.20f             /* variance of one outcome of weight 1 */
+#define VARIANCE_LEVEL 0.04f    /* prior variance of the tenant's mean gain */
+#define VARIANCE_SLOPE 0.006f   /* of each other dimension */
+#define LOSS_USUAL 0.1f         /* prior mean of LEARNED_LOSS */
+
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "weights are read in place");
+
+extern const char builtin_gain_weights[];
+extern const size_t builtin_gain_weights_len;
+
+/* What a request of this task is expected to gain, before anything else is known of it; of
+ * GAIN_ONE. From the mean gaps of research/routing.md, rounded, not from a fit: factual recall
+ * gains little (both fail), reasoning and code much. */
+static const uint16_t prior_of[TASKS] = {
+    [TASK_CHAT] = 1500, [TASK_QA] = 1000, [TASK_CHOICE] = 2000, [TASK_MATH] = 3500,
+    [TASK_PROOF] = 3500, [TASK_CODE] = 3500, [TASK_REASONING] = 3500, [TASK_WRITE] = 1200,
+    [TASK_SUMMARISE] = 1000, [TASK_CLASSIFY] = 1000, [TASK_EXTRACT] = 1800,
+    [TASK_TRANSLATE] = 1500, [TASK_REWRITE] = 1000, [TASK_EXPLAIN] = 1300,
+    [TASK_ROLEPLAY] = 1200, [TASK_TOOLS] = 2000, [TASK_AGENT] = 3000,
+};
+
+/* Features that a tenant's correction is linear in, behind level, trained and prior. */
+static const uint8_t learned_of[] = {
+    FEATURE_LOG_CHARS, FEATURE_OPTIONS, FEATURE_STEM_CHARS, FEATURE_NUMBERS,
+    FEATURE_NUMBER_DIGITS, FEATURE_DIGITS, FEATURE_MATH_SIGNS, FEATURE_BACKSLASHES,
+    FEATURE_UPPER, FEATURE_LONG_WORDS, FEATURE_WORD_LENGTH, FEATURE_CAPITALS, FEATURE_REPEATS,
+    FEATURE_CODE_SIGNS, FEATURE_QUESTIONS, FEATURE_ASK_WHAT, FEATURE_ASK_WHO,
+    FEATURE_ASK_HOW_MANY, FEATURE_CALCULATE, FEATURE_PROGRAM, FEATURE_LAW, FEATURE_MORALS,
+    FEATURE_PEOPLE, FEATURE_TOOLS, FEATURE_TOOL_OVERLAP, FEATURE_TOOL_REQUESTS,
+};
+static_assert(3 + COUNT(learned_of) == LEARNED_LOSS, "every dimension has a meaning");
+
+/* --- the weights */
+
+uint32_t weights_crc(const struct gain_model *m)
+{
+    const unsigned char *at = (const unsigned char *)&m->id;
+    size_t len = sizeof *m - offsetof(struct gain_model, id);
+    uint32_t crc = ~0u;
+    for (size_t i = 0; i < len; i++) {
+        crc ^= at[i];
+        for (int bit = 0; bit < 8; bit++) crc = crc >> 1 ^ (0x82f63b78u & (0u - (crc & 1)));
+    }
+    return ~crc;
+}
+
+static bool trees_fit(const struct gain_model *m)
+{
+    for (size_t i = 0; i < WEIGHTS_TREES; i++) {
+        for (size_t k = 0; k < WEIGHTS_NODES; k++) {
+            if (m->tree[i].feature[k] >= FEATURES) return false;
+        }
+    }
+    return true;
+}
+
+const struct gain_model *gain_open(struct bytes text)
+{
+    const struct gain_model *m = (const struct gain_model *)(const void *)text.ptr;
+    if (text.len != sizeof *m) return NULL;
+    if ((uintptr_t)text.ptr % _Alignof(struct gain_model) != 0) return NULL;
+    if (memcmp(m->magic, WEIGHTS_MAGIC, sizeof m->magic) != 0) return NULL;
+    if (m->version != WEIGHTS_VERSION || m->bytes != sizeof *m) return NULL;
+    if (m->features != FEATURES || m->crc != weights_crc(m)) return NULL;
+    return trees_fit(m) ? m : NULL;
+}
+
+const struct gain_model *gain_builtin(void)
+{
+    const struct gain_model *m = (const struct gain_model *)(const void *)builtin_gain_weights;
+    assert(builtin_gain_weights_len == sizeof *m && m->version == WEIGHTS_VERSION);
+    assert(m->features == FEATURES);    /* the whole of it is checked by a test */
+    return m;
+}
+
+static int32_t tree_score(const struct weights_tree *t, const int16_t *dense)
+{
+    unsigned at = dense[t->feature[0]] > t->threshold[0];
+    unsigned node = 1 + at;
+    at = at * 2 + (dense[t->feature[node]] > t->threshold[node]);
+    node = 3 + at;
+    at = at * 2 + (dense[t->feature[node]] > t->threshold[node]);
+    return t->leaf[at];
+}
+
+int32_t weights_score(const struct gain_model *m, const struct features *f, int32_t *by)
+{
+    static const uint8_t group_of[FEATURES] = {
+#define F(name, group, text) GAIN_##group,
+#include "route/features.def"
+#undef F
+    };
+    int32_t words = 0, sum = 0;
+    for (unsigned i = 0; i < f->word_count; i++) words += m->word[f->word[i]];
+    if (f->word_count > 0) {
+        sum = (int32_t)((float)words * m->word_scale * (float)WEIGHTS_UNIT /
+                        sqrtf((float)f->word_count));
+    }
+    if (by) by[GAIN_TOPIC] += sum;
+    for (unsigned i = 0; i < WEIGHTS_TREES; i++) {
+        int32_t leaf = tree_score(&m->tree[i], f->dense);
+        sum += leaf;
+        if (by) by[group_of[m->tree[i].feature[0]]] += leaf;
+    }
+    return sum > TRAINED_MAX ? TRAINED_MAX : sum < -TRAINED_MAX ? -TRAINED_MAX : sum;
+}
+
+/* --- the estimate of nobody in particular */
+
+/* Prior of task and length, of GAIN_ONE; the length's part in *length. */
+static int32_t prior_score(const struct features *f, int32_t *length)
+{
+    int32_t chars = f->dense[FEATURE_LOG_CHARS];
+    *length = (chars - SLOPE_AT) * 300 / 256;       /* 3 points for twice the length */
+    if (*length > 900) *length = 900;
+    if (*length < -900) *length = -900;
+    return prior_of[f->task] + *length;
+}
+
+static int32_t trained_of_one(int32_t trained)
+{
+    return (int32_t)((int64_t)trained * GAIN_ONE / WEIGHTS_UNIT);
+}
+
+/* The dimensions of struct features_kept. */
+static void dimensions(const struct gain_model *m, const struct features *f, int32_t prior,
+                       int32_t trained, int16_t x[GAIN_DIMENSIONS])
+{
+    x[0] = LEARNED_ONE;
+    x[1] = (int16_t)(trained_of_one(trained) * 2);      /* a deviation is about 0.15 */
+    x[2] = (int16_t)((prior - 2000) * 4);               /* here about 0.1 */
+    for (size_t i = 0; i < COUNT(learned_of); i++) {
+        unsigned k = learned_of[i];
+        float z = ((float)f->dense[k] - m->mean[k]) * m->scale[k];
+        z = z > 3.0f ? 3.0f : z < -3.0f ? -3.0f : z;
+        x[3 + i] = (int16_t)(z * LEARNED_ONE);
+    }
+    x[LEARNED_LOSS] = 0;
+}
+
+void gain_keep(const struct gain_model *m, const struct features *f, struct features_kept *out)
+{
+    int32_t length, prior = prior_score(f, &length);
+    int32_t trained = weights_score(m, f, NULL);
+    memset(out, 0, sizeof *out);
+    dimensions(m, f, prior, trained, out->x);
+    out->gain = (int16_t)(prior + trained_of_one(trained));
+    out->task = f->task;
+    out->family = f->family;
+    out->language = f->language;
+}
+
+/* --- the tenant */
+
+static float prior_variance(unsigned i)
+{
+    return i == 0 || i == LEARNED_LOSS ? VARIANCE_LEVEL : VARIANCE_SLOPE;
+}
+
+static void tenant_begin(struct gain_tenant *t, const struct gain_model *m)
+{
+    memset(t, 0, sizeof *t);
+    t->model_id = m->id;
+    t->mean[LEARNED_LOSS] = LOSS_USUAL;
+    for (unsigned i = 0; i < GAIN_DIMENSIONS; i++) {
+        t->covariance[i * (i + 1) / 2 + i] = prior_variance(i);
+    }
+}
+
+/* out = covariance x; gives x . out. */
+static float spread(const struct gain_tenant *t, const float *x, float *out)
+{
+    float sum = 0;
+    for (unsigned i = 0; i < GAIN_DIMENSIONS; i++) out[i] = 0;
+    for (unsigned i = 0; i < GAIN_DIMENSIONS; i++) {
+        const float *row = &t->covariance[i * (i + 1) / 2];
+        float own = row[i] * x[i];
+        for (unsigned k = 0; k < i; k++) {
+            own += row[k] * x[k];
+            out[k] += row[k] * x[i];
+        }
+        out[i] += own;
+    }
+    for (unsigned i = 0; i < GAIN_DIMENSIONS; i++) sum += x[i] * out[i];
+    return sum > 0 ? sum : 0;
+}
+
+static float dot(const float *a, const float *b)
+{
+    float sum = 0;
+    for (unsigned i = 0; i < GAIN_DIMENSIONS; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+/* One outcome y, of which expected is explained already, at x. */
+static void update(struct gain_tenant *t, const float *x, float y, float expected, float weight)
+{
+    float gain[GAIN_DIMENSIONS];
+    float all = spread(t, x, gain) + NOISE / weight;
+    float off = (y - expected - dot(t->mean, x)) / all;
+    assert(all > 0);
+    for (unsigned i = 0; i < GAIN_DIMENSIONS; i++) {
+        t->mean[i] += gain[i] * off;
+        float *row = &t->covariance[i * (i + 1) / 2];
+        for (unsigned k = 0; k <= i; k++) row[k] -= gain[i] * gain[k] / all;
+    }
+    t->weight += weight;
+}
+
+void gain_learn(struct gain_tenant *t, const struct gain_model *m,
+                const struct features_kept *k, float weak_share, float loss, float weight)
+{
+    float x[GAIN_DIMENSIONS];
+    assert(weak_share >= 0 && weak_share <= 1);
+    assert(loss >= 0 && loss <= 1 && weight > 0 && weight <= 1);
+    if (t->weight <= 0 || t->model_id != m->id) tenant_begin(t, m);
+    for (unsigned i = 0; i < LEARNED_LOSS; i++) {
+        x[i] = weak_share * (float)k->x[i] / LEARNED_ONE;
+    }
+    x[LEARNED_LOSS] = 1;
+    update(t, x, loss, weak_share * (float)k->gain / GAIN_ONE, weight);
+}
+
+void gain_learn_label(struct gain_tenant *t, const struct gain_model *m,
+                      const struct features_kept *k, float label, float weight)
+{
+    float x[GAIN_DIMENSIONS];
+    assert(label >= -1 && label <= 1 && weight > 0 && weight <= 1);
+    if (t->weight <= 0 || t->model_id != m->id) tenant_begin(t, m);
+    for (unsigned i = 0; i < LEARNED_LOSS; i++) x[i] = (float)k->x[i] / LEARNED_ONE;
+    x[LEARNED_LOSS] = 0;
+    update(t, x, label, (float)k->gain / GAIN_ONE, weight);
+}
+
+/* --- all of it */
+
+static uint16_t of_one(float value)
+{
+    return (uint16_t)(value <= 0 ? 0 : value >= 1 ? GAIN_ONE : value * GAIN_ONE + 0.5f);
+}
+
+/* The largest parts, by size, and who has them. */
+static void reasons(const int32_t *by, struct gain *out)
+{
+    bool used[GAIN_REASON_COUNT] = {false};
+    for (unsigned r = 0; r < GAIN_REASONS; r++) {
+        unsigned best = GAIN_NOTHING;
+        for (unsigned i = 1; i < GAIN_REASON_COUNT; i++) {
+            int32_t size = by[i] < 0 ? -by[i] : by[i];
+            int32_t most = best == GAIN_NOTHING ? 0 : by[best] < 0 ? -by[best] : by[best];
+            if (!used[i] && size > most) best = i;
+        }
+        used[best] = true;
+        int32_t share = best == GAIN_NOTHING ? 0 : by[best];
+        out->reason[r] = (uint8_t)best;
+        out->share[r] = (int16_t)(share > GAIN_ONE ? GAIN_ONE : share < -GAIN_ONE ? -GAIN_ONE
+                                                                                  : share);
+    }
+}
+
+void gain_score(const struct gain_model *m, const struct gain_tenant *tenant,
+                const struct features *f, struct gain *out)
+{
+    int32_t by[GAIN_REASON_COUNT] = {0}, length;
+    int32_t prior = prior_score(f, &length);
+    int32_t trained = weights_score(m, f, by);
+    for (unsigned i = 0; i < GAIN_REASON_COUNT; i++) by[i] = trained_of_one(by[i]);
+    by[GAIN_TASK] += prior - length - 1500;
+    by[GAIN_LENGTH] += length;
+    float gain = (float)prior / GAIN_ONE + (float)trained / WEIGHTS_UNIT, width = WIDTH_PRIOR;
+    out->learned = tenant && tenant->weight > 0 && tenant->model_id == m->id;
+    if (out->learned) {
+        int16_t fixed[GAIN_DIMENSIONS];
+        float x[GAIN_DIMENSIONS], scratch[GAIN_DIMENSIONS];
+        dimensions(m, f, prior, trained, fixed);
+        for (unsigned i = 0; i < GAIN_DIMENSIONS; i++) x[i] = (float)fixed[i] / LEARNED_ONE;
+        float learned = dot(tenant->mean, x), own = sqrtf(spread(tenant, x, scratch));
+        by[GAIN_LEARNED] = (int32_t)(learned * GAIN_ONE);
+        gain += learned;
+        if (own < width) width = own;
+    }
+    out->gain = of_one(gain);
+    out->width = of_one(width);
+    reasons(by, out);
+    assert(out->gain <= GAIN_ONE && out->width <= GAIN_ONE);
+}
+
+const char *gain_reason_text(enum gain_reason reason)
+{
+    static const char *const text[GAIN_REASON_COUNT] = {
+        "nothing", "task", "length", "topic", "numbers", "choices", "code", "style", "tools",
+        "learned",
+    };
+    assert(reason < GAIN_REASON_COUNT);
+    return text[reason];
+}
