@@ -296,7 +296,9 @@ static void make_core(const char *dir)
     e->core_count = 1;
     e->ledger_ok = true;
     e->db = calloc(1, sizeof *e->db);
-    atomic_store(&e->tables, tables_make(conf, &e->hosts, NULL));
+    struct tables *tables = tables_make(conf, &e->hosts, NULL);
+    if (!tables || !tables_score(tables, NULL, e->core_count)) exit(1);
+    atomic_store(&e->tables, tables);
     if (!e->db || db_open(e->db, dir, MAP_BYTES) != STORE_OK) exit(1);
     if (!boot_first_start(e, secret)) exit(1);
     make_request(secret);

@@ -119,7 +119,7 @@ static bool publish(struct server *s, struct conf *conf)
         conf_free(conf);
         return false;
     }
-    if (!tables_listen(next, now, e->core_count)) {
+    if (!tables_listen(next, now, e->core_count) || !tables_score(next, now, e->core_count)) {
         tables_free(next);
         return false;
     }
@@ -555,7 +555,8 @@ static bool prepare(struct server *s, struct conf *conf)
     e->reload = reload;
     e->reload_arg = s;
     struct tables *tables = open_tls_pool(conf) ? tables_make(conf, &e->hosts, NULL) : NULL;
-    if (!tables || !tables_listen(tables, NULL, e->core_count)) {
+    if (!tables || !tables_listen(tables, NULL, e->core_count)
+        || !tables_score(tables, NULL, e->core_count)) {
         (void)fail("start", "out of memory");
         return false;
     }

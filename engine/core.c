@@ -8,9 +8,11 @@
 #include "engine/rand.h"
 #include "engine/serve.h"
 #include "engine/sock.h"
+#include "engine/tables.h"
 #include "engine/upstream.h"
 #include "engine/vault.h"
 #include "net/dialect/api.h"
+#include "route/score.h"
 #include "store/budget.h"
 
 #include <errno.h>
@@ -251,6 +253,16 @@ static void publish(struct core *core, uint64_t woke_ns)
                           memory_order_relaxed);
 }
 
+/* What other cores learned of providers since. After a long sleep too, and before the turn's
+ * requests are placed. */
+static void merge(struct core *core)
+{
+    if (core->now_ns < core->merge_ns || !core->tables || !core->tables->scores) return;
+    core->merge_ns = core->now_ns + SCORE_MERGE_MS * 1000000ull;
+    score_merge(score_view(core->tables->scores, core->idx), core->now_ns / 1000000,
+                core->unix_ns / 1000000000u);
+}
+
 static void trim(struct core *core)
 {
     if (core->now_ns < core->trim_ns) return;
@@ -295,6 +307,7 @@ int core_turn(struct core *core, uint64_t wait_ns)
     uint64_t woke_ns = core->now_ns;
     bool spends = core->engine->budget && core->role == ROLE_GATEWAY;
     if (spends) budget_enter(core->engine->budget, core->idx);
+    merge(core);
     for (int i = 0; i < count; i++) dispatch(core, &done[i]);
     expire(core);
     accept_again(core);

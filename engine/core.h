@@ -75,6 +75,7 @@ struct core {
     uint32_t accept_again;     /* bit per listener whose accepting failed */
     uint64_t accept_ns;        /* when to try again */
     uint64_t trim_ns;          /* when memory is trimmed next */
+    uint64_t merge_ns;         /* when what all cores learned is looked at next */
     uint64_t kill_ns;          /* told to end at once: until then; 0 not told */
     uint64_t tls_told_s;       /* the second in which ... */
     uint32_t tls_told;         /* ... so many failed handshakes had their line */

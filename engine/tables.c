@@ -1,11 +1,13 @@
 /* tables.c - see tables.h. */
 #include "engine/tables.h"
 #include "engine/cert.h"
+#include "engine/clock.h"
 #include "engine/conf.h"
 #include "engine/fixed.h"
 #include "engine/host.h"
 #include "engine/vault.h"
 #include "net/http.h"
+#include "route/score.h"
 
 #include <stdlib.h>
 
@@ -113,6 +115,21 @@ struct tables *tables_make(struct conf *conf, struct hosts *hosts, const struct 
     return t;
 }
 
+bool tables_score(struct tables *t, const struct tables *older, uint32_t cores)
+{
+    enum { OTHERS = 2 };  /* the admin core and the worker ask too */
+    assert(!t->scores && cores + OTHERS <= TABLES_CORES_MAX);
+    struct score_setup setup = {
+        .catalog = t->catalog, .auto_glob = t->conf->auto_globs,
+        .auto_count = t->conf->auto_count, .views = cores + OTHERS,
+        .key_word = &t->key_word[0][0], .model_word = t->model_word,
+        .now_unix_s = clock_unix_ns() / 1000000000u,
+    };
+    t->scores = score_make(&setup);
+    if (t->scores && older && older->scores) score_carry(t->scores, older->scores);
+    return t->scores != NULL;
+}
+
 /* --- listeners --- */
 
 static struct cert *cert_in(const struct tables *t, const struct tls_pair *pair)
@@ -204,6 +221,7 @@ void tables_free(struct tables *t)
     for (uint32_t i = 0; i < t->cert_count; i++) cert_drop(t->cert[i]);
     conf_free(t->conf);
     vault_give(t->fixed_text, t->fixed_bytes + 1);
+    score_close(t->scores);
     free(t->model_word);
     free(t);
 }

@@ -10,6 +10,7 @@
 
 struct conf;
 struct hosts;
+struct scores;
 
 enum {
     TABLES_CORES_MAX = 264,       /* cores, admin core, worker, store thread */
@@ -36,6 +37,8 @@ struct tables {
     size_t fixed_bytes;
     breaker_word key_word[CATALOG_PROVIDERS_MAX][CATALOG_KEYS_MAX];
     breaker_word *model_word;               /* at model * CATALOG_KEYS_MAX + key */
+    struct scores *scores;                  /* a view per core, admin core and worker, by
+                                               their numbers; NULL: nothing is learned */
     struct tables_listen listen[TABLES_LISTEN_MAX], admin;
     uint32_t listen_count;
     struct cert *cert[TABLES_LISTEN_MAX + 1];   /* all in use, each once: named by it */
@@ -48,6 +51,9 @@ struct tables {
 /* Build a version from conf (takes it on success), entering provider hosts and carrying breaker
  * words over from older (may be NULL). NULL: out of memory or too many hosts. */
 struct tables *tables_make(struct conf *conf, struct hosts *hosts, const struct tables *older);
+/* Make the version's scores for so many cores, with what older learned (NULL: nothing). False:
+ * out of memory; t is then to be freed. */
+MUST_USE bool tables_score(struct tables *t, const struct tables *older, uint32_t cores);
 /* Put conf's certificates into service for the listeners, each with a context for every one of
  * cores: those of conf without older; else those that run, each with the certificate that conf
  * has for its address, and the one it had where conf has none. What is the same as before stays

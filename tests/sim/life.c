@@ -66,7 +66,8 @@ static struct tables *configure(uint32_t version, const struct tables *older)
         violated("world", "the configuration is refused: %s", report->text);
     }
     struct tables *t = tables_make(conf, &the.engine->hosts, older);
-    assert(t);
+    bool scored = t && tables_score(t, older, the.engine->core_count);
+    assert(scored);
     free(report);
     free(yaml.at);
     return t;
