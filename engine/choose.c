@@ -121,6 +121,8 @@ static bool no_plan(struct work *w)
         (void)snprintf(text, CHOOSE_TEXT_MAX, "the policy of this key's %s does not allow "
                        "'%.*s'", unit_kind_name(w->denier), shown(name), name.ptr);
         return refuse(w, CLOSE_MODEL_DENIED, "model");
+    case PLAN_RETENTION:
+    case PLAN_PRICE:
     case PLAN_FILTERED:
         (void)snprintf(text, CHOOSE_TEXT_MAX,
                        "no provider of '%.*s' passes the request's provider filters",

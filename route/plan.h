@@ -56,8 +56,8 @@ enum plan_reason {
 struct plan_candidate {
     uint32_t model;        /* index into catalog->model */
     uint8_t reason;        /* enum plan_reason */
-    uint8_t effort;        /* enum effort to ask for where the request states none; EFFORT_UNSET:
-                              leave it to the model */
+    uint8_t effort;        /* enum effort to ask for where the request states none;
+                              EFFORT_UNSET: leave it to the model */
 };
 
 struct plan_ask {
@@ -133,11 +133,11 @@ struct plan_view {
 /* Make the plan. Reads c and ask, writes scratch space of ask->score's view alone.
  * Names, first rule that answers: an alias written exactly so (operators overrule names) -> its
  * targets, one level deep, each an id or a bare name; "auto", "auto:MODE", "openrouter/auto" ->
- * all models of routing.auto, with MODE of balanced, cost, latency, availability, each also with
- * "-first"; "x:floor", "x:nitro" -> what x means, ordered by cost or latency (unless the whole
- * is an id); "provider/model" -> that one; a bare id (which may hold a '/') -> every provider
- * that has it; an alias whose glob matches. A name with an unknown model of a configured
- * provider is unknown.
+ * all models of routing.auto, with MODE of balanced, cost, latency, availability, each also
+ * with "-first"; "x:floor", "x:nitro" -> what x means, ordered by cost or latency; where x
+ * means nothing, the whole is a name; "provider/model" -> that one; a bare id (which may hold a
+ * '/') -> every provider that has it; an alias whose glob matches. A name with an unknown model
+ * of a configured provider is unknown.
  * Order: that of the names; within one (of an alias's list: within one target) the provider's
  * place in provider.order, then the mode's score, then the providers' weights, then the order
  * found. No candidate comes twice. one_only keeps the first; with provider.order it is taken

@@ -232,7 +232,7 @@ static void test_prices_retention_dialects(void **state)
         {2, 0, false, 0, "local/shared:b", PLAN_FINE},
         {0, 20, false, 0, "local/shared:b anthropic/shared:b", PLAN_FINE},
         {3, 20, false, 0, "local/shared:b", PLAN_FINE},
-        {0, 8, false, 0, "", PLAN_FILTERED},
+        {0, 8, false, 0, "", PLAN_PRICE},
         {INT64_MAX, 0, false, 0, "local/shared:b openai/shared:b anthropic/shared:b",
          PLAN_FINE},
         {0, 0, true, 0, "local/shared:b anthropic/shared:b", PLAN_FINE},
@@ -240,7 +240,7 @@ static void test_prices_retention_dialects(void **state)
         {0, 0, false, 1u << DIALECT_OPENAI | 1u << DIALECT_ANTHROPIC, SHARED, PLAN_FINE},
         {0, 0, false, 1u << DIALECT_GEMINI, "", PLAN_WRONG_DIALECT},
         {2, 0, false, 1u << DIALECT_ANTHROPIC, "", PLAN_WRONG_DIALECT},
-        {0, 8, false, 1u << DIALECT_GEMINI, "", PLAN_FILTERED},
+        {0, 8, false, 1u << DIALECT_GEMINI, "", PLAN_PRICE},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct plan_ask ask = {
@@ -265,11 +265,11 @@ static void test_max_price_follows_dates(void **state)
                            .now_unix_s = 999};
     check(w, &ask, "google/gemini:b", PLAN_FINE);
     ask.now_unix_s = 1000;
-    check(w, &ask, "", PLAN_FILTERED);
+    check(w, &ask, "", PLAN_PRICE);
     m->price.count = 1;
     m->price.at[0].from_unix_s = 500;
     ask.now_unix_s = 499;                           /* no price yet: not known to be cheap */
-    check(w, &ask, "", PLAN_FILTERED);
+    check(w, &ask, "", PLAN_PRICE);
     m->price.at[0].from_unix_s = 0;
 }
 
@@ -289,7 +289,7 @@ static void test_policy(void **state)
         {"shared", "*", false, SHARED, PLAN_FINE},
         {"shared", "openai/*", false, "openai/shared:b", PLAN_FINE},
         {"shared", "none/*", false, "", PLAN_NOT_ALLOWED},
-        {"shared", "openai/*", true, "", PLAN_FILTERED},
+        {"shared", "openai/*", true, "", PLAN_RETENTION},
         {"nothing", "none/*", false, "", PLAN_UNKNOWN_MODEL},
         {"gpt-mini google/gemini", "google/*", false, "google/gemini:l", PLAN_FINE},
         {"fast", "anthropic/*", false, "", PLAN_NOT_ALLOWED},
