@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 #include "engine/look.h"
 #include "engine/rand.h"
+#include "engine/rota.h"
 #include "engine/tables.h"
 #include "net/url.h"
 #include "store/keys.h"
@@ -281,12 +282,18 @@ bool boot_adopted(const struct engine *e, const struct tables *t)
 
 void boot_offer(struct engine *engine, struct tables *t)
 {
+    rota_lock(engine->rota);
     struct tables *before = atomic_load_explicit(&engine->tables, memory_order_acquire);
+    if (!rota_take(engine, t)) {
+        (void)fprintf(stderr, "warning: states of providers and models: %s\n",
+                      engine->db->why);
+    }
     t->older = before;
     if (before) {
         atomic_store_explicit(&before->replaced_ns, clock_now_ns(), memory_order_release);
     }
     atomic_store_explicit(&engine->tables, t, memory_order_release);
+    rota_unlock(engine->rota);
     for (uint32_t i = 0; i < engine->core_count; i++) core_wake(engine->core[i]);
     core_wake(engine->admin);
 }
@@ -306,6 +313,7 @@ void boot_collect(struct engine *engine)
     struct tables *newest = atomic_load_explicit(&engine->tables, memory_order_acquire);
     if (!boot_adopted(engine, newest)) return;
     uint64_t now = clock_now_ns();
+    rota_lock(engine->rota);
     struct tables **at = &newest->older;
     while (*at) {
         struct tables *t = *at;
@@ -318,4 +326,5 @@ void boot_collect(struct engine *engine)
         *at = t->older;
         tables_free(t);
     }
+    rota_unlock(engine->rota);
 }

@@ -12,6 +12,7 @@
 #include "engine/keeper.h"
 #include "engine/log.h"
 #include "engine/look.h"
+#include "engine/rota.h"
 #include "engine/tables.h"
 #include "engine/vault.h"
 #include "net/tls.h"
@@ -563,6 +564,11 @@ static bool prepare(struct server *s, struct conf *conf)
     atomic_store_explicit(&e->tables, tables, memory_order_release);
     if (!make_core(s, conf, e->core_count, true) || !bind_all(s, conf)) return false;
     if (!open_store(s, conf)) return false;
+    e->rota = rota_make();
+    if (!e->rota || !rota_take(e, tables)) {
+        (void)fail("states of providers and models", e->rota ? e->db->why : "out of memory");
+        return false;
+    }
     if (boot_token(e, conf, why, sizeof why)) return true;
     (void)fail("admin token", why);
     return false;

@@ -202,6 +202,15 @@ static void adopt(struct core *core)
     atomic_store_explicit(&core->adopted, newest, memory_order_release);
 }
 
+/* Providers were switched off: nothing waits for them. */
+static void shed(struct core *core)
+{
+    uint32_t changes = atomic_load_explicit(&core->engine->rota_changes, memory_order_acquire);
+    if (changes == core->rota_seen) return;
+    core->rota_seen = changes;
+    upstream_close_off(core);
+}
+
 static void stop_accepting(struct core *core)
 {
     core->accepting = false;
@@ -312,6 +321,7 @@ int core_turn(struct core *core, uint64_t wait_ns)
     expire(core);
     accept_again(core);
     adopt(core);
+    shed(core);
     drain(core);
     end_now(core);
     conn_shake_some(core);

@@ -74,6 +74,7 @@ struct core {
     uint32_t listen_tls;       /* bit per listener that speaks TLS */
     uint32_t accept_again;     /* bit per listener whose accepting failed */
     uint64_t accept_ns;        /* when to try again */
+    uint32_t rota_seen;        /* engine->rota_changes, of which idle connections know */
     uint64_t trim_ns;          /* when memory is trimmed next */
     uint64_t merge_ns;         /* when what all cores learned is looked at next */
     uint64_t kill_ns;          /* told to end at once: until then; 0 not told */

@@ -18,6 +18,7 @@ struct keeper;
 struct admin_front;
 struct metrics;
 struct budget;
+struct rota;
 
 struct engine {
     struct core *core[ENGINE_CORES_MAX];       /* gateway cores */
@@ -32,6 +33,8 @@ struct engine {
     struct keeper *keeper;             /* store thread */
     struct admin_front *front;         /* admin API jobs */
     struct metrics *metrics;
+    struct rota *rota;                 /* NULL: one thread does everything (tests) */
+    _Atomic uint32_t rota_changes;     /* raised when hosts were marked off or on */
     uint64_t started_ns;               /* monotonic */
     uint64_t started_unix_ns;
     _Atomic bool draining;             /* SIGTERM: no new requests */

@@ -26,6 +26,7 @@ struct host {
     struct host_addresses addresses;
     _Atomic uint64_t resolved_ns;      /* when it last succeeded, monotonic; 0 never */
     _Atomic uint64_t tried_ns;         /* when it was last tried; 0 never */
+    _Atomic bool off;                  /* all its providers are off: keeps no connections */
 };
 
 struct hosts {

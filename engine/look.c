@@ -3,12 +3,13 @@
 #include "engine/look.h"
 #include "engine/admin/admin.h"
 #include "engine/clock.h"
-#include "engine/conf.h"
+#include "engine/conf_parts.h"
 #include "engine/core.h"
 #include "engine/engine.h"
 #include "engine/keeper.h"
 #include "engine/rand.h"
 #include "engine/reply.h"
+#include "engine/rota.h"
 #include "engine/show.h"
 #include "engine/tables.h"
 #include "route/builtin.h"
@@ -52,6 +53,11 @@ static const char *breaker_name(enum breaker_state s)
     return s == BREAKER_CLOSED ? "closed" : s == BREAKER_OPEN ? "open" : "half_open";
 }
 
+static const char *state_name(const _Atomic uint8_t *state)
+{
+    return rotation_name((enum rotation)atomic_load_explicit(state, memory_order_relaxed));
+}
+
 static enum breaker_state worst_key(const struct tables *t, uint32_t provider, uint64_t now_ms)
 {
     enum breaker_state best = BREAKER_OPEN;
@@ -88,7 +94,7 @@ static void put_providers(void *arg, struct jsonw *w)
         jsonw_key(w, "region"), jsonw_text(w, p->region && *p->region ? p->region : NULL);
         jsonw_key(w, "keys"), jsonw_uint(w, p->key_count);
         jsonw_key(w, "zero_retention"), jsonw_bool(w, p->zero_retention);
-        jsonw_key(w, "state"), jsonw_text(w, "on");
+        jsonw_key(w, "state"), jsonw_text(w, state_name(&t->provider_state[i]));
         jsonw_key(w, "breaker"), jsonw_text(w, breaker_name(worst_key(t, i, now_ms)));
         jsonw_key(w, "attempts_good"), jsonw_uint(w, good);
         jsonw_key(w, "attempts_failed"), jsonw_uint(w, bad);
@@ -113,7 +119,8 @@ static void put_model(struct jsonw *w, const struct tables *t, uint32_t i, uint6
     jsonw_key(w, "price"), show_price(w, p);
     jsonw_key(w, "breaker");
     jsonw_text(w, breaker_name(breaker_look(&t->model_word[i * CATALOG_KEYS_MAX], now_ms)));
-    jsonw_key(w, "state"), jsonw_text(w, "on");
+    jsonw_key(w, "state"), jsonw_text(w, state_name(&t->model_state[i]));
+    jsonw_key(w, "provider_state"), jsonw_text(w, state_name(&t->provider_state[m->provider]));
     jsonw_object_end(w);
 }
 
@@ -161,6 +168,37 @@ static bool find_price(void *arg, struct bytes model, struct price_list *out,
     return i >= 0 || builtin_price(model, out);
 }
 
+static const char *nearest_provider(const struct catalog *c, struct bytes name)
+{
+    unsigned best = conf_distance_max(name) + 1;
+    const char *near = NULL;
+    for (uint32_t i = 0; i < c->provider_count; i++) {
+        unsigned distance = conf_distance(name, bytes_of(c->provider[i].name), best);
+        if (distance >= best) continue;
+        best = distance;
+        near = c->provider[i].name;
+    }
+    return near;
+}
+
+static bool find(void *arg, enum rotation_of of, struct bytes name,
+                 char near[CATALOG_NAME_MAX + 1])
+{
+    struct engine *e = arg;
+    /* On the store thread, which has a number of its own. */
+    struct tables *t = atomic_load_explicit(&e->tables, memory_order_acquire);
+    tables_pin(t, e->core_count + PARTY_STORE);
+    bool model = of == ROTATION_MODEL;
+    int32_t i = model ? catalog_find(t->catalog, name)
+                      : catalog_provider_find(t->catalog, name);
+    const char *nearest = NULL;
+    if (i < 0) nearest = model ? catalog_nearest(t->catalog, name)
+                               : nearest_provider(t->catalog, name);
+    (void)snprintf(near, CATALOG_NAME_MAX + 1, "%s", nearest ? nearest : "");
+    tables_unpin(t, e->core_count + PARTY_STORE);
+    return i >= 0;
+}
+
 static void make_secret(void *arg, char *out)
 {
     (void)arg;
@@ -177,9 +215,10 @@ static bool reload(void *arg, char *text, size_t room)
  * could not be is added when it is. */
 static bool committed(void *arg)
 {
-    const struct engine *e = arg;
-    if (e->db->touched_count > 0) (void)keeper_fold(e->keeper);
-    return budget_refresh(e->budget) == STORE_OK;
+    struct engine *e = arg;
+    bool good = !e->db->rotated || rota_commit(e);
+    if (e->budget && e->db->touched_count > 0) (void)keeper_fold(e->keeper);
+    return (!e->budget || budget_refresh(e->budget) == STORE_OK) && good;
 }
 
 static const char *name_of_close(uint16_t why)
@@ -192,12 +231,12 @@ void *look_host(struct engine *engine)
     struct admin_host *h = calloc(1, sizeof *h);
     if (!h) return NULL;
     *h = (struct admin_host){.db = engine->db, .arg = engine, .make_secret = make_secret,
-                             .reload = reload, .put_providers = put_providers,
+                             .reload = reload, .find = find, .committed = committed,
+                             .put_providers = put_providers,
                              .put_models = put_models, .find_price = find_price,
                              .close_name = name_of_close, .mode_name = reply_mode_name,
                              .budget = engine->budget,
                              .look_party = engine->core_count + PARTY_WORKER,
                              .change_party = engine->core_count + PARTY_STORE};
-    if (engine->budget) h->committed = committed;
     return h;
 }

@@ -96,7 +96,8 @@ struct tables *tables_make(struct conf *conf, struct hosts *hosts, const struct 
     t->version = older ? older->version + 1 : 1;
     size_t words = (size_t)(t->catalog->model_count + 1) * CATALOG_KEYS_MAX;
     t->model_word = calloc(words, sizeof *t->model_word);
-    bool ok = t->model_word != NULL;
+    t->model_state = calloc((size_t)t->catalog->model_count + 1, sizeof *t->model_state);
+    bool ok = t->model_word && t->model_state;
     for (uint32_t p = 0; ok && p < t->catalog->provider_count; p++) {
         const struct catalog_provider *cp = &t->catalog->provider[p];
         int32_t idx = hosts_find(hosts, cp->host, cp->port, cp->tls, cp->host_is_ip);
@@ -105,6 +106,7 @@ struct tables *tables_make(struct conf *conf, struct hosts *hosts, const struct 
     }
     if (ok) ok = fix_lines(t);
     if (!ok) {
+        free(t->model_state);
         free(t->model_word);
         free(t);
         return NULL;
@@ -222,6 +224,7 @@ void tables_free(struct tables *t)
     conf_free(t->conf);
     vault_give(t->fixed_text, t->fixed_bytes + 1);
     score_close(t->scores);
+    free(t->model_state);
     free(t->model_word);
     free(t);
 }

@@ -39,6 +39,8 @@ struct tables {
     breaker_word *model_word;               /* at model * CATALOG_KEYS_MAX + key */
     struct scores *scores;                  /* a view per core, admin core and worker, by
                                                their numbers; NULL: nothing is learned */
+    _Atomic uint8_t provider_state[CATALOG_PROVIDERS_MAX];   /* enum rotation: rota.h */
+    _Atomic uint8_t *model_state;           /* of each model by itself */
     struct tables_listen listen[TABLES_LISTEN_MAX], admin;
     uint32_t listen_count;
     struct cert *cert[TABLES_LISTEN_MAX + 1];   /* all in use, each once: named by it */

@@ -173,7 +173,9 @@ void upstream_give(struct core *core, struct upstream *u)
     assert(u->state == UP_BUSY);
     bool odd = u->sending || u->out.bytes || u->wire.bytes || u->recv_paused ||
                (!u->recv_armed && u->full_run > 0);   /* more may lie behind a whole buffer */
-    if (odd || core->stopping || core->pooled[u->host_idx] >= POOL_MAX) {
+    bool off = atomic_load_explicit(&core->engine->hosts.at[u->host_idx]->off,
+                                    memory_order_relaxed);
+    if (odd || off || core->stopping || core->pooled[u->host_idx] >= POOL_MAX) {
         upstream_close(core, u);
         return;
     }
@@ -484,6 +486,16 @@ void upstream_reap_all(struct core *core)
         if (u->x) exchange_drop(core, u->x);
         core_uncount(core, STAT_UPSTREAMS_OPEN);
         slab_give(&core->upstreams, u);
+    }
+}
+
+void upstream_close_off(struct core *core)
+{
+    const struct hosts *hosts = &core->engine->hosts;
+    uint32_t count = atomic_load_explicit(&hosts->count, memory_order_acquire);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!atomic_load_explicit(&hosts->at[i]->off, memory_order_relaxed)) continue;
+        while (core->pool[i]) upstream_close(core, core->pool[i]);
     }
 }
 

@@ -73,6 +73,8 @@ void upstream_pour_some(struct core *core);
 void upstream_flush_all(struct core *core);
 /* End of turn: return slots with nothing in flight. */
 void upstream_reap_all(struct core *core);
+/* Close idle connections to hosts that are off (rota.h). */
+void upstream_close_off(struct core *core);
 /* Close every idle connection (shutdown). */
 void upstream_close_idle(struct core *core);
 

@@ -52,6 +52,7 @@ struct db {                      /* large: on the heap. Private, but for env, db
     uint32_t touched_count;      /* store thread: whose limits, rates or pools changed since
                                   * budget_refresh; above DB_TOUCHED_MAX: anybody's */
     store_id touched[DB_TOUCHED_MAX];
+    bool rotated;                /* store thread: states were changed (rotation.h) */
     store_id swept;              /* store thread: spent_expire goes on behind it */
     _Atomic uint64_t generation; /* policy generation: raised by key, unit, policy changes.
                                   * A reader takes it before it begins its transaction */

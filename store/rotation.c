@@ -44,6 +44,7 @@ enum store_rc rotation_put(struct db *db, MDB_txn *txn, enum rotation_of of, con
     memcpy(text + 1, name, len);
     MDB_val key = {len + 1, text}, data = {sizeof(row), row};
     MDB_dbi dbi = db->dbi[DB_ROTATION];
+    db->rotated = true;
     if (state != ROTATION_ON) {
         return db_rc(db, mdb_put(txn, dbi, &key, &data, 0), "write a state");
     }

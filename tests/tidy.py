@@ -41,7 +41,7 @@ OFF_CORE_MARK = "/* off core"
 OFF_CORE = ["engine/admin/*", "engine/main.c", "engine/boot*.c", "engine/cmd*.c",
             "engine/conf*.c", "engine/explain*.c", "engine/front.c", "engine/heap*.c",
             "engine/host.c", "engine/keeper.c", "engine/look.c", "engine/metrics.c",
-            "engine/tables.c", "engine/webhook*.c", "route/catalog*.c", "store/*.c"]
+            "engine/rota.c", "engine/tables.c", "engine/webhook*.c", "route/catalog*.c", "store/*.c"]
 # Of store/, what a core thread calls in the middle of a request.
 ON_CORE = ["store/cells.c", "store/journal.c"]
 # State that cannot have an owner: hooks of libraries come without a context.

@@ -9,6 +9,7 @@
 #include "net/jsonw.h"
 #include "route/catalog.h"
 #include "store/keys.h"
+#include "store/rotation.h"
 #include "store/usage.h"
 
 struct admin_host;      /* what the engine lends the API: see below */
@@ -55,6 +56,10 @@ struct admin_host {
      * and *out; or false, and the name nearest to it, or "", in near. */
     bool (*find_price)(void *arg, struct bytes model, struct price_list *out,
                        char near[CATALOG_NAME_MAX + 1]);
+    /* Is a provider or model of that name configured? False: no, and the name nearest to it, or
+     * "", is in near. */
+    bool (*find)(void *arg, enum rotation_of of, struct bytes name,
+                 char near[CATALOG_NAME_MAX + 1]);
     /* Name of a close reason by its number ("CLIENT_GONE" -> "client_gone"). */
     const char *(*close_name)(uint16_t why);
     /* Name of a routing mode by its number. */

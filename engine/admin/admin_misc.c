@@ -1,5 +1,5 @@
 /* admin_misc.c - what the engine knows by itself: providers, models, reload. The store is not
- * asked; each has a function of the host behind it. */
+ * asked, but for states; each has a function of the host behind it. */
 #include "engine/admin/admin.h"
 #include "engine/admin/admin_part.h"
 
@@ -13,6 +13,41 @@ void admin_providers_get(struct admin_call *call)
 void admin_models_get(struct admin_call *call)
 {
     call->host->put_models(call->host->arg, &call->w);
+}
+
+static void state_change(struct admin_call *call, enum rotation_of of, const char *what,
+                         const char *name)
+{
+    const struct admin_host *host = call->host;
+    char near[CATALOG_NAME_MAX + 1] = "";
+    uint64_t state = admin_body(call, "state")->number;
+    int shown = (int)(call->id.len < CATALOG_NAME_MAX ? call->id.len : CATALOG_NAME_MAX);
+    assert(state < ROTATIONS);
+    if (!host->find(host->arg, of, call->id, near)) {
+        admin_fault(call, 404, "not_found", NULL, "no such %s: %.*s%s%s%s", what, shown,
+                    call->id.ptr, near[0] ? " (did you mean '" : "", near,
+                    near[0] ? "'?)" : "");
+        return;
+    }
+    enum store_rc rc = rotation_put(host->db, call->txn, of, call->id.ptr, call->id.len,
+                                    (enum rotation)state);
+    if (!admin_check(call, rc, what, NULL)) return;
+    jsonw_object(&call->w);
+    jsonw_key(&call->w, name);
+    jsonw_string(&call->w, call->id);
+    jsonw_key(&call->w, "state");
+    jsonw_text(&call->w, rotation_name((enum rotation)state));
+    jsonw_object_end(&call->w);
+}
+
+void admin_provider_change(struct admin_call *call)
+{
+    state_change(call, ROTATION_PROVIDER, "provider", "name");
+}
+
+void admin_model_change(struct admin_call *call)
+{
+    state_change(call, ROTATION_MODEL, "model", "id");
 }
 
 /* Runs once: its answer is small, its diagnostics are a fault. */

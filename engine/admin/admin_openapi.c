@@ -22,6 +22,8 @@ static const struct schema schemas[] = {
     {"Deleted", "id:s deleted:b"},
     {"Reloaded", "reloaded:b"},
     {"Live", ""},
+    {"ProviderState", "name:s state:s"},
+    {"ModelState", "id:s state:s"},
     {"Usage", "organization?:s? organization_name?:s? department?:s? department_name?:s? "
               "team?:s? team_name?:s? member?:s? member_name?:s? key?:s? key_name?:s? "
               "model?:s? provider?:s? tag?:s? hour?:t day?:t month?:t "

@@ -132,6 +132,14 @@ static const struct admin_field credits_query[] = {
     {"after", .about = "id of the last entry seen", .type = ADMIN_CREDIT},
     {0},
 };
+static const char *const state_words[] = {"on", "drain", "off", NULL};
+static_assert(ROTATION_OFF == 2 && ROTATIONS == 3, "a word for each");
+
+static const struct admin_field state_body[] = {
+    {"state", .about = "drain: no new requests, running ones end; off: nor are connections "
+     "kept", .type = ADMIN_WORD, .words = state_words, .required = true},
+    {0},
+};
 static const struct admin_field pool_body[] = {
     {"pool", .about = "prepaid: requests are paid from it, and refused where it is empty",
      .type = ADMIN_WORD, .words = pool_words, .required = true},
@@ -186,6 +194,12 @@ const struct admin_route admin_routes[] = {
      .summary = "Providers and their live state"},
     {HTTP_GET, A "models", ROUTE_HERE, NEEDS_NOTHING, admin_models_get, NULL, NULL, 200, "Live",
      .summary = "The catalogue of models"},
+    {HTTP_PATCH, A "providers/{name}", ROUTE_HERE, NEEDS_WRITE, admin_provider_change,
+     state_body, NULL, 200, "ProviderState",
+     .summary = "Take a provider out of rotation, or back"},
+    {HTTP_PATCH, A "models/{id*}", ROUTE_HERE, NEEDS_WRITE, admin_model_change, state_body,
+     NULL, 200, "ModelState",
+     .summary = "Take a model out of rotation, or back"},
     {HTTP_POST, A "reload", ROUTE_HERE, NEEDS_NOTHING, admin_reload_run, NULL, NULL, 200,
      "Reloaded",
      .summary = "Read the configuration again"},
@@ -216,7 +230,6 @@ const struct admin_route admin_routes[] = {
     LATER("members/{id}/tokens"), LATER("members/{id}/tokens/{token}"),
     LATER("alerts"), LATER("alerts/{id*}"), LATER("approvals"), LATER("approvals/{id*}"),
     LATER("audit"), LATER("routes"), LATER("explain"),
-    LATER("providers/{name}"), LATER("models/{id*}"),
 };
 const size_t admin_route_count = COUNT(admin_routes);
 
