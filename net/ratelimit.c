@@ -13,8 +13,9 @@ enum {
     SAID_LIMIT = 1, SAID_REMAINING = 2, SAID_RESET = 4,
 };
 
-#define UNIX_S_MIN 1000000000u        /* a number from here on is a moment: September 2001 ... */
-#define UNIX_MS_MIN 100000000000u     /* ... and from here on in milliseconds: March 1973 */
+/* A number from here on is a moment: of September 2001 in seconds, of March 1973 in ms. */
+#define UNIX_S_MIN 1000000000u
+#define UNIX_MS_MIN 100000000000u
 
 struct kind {
     uint64_t name;          /* hash of its words */
@@ -52,10 +53,12 @@ static bool cut_number(struct bytes *in, uint64_t *whole, uint64_t *part)
     return true;
 }
 
+struct unit { const char *name; uint64_t ns; };
+
 /* Cut the unit of a duration off *in: how many nanoseconds it has; 0: it is none. */
 static uint64_t cut_unit(struct bytes *in)
 {
-    static const struct { const char *name; uint64_t ns; } units[] = {
+    static const struct unit units[] = {
         {"ms", 1000000}, {"us", 1000}, {"ns", 1}, {"\xc2\xb5s", 1000},
         {"d", MS_A_DAY * 1000000ull}, {"h", MS_A_HOUR * 1000000ull},
         {"m", MS_A_MINUTE * 1000000ull}, {"s", MS_A_SECOND * 1000000ull},

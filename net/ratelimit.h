@@ -31,8 +31,8 @@ struct ratelimit {
 void ratelimit_read(struct bytes fields, uint64_t unix_ns, struct ratelimit *out);
 /* Milliseconds from unix_ns to a reset, rounded up, at most RATELIMIT_MS_MAX; a moment that has
  * passed is 0. Forms: "12ms", "6m0s", "1h2m3.5s" (units d h m s ms us ns); "7.66" seconds; from
- * 1,000,000,000 on a Unix time in seconds, from 100,000,000,000 on in milliseconds; RFC 3339; an
- * HTTP date. False, and *ms untouched: it is none of them. */
+ * 1,000,000,000 on a Unix time in seconds, from 100,000,000,000 on in milliseconds; RFC 3339;
+ * an HTTP date. False, and *ms untouched: it is none of them. */
 MUST_USE bool ratelimit_time(struct bytes value, uint64_t unix_ns, uint64_t *ms);
 
 #endif

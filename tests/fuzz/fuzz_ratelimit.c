@@ -1,10 +1,10 @@
 /* fuzz_ratelimit.c - a head's word on rate limits: whatever a provider writes, what is read of
- * it is in bounds, does not depend on the case of names, and where no name comes twice, not even
- * with its words in another order, not on the order of the lines; a time is the same with zeros in front of it. The input's first eight
- * bytes are the time now, each line of the rest is a field line. */
-#include <stdlib.h>
-
+ * it is in bounds, does not depend on the case of names, and where no name comes twice, not
+ * even with its words in another order, not on the order of the lines; a time is the same with
+ * zeros in front of it. The input's first eight bytes are the time now, each line of the rest
+ * is a field line. */
 #include "net/ratelimit.h"
+#include "tests/fuzz/fuzz.h"
 
 enum { SIZE_MAX_IN = 2000, LINES_MAX = RATELIMIT_KINDS_MAX };
 
@@ -15,11 +15,6 @@ struct lines {
 
 /* libFuzzer's entry: borrows data; always 0. A broken property ends the program. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool good)
-{
-    if (!good) abort();
-}
 
 static void check_bounds(const struct ratelimit *r)
 {
