@@ -66,15 +66,14 @@ void pass_open(struct pass *p, const struct plan_ask *ask, enum plan_mode mode, 
         .risk_power = mode == PLAN_AVAILABILITY ? 1 : 0,
         .ttft_max = ask->max_ttft_ns ? (float)ask->max_ttft_ns * 1e-9f : PASS_OUT,
         .needs = ask->needs, .need_price = ask->need_price,
-        .limit = PASS_OUT, .count = s->padded, .wide = wide,
+        .limit = PASS_OUT, .arms = s->arm_count, .wide = wide,
         .best = s->strongest[ask->family], .best_low = PASS_OUT,
     };
     if (wide && ask->floor && mode != PLAN_AVAILABILITY) {
         p->limit = 1 - (float)ask->floor / PLAN_ONE;
     }
-    if (ask->effort != EFFORT_UNSET) {  /* the request chose: other efforts are no candidates */
-        p->count = (s->model_count + SCORE_GROUP - 1) / SCORE_GROUP * SCORE_GROUP;
-    }
+    if (ask->effort != EFFORT_UNSET) p->arms = s->model_count;
+    p->count = (p->arms + SCORE_GROUP - 1) / SCORE_GROUP * SCORE_GROUP;
     assert(p->cost_power >= 0 && p->time_power >= 0);
 }
 

@@ -319,10 +319,8 @@ static void mask_auto(struct draft *d)
     const struct plan_ask *ask = d->ask;
     struct score *v = ask->score;
     const struct scores *s = v->all;
-    memcpy(v->mask, s->autos, d->pass.count * sizeof *v->mask);
-    for (uint32_t a = s->model_count; a < d->pass.count && ask->effort != EFFORT_UNSET; a++) {
-        v->mask[a] = 0;
-    }
+    memcpy(v->mask, s->autos, d->pass.arms * sizeof *v->mask);
+    for (uint32_t a = d->pass.arms; a < d->pass.count; a++) v->mask[a] = 0;
     for (uint32_t i = 0; i < s->run_count; i++) {
         const struct score_run *run = &s->run[i];
         const struct catalog_provider *p = &d->c->provider[run->provider];
@@ -331,7 +329,7 @@ static void mask_auto(struct draft *d)
         memset(v->mask + run->first, 0, run->count * sizeof *v->mask);
     }
     if (ask->max_prompt == 0 && ask->max_completion == 0) return;
-    for (uint32_t a = 0; a < d->pass.count && a < s->arm_count; a++) {
+    for (uint32_t a = 0; a < d->pass.arms; a++) {
         const struct catalog_model *m = &d->c->model[s->model[a]];
         if (v->mask[a] && sieve_price(ask, m) != PLAN_FINE) v->mask[a] = 0;
     }
@@ -344,7 +342,7 @@ static void drop(struct draft *d, uint32_t model)
     const struct scores *s = v->all;
     uint32_t arm = model;
     for (uint32_t next = s->first_arm[model]; ; next++) {
-        if (arm < d->pass.count) {
+        if (arm < d->pass.arms) {
             v->mask[arm] = 0;
             v->low[arm] = -PASS_OUT;
             v->key[arm] = PASS_OUT;
@@ -422,7 +420,7 @@ static void place_orders(struct draft *d)
         const struct score_run *run = &s->run[i];
         const struct catalog_provider *p = &d->c->provider[run->provider];
         float place = provider_place(p, ask->order, ask->order_count) * PASS_PLACE;
-        for (uint32_t a = run->first; a < run->first + run->count && a < d->pass.count; a++) {
+        for (uint32_t a = run->first; a < run->first + run->count && a < d->pass.arms; a++) {
             if (v->key[a] < PASS_OUT) v->key[a] += place;
             pass_mend(&d->pass, a);
         }
@@ -443,12 +441,16 @@ static void choose_best(struct draft *d)
                below ? PLAN_BELOW_FLOOR : PLAN_CHOSEN);
         n++;
     }
-    /* What cools may be well again when its turn comes; and then the answer says for how long
-     * everything is quiet. */
+}
+
+/* What cools may be well again when its turn comes; and else the answer says for how long
+ * everything is quiet. */
+static void choose_cooling(struct draft *d)
+{
+    const struct scores *s = d->ask->score->all;
     for (uint32_t i = 0; i < d->left_count && d->out->count < PLAN_MAX; i++) {
-        struct plan_candidate it = {.model = v->all->model[d->left_out[i]],
-                                    .reason = PLAN_COOLING,
-                                    .effort = v->all->effort[d->left_out[i]]};
+        struct plan_candidate it = {s->model[d->left_out[i]], PLAN_COOLING,
+                                    s->effort[d->left_out[i]]};
         insert(d, it, rank_of(d, it.model, CLASS_COOLING, (float)i));
     }
 }
@@ -459,14 +461,14 @@ static void adjust_costs(struct draft *d)
     const struct plan_ask *ask = d->ask;
     const struct scores *s = ask->score->all;
     if (d->pass.in > ask->score->tier_least) {
-        for (uint32_t a = 0; a < d->pass.count && a < s->arm_count; a++) adjust_cost(d, a);
+        for (uint32_t a = 0; a < d->pass.arms; a++) adjust_cost(d, a);
         return;
     }
     if (ask->sticky == 0 || ask->sticky > s->model_count) return;
     uint32_t model = ask->sticky - 1;
     adjust_cost(d, model);
     for (uint32_t a = s->first_arm[model]; a < s->first_arm[model + 1]; a++) {
-        if (a < d->pass.count) adjust_cost(d, a);
+        if (a < d->pass.arms) adjust_cost(d, a);
     }
 }
 
@@ -480,7 +482,7 @@ static void offer_auto(struct draft *d)
     pass_open(&d->pass, ask, (enum plan_mode)d->mode, true);
     d->left_count = 0;
     mask_auto(d);
-    for (uint32_t a = 0; d->passes && a < d->pass.count; a++) {
+    for (uint32_t a = 0; d->passes && a < d->pass.arms; a++) {
         if (v->all->autos[a]) see(d, a);
     }
     pass_cost(&d->pass, 0, d->pass.count);
@@ -501,8 +503,9 @@ static void offer_auto(struct draft *d)
             && is_eligible(d, model)) {
             choose(d, model, CLASS_FIRST, PLAN_STICKY);
         }
+        choose_best(d);
     }
-    choose_best(d);
+    choose_cooling(d);
 }
 
 /* ---- names ---- */
