@@ -27,7 +27,8 @@ struct pass {                    /* fields are pass.c's, but for those that plan
     int32_t needs;               /* enum model_ability bits */
     bool need_price;
     bool wide;                   /* for auto: with a floor */
-    uint32_t arms;               /* candidates: without further efforts where the request chose */
+    uint32_t arms;               /* candidates; without further efforts where the request
+                                    states one */
     uint32_t count;              /* the same up to a multiple of SCORE_GROUP */
 };
 

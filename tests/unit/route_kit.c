@@ -94,7 +94,9 @@ void kit_learn(struct kit *k)
             score_learn_speed(k->v, row, KIT_NOW_MS, 300, ns);
             score_learn_end(k->v, row, KIT_NOW_MS, kit_draw(k, 5) != 0);
         }
-        if (kit_draw(k, 8) == 0) score_learn_room(k->v, row, KIT_NOW_MS, kit_draw(k, 3000), 9000);
+        if (kit_draw(k, 8) == 0) {
+            score_learn_room(k->v, row, KIT_NOW_MS, kit_draw(k, 3000), 9000);
+        }
         if (kit_draw(k, 8) == 0) score_set_model(k->s, m, SCORE_DRAIN);
         if (kit_draw(k, 8)) continue;
         for (uint32_t key = 0; key < 3; key++) {

@@ -1,6 +1,6 @@
-/* test_pass.c - the plan of `auto` against a plain, slow reading of the same rules: doubles, one
- * arm after another, a sort. Catalogues, what was learned, and questions are drawn from seeds.
- * A failure names its seed. */
+/* test_pass.c - the plan of `auto` against a plain, slow reading of the same rules: doubles,
+ * one arm after another, a sort. Catalogues, what was learned, and questions are drawn from
+ * seeds. A failure names its seed. */
 #include "route/gain.h"
 #include "route/score_part.h"
 #include "tests/unit/route_kit.h"
@@ -110,8 +110,8 @@ static void add_arm(struct reference *r, const struct kit *k, const struct plan_
         taken = EFFORT_UNSET;
         for (unsigned e = EFFORT_NONE; e < EFFORTS; e++) {
             if (!(q->efforts & 1u << e)) continue;
-            double d = fabs((double)(q->effort[e] - q->effort[EFFORT_UNSET]));
-            if (!taken || d < fabs((double)(q->effort[taken] - q->effort[EFFORT_UNSET]))) taken = e;
+            float usual = q->effort[EFFORT_UNSET];
+            if (!taken || fabsf(q->effort[e] - usual) < fabsf(q->effort[taken] - usual)) taken = e;
         }
     }
     double mult = taken ? mults[taken] : m->abilities & ABILITY_REASONING ? 3 : 1;
