@@ -1,22 +1,29 @@
 /* attempt.c - asking one candidate after another; see attempt.h. A candidate is tried once;
  * only another key (after 401, 403, 429) or a fresh connection (the pooled one was dead)
- * repeats it. */
+ * repeats it.
+ *   next candidate -> a key is free      -> asked
+ *                  -> all keys are full  -> waits (room.h) -> woken: asked | waited: next
+ *                  -> all keys cool down -> next
+ * What a request may still do is bounded by three budgets of its own: routing.max_attempts
+ * candidates, x-weir-timeout for all of them together, providers[].queue for each wait. The
+ * time is not divided among candidates: a slow good answer beats a quick second question, and
+ * how long a dead provider may be silent is its own timeouts.first_byte. */
 #include "engine/attempt.h"
 #include "engine/book.h"
 #include "engine/compose.h"
 #include "engine/conf.h"
 #include "engine/core.h"
+#include "engine/endpoint.h"
 #include "engine/exchange.h"
 #include "engine/tables.h"
 #include "engine/upstream.h"
+#include "route/quota.h"
 #include "net/http.h"
 #include "net/tls.h"
 
 #include <stdio.h>
 
 enum {
-    COOL_MS_DEFAULT = 1000,        /* a 429 that does not say how long */
-    COOL_KEY_MS = 60000,           /* a key that was refused (401) */
     FIRST_BYTE_S = 30,             /* streams, where none is configured */
     WHY_MAX = 2048,
 };
@@ -27,61 +34,20 @@ static const struct catalog_provider *provider_of(const struct exchange *x)
     return &c->provider[c->model[x->model].provider];
 }
 
-static breaker_word *key_word(const struct exchange *x, unsigned key)
-{
-    return &x->tables->key_word[x->tables->catalog->model[x->model].provider][key];
-}
-
-static breaker_word *model_word(const struct exchange *x, unsigned key)
-{
-    return &x->tables->model_word[x->model * CATALOG_KEYS_MAX + key];
-}
-
 static void count_attempt(struct core *core, const struct exchange *x, enum attempt_end end)
 {
     uint16_t p = x->tables->catalog->model[x->model].provider;
     stat_add(&core->stats.attempts[x->tables->stat[p]][end], 1);
 }
 
-/* Choose a key of the current candidate that was not tried and is not cooling; keys rotate by
- * exchange. Providers without keys have one slot. False: none. */
-static bool choose_key(struct core *core, struct exchange *x)
+/* In so many milliseconds there is room at a candidate, or a key's cool-down ends: what
+ * retry-after says is the least of it. */
+static void note_quiet(struct exchange *x, uint64_t ms)
 {
-    const struct catalog_provider *p = provider_of(x);
-    unsigned count = p->key_count ? p->key_count : 1;
-    uint64_t now_ms = core->now_ns / 1000000;
-    unsigned from = (unsigned)(core->exchange_serial % count);
-    for (unsigned i = 0; i < count; i++) {
-        unsigned key = (from + i) % count;
-        bool probe_key = false, probe_model = false;
-        if (x->keys_tried & (1u << key)) continue;
-        if (breaker_is_open(key_word(x, key), now_ms)) continue;
-        if (!breaker_ask(model_word(x, key), now_ms, &probe_model)) continue;
-        if (!breaker_ask(key_word(x, key), now_ms, &probe_key)) {
-            if (probe_model) breaker_unprobe(model_word(x, key), now_ms);
-            continue;
-        }
-        x->key = (uint8_t)key;
-        x->probe = probe_key || probe_model;
-        x->keys_tried |= (uint16_t)(1u << key);
-        return true;
-    }
-    return false;
-}
-
-/* Seconds until the first key of the current candidate may be asked: what retry-after says. */
-static void note_quiet(struct core *core, struct exchange *x)
-{
-    const struct catalog_provider *p = provider_of(x);
-    unsigned count = p->key_count ? p->key_count : 1;
-    uint64_t now_ms = core->now_ns / 1000000;
-    for (unsigned key = 0; key < count; key++) {
-        uint64_t a = breaker_left_ms(key_word(x, key), now_ms);
-        uint64_t b = breaker_left_ms(model_word(x, key), now_ms);
-        uint64_t s = ((a > b ? a : b) + 999) / 1000;
-        if (s == 0) s = 1;
-        if (x->quiet_s == 0 || s < x->quiet_s) x->quiet_s = (uint32_t)s;
-    }
+    uint64_t s = (ms + 999) / 1000;
+    if (s == 0) s = 1;
+    if (s > UINT32_MAX) s = UINT32_MAX;
+    if (x->quiet_s == 0 || s < x->quiet_s) x->quiet_s = (uint32_t)s;
 }
 
 static void note(struct exchange *x, enum attempt_end end, unsigned status, const char *detail)
@@ -108,8 +74,8 @@ static void final_text(const struct exchange *x, char *out, size_t room)
 }
 
 /* No candidate is left: 504 if every attempt ended by a timeout, 503 if none could be asked
- * (by our own shortage of memory or descriptors, or because all cool down), else 502
- * (contract.md section 4). */
+ * (by our own shortage of memory, descriptors or places to wait, or because all cool down or
+ * have no room), else 502 (contract.md section 4). */
 static void none_left(struct core *core, struct exchange *x)
 {
     bool asked = false, all_slow = x->note_count > 0, no_room = false, all_poor = all_slow;
@@ -117,8 +83,9 @@ static void none_left(struct core *core, struct exchange *x)
         uint8_t end = x->note[i].end;
         if (end != ATTEMPT_TIMEOUT) all_slow = false;
         if (end != ATTEMPT_UNAFFORDABLE) all_poor = false;
-        if (end == ATTEMPT_NO_ROOM) no_room = true;
-        else if (end != ATTEMPT_OPEN_BREAKER && end != ATTEMPT_UNAFFORDABLE) asked = true;
+        bool quiet = end == ATTEMPT_OPEN_BREAKER || end == ATTEMPT_BUSY;
+        if (end == ATTEMPT_NO_ROOM || (end == ATTEMPT_BUSY && x->shed)) no_room = true;
+        else if (!quiet && end != ATTEMPT_UNAFFORDABLE) asked = true;
     }
     if (all_poor) {
         spend_fail(core, x);
@@ -162,13 +129,19 @@ static void reset_answer(struct core *core, struct exchange *x)
     x->is_sse = x->sent = x->good = x->finished = x->done_seen = false;
 }
 
+static void name_model(struct exchange *x)
+{
+    const char *id = x->tables->catalog->model[x->model].id;
+    memset(x->rec.model, 0, sizeof x->rec.model);
+    strncpy(x->rec.model, id, sizeof x->rec.model - 1);
+}
+
 static void start(struct core *core, struct exchange *x)
 {
     const struct catalog_model *m = &x->tables->catalog->model[x->model];
     enum attempt_end end = ATTEMPT_NO_ROOM;
     reset_answer(core, x);
-    memset(x->rec.model, 0, sizeof x->rec.model);
-    strncpy(x->rec.model, m->id, sizeof x->rec.model - 1);
+    name_model(x);
     set_limits(core, x);
     x->state = X_ASK;
     x->u = upstream_take(core, x, x->tables->host[m->provider], provider_of(x)->connect_ns,
@@ -181,6 +154,74 @@ static void start(struct core *core, struct exchange *x)
     }
 }
 
+/* The current candidate cannot be asked, for a reason of ours or of its keys. */
+static void pass_over(struct core *core, struct exchange *x, enum attempt_end end,
+                      const char *detail)
+{
+    note(x, end, 0, detail);
+    count_attempt(core, x, end);
+}
+
+/* A key is taken: ask. Only the first one of a candidate counts as an attempt. */
+static void ask(struct core *core, struct exchange *x)
+{
+    bool first = (x->keys_tried & (x->keys_tried - 1u)) == 0;
+    if (first) x->attempts++;
+    x->fresh = false;
+    start(core, x);
+}
+
+/* No key of the candidate has room: how long until one may have, for all who are before x. */
+static uint64_t room_ms(const struct core *core, const struct exchange *x,
+                        const struct endpoint_lack *lack)
+{
+    uint64_t ahead = lack->what == QUOTA_CONCURRENCY ? room_ahead(core, x) : 0;
+    return (lack->wait_ns + 999999) / 1000000 * (ahead + 1);
+}
+
+/* Wait for room at the candidate. False: it would be in vain, or nobody may wait there. */
+static bool wait_for_room(struct core *core, struct exchange *x,
+                          const struct endpoint_lack *lack)
+{
+    uint64_t until = core->now_ns + provider_of(x)->queue_ns;
+    if (x->deadline_ns && x->deadline_ns < until) until = x->deadline_ns;
+    /* a minute's share comes at its time, and no sooner */
+    bool vain = lack->what != QUOTA_CONCURRENCY && core->now_ns + lack->wait_ns > until;
+    if (vain || until == core->now_ns) return false;
+    if (!room_wait(core, x)) {
+        x->shed = true;
+        return false;
+    }
+    x->state = X_QUEUE;
+    x->until_ns = 0;
+    x->wait_ns = until;
+    x->lack = lack->what;
+    name_model(x);
+    exchange_keep_awake(core, x);
+    exchange_set_timer(core, x);
+    return true;
+}
+
+/* Ask a key of the candidate, or wait for one. False: neither, and why is noted. */
+static bool ask_or_wait(struct core *core, struct exchange *x)
+{
+    struct endpoint_lack lack;
+    switch (endpoint_take(core, x, false, &lack)) {
+    case ENDPOINT_TAKEN:
+        ask(core, x);
+        return true;
+    case ENDPOINT_FULL:
+        note_quiet(x, room_ms(core, x, &lack));
+        if (wait_for_room(core, x, &lack)) return true;
+        pass_over(core, x, ATTEMPT_BUSY, quota_words(lack.what));
+        return false;
+    case ENDPOINT_QUIET: break;
+    }
+    note_quiet(x, endpoint_quiet_ms(core, x));
+    pass_over(core, x, ATTEMPT_OPEN_BREAKER, NULL);
+    return false;
+}
+
 void attempt_next(struct core *core, struct exchange *x)
 {
     const struct conf *conf = x->tables->conf;
@@ -188,21 +229,11 @@ void attempt_next(struct core *core, struct exchange *x)
         if (x->attempts >= conf->max_attempts) break;
         x->model = x->plan[x->plan_next++];
         x->keys_tried = 0;
-        x->fresh = false;
         if (!spend_reserve(core, x)) {
-            note(x, ATTEMPT_UNAFFORDABLE, 0, spend_layer_name(x->spend.layer));
-            count_attempt(core, x, ATTEMPT_UNAFFORDABLE);
-            continue;
+            pass_over(core, x, ATTEMPT_UNAFFORDABLE, spend_layer_name(x->spend.layer));
+        } else if (ask_or_wait(core, x)) {
+            return;
         }
-        if (!choose_key(core, x)) {
-            note(x, ATTEMPT_OPEN_BREAKER, 0, NULL);
-            note_quiet(core, x);
-            count_attempt(core, x, ATTEMPT_OPEN_BREAKER);
-            continue;
-        }
-        x->attempts++;
-        start(core, x);
-        return;
     }
     none_left(core, x);
 }
@@ -215,40 +246,48 @@ static void let_go(struct core *core, struct exchange *x)
     x->attempt_ns = 0;
 }
 
-/* What the failure says about the endpoint, for all cores. */
-static void judge(struct core *core, struct exchange *x, enum attempt_end end, unsigned status,
-                  uint64_t retry_ms)
-{
-    uint64_t now_ms = core->now_ns / 1000000;
-    breaker_word *word = model_word(x, x->key);
-    if (status == 401) {
-        breaker_cool(key_word(x, x->key), now_ms, retry_ms ? retry_ms : COOL_KEY_MS);
-        breaker_unprobe(word, now_ms);
-    } else if (status == 403 || status == 429) {  /* 403: of this model, or of this content */
-        breaker_cool(word, now_ms, retry_ms ? retry_ms : COOL_MS_DEFAULT);
-        breaker_good(key_word(x, x->key));
-    } else if (status >= 400 && status < 500 && status != 408) {
-        breaker_good(word);  /* it answered: the request was at fault */
-        breaker_good(key_word(x, x->key));
-    } else if (end != ATTEMPT_NO_ROOM && end != ATTEMPT_LARGE && end != ATTEMPT_NAME) {
-        (void)breaker_bad(word, now_ms);
-        if (retry_ms) breaker_cool(word, now_ms, retry_ms);
-        breaker_unprobe(key_word(x, x->key), now_ms);
-    } else {
-        attempt_void(core, x);
-    }
-    x->probe = false;
-}
-
 static bool time_left(const struct core *core, const struct exchange *x)
 {
     return !x->deadline_ns || core->now_ns < x->deadline_ns;
 }
 
+static void go_on(struct core *core, struct exchange *x)
+{
+    assert(x->c);  /* with the client gone nothing is attempted */
+    if (time_left(core, x)) attempt_next(core, x);
+    else none_left(core, x);
+}
+
+bool attempt_woken(struct core *core, struct exchange *x)
+{
+    struct endpoint_lack lack;
+    assert(x->state == X_QUEUE);
+    enum endpoint_verdict v = endpoint_take(core, x, true, &lack);
+    if (v == ENDPOINT_FULL) return false;
+    room_leave(core, x);
+    if (v == ENDPOINT_TAKEN) {
+        ask(core, x);
+        return true;
+    }
+    note_quiet(x, endpoint_quiet_ms(core, x));
+    pass_over(core, x, ATTEMPT_OPEN_BREAKER, NULL);
+    go_on(core, x);
+    return true;
+}
+
+void attempt_waited(struct core *core, struct exchange *x, bool shed)
+{
+    assert(x->state == X_QUEUE);
+    room_leave(core, x);
+    if (shed) x->shed = true;
+    pass_over(core, x, ATTEMPT_BUSY, quota_words(x->lack));
+    go_on(core, x);
+}
+
 void attempt_failed(struct core *core, struct exchange *x, enum attempt_end end,
                     unsigned status, uint64_t retry_ms)
 {
-    assert(x->state != X_RELAY && x->state != X_DRAIN && x->state != X_DONE);
+    assert(x->state == X_ASK || x->state == X_HOLD || x->state == X_WAIT);
     bool stale = x->u && x->u->reused && !x->u->got_bytes && !x->fresh &&
                  (end == ATTEMPT_RESET || end == ATTEMPT_UNREACHABLE);
     const char *detail = end == ATTEMPT_TLS && x->u && x->u->tls ? tls_why(x->u->tls) : NULL;
@@ -258,37 +297,29 @@ void attempt_failed(struct core *core, struct exchange *x, enum attempt_end end,
         start(core, x);
         return;
     }
-    if (end == ATTEMPT_TIMEOUT && !status && !time_left(core, x)) attempt_void(core, x);
-    else judge(core, x, end, status, retry_ms);
+    if (end == ATTEMPT_TIMEOUT && !status && !time_left(core, x)) endpoint_void(core, x);
+    else endpoint_judge(core, x, end, status, retry_ms);
+    endpoint_leave(core, x, 0);
     count_attempt(core, x, end);
     bool other_key = status == 401 || status == 403 || status == 429;
-    if (other_key && time_left(core, x) && choose_key(core, x)) {
-        x->fresh = false;
-        start(core, x);
+    struct endpoint_lack lack;
+    enum endpoint_verdict v = ENDPOINT_QUIET;
+    if (other_key && time_left(core, x)) v = endpoint_take(core, x, false, &lack);
+    if (v == ENDPOINT_TAKEN) {
+        ask(core, x);
         return;
     }
     note(x, end, status, detail);
-    assert(x->c);  /* with the client gone nothing is attempted */
-    if (time_left(core, x)) attempt_next(core, x);
-    else none_left(core, x);
+    if (v == ENDPOINT_FULL && wait_for_room(core, x, &lack)) return;
+    go_on(core, x);
 }
 
 void attempt_good(struct core *core, struct exchange *x)
 {
     if (x->good) return;
     x->good = true;
-    x->probe = false;
-    breaker_good(model_word(x, x->key));
-    breaker_good(key_word(x, x->key));
+    endpoint_good(core, x);
     count_attempt(core, x, ATTEMPT_GOOD);
-}
-
-void attempt_void(struct core *core, struct exchange *x)
-{
-    if (!x->probe) return;
-    x->probe = false;
-    breaker_unprobe(model_word(x, x->key), core->now_ns / 1000000);
-    breaker_unprobe(key_word(x, x->key), core->now_ns / 1000000);
 }
 
 uint64_t attempt_retry_ms(struct bytes value, uint64_t unix_ns)

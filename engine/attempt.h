@@ -1,5 +1,5 @@
-/* attempt.h - asking one candidate after another: choosing a key, composing the provider's
- * request, judging failures, moving on, and the error when none is left. */
+/* attempt.h - asking one candidate after another: waiting for room at it, composing the
+ * provider's request, moving on when it fails, and the error when none is left. */
 #ifndef ENGINE_ATTEMPT_H
 #define ENGINE_ATTEMPT_H
 
@@ -17,8 +17,12 @@ void attempt_failed(struct core *core, struct exchange *x, enum attempt_end end,
                     unsigned status, uint64_t retry_ms);
 /* The endpoint answered well: breaker, counters. Once an attempt. */
 void attempt_good(struct core *core, struct exchange *x);
-/* The attempt ends without a verdict on the endpoint (client gone). */
-void attempt_void(struct core *core, struct exchange *x);
+/* x waits for room, and there may be some: ask, or go on to the next candidate where this one
+ * cannot be asked any more. False: there is none, it waits on. */
+MUST_USE bool attempt_woken(struct core *core, struct exchange *x);
+/* It has waited as long as it may; or, shed, somebody more urgent has its place: to the next
+ * candidate. */
+void attempt_waited(struct core *core, struct exchange *x, bool shed);
 /* Milliseconds a Retry-After value asks for (RFC 9110 section 10.2.3: seconds or a date); 0 for
  * anything else. */
 uint64_t attempt_retry_ms(struct bytes value, uint64_t unix_ns);

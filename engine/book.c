@@ -131,6 +131,13 @@ void book_clear(struct exchange *x)
     r->flags &= (uint8_t)~(RECORD_ESTIMATED | RECORD_FREE_PRICE);
 }
 
+uint64_t book_tokens(const struct record *r)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < TOKEN_KINDS; i++) sum += r->tokens[i];
+    return sum;
+}
+
 struct api_usage book_usage(const struct record *r)
 {
     const uint32_t *t = r->tokens;

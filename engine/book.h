@@ -23,6 +23,8 @@ void book_clear(struct exchange *x);
 uint32_t book_prompt_tokens(const struct exchange *x);
 /* The tokens of a record as usage. */
 struct api_usage book_usage(const struct record *r);
+/* All of a record's tokens, whatever they cost. */
+uint64_t book_tokens(const struct record *r);
 /* Bring the running entry up to date (model, tokens so far), at most each 100 ms a stream. */
 void book_progress(struct core *core, struct exchange *x);
 /* Append the final record, log the line, count. Called once, before the last byte is sent. */

@@ -189,6 +189,7 @@ static void expire(struct core *core)
                 core, (struct exchange *)(void *)(owner - offsetof(struct exchange, timer)));
             break;
         case TIMER_SERVE: serve_timer(core, t); break;
+        case TIMER_ROOM: room_on_timer(core); break;
         }
     }
     core->timers_left = true;
@@ -304,7 +305,8 @@ int core_turn(struct core *core, uint64_t wait_ns)
     struct ring_done done[DONES_MAX];
     bool pouring = core->pouring_conns.count > 0 || core->pouring_ups.count > 0;
     bool shaking = core->hello_first != NULL;
-    if (core->ready_conns || core->timers_left || pouring || shaking) wait_ns = 0;
+    bool more = core->ready_conns || core->timers_left || room_is_due(core);
+    if (more || pouring || shaking) wait_ns = 0;
     else if (core->kill_ns && wait_ns > KILL_NS) wait_ns = KILL_NS;
     else wait_ns = timer_wait_ns(&core->timers, clock_now_ns(), wait_ns);
     int count = ring_wait(core->ring, wait_ns, done, DONES_MAX);
@@ -328,6 +330,7 @@ int core_turn(struct core *core, uint64_t wait_ns)
     conn_resume_all(core);
     conn_pour_some(core);
     upstream_pour_some(core);
+    room_step(core);
     upstream_flush_all(core);
     conn_flush_all(core);
     exchange_reap_all(core);

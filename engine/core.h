@@ -8,6 +8,7 @@
 
 #include "engine/mem.h"
 #include "engine/ring.h"
+#include "engine/room.h"
 #include "engine/stats.h"
 #include "engine/timer.h"
 
@@ -22,7 +23,7 @@ enum {
 
 enum core_role { ROLE_GATEWAY, ROLE_ADMIN };
 
-enum timer_kind { TIMER_CONN = 1, TIMER_UPSTREAM, TIMER_EXCHANGE, TIMER_SERVE };
+enum timer_kind { TIMER_CONN = 1, TIMER_UPSTREAM, TIMER_EXCHANGE, TIMER_SERVE, TIMER_ROOM };
 
 struct conn;
 struct upstream;
@@ -59,6 +60,7 @@ struct core {
     struct upstream *dirty_ups, *closing_ups;
     struct pour_queue pouring_conns, pouring_ups;
     struct exchange *dead_exchanges;
+    struct room room;          /* who waits for room at a provider */
     struct upstream *pool[CORE_HOSTS_MAX];   /* idle provider connections, newest first */
     uint32_t pooled[CORE_HOSTS_MAX];         /* how many */
     uint64_t rand;

@@ -1,7 +1,7 @@
 /* exchange.c - one request's life.
- *   READ -> ASK -> HOLD | WAIT -> RELAY -> (DRAIN) -> DONE -> slot returned
- * ASK, HOLD and WAIT may begin again with the next candidate; RELAY may not. A DONE exchange
- * keeps its memory until the connections that may still read it have closed. */
+ *   READ -> (QUEUE) -> ASK -> HOLD | WAIT -> RELAY -> (DRAIN) -> DONE -> slot returned
+ * QUEUE, ASK, HOLD and WAIT may begin again with the next candidate; RELAY may not. A DONE
+ * exchange keeps its memory until the connections that may still read it have closed. */
 #include "engine/exchange.h"
 #include "engine/answer.h"
 #include "engine/attempt.h"
@@ -14,6 +14,7 @@
 #include "engine/cors.h"
 #include "engine/dialect.h"
 #include "engine/edge.h"
+#include "engine/endpoint.h"
 #include "engine/engine.h"
 #include "engine/path.h"
 #include "engine/reply.h"
@@ -79,6 +80,13 @@ void exchange_set_timer(struct core *core, struct exchange *x)
     else timer_disarm(&core->timers, &x->timer);
 }
 
+void exchange_keep_awake(const struct core *core, struct exchange *x)
+{
+    if (x->ping_ns || !x->stream || !dialect_takes_comments((enum api)x->api)) return;
+    uint64_t first = x->admitted_ns + PING_S * 1000000000ull;
+    x->ping_ns = first > core->now_ns ? first : core->now_ns + 1;
+}
+
 static void drop_readers(struct core *core, struct exchange *x)
 {
     struct mem *m = &core->mem;
@@ -128,8 +136,10 @@ static void retire(struct core *core, struct exchange *x)
     assert(x->state != X_DONE && x->booked);
     x->state = X_DONE;
     timer_disarm(&core->timers, &x->timer);
+    if (!PLANT(lost_waiter)) room_leave(core, x);
     if (x->u && !PLANT(missed_cancel)) upstream_close(core, x->u);
     x->u = NULL;
+    endpoint_leave(core, x, book_tokens(&x->rec));
     x->next_dead = core->dead_exchanges;
     core->dead_exchanges = x;
 }
@@ -176,7 +186,7 @@ void exchange_fail(struct core *core, struct exchange *x, enum close_why why, co
                    const char *param)
 {
     assert(!x->booked);
-    attempt_void(core, x);
+    endpoint_void(core, x);
     if (x->state != X_RELAY) book_clear(x);
     if (x->head_sent) {                 /* keep-awake comments went out before */
         stream_break(core, x, why, text);
@@ -191,7 +201,7 @@ void exchange_fail(struct core *core, struct exchange *x, enum close_why why, co
 void exchange_gone(struct core *core, struct exchange *x, enum close_why why)
 {
     x->c = NULL;
-    attempt_void(core, x);
+    endpoint_void(core, x);
     /* What the provider generated and will bill is booked as an estimate; it has the prompt,
      * and bills that, also where it has not answered yet. */
     bool answering = (x->state == X_ASK || x->state == X_WAIT || x->state == X_HOLD) &&
@@ -210,7 +220,7 @@ void exchange_end_all(struct core *core)
     for (uint32_t i = 0; i < core->exchanges.touched; i++) {
         struct exchange *x = (struct exchange *)(void *)slab_at(&core->exchanges, i);
         if (!x->head.taken || x->state == X_DONE) continue;
-        attempt_void(core, x);
+        endpoint_void(core, x);
         if (x->state == X_DRAIN) retire(core, x);
         else if (x->state == X_RELAY) stream_break(core, x, CLOSE_KILLED, NULL);
         else exchange_fail(core, x, CLOSE_KILLED, NULL, NULL);
@@ -365,7 +375,7 @@ static bool end_early(struct core *core, struct exchange *x)
 bool exchange_on_bytes(struct core *core, struct exchange *x, struct upstream *u,
                        struct bytes in, uint32_t buf)
 {
-    assert(x->u == u && x->state != X_READ && x->state != X_DONE);
+    assert(x->u == u && x->state >= X_ASK && x->state != X_DONE);
     if (x->state == X_ASK) {
         if (!feed_head(core, x, &in)) return x->u == u;
         if (x->framing == HTTP_NO_BODY || (x->framing == HTTP_LENGTH && x->left == 0)) {
@@ -421,10 +431,9 @@ void exchange_on_sent(struct core *core, struct exchange *x, struct upstream *u)
 {
     if (x->u != u || u->state != UP_BUSY) return;
     x->sent = true;
-    bool quiet = x->stream && dialect_takes_comments((enum api)x->api);
-    if (quiet && !x->ping_ns && x->state != X_RELAY && x->state != X_DRAIN) {
-        x->ping_ns = x->admitted_ns + PING_S * 1000000000ull;
-        exchange_set_timer(core, x);
+    if (!x->ping_ns && x->state != X_RELAY && x->state != X_DRAIN) {
+        exchange_keep_awake(core, x);
+        if (x->ping_ns) exchange_set_timer(core, x);
     }
     if (x->state == X_RELAY) exchange_release_request(core, x);
 }
@@ -438,7 +447,7 @@ static void too_slow(struct core *core, struct exchange *x)
         (void)snprintf(text, sizeof text, "%s: %s",
                        x->tables->catalog->model[x->model].id,
                        close_sentence(CLOSE_UPSTREAM_STALLED));
-        attempt_void(core, x);
+        endpoint_void(core, x);
         stream_break(core, x, CLOSE_UPSTREAM_STALLED, text);
     } else {
         attempt_failed(core, x, ATTEMPT_TIMEOUT, 0, 0);
@@ -457,6 +466,10 @@ void exchange_on_timer(struct core *core, struct exchange *x)
         else exchange_set_timer(core, x);
         return;
     }
+    if (late && x->state == X_QUEUE) {
+        attempt_waited(core, x, false);
+        return;
+    }
     if (late && x->state != X_READ) {
         /* Not the provider's stall when it is us who do not read (back-pressure). */
         if (x->u && x->u->recv_paused && !over) {
@@ -468,7 +481,9 @@ void exchange_on_timer(struct core *core, struct exchange *x)
     }
     if (x->ping_ns && now >= x->ping_ns && x->c) {
         x->ping_ns = now + PING_S * 1000000000ull;
-        if (x->state == X_ASK || x->state == X_WAIT) stream_keep_awake(core, x);
+        if (x->state == X_QUEUE || x->state == X_ASK || x->state == X_WAIT) {
+            stream_keep_awake(core, x);
+        }
         else x->ping_ns = 0;
     }
     exchange_set_timer(core, x);

@@ -11,6 +11,7 @@
 #include "net/chunk.h"
 #include "net/dialect/api.h"
 #include "net/sse.h"
+#include "route/quota.h"
 #include "store/journal.h"
 
 struct big;
@@ -25,6 +26,7 @@ enum { EXCHANGE_PLAN_MAX = 8 };
 
 enum exchange_state {
     X_READ,          /* the request's body is being read */
+    X_QUEUE,         /* it waits for room at its candidate's provider (room.h) */
     X_ASK,           /* an attempt runs; its head has not come */
     X_HOLD,          /* a whole answer (or an error's body) is being collected */
     X_WAIT,          /* a stream before its first real content */
@@ -45,6 +47,7 @@ struct exchange {
     struct slab_head head;
     struct timer timer;
     struct exchange *next_dead;
+    struct exchange *wait_prev, *wait_next;   /* in X_QUEUE: its neighbours in line */
     struct conn *c;            /* NULL once the client is gone or answered */
     struct upstream *u;
     struct tables *tables;     /* pinned */
@@ -70,11 +73,16 @@ struct exchange {
     uint8_t api;                    /* enum api */
     uint8_t state;
     uint8_t choices;                /* asked for, as far as a stop says their ends */
+    uint8_t priority;               /* enum control_priority */
+    uint8_t line;                   /* 1 + the line it waits in; 0: it does not */
+    uint8_t lack;                   /* enum quota_lack: what it waits for */
+    bool shed;                      /* a place to wait was denied to it */
     /* the current attempt */
     uint32_t model;                 /* index into the catalogue */
     uint16_t keys_tried;            /* bit per provider key, of this candidate */
     uint8_t key;
     uint8_t interim;                /* 1xx heads swallowed */
+    struct quota_hold hold;         /* its room at the key */
     bool probe;                     /* elected to probe a breaker */
     bool fresh;                     /* the pooled connection was dead: no pool this time */
     bool sent;                      /* all of the request left */
@@ -168,6 +176,8 @@ void exchange_on_broken(struct core *core, struct exchange *x, struct upstream *
 void exchange_on_sent(struct core *core, struct exchange *x, struct upstream *u);
 /* Its timer fired. */
 void exchange_on_timer(struct core *core, struct exchange *x);
+/* Begin to keep a client awake that has asked for a stream and may wait long. */
+void exchange_keep_awake(const struct core *core, struct exchange *x);
 /* Set the timer to the earliest of its deadlines. */
 void exchange_set_timer(struct core *core, struct exchange *x);
 /* Keep what was read of the request's body until the commit. copies r, without the names other

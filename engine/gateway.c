@@ -280,6 +280,7 @@ static bool make_plan(struct core *core, struct exchange *x, const struct api_re
     }
     for (unsigned i = 0; i < chosen.plan.count; i++) x->plan[i] = chosen.plan.at[i].model;
     x->plan_count = chosen.plan.count;
+    x->priority = chosen.priority;
     return true;
 }
 

@@ -260,12 +260,10 @@ void spend_settle(struct core *core, struct exchange *x, enum close_why why)
     if (why == CLOSE_DONE) learn(core, r);
     if (!s->hold.map || (why != CLOSE_DONE && PLANT(forgotten_settle))) return;
     struct budget *b = core->engine->budget;
-    uint64_t tokens = 0;
-    for (int i = 0; i < TOKEN_KINDS; i++) tokens += r->tokens[i];
     if (s->hold.rated) {
         struct unit_path path;
         memcpy(path.unit, r->path, sizeof path.unit);
-        budget_rates_end(b, &s->hold, &path, core->now_ns, tokens);
+        budget_rates_end(b, &s->hold, &path, core->now_ns, book_tokens(r));
     }
     struct budget_hold again = s->hold;
     if (PLANT(settle_twice)) budget_settle(b, core->idx, &again, r->cost_nusd);

@@ -19,6 +19,7 @@ static const char *const attempts[ATTEMPT_ENDS] = {
     [ATTEMPT_LARGE] = "answer too large", [ATTEMPT_OPEN_BREAKER] = "cooling down",
     [ATTEMPT_ENCODED] = "encoded answer",
     [ATTEMPT_NO_ROOM] = "no room left", [ATTEMPT_UNAFFORDABLE] = "not affordable",
+    [ATTEMPT_BUSY] = "no room at the provider",
 };
 
 struct stat_text { const char *name, *help; };

@@ -5,6 +5,7 @@
 #include "engine/conf.h"
 #include "engine/fixed.h"
 #include "engine/host.h"
+#include "engine/keyring.h"
 #include "engine/vault.h"
 #include "net/http.h"
 #include "route/score.h"
@@ -88,6 +89,22 @@ static bool fix_lines(struct tables *t)
     return t->fixed_text != NULL;
 }
 
+/* The quota of each key; a provider without keys has one place. */
+static bool find_quotas(struct tables *t, const struct tables *older)
+{
+    t->keyring = older ? keyring_share(older->keyring) : keyring_make();
+    bool ok = t->keyring != NULL;
+    for (uint32_t p = 0; ok && p < t->catalog->provider_count; p++) {
+        const struct catalog_provider *cp = &t->catalog->provider[p];
+        for (unsigned key = 0; ok && (key < cp->key_count || key == 0); key++) {
+            const char *text = cp->key_count ? cp->key[key] : "";
+            t->quota[p][key] = keyring_find(t->keyring, cp->name, text);
+            ok = t->quota[p][key] != NULL;
+        }
+    }
+    return ok;
+}
+
 struct tables *tables_make(struct conf *conf, struct hosts *hosts, const struct tables *older)
 {
     struct tables *t = calloc(1, sizeof *t);
@@ -105,8 +122,10 @@ struct tables *tables_make(struct conf *conf, struct hosts *hosts, const struct 
         if (ok) t->host[p] = (uint16_t)idx;
     }
     if (ok) ok = fix_lines(t);
+    if (ok) ok = find_quotas(t, older);
     if (!ok) {
         free(t->model_state);
+        if (t->keyring) keyring_drop(t->keyring);
         free(t->model_word);
         free(t);
         return NULL;
@@ -222,6 +241,7 @@ void tables_free(struct tables *t)
 {
     for (uint32_t i = 0; i < t->cert_count; i++) cert_drop(t->cert[i]);
     conf_free(t->conf);
+    keyring_drop(t->keyring);
     vault_give(t->fixed_text, t->fixed_bytes + 1);
     score_close(t->scores);
     free(t->model_state);

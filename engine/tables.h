@@ -11,6 +11,8 @@
 struct conf;
 struct hosts;
 struct scores;
+struct keyring;
+struct quota;
 
 enum {
     TABLES_CORES_MAX = 264,       /* cores, admin core, worker, store thread */
@@ -41,6 +43,8 @@ struct tables {
                                                their numbers; NULL: nothing is learned */
     _Atomic uint8_t provider_state[CATALOG_PROVIDERS_MAX];   /* enum rotation: rota.h */
     _Atomic uint8_t *model_state;           /* of each model by itself */
+    struct keyring *keyring;                /* shared by all versions */
+    struct quota *quota[CATALOG_PROVIDERS_MAX][CATALOG_KEYS_MAX];   /* the keyring's */
     struct tables_listen listen[TABLES_LISTEN_MAX], admin;
     uint32_t listen_count;
     struct cert *cert[TABLES_LISTEN_MAX + 1];   /* all in use, each once: named by it */

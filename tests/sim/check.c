@@ -91,6 +91,13 @@ static void check_exchange(const struct core *core, const struct exchange *x, st
                  core->idx, x->head.slot);
     }
     if (x->state == X_READ) return;
+    if (x->state == X_QUEUE) {
+        if (x->u || x->line == 0 || !is_timer_armed(&x->timer)) {
+            violated("stuck", "core %u: exchange %u waits for room in no line", core->idx,
+                     x->head.slot);
+        }
+        return;
+    }
     if (!x->u || x->u->x != x || x->u->state == UP_IDLE || x->u->state == UP_CLOSING) {
         violated("stuck", "core %u: exchange %u in state %u has no upstream", core->idx,
                  x->head.slot, x->state);
@@ -167,6 +174,7 @@ void check_core(struct core *core)
     check_buffers(core);
     if (core->role == ROLE_GATEWAY) {
         check_ends(core, &s);
+        s.armed += is_timer_armed(&core->room.timer);
         if (core->timers.count != s.armed) {
             violated("slots", "core %u: %u timers on the wheel, %llu armed", core->idx,
                      core->timers.count, (unsigned long long)s.armed);

@@ -239,7 +239,7 @@ bool life_turn(uint32_t i)
     check_core(core);
     if (i < the.cores) money_after(the.engine, i);
     bool again = core->ready_conns || core->timers_left || core->pouring_conns.count > 0 ||
-                 core->pouring_ups.count > 0;
+                 core->pouring_ups.count > 0 || room_is_due(core);
     the.due_ns[i] = again ? 0 : machine()->now_ns + timer_wait_ns(&core->timers,
                                                                   machine()->now_ns, WAIT_NS);
     return true;

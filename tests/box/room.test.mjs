@@ -1,0 +1,212 @@
+// room.test.mjs - the room at providers: what a key takes at once and in a minute, who waits for
+// it, how long, and what is said to whom there is no room for. Nobody's requests are counted by
+// the clock: who is asked waits for a word from the test.
+// timeout: 120
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import test from 'node:test';
+import { chat, provider } from './lib/provider.mjs';
+import { post, Wire } from './lib/wire.mjs';
+import { until, Weir, within } from './lib/weir.mjs';
+
+// A provider whose requests stay until they are let go; counts who is there, by key.
+async function held(name) {
+  const p = await provider(async (call) => {
+    const key = call.request.get('authorization');
+    const one = { call, key, model: call.model };
+    p.inside.push(one);
+    p.most = Math.max(p.most, p.inside.length);
+    p.mostOfKey = Math.max(p.mostOfKey, p.inside.filter((other) => other.key === key).length);
+    const done = new Promise((resolve) => { one.go = resolve; });
+    await Promise.race([done, call.over]);
+    p.inside.splice(p.inside.indexOf(one), 1);
+    const answer = p.scripts.get(call.model);
+    return answer ? answer(call) : call.json(chat(`from ${name}`));
+  });
+  Object.assign(p, { inside: [], most: 0, mostOfKey: 0, scripts: new Map() });
+  p.holds = (n) => until(() => p.inside.length === n, `${n} requests at ${name}`);
+  p.letGo = () => p.inside[0].go();
+  return p;
+}
+
+const far = await held('far');
+const spare = await provider((call) => call.json(chat('from spare')));
+const price = { input: '1', output: '1' };
+const models = ['two', 'keys', 'brief', 'none', 'rpm', 'tpm', 'long'].map((name) => `${name}/m`);
+const config = {
+  providers: [
+    { name: 'two', url: far.url, keys: ['sk-two'], concurrency: 2, queue: '20s' },
+    { name: 'keys', url: far.url, keys: ['sk-k1', 'sk-k2'], concurrency: 1, queue: '20s' },
+    { name: 'brief', url: far.url, keys: ['sk-brief'], concurrency: 1, queue: '300ms' },
+    { name: 'none', url: far.url, keys: ['sk-none'], concurrency: 1, queue: '0s' },
+    { name: 'rpm', url: spare.url, keys: ['sk-rpm'], rpm: 2, queue: '1s' },
+    { name: 'tpm', url: spare.url, keys: ['sk-tpm'], tpm: 10, queue: '1s' },
+    { name: 'long', url: far.url, keys: ['sk-long'], concurrency: 1, queue: '30s' },
+    { name: 'spare', url: spare.url, keys: ['sk-spare'] }],
+  models: [...models, 'spare/m'].map((id) => ({ id, price })),
+};
+const weir = await Weir.start(config);
+const text = (answer) => answer.json.choices[0].message.content;
+const metric = async (name) =>
+  Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(await weir.metrics())[1]);
+const waiting = (n, of = weir) => until(async () => new RegExp(`^weir_open_waits ${n}$`, 'm')
+  .test(await of.metrics()), `${n} requests wait`);
+
+// A request on a connection of its own, so that every core has some.
+async function ask(body, { fields = [], of = weir } = {}) {
+  const wire = await Wire.open(of.url);
+  await wire.send(post('/v1/chat/completions', of.key,
+                       { messages: [{ role: 'user', content: 'x' }], ...body }, fields));
+  return { wire, answer: wire.answer() };
+}
+
+async function letAllGo(asked) {
+  let left = asked.length;
+  const ends = asked.map((one) => one.answer.then(() => { left--; one.wire.close(); }));
+  await until(() => {
+    while (far.inside.length) far.inside.shift().go();
+    return left === 0;
+  }, 'all are answered');
+  await Promise.all(ends);
+}
+
+test('concurrency: no more are asked at once than the key takes, on all cores; all are', async () => {
+  far.most = 0;
+  const asked = await Promise.all(Array.from({ length: 24 }, () => ask({ model: 'two/m' })));
+  await far.holds(2);
+  await waiting(22);
+  for (let i = 0; i < 22; i++) {
+    await far.holds(2);
+    far.letGo();
+    await waiting(21 - i);
+  }
+  await letAllGo(asked);
+  assert.equal(far.most, 2);
+  for (const one of asked) {
+    const answer = await one.answer;
+    assert.equal(answer.status, 200, answer.text);
+    assert.equal(answer.get('x-weir-attempts'), '1');
+  }
+});
+
+test('each key has room of its own', async () => {
+  far.most = far.mostOfKey = 0;
+  const asked = await Promise.all(Array.from({ length: 6 }, () => ask({ model: 'keys/m' })));
+  await far.holds(2);
+  await waiting(4);
+  assert.deepEqual(far.inside.map((one) => one.key).sort(), ['Bearer sk-k1', 'Bearer sk-k2']);
+  await letAllGo(asked);
+  assert.equal(far.most, 2);
+  assert.equal(far.mostOfKey, 1);
+});
+
+test('who has waited for the queue asks the next candidate; where there is none, 503', async () => {
+  const first = await ask({ model: 'brief/m' });
+  await far.holds(1);
+  const begin = Date.now();
+  const other = await weir.chat({ model: 'brief/m', models: ['spare/m'] });
+  assert.equal(text(other), 'from spare');
+  assert.equal(other.header('x-weir-attempts'), '1', 'who had no room was not tried');
+  assert.ok(Date.now() - begin >= 290, 'it waited');
+  const none = await weir.chat({ model: 'brief/m' });
+  assert.equal(none.status, 503, none.text);
+  assert.equal(none.json.error.code, 'no_provider_available');
+  assert.match(none.json.error.message, /brief\/m: no room at the provider: its concurrency/);
+  assert.ok(Number(none.header('retry-after')) >= 1);
+  assert.equal(none.header('x-weir-attempts'), '0');
+  await letAllGo([first]);
+  assert.equal(await metric('weir_open_waits'), 0);
+});
+
+test('queue: 0s is no waiting', async () => {
+  const first = await ask({ model: 'none/m' });
+  await far.holds(1);
+  const waits = await metric('weir_waits_total');
+  const other = await weir.chat({ model: 'none/m', models: ['spare/m'] });
+  assert.equal(text(other), 'from spare');
+  assert.equal(await metric('weir_waits_total'), waits);
+  await letAllGo([first]);
+});
+
+test('a client that leaves while it waits is gone; its deadline ends its waiting', async () => {
+  const first = await ask({ model: 'long/m' });
+  await far.holds(1);
+  const asked = far.requests.length;
+  const leaver = await ask({ model: 'long/m' });
+  await waiting(1);
+  leaver.wire.close();
+  await waiting(0);
+  const late = await within(weir.chat({ model: 'long/m' }, { headers: {
+    'x-weir-timeout': '0.3' } }), 'its time is over', 5000);
+  assert.equal(late.status, 503, late.text);
+  assert.match(late.json.error.message, /no room/);
+  const next = await ask({ model: 'long/m' });
+  await waiting(1);
+  await letAllGo([first, next]);
+  assert.equal(far.requests.length, asked + 1, 'only who waited on was asked for');
+});
+
+test('rpm and tpm: so many at once, then not before their time', async () => {
+  for (let i = 0; i < 2; i++) assert.equal((await weir.chat({ model: 'rpm/m' })).status, 200);
+  const begin = Date.now();
+  const third = await weir.chat({ model: 'rpm/m' });
+  assert.equal(third.status, 503, third.text);
+  assert.match(third.json.error.message, /rpm\/m: no room at the provider: its requests a minute/);
+  const after = Number(third.header('retry-after'));
+  assert.ok(after >= 20 && after <= 30, `retry-after: ${after}`);
+  assert.ok(Date.now() - begin < 900, 'who cannot have room within the queue does not wait');
+  assert.equal((await weir.chat({ model: 'tpm/m' })).status, 200);    // 10 tokens were used
+  const second = await weir.chat({ model: 'tpm/m', models: ['spare/m'] });
+  assert.equal(text(second), 'from spare', 'the next candidate has room');
+  const none = await weir.chat({ model: 'tpm/m', models: ['rpm/m'] });
+  assert.equal(none.status, 503, none.text);
+  assert.match(none.json.error.message, /its tokens a minute; rpm\/m: .*its requests a minute/);
+});
+
+test('a reload neither forgets who runs nor gives the minute again', async () => {
+  const asked = await Promise.all(Array.from({ length: 3 }, () => ask({ model: 'two/m' })));
+  await far.holds(2);
+  await waiting(1);
+  far.most = 0;
+  fs.appendFileSync(weir.file, 'aliases: {other: spare/m}\n');
+  await weir.ask('POST', '/admin/v1/reload');
+  assert.equal((await weir.chat({ model: 'other' })).status, 200, 'it was reloaded');
+  const more = await Promise.all(Array.from({ length: 3 }, () => ask({ model: 'two/m' })));
+  await waiting(4);
+  assert.equal((await weir.chat({ model: 'rpm/m' })).status, 503);
+  await letAllGo([...asked, ...more]);
+  assert.ok(far.most <= 2, `${far.most} at once`);
+});
+
+test('when as many wait as may, the next one is told so, and when to come again', async () => {
+  const small = await Weir.start({ ...config, cores: 1, limits: { connections: 16 } });
+  const first = await ask({ model: 'long/m' }, { of: small });
+  await far.holds(1);
+  const asked = [first];
+  for (let i = 0; i < 8; i++) {
+    asked.push(await ask({ model: 'long/m', max_tokens: 100 + i }, { of: small }));
+    await waiting(i + 1, small);
+  }
+  const shed = await small.chat({ model: 'long/m' });
+  assert.equal(shed.status, 503, shed.text);
+  assert.equal(shed.json.error.code, 'overloaded');
+  assert.ok(Number(shed.header('retry-after')) >= 1);
+  const other = await small.chat({ model: 'long/m', models: ['spare/m'] });
+  assert.equal(text(other), 'from spare', 'elsewhere there may be room');
+  await letAllGo(asked);
+  for (const one of asked) assert.equal((await one.answer).status, 200);
+  assert.deepEqual(far.requests.slice(-8).map((request) => request.json.max_tokens),
+                   [100, 101, 102, 103, 104, 105, 106, 107], 'in the order they came');
+  assert.match(await small.metrics(), /^weir_waits_shed_total 2$/m);
+  await small.stop();
+});
+
+test('it ends cleanly, and nobody waits', async () => {
+  for (const one of [weir]) {
+    await until(async () => /^weir_open_exchanges 0$/m.test(await one.metrics()), 'none is open');
+    assert.match(await one.metrics(), /^weir_open_waits 0$/m);
+    await one.stop();
+    assert.equal(one.run.stderr.replace('reloaded\n', ''), '');
+  }
+  for (const p of [far, spare]) assert.deepEqual(p.faults, []);
+});
