@@ -5,6 +5,8 @@
 #include "engine/engine.h"
 #include "engine/exchange.h"
 #include "engine/tables.h"
+#include "net/http.h"
+#include "net/ratelimit.h"
 #include "store/maybe.h"
 
 enum {
@@ -183,4 +185,15 @@ void endpoint_judge(struct core *core, struct exchange *x, enum attempt_end end,
         endpoint_void(core, x);
     }
     x->probe = false;
+}
+
+uint32_t endpoint_heard(struct core *core, struct exchange *x, const struct http_head *head)
+{
+    struct ratelimit r;
+    ratelimit_read(head->fields, core->unix_ns, &r);
+    if (!r.said) return 0;
+    /* a refusal says by itself how long, and that is less where a bucket refills steadily */
+    bool cools = r.wait_ms > 0 && head->status != 429 && head->status != 503;
+    if (cools) breaker_cool(endpoint_of(core, x, x->key).model, ms(core), r.wait_ms);
+    return r.wait_ms;
 }

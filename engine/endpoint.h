@@ -9,6 +9,7 @@
 
 struct core;
 struct exchange;
+struct http_head;
 
 enum endpoint_verdict {
     ENDPOINT_TAKEN,            /* x->key is to be asked; its room is held */
@@ -38,4 +39,10 @@ void endpoint_void(struct core *core, struct exchange *x);
  * long it asks for quiet, 0 unsaid. */
 void endpoint_judge(struct core *core, struct exchange *x, enum attempt_end end,
                     unsigned status, uint64_t retry_ms);
+/* The head of an answer came: what it says of the room that is left. A limit that is used up
+ * cools the key for this model until it is said to be whole again (within the breaker's cap):
+ * nobody need be told 429 to know. Gives that time in ms, also of a 429, which cools by
+ * endpoint_judge(); 0: there is room. */
+uint32_t endpoint_heard(struct core *core, struct exchange *x, const struct http_head *head);
+
 #endif

@@ -244,7 +244,9 @@ static bool on_head(struct core *core, struct exchange *x, const struct http_hea
         return false;
     }
     struct bytes type = h->field[HTTP_CONTENT_TYPE], after = h->field[HTTP_RETRY_AFTER];
+    uint32_t full_ms = endpoint_heard(core, x, h);
     x->retry_ms = after.ptr ? (uint32_t)attempt_retry_ms(after, core->unix_ns) : 0;
+    if (x->retry_ms == 0) x->retry_ms = full_ms;
     bool good = h->status >= 200 && h->status < 300;
     x->status = h->status;
     x->framing = (uint8_t)h->framing;

@@ -1,6 +1,7 @@
 // room.test.mjs - the room at providers: what a key takes at once and in a minute, who waits for
-// it, how long, and what is said to whom there is no room for. Nobody's requests are counted by
-// the clock: who is asked waits for a word from the test.
+// it, how long, and what is said to whom there is no room for; and what providers tell of it in
+// their answers' heads. Nobody's requests are counted by the clock: who is asked waits for a
+// word from the test.
 // timeout: 120
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -201,12 +202,93 @@ test('when as many wait as may, the next one is told so, and when to come again'
   await small.stop();
 });
 
+// --- what heads tell
+
+const told = await provider((call) => call.json(chat('told')));
+const heads = await Weir.start({
+  cores: 2,
+  providers: [{ name: 'told', url: told.url, keys: ['sk-one'] },
+              { name: 'pair', url: told.url, keys: ['sk-1', 'sk-2'] },
+              { name: 'spare', url: spare.url, keys: ['sk-spare'] }],
+  models: [...['a', 'b', 'c', 'd', 'e', 'f'].flatMap((name) => [`told/${name}`, `pair/${name}`]),
+           'spare/m'].map((id) => ({ id, price })),
+});
+const answers = (fields, status = 200) => {
+  told.answer = (call) => (status === 200 ? call.json(chat('told'), { fields })
+                                          : call.error(status, 'no', null, fields));
+};
+const asks = (model, more = {}) => heads.chat({ model, ...more });
+const count = (model) => told.requests.filter((request) => request.json.model === model).length;
+const in_s = (s) => new Date(Date.now() + s * 1000).toISOString();
+
+test('nothing remains: nobody is sent there before the reset, on no core', async () => {
+  answers({ 'x-ratelimit-limit-requests': 60, 'x-ratelimit-remaining-requests': 0,
+            'x-ratelimit-reset-requests': '2s' });
+  const begin = Date.now();
+  assert.equal(text(await asks('told/a')), 'told');
+  const some = await Promise.all(Array.from({ length: 12 }, () => ask({ model: 'told/a',
+    models: ['spare/m'] }, { of: heads })));
+  for (const one of some) {
+    assert.equal((await one.answer).status, 200);
+    assert.equal((await one.answer).get('x-weir-model'), 'spare/m');
+    one.wire.close();
+  }
+  const none = await asks('told/a');
+  assert.equal(none.status, 503);
+  assert.ok(['1', '2'].includes(none.header('retry-after')), none.header('retry-after'));
+  assert.equal(count('a'), 1);
+  answers({});
+  await until(async () => (await asks('told/a')).status === 200, 'it is asked again');
+  assert.ok(Date.now() - begin >= 1900, 'not before its time');
+});
+
+test('of two keys the other one goes on, and other models are not concerned', async () => {
+  let key;
+  told.answer = (call) => {
+    key ??= call.request.get('authorization');
+    const used = call.request.get('authorization') === key;
+    return call.json(chat('told'), { fields: used ? { 'anthropic-ratelimit-requests-limit': 5,
+      'anthropic-ratelimit-requests-remaining': 0,
+      'anthropic-ratelimit-requests-reset': in_s(30) } : {} });
+  };
+  for (let i = 0; i < 6; i++) assert.equal((await asks('pair/b')).status, 200);
+  const keys = told.requests.filter((request) => request.json.model === 'b')
+    .map((request) => request.get('authorization'));
+  assert.equal(keys.filter((one) => one === key).length, 1, keys.join());
+  answers({});
+  assert.equal((await asks('pair/c')).status, 200);
+});
+
+test('a 429 without retry-after cools as long as its head says', async () => {
+  answers({ 'x-ratelimit-limit-tokens': 100, 'x-ratelimit-remaining-tokens': 0,
+            'x-ratelimit-reset-tokens': '25.2s' }, 429);
+  assert.equal((await asks('told/d')).status, 502);
+  const cooling = await asks('told/d');
+  assert.equal(cooling.status, 503);
+  const after = Number(cooling.header('retry-after'));
+  assert.ok(after >= 20 && after <= 26, `retry-after: ${after}`);
+  answers({ 'retry-after': 5, 'x-ratelimit-limit': 100, 'x-ratelimit-remaining': 0,
+            'x-ratelimit-reset': 50 }, 429);
+  assert.equal((await asks('told/e')).status, 502);
+  const less = Number((await asks('told/e')).header('retry-after'));
+  assert.ok(less >= 1 && less <= 5, `its own word holds: ${less}`);
+});
+
+test('a limit that is not told, or has room, keeps nobody away', async () => {
+  for (const fields of [{ 'x-ratelimit-remaining-requests': 0 }, { 'x-ratelimit-limit': 0,
+    'x-ratelimit-remaining': 0 }, { 'x-ratelimit-limit-requests': 9,
+    'x-ratelimit-remaining-requests': 1, 'x-ratelimit-reset-requests': '30s' }]) {
+    answers(fields);
+    for (let i = 0; i < 3; i++) assert.equal((await asks('told/f')).status, 200);
+  }
+});
+
 test('it ends cleanly, and nobody waits', async () => {
-  for (const one of [weir]) {
+  for (const one of [weir, heads]) {
     await until(async () => /^weir_open_exchanges 0$/m.test(await one.metrics()), 'none is open');
     assert.match(await one.metrics(), /^weir_open_waits 0$/m);
     await one.stop();
     assert.equal(one.run.stderr.replace('reloaded\n', ''), '');
   }
-  for (const p of [far, spare]) assert.deepEqual(p.faults, []);
+  for (const p of [far, spare, told]) assert.deepEqual(p.faults, []);
 });
