@@ -2,9 +2,7 @@
 #include "engine/cmd.h"
 #include "engine/conf.h"
 #include "engine/ring.h"
-#include "engine/show.h"
 #include "net/json.h"
-#include "net/jsonw.h"
 #include "net/tls.h"
 
 #include <lmdb.h>
@@ -43,63 +41,6 @@ int cmd_check(const char *config)
     if (!conf) return 1;
     conf_free(conf);
     (void)puts("ok");
-    return 0;
-}
-
-static void print_json(const struct conf *conf, const struct catalog_model *m, uint64_t now,
-                       bool first)
-{
-    char line[2048];
-    struct jsonw w;
-    jsonw_init(&w, line, sizeof line);
-    jsonw_object(&w);
-    jsonw_key(&w, "id"), jsonw_text(&w, m->id);
-    jsonw_key(&w, "provider"), jsonw_text(&w, conf->catalog.provider[m->provider].name);
-    jsonw_key(&w, "upstream"), jsonw_text(&w, m->upstream);
-    jsonw_key(&w, "price"), show_price(&w, price_at(&m->price, now));
-    jsonw_key(&w, "context"), show_known(&w, m->context);
-    jsonw_key(&w, "max_output"), show_known(&w, m->max_output);
-    jsonw_key(&w, "configured"), jsonw_bool(&w, m->configured);
-    jsonw_object_end(&w);
-    (void)printf("%s%.*s", first ? "" : ",\n", (int)w.len, line);
-}
-
-static void print_row(const struct catalog_model *m, uint64_t now)
-{
-    const struct price *p = price_at(&m->price, now);
-    char in[32] = "?", out[32] = "?";
-    struct jsonw w;
-    if (p && p->known) {
-        jsonw_init(&w, in, sizeof in - 1);
-        jsonw_fixed(&w, p->kind[PRICE_INPUT], 6);
-        in[w.len] = 0;
-        jsonw_init(&w, out, sizeof out - 1);
-        jsonw_fixed(&w, p->kind[PRICE_OUTPUT], 6);
-        out[w.len] = 0;
-    }
-    (void)printf("%-64s %10s %10s %10u %8u\n", m->id, in, out, m->context, m->max_output);
-}
-
-int cmd_models(const char *config, int json)
-{
-    struct conf *conf = cmd_load(config);
-    if (!conf) return 1;
-    uint64_t now = (uint64_t)time(NULL);
-    if (!json) {
-        (void)printf("%-64s %10s %10s %10s %8s\n", "model", "input $/M", "output $/M",
-                     "context", "max_out");
-    }
-    if (json) (void)printf("[");
-    for (uint32_t i = 0; i < conf->catalog.model_count; i++) {
-        if (json) print_json(conf, &conf->catalog.model[i], now, i == 0);
-        else print_row(&conf->catalog.model[i], now);
-    }
-    if (json) (void)printf("]\n");
-    if (conf->catalog.provider_count == 0) {
-        (void)fprintf(stderr, "no provider is configured: set a key such as OPENAI_API_KEY, or "
-                              "list providers in the configuration\n");
-    }
-    conf_free(conf);
     return 0;
 }
 

@@ -21,7 +21,7 @@ int cmd_check_ledger(const char *dir);
 int cmd_backup(const char *config, const char *data, const char *dir);
 /* `weir restore [-c FILE] [--data DIR] DIR`: make the data directory from a backup. */
 int cmd_restore(const char *config, const char *data, const char *dir);
-/* `weir models [-c FILE] [--json]`: the catalogue as it would be served. */
+/* `weir models [-c FILE] [--json]`: the catalogue, what would be served first. */
 int cmd_models(const char *config, int json);
 /* `weir import litellm FILE [-o OUT] [--force]`: a weir.yaml from LiteLLM's config.yaml, to
  * standard output or to OUT, which must not exist unless force; to standard error what was not

@@ -346,8 +346,8 @@ bool import_builtin(const char *provider, struct bytes id, struct builtin_model 
     struct builtin_model m;
     if (!builtin_provider_find(bytes_of(provider), &known)) return false;
     struct bytes at = builtin_models();
-    while (builtin_model_next(&at, &m)) {
-        if (!bytes_eq(m.provider, known.name) || !bytes_eq(m.id, id)) continue;
+    while (builtin_model_next(&at, known.name, &m)) {
+        if (!bytes_eq(m.id, id)) continue;
         *out = m;
         return true;
     }

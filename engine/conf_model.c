@@ -37,11 +37,8 @@ static uint32_t *ids_find(const struct ids *t, const struct catalog_model *model
 static bool next_of(const struct catalog_provider *p, struct bytes *at, struct builtin_model *m)
 {
     struct builtin_provider known;
-    if (!builtin_provider_find(bytes_of(p->name), &known)) return false;
-    while (builtin_model_next(at, m)) {
-        if (bytes_eq(m->provider, known.name)) return true;
-    }
-    return false;
+    return builtin_provider_find(bytes_of(p->name), &known) &&
+           builtin_model_next(at, known.name, m);
 }
 
 static size_t count_builtin(const struct catalog *c)
@@ -70,8 +67,10 @@ static void add_builtin(struct conf_reader *r, const struct builtin_model *from,
         .max_output = from->max_output,
         .provider = provider,
         .abilities = from->abilities,
+        .quirks = from->quirks,
+        .no_text = from->no_text,
+        .quality = from->quality,
     };
-    quality_nothing(&out->quality);
 }
 
 static void read_builtin(struct conf_reader *r, struct ids *t)
@@ -113,6 +112,14 @@ static int32_t provider_of(struct conf_reader *r, const struct conf_node *id)
     return -1;
 }
 
+/* Weights that are known from elsewhere are as good here. */
+static void look_up(const struct conf_node *item, struct quality *out)
+{
+    const struct conf_node *name = conf_child(item, "upstream");
+    if (!name || name->kind != CONF_SCALAR || conf_is_null(name)) name = conf_child(item, "id");
+    if (!builtin_quality_find(name->text, out)) quality_nothing(out);
+}
+
 /* One entry: what is built in or all zero, then what the file says. */
 static void read_entry(struct conf_reader *r, struct ids *t, struct conf_node *item)
 {
@@ -127,7 +134,7 @@ static void read_entry(struct conf_reader *r, struct ids *t, struct conf_node *i
         slot = ids_find(t, c->model, id->text);
         bool again = *slot && c->model[*slot - 1].configured;
         if (*slot) m = c->model[*slot - 1];
-        else quality_nothing(&m.quality);
+        else look_up(item, &m.quality);
         if (again) {
             char shown[CONF_QUOTE_MAX];
             conf_error(r, id->at, "the model %s is given twice", conf_quote(id, shown));
@@ -142,6 +149,9 @@ static void read_entry(struct conf_reader *r, struct ids *t, struct conf_node *i
     m.configured = true;
     if (!m.upstream) m.upstream = strchr(m.id, '/') + 1;
     if (!m.price.count) m.price = (struct price_list){.count = 1};
+    if (m.quality.evidence[0] == QUALITY_NOTHING) {
+        quality_price(&m.quality, m.price.at[0].kind[PRICE_OUTPUT]);
+    }
     assert(r->errors.count >= before);
     /* A built-in model that is changed here takes its place in the order of the file. */
     if (*slot) c->model[*slot - 1].id = NULL;

@@ -182,6 +182,8 @@ static void inherit(struct conf_reader *r, struct catalog_provider *p,
     p->auth = signs ? usual_auth(p->dialect) : conf_heap_text(r->heap, known->auth);
     bool whole = bytes_find(known->base_url, '{') == known->base_url.len;
     if (whole) p->url = conf_heap_text(r->heap, known->base_url);
+    if (whole) p->region = conf_heap_text(r->heap, known->region);
+    p->quirks = known->quirks;
 }
 
 /* A provider from the environment alone. False where it cannot be one: no key, or a note
@@ -282,6 +284,7 @@ static void read_entry(struct conf_reader *r, struct conf_node *item,
     if (dialect) p->dialect = DIALECT_OPENAI;   /* or reported */
     struct conf_node *url = conf_child(item, "url");
     if (url) p->url = NULL;      /* or reported */
+    if (url) p->region = "";     /* who is behind another address computes elsewhere */
     conf_walk(r, item, "providers[].", p);
     /* what it inherits belongs to the dialect it inherits */
     if (other && !conf_child(item, "auth")) p->auth = usual_auth(p->dialect);

@@ -38,6 +38,10 @@ static_assert(DIALECT_RESPONSES == 1 && DIALECT_ANTHROPIC == 2 && DIALECT_GEMINI
 static_assert(ABILITY_TOOLS == 1 && ABILITY_VISION == 2 && ABILITY_JSON_SCHEMA == 4 &&
               ABILITY_REASONING == 8, "abilities are the bits of words in conf.def");
 
+static_assert(QUIRK_COMPLETION == 1 && QUIRK_NO_MAX == 2 && QUIRK_NO_COMPLETION == 4 &&
+              QUIRK_NO_OPTIONS == 8 && QUIRK_NO_SAMPLING == 16,
+              "quirks are the bits of words in conf.def");
+
 const struct conf_setting *conf_settings(size_t *count)
 {
     *count = COUNT(settings);

@@ -145,10 +145,10 @@ static bool builtin_price(struct bytes model, struct price_list *out)
     struct bytes at = builtin_models(), id = model;
     struct bytes provider = bytes_cut(&id, bytes_find(id, '/'));
     struct builtin_model m;
-    if (id.len == 0) return false;
+    if (id.len == 0 || provider.len == 0) return false;
     bytes_cut(&id, 1);
-    while (builtin_model_next(&at, &m)) {
-        if (!bytes_eq(m.id, id) || !bytes_eq(m.provider, provider)) continue;
+    while (builtin_model_next(&at, provider, &m)) {
+        if (!bytes_eq(m.id, id)) continue;
         *out = m.price;
         return true;
     }

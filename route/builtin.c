@@ -3,8 +3,8 @@
  * (tools/catalog.py checks every field before it is committed), so oddities are asserted. */
 #include "route/builtin.h"
 
-extern const char builtin_providers_tsv[], builtin_catalog_tsv[];
-extern const size_t builtin_providers_tsv_len, builtin_catalog_tsv_len;
+extern const char builtin_providers_tsv[], builtin_catalog_tsv[], builtin_quality_tsv[];
+extern const size_t builtin_providers_tsv_len, builtin_catalog_tsv_len, builtin_quality_tsv_len;
 
 struct bytes builtin_providers(void)
 {
@@ -51,15 +51,36 @@ static bool is_ready(const struct builtin_provider *p)
     return false;
 }
 
+static uint8_t quirks(struct bytes words)
+{
+    static const struct { struct bytes word; enum catalog_quirk bit; } known[] = {
+        {BYTES_INIT("completion"), QUIRK_COMPLETION}, {BYTES_INIT("no_max"), QUIRK_NO_MAX},
+        {BYTES_INIT("no_completion"), QUIRK_NO_COMPLETION},
+        {BYTES_INIT("no_options"), QUIRK_NO_OPTIONS},
+        {BYTES_INIT("no_sampling"), QUIRK_NO_SAMPLING},
+    };
+    unsigned bits = 0;
+    while (words.len > 0) {
+        struct bytes word = cut_until(&words, ',');
+        unsigned before = bits;
+        for (size_t i = 0; i < COUNT(known); i++) {
+            if (bytes_eq(word, known[i].word)) bits |= known[i].bit;
+        }
+        assert(bits != before);
+    }
+    return (uint8_t)bits;
+}
+
 bool builtin_provider_next(struct bytes *at, struct builtin_provider *out)
 {
     struct bytes row;
     if (!next_row(at, &row)) return false;
     struct builtin_provider p = {0};
     struct bytes *const field[] = {&p.name, &p.aliases, &p.dialect, &p.base_url, &p.key_env,
-                                   &p.auth};
+                                   &p.auth, &p.region, &p.retention, &p.usage, &p.limits,
+                                   &p.thoughts};
     for (size_t i = 0; i < COUNT(field); i++) *field[i] = cut_until(&row, '\t');
-    assert(row.len == 0);
+    p.quirks = quirks(row);
     assert(p.name.len > 0 && p.base_url.len > 0 && p.auth.len > 0);
     p.ready = is_ready(&p);
     *out = p;
@@ -146,16 +167,156 @@ static uint8_t abilities(struct bytes letters)
         case 'v': bits |= ABILITY_VISION; break;
         case 'j': bits |= ABILITY_JSON_SCHEMA; break;
         case 'r': bits |= ABILITY_REASONING; break;
+        case 'e': break;
         default: assert(letters.ptr[i] == 'r');  /* all that tools/catalog.py writes */
         }
     }
     return (uint8_t)bits;
 }
 
-bool builtin_model_next(struct bytes *at, struct builtin_model *out)
+/* ---- quality ---- */
+
+/* Read a signed number of hundredths, of which there may be none. */
+static float hundredths(struct bytes text)
+{
+    bool negative = bytes_starts(text, BYTES("-"));
+    if (negative) bytes_cut(&text, 1);
+    float value = (float)number(text) / 100;
+    return negative ? -value : value;
+}
+
+/* The row of quality.tsv with this name: its rows are sorted, so by halving. */
+static bool quality_row(struct bytes name, struct bytes *row)
+{
+    struct bytes left = {builtin_quality_tsv, builtin_quality_tsv_len};
+    while (left.len > 0 && *left.ptr == '#') cut_until(&left, '\n');
+    while (left.len > 0) {
+        size_t mid = left.len / 2;
+        while (mid > 0 && left.ptr[mid - 1] != '\n') mid--;
+        struct bytes rest = {left.ptr + mid, left.len - mid};
+        struct bytes line = cut_until(&rest, '\n'), whole = line;
+        struct bytes its = cut_until(&line, '\t');
+        size_t common = its.len < name.len ? its.len : name.len;
+        int order = memcmp(its.ptr, name.ptr, common);
+        if (order == 0) order = (its.len > name.len) - (its.len < name.len);
+        if (order == 0) {
+            *row = whole;
+            return true;
+        }
+        if (order < 0) left = rest;
+        else left.len = mid;
+    }
+    return false;
+}
+
+/* "t:width:figures" of each family. */
+static void put_families(struct bytes cells, struct quality *q)
+{
+    for (int f = 0; f < FAMILIES; f++) {
+        struct bytes cell = cut_until(&cells, ' ');
+        q->t[f] = hundredths(cut_until(&cell, ':'));
+        q->width[f] = hundredths(cut_until(&cell, ':'));
+        uint64_t count = number(cell);
+        assert(count <= UINT8_MAX && q->width[f] > 0);
+        q->figures[f] = (uint8_t)count;
+        q->evidence[f] = count ? QUALITY_FIGURES : QUALITY_ELSEWHERE;
+    }
+    assert(cells.len == 0);
+}
+
+/* What t loses at each effort, from none on. */
+static void put_shifts(struct bytes cells, struct quality *q)
+{
+    for (int e = EFFORT_NONE; e < EFFORTS; e++) {
+        q->effort[e] = hundredths(cut_until(&cells, ':'));
+        assert(q->effort[e] <= 0);
+    }
+    assert(cells.len == 0);
+}
+
+/* Read the row of this name, all but what depends on the provider. */
+static void put_figures(struct bytes name, struct quality *q, struct bytes *sources)
 {
     struct bytes row;
-    if (!next_row(at, &row)) return false;
+    bool found = quality_row(name, &row);
+    assert(found);   /* tools/catalog.py wrote both */
+    cut_until(&row, '\t');
+    *sources = cut_until(&row, '\t');
+    put_families(cut_until(&row, '\t'), q);
+    if (row.len) put_shifts(row, q);
+}
+
+/* Where nobody published the difference, it is the median of models. */
+static void put_usual_shifts(struct quality *q)
+{
+    struct bytes row;
+    bool found = quality_row(BYTES("*"), &row);
+    assert(found);
+    for (int i = 0; i < 3; i++) cut_until(&row, '\t');
+    put_shifts(row, q);
+}
+
+/* The column quality: a name in quality.tsv, or t by price and date. */
+static void put_quality(struct bytes cell, struct builtin_model *m)
+{
+    struct quality *q = &m->quality;
+    quality_nothing(q);
+    put_usual_shifts(q);
+    struct bytes digits = cell;
+    bool dated = !(cell.len && cell.ptr[cell.len - 1] == '?');
+    if (!dated) digits.len--;
+    if (bytes_starts(digits, BYTES("-"))) bytes_cut(&digits, 1);
+    uint64_t any;
+    if (cell.len == 0) return;
+    if (!bytes_u64(digits, &any)) {
+        m->figures_of = cell;
+        put_figures(cell, q, &m->sources);
+        return;
+    }
+    if (!dated) cell.len--;
+    for (int f = 0; f < FAMILIES; f++) {
+        q->t[f] = hundredths(cell);
+        q->width[f] = dated ? QUALITY_WIDTH_PRICE : QUALITY_WIDTH_FLAT;
+        q->evidence[f] = QUALITY_PRICE;
+    }
+}
+
+static enum effort effort_of(char letter)
+{
+    static const char letters[EFFORTS] = " nilmhx";
+    const char *at = memchr(letters, letter, sizeof letters);
+    assert(at && at != letters);
+    return (enum effort)(at - letters);
+}
+
+/* "lmh:m": the levels, and the one that counts where a request says none. Without the latter a
+ * request that says nothing gets all the model has. */
+static void put_efforts(struct bytes cell, struct quality *q)
+{
+    struct bytes levels = cut_until(&cell, ':');
+    for (size_t i = 0; i < levels.len; i++) {
+        q->efforts |= (uint8_t)(1u << effort_of(levels.ptr[i]));
+    }
+    q->effort[EFFORT_UNSET] = cell.len ? q->effort[effort_of(*cell.ptr)] : 0;
+}
+
+/* ---- models ---- */
+
+/* Take the next row of this provider, or of any. */
+static bool next_of(struct bytes *at, struct bytes provider, struct bytes *row)
+{
+    while (next_row(at, row)) {
+        bool its = bytes_starts(*row, provider) && row->len > provider.len &&
+                   row->ptr[provider.len] == '\t';
+        if (its || provider.len == 0) return true;
+    }
+    return false;
+}
+
+bool builtin_model_next(struct bytes *at, struct bytes provider, struct builtin_model *out)
+{
+    struct bytes row;
+    if (!next_of(at, provider, &row)) return false;
     struct builtin_model m = {.price.count = 1};
     struct price *base = &m.price.at[0];
     m.provider = cut_until(&row, '\t');
@@ -171,7 +332,39 @@ bool builtin_model_next(struct bytes *at, struct builtin_model *out)
     put_later(cut_until(&row, '\t'), &m.price);
     m.context = tokens(cut_until(&row, '\t'));
     m.max_output = tokens(cut_until(&row, '\t'));
-    m.abilities = abilities(row);
+    struct bytes letters = cut_until(&row, '\t');
+    m.abilities = abilities(letters);
+    m.no_text = bytes_find(letters, 'e') < letters.len;
+    m.released = cut_until(&row, '\t');
+    put_quality(cut_until(&row, '\t'), &m);
+    put_efforts(cut_until(&row, '\t'), &m.quality);
+    m.quirks = quirks(row);
     *out = m;
     return true;
+}
+
+/* What follows the last '/'. */
+static struct bytes tail_of(struct bytes name)
+{
+    size_t start = name.len;
+    while (start > 0 && name.ptr[start - 1] != '/') start--;
+    bytes_cut(&name, start);
+    return name;
+}
+
+bool builtin_quality_find(struct bytes name, struct quality *out)
+{
+    struct bytes at = builtin_models(), row, sources, tail = tail_of(name);
+    while (tail.len > 0 && next_of(&at, (struct bytes){0}, &row)) {
+        cut_until(&row, '\t');
+        if (!bytes_ieq(tail_of(cut_until(&row, '\t')), tail)) continue;
+        for (int i = 0; i < 13; i++) cut_until(&row, '\t');
+        struct bytes cell = cut_until(&row, '\t'), figures;
+        if (!quality_row(cell, &figures)) continue;
+        quality_nothing(out);
+        put_usual_shifts(out);
+        put_figures(cell, out, &sources);
+        return true;
+    }
+    return false;
 }

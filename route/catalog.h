@@ -20,6 +20,16 @@ enum model_ability {             /* bits */
     ABILITY_TOOLS = 1, ABILITY_VISION = 2, ABILITY_JSON_SCHEMA = 4, ABILITY_REASONING = 8,
 };
 
+/* What a request must be written like for one provider or model: bits, in the order of words in
+ * conf.def. */
+enum catalog_quirk {
+    QUIRK_COMPLETION = 1,        /* an output limit that is added is max_completion_tokens */
+    QUIRK_NO_MAX = 2,            /* max_tokens is refused: max_completion_tokens instead */
+    QUIRK_NO_COMPLETION = 4,     /* the other way */
+    QUIRK_NO_OPTIONS = 8,        /* stream_options is refused: never sent */
+    QUIRK_NO_SAMPLING = 16,      /* temperature and top_p are refused */
+};
+
 struct catalog_provider {        /* texts are NUL-ended and live as long as the catalogue */
     const char *name;
     const char *url;             /* as configured */
@@ -39,6 +49,7 @@ struct catalog_provider {        /* texts are NUL-ended and live as long as the 
     uint32_t weight;
     uint16_t port;
     uint8_t dialect;             /* enum dialect */
+    uint8_t quirks;              /* enum catalog_quirk bits, of all its models */
     uint8_t key_count, header_count;
     bool tls, host_is_ip, zero_retention;
 };
@@ -52,6 +63,8 @@ struct catalog_model {
     uint32_t context, max_output;   /* tokens; 0 unknown */
     uint16_t provider;           /* index */
     uint8_t abilities;           /* enum model_ability bits */
+    uint8_t quirks;              /* enum catalog_quirk bits, beside its provider's */
+    bool no_text;                /* embeddings, moderations: never a candidate of auto */
     bool configured;             /* named by the configuration, not only built in */
 };
 

@@ -34,10 +34,11 @@ enum quality_evidence {
     QUALITY_STATED,        /* the configuration says so */
 };
 
-/* Widths in t, as measured (tools/catalog.py --check): with a price only, with figures of other
+/* Widths in t, as measured on the models with figures: price and date only; figures of other
  * families only; n figures of the family make it ELSEWHERE / sqrt(1 + n), not below the least,
  * for a leaderboard is not the user's traffic. */
 #define QUALITY_WIDTH_NOTHING 0.9f    /* the spread of all models */
+#define QUALITY_WIDTH_FLAT 0.8f       /* a price without a date */
 #define QUALITY_WIDTH_PRICE 0.6f
 #define QUALITY_WIDTH_ELSEWHERE 0.4f
 #define QUALITY_WIDTH_LEAST 0.15f
@@ -58,10 +59,17 @@ struct quality {
 float quality_t(float percent);
 /* The other way: 0..100. */
 float quality_percent(float t);
+/* The same for answers, without floating point: tenths of a percent. */
+uint32_t quality_tenths(float t);
+/* A t or a width in hundredths, rounded. */
+int32_t quality_hundredths(float value);
 /* t of a family at an effort: t[family] and what that effort takes off it. */
 float quality_at(const struct quality *q, enum family family, enum effort effort);
 /* A model that nothing is known of. */
 void quality_nothing(struct quality *q);
+/* A model of which only the price is known, in pico-dollars per token of output (0: not even
+ * that). */
+void quality_price(struct quality *q, int64_t output_pico);
 /* The configuration states some families (a bit each, at least one) in millionths of a percent
  * (quality_t). The others keep what rests on figures; else they get the mean of what is stated,
  * with the width of figures from elsewhere. */

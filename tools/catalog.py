@@ -1,20 +1,28 @@
 #!/usr/bin/env python3
 """catalog.py - write the compiled-in lists from the fact tables.
 
-    tools/catalog.py MODELS.tsv PROVIDERS.tsv [OUTDIR]
+    tools/catalog.py [--check] FACTS [OUTDIR]
 
-Reads the two fact tables and writes OUTDIR/catalog.tsv and OUTDIR/providers.tsv (OUTDIR is
-route/ beside this script unless given). Run by hand when the facts change; the results are
-committed. The same input gives the same bytes: no clock, no environment, input order kept.
+FACTS is a folder with models.tsv, providers.tsv, quality.tsv and model_map.tsv. Writes
+catalog.tsv, quality.tsv and providers.tsv into OUTDIR (route/ beside this script unless given).
+Run by hand when the facts change; the results are committed. The same input gives the same
+bytes: no clock, no environment, input order kept. --check writes nothing: it says how well the
+priors of quality predict a benchmark they have not seen (minutes).
 
 Everything that route/builtin.c takes for granted is checked here, so that bad facts stop the
 maintainer and not the program. Prices stay decimal strings; nothing passes through a float.
+What one provider or model wants otherwise than the others is a word in a column of the lists,
+out of the tables below; the program has no name of a provider in it.
 """
 import calendar
+import collections
 import os
 import re
 import sys
 import time
+
+sys.dont_write_bytecode = True
+import quality  # noqa: E402, beside this script
 
 PRICE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6}0*)?")
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
@@ -36,6 +44,67 @@ UNSPOKEN = (("openai", "text-embedding-3-small", "0.02", "8192"),
             ("openai", "text-embedding-ada-002", "0.10", "8192"),
             ("openai", "omni-moderation-latest", "0", ""),
             ("openai", "omni-moderation-2024-09-26", "0", ""))
+# What a model's request is to be written like: words of the column quirks. In both lists; a
+# provider's hold for all its models.
+#   completion   an output limit that Weir adds is called max_completion_tokens
+#   no_max       max_tokens is refused: a client's is renamed to max_completion_tokens
+#   no_completion  the other way
+#   no_options   stream_options is refused or does harm: never sent
+#   no_sampling  temperature and top_p are refused: left out where the model was not named
+QUIRKS = ("completion", "no_max", "no_completion", "no_options", "no_sampling")
+PROVIDER_QUIRKS = {
+    "openai": "completion",             # max_tokens is deprecated there
+    "azure": "completion",
+    "mistral": "no_completion",         # 422 extra_forbidden
+    "chutes": "no_completion",
+    "xiaomi": "no_completion",          # sources differ; litellm maps to max_tokens
+    "databricks": "no_options",         # 400 for models served through Bedrock
+    "nvidia": "no_options",             # may hang the stream
+}
+MODEL_QUIRKS = (                        # providers, model id, words
+    ("openai azure", r"(gpt-5|o[134])(?!.*chat).*", "no_max,no_sampling"),
+    ("anthropic", r"claude-(opus-4-[789]|opus-5|sonnet-5|fable-5).*", "no_sampling"),
+    ("moonshotai", r"kimi-k(2\.[5-9]|3).*", "no_sampling"),
+)
+# Levels of reasoning effort that the provider's own parameter takes (n none, i minimal, l low,
+# m medium, h high, x xhigh), then the one that counts where a request says none. Sources:
+# OpenAI's reasoning guide and model pages; Anthropic's effort and extended thinking pages;
+# Gemini's thinking page; xAI's reasoning page; gpt-oss model card; levels that quality.tsv has
+# figures for. Only a default: no level is known to be taken.
+OPENAI = ((r"gpt-5\.[2-9](-mini|-nano|-sol|-terra|-luna)?", "nlmhx:n"), (r"gpt-5\.1", "nlmh:n"),
+          (r"gpt-5(-mini|-nano)?", "ilmh:m"), (r"gpt-5(\.1)?-codex(-mini)?", "lmh:m"),
+          (r"gpt-5\.[1-9]-codex(-max)?", "lmhx:m"), (r"gpt-5\.[2-9]-pro", "mhx:m"),
+          (r"o1(-pro)?|o3(-mini|-pro)?|o4-mini", "lmh:m"))
+GPT_OSS = ((r"(.*/)?(openai[./])?gpt-oss-(20|120)b.*", "lmh:m"),)
+XAI = ((r"grok-3-mini.*", "lh:l"), (r"grok-4\.3", "nlmh:l"), (r"grok-4\.[5-9]", "lmh:h"))
+EFFORTS = {
+    "openai": OPENAI, "azure": OPENAI + GPT_OSS, "xai": XAI,
+    "openrouter": (tuple((r"openai/(" + id + ")", to) for id, to in OPENAI) + GPT_OSS +
+                   tuple((r"x-ai/" + id, to) for id, to in XAI)),
+    "anthropic": ((r"claude-(opus-4-5|opus-4-6|sonnet-4-6).*", "lmh:n"),
+                  (r"claude-(opus-4-[789]|opus-5|sonnet-5|fable-5).*", "lmhx:n"),
+                  (r"claude-(3-7-sonnet|(opus|sonnet|haiku)-4|.*-5$).*", ":n")),
+    "google": ((r"gemini-3-pro.*", "lh:h"), (r"gemini-3\.[1-9]-pro.*", "lmh:h"),
+               (r"gemini-3.*flash.*", "ilmh:h"), (r"gemini-2\.5-flash-lite.*", ":n")),
+}
+DATED = re.compile(r"(-\d{4}-\d{2}-\d{2}|-\d{8}|-latest|-preview.*)$")
+REGIONS = (("EU", "eu"), ("China", "cn"), ("Singapore (default here)", "sg"),
+           ("global", "global"), ("local", "local"))
+# How a stream tells its usage, from the first words of usage_in_stream.
+USAGE = (("on include_usage", "asked"), ("always", "always"), ("each chunk", "always"),
+         ("last chunk with finish_reason", "always"), ("last frame", "always"),
+         ("partial usage", "always"), ("none", "never"))
+# Families of rate-limit headers, by what stands in the table.
+LIMITS = (("anthropic-ratelimit", "anthropic"), ("-req-minute", "mistral"),
+          ("-requests-day and", "cerebras"), ("epoch", "sambanova"),
+          ("x-ratelimit-limit, x-ratelimit-remaining", "plain"), ("X-RateLimit-Limit", "plain"),
+          ("x-ratelimit-limit", "openai"))
+RETENTIONS = (("local", "none"), ("inputs and outputs not stored", "none"),
+              ("stated: no retention", "none"), ("open models: nothing kept", "none"),
+              ("no retention by default", "30d"), ("not used for training; 30 days", "30d"),
+              ("API data not used", "30d"), ("commercial API", "30d"),
+              ("bodies not stored", "none"))
+
 FACTS = """\
 # Facts only, collected from public projects and provider documentation (August 2026):
 # crmne/ruby_llm, models.dev (anomalyco/models.dev), pydantic/genai-prices,
@@ -47,12 +116,31 @@ CATALOG_HEAD = """\
 # provider, id, input, cached, cache_write, output (US dollars per 1M tokens; empty: no source
 # says), then above, input, cached, output of the long-prompt tier, then later prices as
 # unix-seconds:input/cached/output separated by blanks, context, max_output (tokens),
-# abilities (t tools, v vision, j JSON schema, r reasoning).
+# abilities (t tools, v vision, j JSON schema, r reasoning; e embeddings and the like: answers
+# with no text), release date, quality (a name in
+# quality.tsv, or t in hundredths by price and date; ? at its end: by price alone), efforts
+# (n none, i minimal, l low, m medium, h high, x xhigh; behind : the one taken where none is
+# asked for), quirks.
+"""
+QUALITY_HEAD = """\
+# quality.tsv - a prior of ability per model and family. Written by tools/catalog.py; do not
+# edit. Sorted by name (bytes). Name, sources (letters, below), then t:width:figures of
+# knowledge, math, code, reasoning, instruction, tools, longctx, vision, multilingual, chat, in
+# hundredths, N(0, 1) over all models, at the highest effort; then what t loses in hundredths at
+# none, minimal, low, medium, high, xhigh (empty: what the row * says, the median of models).
+# A Artificial Analysis (artificialanalysis.ai; by oolong-tea-2026, MIT), R LMArena
+# (lmarena/arena-catalog; oolong-tea-2026/arena-ai-leaderboards, MIT), L
+# LiveBench/new-livebench, M makers' own figures (JonathanChavezTamales/llm-leaderboard, CC BY
+# 4.0), T sierra-research/tau2-bench (MIT), N lechmazur/nyt-connections, U
+# MMMU-Benchmark/mmmu-benchmark.github.io, P Aider-AI/aider polyglot (Apache-2.0).
+# What stands here is our fit to their figures (recipe: tools/quality.py), not the figures.
 """
 PROVIDERS_HEAD = """\
 # providers.tsv - providers known by name. Written by tools/catalog.py; do not edit.
 # name, aliases, dialect, base_url (ends where the dialect's path begins; {braces} are to be
-# filled in by the operator), environment names of the key, auth.
+# filled in by the operator), environment names of the key, auth, region, retention (none, or
+# for how long; empty: not found), usage in streams (always, asked, never), family of rate-limit
+# headers, field of an answer's thoughts, quirks (see tools/catalog.py).
 """
 
 
@@ -101,7 +189,25 @@ def scheduled(where, text):
     return " ".join(out)
 
 
-def model_line(where, row):
+def base_id(model):
+    """An id without its date and without the maker's prefix that some hosts put there."""
+    return DATED.sub("", model)
+
+
+def efforts(provider, model):
+    for pattern, levels in EFFORTS.get(provider, GPT_OSS):
+        if re.fullmatch(pattern, base_id(model)) or re.fullmatch(pattern, model):
+            return levels
+    return ""
+
+
+def model_quirks(provider, model):
+    words = [w for of, pattern, w in MODEL_QUIRKS
+             if provider in of.split() and re.fullmatch(pattern, model)]
+    return ",".join(words)
+
+
+def model_line(where, row, prior):
     base = [price(where, row[name]) for name in
             ("input_usd_per_m", "cached_input_usd_per_m", "cache_write_usd_per_m",
              "output_usd_per_m")]
@@ -115,13 +221,17 @@ def model_line(where, row):
     later = scheduled(where, row["scheduled_price"])
     if later and (any(tier) or not base[0]):
         fail(where, "what a scheduled price does to a tier is not known")
+    released = row["release_date"]
+    if not re.fullmatch(r"(\d{4}(-\d{2}){0,2})?", released):
+        fail(where, f"release date {released!r}")
     abilities = "".join(letter for name, letter in ABILITIES if row[name] == "1")
-    return "\t".join([row["provider"], row["model_id"], *base, *tier, later,
-                      tokens(where, row["context_window"]), tokens(where, row["max_output"]),
-                      abilities])
+    provider, model = row["provider"], row["model_id"]
+    context, most = tokens(where, row["context_window"]), tokens(where, row["max_output"])
+    return "\t".join([provider, model, *base, *tier, later, context, most, abilities, released,
+                      prior, efforts(provider, model), model_quirks(provider, model)])
 
 
-def models(path, providers):
+def models(path, providers, priors):
     seen, out = set(), []
     for where, row in rows(path):
         name = f"{row['provider']}/{row['model_id']}"
@@ -130,12 +240,146 @@ def models(path, providers):
         if not MODEL.fullmatch(row["model_id"]) or len(name) > NAME_MAX or name in seen:
             fail(where, f"model id {name!r} is odd, too long, or comes twice")
         seen.add(name)
-        out.append(model_line(where, row))
+        out.append(model_line(where, row, priors.of(row)))
     for provider, model, price_text, context in UNSPOKEN:
         if f"{provider}/{model}" not in seen:
             out.append("\t".join([provider, model, price_text, "", "", "0", "", "", "", "", "",
-                                  context, "", ""]))
+                                  context, "", "e"] + [""] * 4))
     return out
+
+
+def year(date):
+    """2026.5 for the first days of July; a month counts as its 15th, a year as its middle."""
+    if not date:
+        return None
+    part = [int(x) for x in date.split("-")] + [None] * 2
+    month, day = part[1] or 7, part[2] or (15 if part[1] else 1)
+    return part[0] + (month - 1) / 12 + (day - 1) / 365
+
+
+def dates(path):
+    """(provider, id) -> release date; an id without one takes that of the longest other id of
+    the provider that it begins with (gpt-3.5-turbo-0125 and gpt-3.5-turbo)."""
+    known = {(row["provider"], row["model_id"]): row["release_date"] for _, row in rows(path)}
+    out = dict(known)
+    for (provider, model), date in known.items():
+        if date:
+            continue
+        cut = model
+        while cut and not known.get((provider, cut)):
+            cut = cut[:-1]
+        if len(cut) >= 5:
+            out[provider, model] = known[provider, cut]
+    return out
+
+
+class Priors:
+    """What is published of each model, fitted; and price and date where nothing is."""
+
+    def __init__(self, folder):
+        self.figures = quality.Figures(rows(os.path.join(folder, "quality.tsv")))
+        self.key = {(r["provider"], r["model_id"]): r["model"]
+                    for _, r in rows(os.path.join(folder, "model_map.tsv"))}
+        self.dates = dates(os.path.join(folder, "models.tsv"))
+        self.facts = self.gather(os.path.join(folder, "models.tsv"))
+        plain = quality.Fit(self.figures)
+        self.price = quality.Price(plain.t, self.facts)
+        self.mean = {}
+        for model in plain.t:
+            expected = self.price.expect(*self.facts.get(model, (None, None)))
+            if expected is not None:
+                self.mean[model] = expected
+        self.fit = quality.Fit(self.figures, None, self.mean)
+        self.efforts = quality.Efforts(self.figures, self.fit)
+
+    def gather(self, path):
+        """Model -> median output price over its hosts, and first release."""
+        prices, years = collections.defaultdict(list), {}
+        for _, row in rows(path):
+            key = self.key.get((row["provider"], row["model_id"]))
+            if not key:
+                continue
+            cost, when = float(row["output_usd_per_m"] or 0), year(row["release_date"])
+            if cost > 0:
+                prices[key].append(cost)
+            if when:
+                years[key] = min(years.get(key, when), when)
+        return {key: (quality.median(prices[key]) if prices[key] else None, years.get(key))
+                for key in sorted(set(prices) | set(years))}
+
+    def of(self, row):
+        """The column quality of a model's row."""
+        key = self.key.get((row["provider"], row["model_id"]), "")
+        if key in self.fit.t:
+            return key
+        cost, when = self.facts.get(key, (None, None))
+        cost = cost or float(row["output_usd_per_m"] or 0)
+        when = when or year(self.dates[row["provider"], row["model_id"]])
+        expected = self.price.expect(cost, when)
+        if expected is None:
+            return ""
+        return hundredths(max(-3, min(expected, 3))) + ("" if when else "?")
+
+    def lines(self):
+        common = ":".join(hundredths(self.efforts.common[e]) for e in quality.EFFORTS)
+        out = [("*", "\t".join(["*", "", "", common]))]
+        for model in self.fit.t:
+            if not MODEL.fullmatch(model) or re.match(r"-?\d+\??$", model):
+                fail("quality.tsv", f"model {model!r}")
+            cells = []
+            for family in quality.FAMILIES:
+                offset, n, count = self.fit.offset(model, family)
+                t = max(-3, min(self.fit.t[model] + offset, 3))
+                width = hundredths(quality.width(n))
+                cells.append(f"{hundredths(t)}:{width}:{min(count, 255)}")
+            own = [e for e in quality.EFFORTS if (model, e) in self.efforts.model]
+            shifts = ":".join(hundredths(self.efforts.shift(model, e))
+                              for e in quality.EFFORTS) if own else ""
+            out.append((model, "\t".join([model, "".join(sorted(self.figures.sources[model])),
+                                          " ".join(cells), shifts])))
+        return [text for _, text in sorted(out, key=lambda pair: pair[0].encode())]
+
+    def check(self):
+        p = self.price
+        print(f"{len(self.figures.models)} models, {len(self.figures.value)} benchmarks")
+        print("price and date: t = {:.2f} {:+.2f} log10(median output price) {:+.2f} (release "
+              "year - 2025)".format(*p.plane))
+        print(f"    over {p.count} models; left {p.left:.2f} of {p.spread:.2f}")
+        print("price alone: t = {:.2f} {:+.2f} log10(output price)".format(*p.flat))
+        gains = self.efforts.gains
+        print(f"none to the highest effort: {quality.median(gains):.2f} in t, over {len(gains)}"
+              " models")
+        quality.check(self.figures, self.mean)
+
+
+def hundredths(value):
+    whole = round(value * 100)
+    return str(whole if whole else 0)
+
+
+def word(table, text, within=False):
+    """The word of the first entry that the cell begins with, or (within) holds."""
+    for start, mark in table:
+        if text.startswith(start) or (within and start in text):
+            return mark
+    return ""
+
+
+def region(text):
+    """Where the base address computes; what is behind another one is not this one's."""
+    for start, mark in REGIONS:
+        if re.match(re.escape(start) + r"($|;| *;)", text):
+            return mark
+    return ""
+
+
+def thoughts(path):
+    """Provider -> the field that most of its models tell their thoughts in."""
+    seen = collections.defaultdict(collections.Counter)
+    for _, row in rows(path):
+        if row["reasoning_field"]:
+            seen[row["provider"]][row["reasoning_field"]] += 1
+    return {p: c.most_common(1)[0][0] for p, c in seen.items()}
 
 
 def spoken(row):
@@ -149,7 +393,7 @@ def spoken(row):
     return dialect, base
 
 
-def providers(path):
+def providers(path, fields):
     taken, out = set(), {}
     for where, row in rows(path):
         names = [row["name"]] + [alias for alias in row["aliases"].split(",") if alias]
@@ -165,25 +409,45 @@ def providers(path):
         if not re.fullmatch(r"([A-Z][A-Z0-9_]*(,[A-Z][A-Z0-9_]*)*)?", row["key_env"]):
             fail(where, f"key_env {row['key_env']!r}")
         keys = ",".join(key for key in row["key_env"].split(",") if not NOT_KEYS.fullmatch(key))
-        out[row["name"]] = "\t".join([row["name"], ",".join(names[1:]), dialect, base,
-                                      keys, row["auth"]])
+        quirks = PROVIDER_QUIRKS.get(row["name"], "")
+        if not set(quirks.split(",")) <= {"", *QUIRKS}:
+            fail(where, f"quirks {quirks!r}")
+        field = fields.get(row["name"], "")
+        if re.match(r"field reasoning\b|.*; field reasoning\b", row["quirks"]):
+            field = field or "reasoning"
+        elif "reasoning_content" in row["quirks"]:
+            field = field or "reasoning_content"
+        out[row["name"]] = "\t".join([
+            row["name"], ",".join(names[1:]), dialect, base, keys, row["auth"],
+            region(row["region"]), word(RETENTIONS, row["retention"]),
+            word(USAGE, row["usage_in_stream"]), word(LIMITS, row["ratelimit_headers"], True),
+            field, quirks])
     return out
 
 
 def write(path, head, lines):
     with open(path, "w", encoding="ascii", newline="\n") as file:
-        file.write(head + FACTS + "\n".join(lines) + "\n")
+        file.write(head + "\n".join(lines) + "\n")
     print(f"{path}: {len(lines)} rows")
 
 
 def main():
-    if len(sys.argv) not in (3, 4):
-        sys.exit("usage: catalog.py MODELS.tsv PROVIDERS.tsv [OUTDIR]")
+    arguments = [a for a in sys.argv[1:] if a != "--check"]
+    if len(arguments) not in (1, 2):
+        sys.exit("usage: catalog.py [--check] FACTS [OUTDIR]")
+    facts = arguments[0]
+    priors = Priors(facts)
+    if "--check" in sys.argv[1:]:
+        priors.check()
+        return
     here = os.path.dirname(os.path.abspath(__file__))
-    outdir = sys.argv[3] if len(sys.argv) == 4 else os.path.join(here, "..", "route")
-    known = providers(sys.argv[2])
-    write(os.path.join(outdir, "providers.tsv"), PROVIDERS_HEAD, list(known.values()))
-    write(os.path.join(outdir, "catalog.tsv"), CATALOG_HEAD, models(sys.argv[1], known))
+    outdir = arguments[1] if len(arguments) == 2 else os.path.join(here, "..", "route")
+    table = os.path.join(facts, "models.tsv")
+    known = providers(os.path.join(facts, "providers.tsv"), thoughts(table))
+    write(os.path.join(outdir, "providers.tsv"), PROVIDERS_HEAD + FACTS, list(known.values()))
+    write(os.path.join(outdir, "catalog.tsv"), CATALOG_HEAD + FACTS,
+          models(table, known, priors))
+    write(os.path.join(outdir, "quality.tsv"), QUALITY_HEAD, priors.lines())
 
 
 if __name__ == "__main__":

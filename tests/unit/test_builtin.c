@@ -13,8 +13,10 @@ enum { MODELS_MAX = 4096 };
 static struct builtin_model model_of(const char *provider, const char *id)
 {
     struct builtin_model m;
-    for (struct bytes at = builtin_models(); builtin_model_next(&at, &m);) {
-        if (bytes_eq(m.provider, bytes_of(provider)) && bytes_eq(m.id, bytes_of(id))) return m;
+    struct bytes its = bytes_of(provider);
+    for (struct bytes at = builtin_models(); builtin_model_next(&at, its, &m);) {
+        assert_true(bytes_eq(m.provider, its));
+        if (bytes_eq(m.id, bytes_of(id))) return m;
     }
     fail_msg("%s/%s", provider, id);
     return m;
@@ -31,7 +33,8 @@ static void test_every_row_reads(void **state)
         assert_ptr_equal(named.name.ptr, p.name.ptr);   /* no name is another's alias */
     }
     struct builtin_model m;
-    for (struct bytes at = builtin_models(); builtin_model_next(&at, &m); models++) {
+    struct bytes any = {0};
+    for (struct bytes at = builtin_models(); builtin_model_next(&at, any, &m); models++) {
         assert_true(builtin_provider_find(m.provider, &named));
         assert_true(bytes_eq(named.name, m.provider));
         assert_true(m.provider.len + 1 + m.id.len <= CATALOG_NAME_MAX);
@@ -51,7 +54,7 @@ static void test_end_leaves_out_untouched(void **state)
     struct builtin_model m = {.context = 7};
     struct builtin_provider p = {.ready = true};
     struct bytes none = {NULL, 0}, comment = BYTES("# no rows\n\n# here");
-    assert_false(builtin_model_next(&none, &m));
+    assert_false(builtin_model_next(&none, (struct bytes){0}, &m));
     assert_false(builtin_provider_next(&comment, &p));
     assert_true(m.context == 7 && p.ready && comment.len == 0);
 }
@@ -169,11 +172,97 @@ static void test_unpriced(void **state)
     (void)state;
     struct bytes at = BYTES("p\tx/y\t\t\t\t\t\t\t\t\t\t8192\t\tt\n");
     struct builtin_model m;
-    assert_true(builtin_model_next(&at, &m));
+    assert_true(builtin_model_next(&at, (struct bytes){0}, &m));
     assert_int_equal(at.len, 0);
     assert_true(m.price.count == 1 && !m.price.at[0].known && m.given == 0);
     assert_true(m.context == 8192 && m.max_output == 0 && m.abilities == ABILITY_TOOLS);
     assert_true(bytes_eq(m.id, BYTES("x/y")));
+}
+
+static float t_of(const struct builtin_model *m, enum family f)
+{
+    assert_true(m->quality.evidence[f] >= QUALITY_ELSEWHERE);
+    return m->quality.t[f];
+}
+
+/* Orders that every table of 2024 to 2026 agrees on, and what a row has to be like. */
+static void test_quality(void **state)
+{
+    (void)state;
+    static const struct { const char *weak[2], *strong[2]; } cases[] = {
+        {{"openai", "gpt-3.5-turbo"}, {"openai", "gpt-4-turbo"}},
+        {{"openai", "gpt-4-turbo"}, {"openai", "gpt-4.1"}},
+        {{"openai", "gpt-5-nano"}, {"openai", "gpt-5-mini"}},
+        {{"openai", "gpt-5-mini"}, {"openai", "gpt-5.4"}},
+        {{"anthropic", "claude-3-haiku-20240307"}, {"anthropic", "claude-haiku-4-5"}},
+        {{"anthropic", "claude-haiku-4-5"}, {"anthropic", "claude-opus-4-7"}},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct builtin_model weak = model_of(cases[i].weak[0], cases[i].weak[1]);
+        struct builtin_model strong = model_of(cases[i].strong[0], cases[i].strong[1]);
+        assert_true(t_of(&weak, FAMILY_CODE) + 0.2f < t_of(&strong, FAMILY_CODE));
+    }
+    size_t figures = 0, priced = 0;
+    struct builtin_model m;
+    struct bytes any = {0};
+    for (struct bytes at = builtin_models(); builtin_model_next(&at, any, &m);) {
+        const struct quality *q = &m.quality;
+        for (int f = 0; f < FAMILIES; f++) {
+            assert_true(q->t[f] >= -3 && q->t[f] <= 3);
+            assert_true(q->width[f] >= QUALITY_WIDTH_LEAST - 0.001f);
+            assert_true(q->width[f] <= QUALITY_WIDTH_NOTHING);
+            assert_int_equal(q->evidence[f] == QUALITY_FIGURES, q->figures[f] > 0);
+        }
+        assert_int_equal(q->evidence[0] >= QUALITY_ELSEWHERE, m.figures_of.len > 0);
+        assert_int_equal(m.figures_of.len > 0, m.sources.len > 0);
+        for (int e = 0; e < EFFORTS; e++) assert_true(q->effort[e] <= 0);
+        if (m.figures_of.len) figures++;
+        else if (q->evidence[0] == QUALITY_PRICE) priced++;
+        assert_true(!m.no_text || q->evidence[0] == QUALITY_NOTHING);
+    }
+    assert_true(figures > 850 && priced > 150);
+}
+
+static void test_efforts_and_quirks(void **state)
+{
+    (void)state;
+    struct builtin_model m = model_of("openai", "gpt-5");
+    assert_int_equal(m.quality.efforts, 1u << EFFORT_MINIMAL | 1u << EFFORT_LOW |
+                     1u << EFFORT_MEDIUM | 1u << EFFORT_HIGH);
+    assert_true(m.quality.effort[EFFORT_UNSET] == m.quality.effort[EFFORT_MEDIUM]);
+    assert_true(m.quality.effort[EFFORT_MINIMAL] < m.quality.effort[EFFORT_LOW]);
+    assert_true(m.quality.effort[EFFORT_LOW] < m.quality.effort[EFFORT_HIGH]);
+    assert_int_equal(m.quirks, QUIRK_NO_MAX | QUIRK_NO_SAMPLING);
+    m = model_of("anthropic", "claude-sonnet-4-5");   /* thinks only when it is told to */
+    assert_int_equal(m.quality.efforts, 0);
+    assert_true(m.quality.effort[EFFORT_UNSET] == m.quality.effort[EFFORT_NONE]);
+    assert_true(m.quality.effort[EFFORT_UNSET] < -0.1f);
+    m = model_of("openai", "gpt-4.1");
+    assert_true(m.quality.efforts == 0 && m.quality.effort[EFFORT_UNSET] == 0 && !m.quirks);
+    m = model_of("openai", "text-embedding-3-small");
+    assert_true(m.no_text && m.abilities == 0);
+    struct builtin_provider p;
+    assert_true(builtin_provider_find(BYTES("openai"), &p) && p.quirks == QUIRK_COMPLETION);
+    assert_true(builtin_provider_find(BYTES("mistral"), &p));
+    assert_int_equal(p.quirks, QUIRK_NO_COMPLETION);
+    assert_true(bytes_eq(p.region, BYTES("eu")) && bytes_eq(p.limits, BYTES("mistral")));
+    assert_true(bytes_eq(p.usage, BYTES("always")));
+}
+
+/* The same weights are as good on a server of one's own. */
+static void test_quality_by_name(void **state)
+{
+    (void)state;
+    struct quality q, theirs = model_of("alibaba", "qwen3-32b").quality;
+    assert_true(builtin_quality_find(BYTES("Qwen/Qwen3-32B"), &q));
+    assert_memory_equal(q.t, theirs.t, sizeof q.t);
+    assert_int_equal(q.efforts, 0);
+    assert_true(builtin_quality_find(BYTES("gpt-5"), &q));
+    q = (struct quality){.efforts = 9};
+    assert_false(builtin_quality_find(BYTES("qwen3-32"), &q));
+    assert_false(builtin_quality_find(BYTES("*"), &q));
+    assert_false(builtin_quality_find(BYTES("x/"), &q));
+    assert_int_equal(q.efforts, 9);
 }
 
 /* The builder's whole way: all rows into a catalogue, indexed, found again. */
@@ -186,7 +275,7 @@ static void test_all_models_make_a_catalogue(void **state)
     struct catalog c = {.provider = &provider, .model = model, .provider_count = 1};
     assert_true(model && names);
     struct builtin_model m;
-    for (struct bytes at = builtin_models(); builtin_model_next(&at, &m);) {
+    for (struct bytes at = builtin_models(); builtin_model_next(&at, (struct bytes){0}, &m);) {
         assert_true(c.model_count < MODELS_MAX);
         char *name = names[c.model_count];
         snprintf(name, sizeof *names, "%.*s/%.*s", (int)m.provider.len, m.provider.ptr,
@@ -212,6 +301,8 @@ int main(void)
         cmocka_unit_test(test_providers), cmocka_unit_test(test_costs_that_were_published),
         cmocka_unit_test(test_dated_price), cmocka_unit_test(test_tiered_and_free_and_plain),
         cmocka_unit_test(test_unpriced), cmocka_unit_test(test_all_models_make_a_catalogue),
+        cmocka_unit_test(test_quality), cmocka_unit_test(test_efforts_and_quirks),
+        cmocka_unit_test(test_quality_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

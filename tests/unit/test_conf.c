@@ -324,7 +324,7 @@ static void test_provider_in_full(void **state)
     assert_string_equal(p->name, "grok");
     assert_string_equal(p->host, "api.x.ai");
     assert_string_equal(p->auth, "bearer");
-    assert_string_equal(p->region, "");
+    assert_string_equal(p->region, "global");
     assert_true(p->weight == 1 && p->queue_ns == 2000000000);
     assert_true(!p->concurrency && !p->rpm && !p->tpm);
     assert_true(p->connect_ns == 2000000000 && p->total_ns == 3600000000000);

@@ -49,8 +49,82 @@ static void test_auth_of_a_dialect(void **state)
     }
 }
 
+/* What is known of a name, and what an entry of the file changes of it. */
+static void test_what_a_name_brings_with_it(void **state)
+{
+    (void)state;
+    static const struct { const char *entry, *region; unsigned quirks; } cases[] = {
+        {"{name: mistral, keys: [k]}", "eu", QUIRK_NO_COMPLETION},
+        {"{name: mistral, keys: [k], region: fr}", "fr", QUIRK_NO_COMPLETION},
+        {"{name: mistral, keys: [k], url: \"http://h/v1\"}", "", QUIRK_NO_COMPLETION},
+        {"{name: mistral, keys: [k], url: \"http://h/v1\", region: eu}", "eu",
+         QUIRK_NO_COMPLETION},
+        {"{name: mistral, keys: [k], quirks: []}", "eu", 0},
+        {"{name: openai, keys: [k], quirks: [no_options, no_sampling]}", "",
+         QUIRK_NO_OPTIONS | QUIRK_NO_SAMPLING},
+        {"{name: x, url: \"http://h\"}", "", 0},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char yaml[256];
+        (void)snprintf(yaml, sizeof yaml, "providers: [%s]", cases[i].entry);
+        struct conf *c = parse(yaml);
+        assert_non_null(c);
+        assert_string_equal(c->catalog.provider[0].region, cases[i].region);
+        assert_int_equal(c->catalog.provider[0].quirks, cases[i].quirks);
+        assert_false(c->catalog.provider[0].zero_retention);
+        conf_free(c);
+    }
+}
+
+static const struct catalog_model *model(const struct conf *c, const char *id)
+{
+    int32_t at = catalog_find(&c->catalog, bytes_of(id));
+    assert_true(at >= 0);
+    return &c->catalog.model[at];
+}
+
+/* Stated, known by its weights, guessed from a price, or nothing at all. */
+static void test_quality_of_models(void **state)
+{
+    (void)state;
+    struct conf *c = parse(
+        "providers: [{name: x, url: \"http://h\"}, {name: openai, keys: [k]}]\n"
+        "models:\n"
+        "  - {id: x/a, quality: 50}\n"
+        "  - {id: x/b, quality: {code: 50, math: 50}}\n"
+        "  - {id: x/Qwen/Qwen3-32B}\n"
+        "  - {id: x/mine, upstream: qwen3-32b}\n"
+        "  - {id: x/priced, price: {input: \"1\", output: \"10\"}}\n"
+        "  - {id: x/bare, quirks: [no_max]}\n"
+        "  - {id: openai/gpt-5, quality: {chat: 50}}\n");
+    assert_non_null(c);
+    const struct quality *q = &model(c, "x/a")->quality;
+    assert_true(q->evidence[FAMILY_VISION] == QUALITY_STATED && q->t[FAMILY_VISION] < 0.01f);
+    q = &model(c, "x/b")->quality;
+    assert_int_equal(q->evidence[FAMILY_CODE], QUALITY_STATED);
+    assert_int_equal(q->evidence[FAMILY_CHAT], QUALITY_ELSEWHERE);
+    q = &model(c, "x/Qwen/Qwen3-32B")->quality;
+    assert_int_equal(q->evidence[FAMILY_CODE], QUALITY_FIGURES);
+    assert_memory_equal(q, &model(c, "x/mine")->quality, sizeof *q);
+    q = &model(c, "x/priced")->quality;
+    assert_int_equal(q->evidence[FAMILY_CODE], QUALITY_PRICE);
+    assert_true(q->t[0] > 0.4f && q->t[0] < 0.7f && q->width[0] > 0.7f);
+    q = &model(c, "x/bare")->quality;
+    assert_true(q->evidence[0] == QUALITY_NOTHING && q->width[0] > 0.8f && q->t[0] == 0);
+    assert_int_equal(model(c, "x/bare")->quirks, QUIRK_NO_MAX);
+    q = &model(c, "openai/gpt-5")->quality;
+    assert_int_equal(q->evidence[FAMILY_CHAT], QUALITY_STATED);
+    assert_int_equal(q->evidence[FAMILY_CODE], QUALITY_FIGURES);
+    assert_true(q->efforts && model(c, "openai/gpt-5")->quirks);
+    conf_free(c);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_auth_of_a_dialect)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_auth_of_a_dialect),
+        cmocka_unit_test(test_what_a_name_brings_with_it),
+        cmocka_unit_test(test_quality_of_models),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
