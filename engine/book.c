@@ -16,9 +16,6 @@
 #include "store/maybe.h"
 
 enum {
-    /* Our own count, which is marked as such: of 130 recorded chats half are within 23 % of the
-     * prompt that the provider told, of 99 texts half within 15 %. */
-    BYTES_PER_TOKEN = 4,
     CHAT_TOKENS = 6,               /* what a provider puts around a chat's messages */
     PROGRESS_NS = 100000000,
     LINE_MAX = 1024,
@@ -35,17 +32,23 @@ bool book_begin(struct core *core, struct exchange *x)
     return true;
 }
 
-static uint32_t estimate(uint64_t bytes)
+/* Tokens of the answer so far. */
+static uint32_t answer_tokens(const struct exchange *x)
 {
-    uint64_t tokens = (bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
-    return tokens > UINT32_MAX ? UINT32_MAX : (uint32_t)tokens;
+    return tokens_of(x->text_bytes, x->tokens.answer_ratio);
+}
+
+uint64_t book_text_bytes(const struct exchange *x, uint64_t tokens)
+{
+    assert(x->tokens.answer_ratio > 0);
+    if (tokens > UINT32_MAX) return UINT64_MAX / 2;  /* some are added */
+    return tokens * TOKENS_RATIO_ONE / x->tokens.answer_ratio;
 }
 
 uint32_t book_prompt_tokens(const struct exchange *x)
 {
-    bool chat = x->api == API_CHAT && x->prompt_bytes > 0;
-    uint64_t around = chat ? CHAT_TOKENS * BYTES_PER_TOKEN : 0;
-    return estimate(x->prompt_bytes + around);
+    uint32_t around = x->api == API_CHAT && x->tokens.prompt > 0 ? CHAT_TOKENS : 0;
+    return x->tokens.prompt > UINT32_MAX - around ? UINT32_MAX : x->tokens.prompt + around;
 }
 
 bool book_usage_stands(const struct exchange *x)
@@ -56,7 +59,7 @@ bool book_usage_stands(const struct exchange *x)
     if (!u->present || u->absurd) return false;
     if (u->nothing) return true;
     /* Nothing for a text that was there: servers that do not count say 0. */
-    if (prompt == 0 && x->prompt_bytes > 0) return false;
+    if (prompt == 0 && x->tokens.prompt > 0) return false;
     return u->output > 0 || u->audio_output > 0 || u->open || x->text_bytes == 0;
 }
 
@@ -64,7 +67,7 @@ bool book_usage_stands(const struct exchange *x)
 static void finish_output(struct exchange *x)
 {
     struct record *r = &x->rec;
-    uint32_t own = estimate(x->text_bytes);
+    uint32_t own = answer_tokens(x);
     assert(x->usage.open);
     if (own > r->tokens[TOKEN_OUTPUT]) r->tokens[TOKEN_OUTPUT] = own;
     r->flags |= RECORD_ESTIMATED;
@@ -91,7 +94,7 @@ static void fill_tokens(struct exchange *x)
         if (u->open) finish_output(x);
     } else {
         r->tokens[TOKEN_INPUT] = book_prompt_tokens(x);
-        r->tokens[TOKEN_OUTPUT] = estimate(x->text_bytes);
+        r->tokens[TOKEN_OUTPUT] = answer_tokens(x);
         r->flags |= RECORD_ESTIMATED;
     }
 }

@@ -21,6 +21,8 @@ void book_price(struct core *core, struct exchange *x);
 void book_clear(struct exchange *x);
 /* Our own count of the prompt's tokens. */
 uint32_t book_prompt_tokens(const struct exchange *x);
+/* The bytes of text that so many tokens of the answer are, by our own count. */
+uint64_t book_text_bytes(const struct exchange *x, uint64_t tokens);
 /* The tokens of a record as usage. */
 struct api_usage book_usage(const struct record *r);
 /* All of a record's tokens, whatever they cost. */

@@ -12,6 +12,7 @@
 #include "net/dialect/api.h"
 #include "net/sse.h"
 #include "route/quota.h"
+#include "route/tokens.h"
 #include "store/journal.h"
 
 struct big;
@@ -106,7 +107,8 @@ struct exchange {
     uint64_t answer_bytes;          /* of the body so far */
     uint64_t event_bytes;           /* of the oversized event that is being relayed */
     uint64_t text_bytes;            /* of generated text, for own counts */
-    uint64_t prompt_bytes;          /* of the request's text and tools, for own counts */
+    struct tokens_kept tokens;      /* of the request's text and tools, and what the answer's
+                                       bytes count, for own counts */
     uint64_t progress_ns;           /* when the running entry was last brought up to date */
     struct api_answer_reader *answer_reader;   /* in a block: a large answer relayed */
     uint32_t answer_block;

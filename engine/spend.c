@@ -4,7 +4,6 @@
 #include "engine/conf.h"
 #include "engine/core.h"
 #include "engine/dialect.h"
-#include "engine/dialect.h"
 #include "engine/engine.h"
 #include "engine/exchange.h"
 #include "engine/tables.h"
@@ -15,7 +14,6 @@
 #include <stdio.h>
 
 enum {
-    BYTES_PER_TOKEN = 4,            /* as book.c counts */
     AMPLE = 16384,                  /* worst cases that fit: nobody can promise that much */
     ROOMY = 4,                      /* times the usual length */
     SLICE_TOKENS = 128,             /* architecture.md section 5 */
@@ -85,7 +83,7 @@ static struct need need_of(const struct core *core, const struct exchange *x)
     const struct price *p = price_at(&m->price, x->rec.admitted_unix_ns / 1000000000u);
     struct need n = {.choices = r->n > 1 ? (uint64_t)r->n : 1};
     if (n.choices > CHOICES_MAX) n.choices = CHOICES_MAX;
-    if (!p || !p->known || dialect_counts((enum api)x->api)) return n;
+    if (!p || !p->known) return n;
     uint64_t prompt = book_prompt_tokens(x);
     const int64_t *kinds = price_kinds(p, prompt);
     n.prompt = times(kinds[PRICE_INPUT], prompt) + (p->request + 999) / 1000;
@@ -151,9 +149,9 @@ static void set_slices(struct exchange *x, const struct need *n)
     s->text_max = UINT64_MAX;
     if (!x->stream || n->output_pico == 0) return;
     int64_t over = s->hold.nusd > n->prompt ? s->hold.nusd - n->prompt : 0;
-    __extension__ unsigned __int128 bytes = (unsigned __int128)(uint64_t)over * 1000;
-    bytes = bytes / (uint64_t)n->output_pico * BYTES_PER_TOKEN;
-    s->text_max = bytes < UINT64_MAX ? (uint64_t)bytes : UINT64_MAX;
+    __extension__ unsigned __int128 tokens = (unsigned __int128)(uint64_t)over * 1000;
+    tokens /= (uint64_t)n->output_pico;
+    s->text_max = book_text_bytes(x, tokens < UINT64_MAX ? (uint64_t)tokens : UINT64_MAX);
 }
 
 /* Another model than the one that was named may be asked for no more than it can give. */
@@ -181,15 +179,22 @@ bool spend_reserve(struct core *core, struct exchange *x)
         return true;
     }
     struct need n = need_of(core, x);
+    if (n.least == 0) {     /* it costs nothing, or nobody knows what */
+        budget_release(b, &s->hold, s->hold.nusd);
+        bool none = budget_promise(b, &s->hold, 0, 0);
+        assert(none);
+        set_slices(x, &n);
+        bound_by_model(x);
+        return none;
+    }
     int lack = BUDGET_FREE;
     for (unsigned i = 0; i < ROUNDS; i++) {
         int64_t room = budget_room(b, &s->hold, NULL) + s->hold.nusd, promise = 0;
         int64_t free = budget_free(b, &s->hold) + s->hold.nusd;
-        if (n.least > 0 && room < n.least) break;
+        if (room < n.least) break;
         int64_t want = n.expected < room ? n.expected : room;
-        if (n.least == 0) want = 0;
         s->output_max = 0;
-        if (n.least > 0 && !x->stream && n.worst > free / AMPLE) {
+        if (!x->stream && n.worst > free / AMPLE) {
             promise = to_promise(&n, want, room, free, &s->output_max);
         }
         lack = BUDGET_FREE;
@@ -238,7 +243,7 @@ bool spend_widen(struct core *core, struct exchange *x)
             stat_add(&core->stats.refusals[s->layer][REFUSAL_STOPPED], 1);
             return false;
         }
-        s->text_max += (uint64_t)(want / token) * BYTES_PER_TOKEN;
+        s->text_max += book_text_bytes(x, (uint64_t)(want / token));
     }
     return true;
 }

@@ -43,7 +43,7 @@ uint32_t tokens_ratio(const struct tokens *t);
 /* Tokens of so many bytes, rounded up, at most UINT32_MAX. */
 static inline uint32_t tokens_of(uint64_t bytes, uint32_t ratio)
 {
-    if (bytes > UINT32_MAX) bytes = UINT32_MAX;
+    if (bytes > UINT64_MAX / (4 * TOKENS_RATIO_ONE)) return UINT32_MAX;
     uint64_t tokens = (bytes * ratio + TOKENS_RATIO_ONE - 1) / TOKENS_RATIO_ONE;
     return tokens > UINT32_MAX ? UINT32_MAX : (uint32_t)tokens;
 }

@@ -61,6 +61,7 @@ static int setup(void **state)
     d.core->now_ns = d.x->admitted_ns = 1000000000;
     d.x->rec.admitted_unix_ns = 1763750400ull * 1000000000;   /* 2025-11-21 18:40 UTC */
     d.x->rec.path[UNIT_KEY] = store_id_make(UNIT_KEY, 7);
+    d.x->tokens.answer_ratio = TOKENS_RATIO_USUAL;
     *state = &d;
     return 0;
 }
@@ -168,7 +169,7 @@ static void test_no_price_and_no_usage(void **state)
     use_model(d, "a/plain");
     d->x->api = API_COMPLETIONS;
     for (size_t i = 0; i < COUNT(cases); i++) {
-        d->x->prompt_bytes = cases[i].bytes;
+        d->x->tokens.prompt = tokens_of(cases[i].bytes, TOKENS_RATIO_USUAL);
         d->x->text_bytes = cases[i].bytes;
         book_price(d->core, d->x);
         assert_int_equal(d->x->rec.tokens[TOKEN_INPUT], cases[i].tokens);
@@ -206,7 +207,7 @@ static void test_output_that_is_open(void **state)
     };
     use_model(d, "a/plain");
     for (size_t i = 0; i < COUNT(cases); i++) {
-        d->x->prompt_bytes = 4000;
+        d->x->tokens.prompt = 1000;
         d->x->text_bytes = cases[i].text_bytes;
         d->x->usage = (struct api_usage){.present = true, .open = true, .input = 7,
                                          .cached = 3, .output = cases[i].told};
@@ -224,7 +225,8 @@ static void test_usage_that_stands(void **state)
     struct desk *d = *state;
     static const struct {
         struct api_usage usage;
-        uint64_t prompt_bytes, text_bytes;
+        uint32_t prompt;
+        uint64_t text_bytes;
         bool stands;
     } cases[] = {
         {{.present = true, .input = 9, .output = 8, .reasoning = 7}, 40, 80, true},
@@ -245,7 +247,7 @@ static void test_usage_that_stands(void **state)
     use_model(d, "a/plain");
     for (size_t i = 0; i < COUNT(cases); i++) {
         d->x->usage = cases[i].usage;
-        d->x->prompt_bytes = cases[i].prompt_bytes;
+        d->x->tokens.prompt = cases[i].prompt;
         d->x->text_bytes = cases[i].text_bytes;
         assert_int_equal(book_usage_stands(d->x), cases[i].stands);
         d->x->rec.reasoning_tokens = 99;
@@ -254,8 +256,8 @@ static void test_usage_that_stands(void **state)
         assert_int_equal(d->x->rec.reasoning_tokens,
                          cases[i].stands ? cases[i].usage.reasoning : 0);
         if (cases[i].stands) continue;
-        uint64_t around = cases[i].prompt_bytes ? 6 : 0;        /* it is a chat */
-        assert_int_equal(d->x->rec.tokens[TOKEN_INPUT], cases[i].prompt_bytes / 4 + around);
+        uint32_t around = cases[i].prompt ? 6 : 0;      /* it is a chat */
+        assert_int_equal(d->x->rec.tokens[TOKEN_INPUT], cases[i].prompt + around);
         assert_int_equal(d->x->rec.tokens[TOKEN_OUTPUT], cases[i].text_bytes / 4);
     }
 }
