@@ -211,11 +211,13 @@ struct api_change {
                                    as api.openai.com has it, else as max_tokens */
     int64_t output_max;         /* the output limit is to be this, unless it is lower; 0: is
                                    left alone */
+    uint8_t effort;             /* enum api_effort; chat, Responses: to be put where the body
+                                   has no member for it */
 };
 /* The edits that turn the client's body into the provider's, ascending and not overlapping:
  * the model's name (a JSON string; not for Gemini, whose path has it), include_usage, the
- * output limit, which is put where the body has none; OpenRouter's models, provider, usage
- * members are removed with the right comma.
+ * output limit and the effort, which are put where the body has none; OpenRouter's models,
+ * provider, usage members are removed with the right comma.
  *   scratch    room for >= 12 * model.len + 384 bytes; edits borrow from it
  * Gives the count (<= API_EDITS_MAX). */
 size_t api_request_edits(const struct api_request *req, const struct api_change *change,

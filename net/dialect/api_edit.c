@@ -1,6 +1,6 @@
 /* api_edit.c - the few changes to a request that stays in its dialect: the model's name,
- * stream_options.include_usage, the output limit, and OpenRouter's own members, which no
- * provider knows.
+ * stream_options.include_usage, the output limit, the effort, and OpenRouter's own members,
+ * which no provider knows.
  * Rule: everything else of the body goes on byte for byte. */
 #include "net/dialect/api_part.h"
 #include "net/jsonw.h"
@@ -212,6 +212,24 @@ static struct bytes put_limit(struct edits *e, const struct api_request *q,
     return digits_member(s, limit_name(q, change), max, false);
 }
 
+/* The member for an effort that the body says nothing of; empty: there is to be none. */
+static struct bytes effort_member(const struct api_request *q, uint8_t effort)
+{
+#define EFFORT(word) {BYTES_INIT("\"reasoning_effort\":\"" word "\""), \
+                      BYTES_INIT("\"reasoning\":{\"effort\":\"" word "\"}")}
+    static const struct bytes words[API_EFFORTS][2] = {
+        [API_EFFORT_NONE] = EFFORT("none"), [API_EFFORT_MINIMAL] = EFFORT("minimal"),
+        [API_EFFORT_LOW] = EFFORT("low"), [API_EFFORT_MEDIUM] = EFFORT("medium"),
+        [API_EFFORT_HIGH] = EFFORT("high"), [API_EFFORT_XHIGH] = EFFORT("xhigh"),
+    };
+#undef EFFORT
+    assert(effort < API_EFFORTS);
+    if (q->effort_said || (q->api != API_CHAT && q->api != API_RESPONSES)) {
+        return (struct bytes){0};
+    }
+    return words[effort][q->api == API_RESPONSES];
+}
+
 /* Gemini's countTokens may hold a request that names its model. */
 static void put_inner_model(struct edits *e, const struct api_request *q, struct bytes model,
                             struct scratch *s)
@@ -236,7 +254,7 @@ static bool writes(const struct api_request *q)
 size_t api_request_edits(const struct api_request *req, const struct api_change *change,
                          struct api_edit *out, char *scratch, size_t room)
 {
-    enum { ADD_MODEL, ADD_LIMIT, ADD_USAGE, ADDS };
+    enum { ADD_MODEL, ADD_LIMIT, ADD_EFFORT, ADD_USAGE, ADDS };
     const struct api_member *gone[GONE_MAX];
     struct edits e = {.at = out};
     struct bytes model = change->model, add[ADDS] = {{0}};
@@ -252,6 +270,7 @@ size_t api_request_edits(const struct api_request *req, const struct api_change 
         replace(&e, req->model_at.value, text_value(&s, model));
     }
     if (change->output_max > 0 && writes(req)) add[ADD_LIMIT] = put_limit(&e, req, change, &s);
+    add[ADD_EFFORT] = effort_member(req, change->effort);
     bool has_option = req->api == API_CHAT || req->api == API_COMPLETIONS;
     if (has_option && change->want_usage && req->stream && !req->include_usage) {
         add[ADD_USAGE] = put_usage(&e, req);

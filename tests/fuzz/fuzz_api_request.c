@@ -2,7 +2,8 @@
  * The first byte chooses the API and the size of the pieces.
  *   - pieces give what the whole gives, error text included;
  *   - the edits ascend, and the edited body is accepted, asks for what was wanted, is under the
- *     limit that was wanted, and counts the same text. */
+ *     limit that was wanted, and counts the same text;
+ *   - what is kept of texts is a string's contents, or the list of tools. */
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -68,13 +69,14 @@ static void check_texts(const struct api_request *q, struct bytes body)
     must(q->system_bytes + q->last_bytes <= body.len);
 }
 
-static void check_edits(const struct api_reader *r, struct bytes body, int64_t max)
+static void check_edits(const struct api_reader *r, struct bytes body, int64_t max,
+                        enum api_effort effort)
 {
     static struct api_reader again;
     const struct api_request *q = &r->req;
     struct api_edit edits[API_EDITS_MAX];
     struct api_change change = {.model = BYTES("other\"\\/model"), .want_usage = true,
-                                .output_max = max};
+                                .output_max = max, .effort = (uint8_t)effort};
     char scratch[12 * 32 + 384];
     size_t n = api_request_edits(q, &change, edits, scratch, sizeof scratch);
     must(n <= API_EDITS_MAX);
@@ -86,6 +88,10 @@ static void check_edits(const struct api_reader *r, struct bytes body, int64_t m
     must(b->prompt_bytes == q->prompt_bytes && b->tool_bytes == q->tool_bytes);
     must(b->models_at.key.end + b->provider_at.key.end == 0 && b->n == q->n);
     if (in_path(r->api)) must(b->model_at.key.end == 0);
+    bool put = r->api == API_RESPONSES && !q->effort_said;
+    must(b->effort == (put && effort ? effort : q->effort));
+    must(b->effort_said == (q->effort_said || (put && effort)));
+    must(b->format == q->format && b->choice == q->choice && b->user_turns == q->user_turns);
     bool limited = r->api == API_RESPONSES || r->api == API_MESSAGES || r->api == API_GENERATE;
     bool lower = q->max_tokens > 0 && q->max_tokens < max;
     if (max == 0 || !limited || lower) must(b->max_tokens == q->max_tokens);
@@ -109,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     same(&whole.req, &cut.req);
     check_texts(&whole.req, in);
-    check_edits(&whole, in, 0);
-    check_edits(&whole, in, 100);
+    check_edits(&whole, in, 0, API_EFFORT_UNSET);
+    check_edits(&whole, in, 100, API_EFFORT_LOW);
     return 0;
 }

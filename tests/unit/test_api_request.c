@@ -384,7 +384,8 @@ static void test_names_are_changed(void **state)
     static char long_out[8192];
     memset(name, '\x01', sizeof name);
     struct api_change change = {.model = {name, sizeof name}, .want_usage = true,
-                                .output_max = INT64_MAX, .completion_tokens = true};
+                                .output_max = INT64_MAX, .completion_tokens = true,
+                                .effort = API_EFFORT_MINIMAL};
     static struct api_reader r;
     struct api_edit edits[API_EDITS_MAX];
     assert_int_equal(read_cut(&r, API_CHAT, BYTES("{\"models\":[\"a\"],\"stream\":true}"), 0,
@@ -392,7 +393,40 @@ static void test_names_are_changed(void **state)
                      NET_DONE);
     size_t n = api_request_edits(&r.req, &change, edits, long_out, 12 * sizeof name + 384);
     assert_int_equal(n, 2);
-    assert_int_equal(edits[0].put.len, 6 * sizeof name + 10 + 43 + 39 + 3);
+    assert_int_equal(edits[0].put.len, 6 * sizeof name + 10 + 43 + 28 + 39 + 4);
+}
+
+/* The effort is put where the body says nothing of it, and nowhere else. */
+static void test_effort_is_put(void **state)
+{
+    (void)state;
+    static const struct { enum api api; enum api_effort effort; const char *body, *want; }
+        cases[] = {
+        {API_CHAT, API_EFFORT_LOW, "{\"model\":\"m\"}",
+         "{\"reasoning_effort\":\"low\",\"model\":\"m\"}"},
+        {API_CHAT, API_EFFORT_NONE, "{ \"model\":\"m\",\"max_tokens\":5}",
+         "{\"reasoning_effort\":\"none\", \"model\":\"m\",\"max_tokens\":5}"},
+        {API_CHAT, API_EFFORT_XHIGH, "{\"models\":[\"m\"]}",
+         "{\"model\":\"m\",\"reasoning_effort\":\"xhigh\"}"},
+        {API_CHAT, API_EFFORT_UNSET, "{\"model\":\"m\"}", NULL},
+        {API_CHAT, API_EFFORT_LOW, "{\"reasoning_effort\":null,\"model\":\"m\"}", NULL},
+        {API_CHAT, API_EFFORT_LOW, "{\"reasoning\":{},\"model\":\"m\"}", NULL},
+        {API_CHAT, API_EFFORT_LOW, "{\"reasoning\":[],\"model\":\"m\"}", NULL},
+        {API_CHAT, API_EFFORT_LOW, "{\"model\":\"m\",\"reasoning_effort\":\"high\"}", NULL},
+        {API_RESPONSES, API_EFFORT_MEDIUM, "{\"model\":\"m\",\"input\":\"x\"}",
+         "{\"reasoning\":{\"effort\":\"medium\"},\"model\":\"m\",\"input\":\"x\"}"},
+        {API_RESPONSES, API_EFFORT_HIGH, "{\"model\":\"m\",\"reasoning\":{\"summary\":"
+         "\"auto\"}}", NULL},
+        {API_COMPLETIONS, API_EFFORT_LOW, "{\"model\":\"m\"}", NULL},
+        {API_MESSAGES, API_EFFORT_LOW, "{\"model\":\"m\",\"messages\":[]}", NULL},
+        {API_GENERATE, API_EFFORT_LOW, "{\"contents\":[]}", NULL},
+    };
+    char out[512];
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct api_change change = {.model = BYTES("m"), .effort = (uint8_t)cases[i].effort};
+        edit(cases[i].api, cases[i].body, &change, out, sizeof out);
+        assert_string_equal(out, cases[i].want ? cases[i].want : cases[i].body);
+    }
 }
 
 /* ---- recordings ---- */
@@ -453,6 +487,7 @@ int main(void)
         cmocka_unit_test(test_generate),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_limits_are_lowered),
+        cmocka_unit_test(test_effort_is_put),
         cmocka_unit_test(test_names_are_changed),
         cmocka_unit_test(test_recorded),
     };
