@@ -63,6 +63,11 @@ test('keys of one provider are rotated; a key is never given to another name', a
   assert.match(text, /name: "openai-2"[^]*?keys: \["\$\{OPENAI_KEY_FINANCE\}"\]\n    headers:\n      "x-cost-centre": "4711"\n      "openai-organization": "org-finance-1"/);
   assert.match(text, /"small": "openai\/gpt-4o-mini"/);
   assert.match(text, /"small-finance": "openai-2\/gpt-4o-mini"/);
+  assert.match(text, /name: "openai-3"[^]*?keys: \["\$\{OPENAI_KEY_A\}"\]\n/);
+  assert.match(text, /"small-a": "openai-3\/gpt-4o-mini"/, 'one key of two is another set');
+  assert.match(text, /"mini-shared": "openai\/gpt-5-mini"/, 'the same set is the same provider');
+  assert.match(text, /"fast": "groq\/llama-3\.1-8b-instant"/);
+  assert.match(text, /"french": "mistral\/mistral-small-latest"/);
   notTaken(said, 14, 'Bad Name', 'RFC 9110');
   notTaken(said, 14, 'Host', 'itself');
 });
@@ -99,7 +104,8 @@ test('prices per token become exact prices per million; limits and abilities', a
   assert.equal(model('openai-house/house-embed').price.input, '0.01');
   const ours = model('openai/gpt-4o').price;
   assert.deepEqual([ours.input, ours.cached, ours.output], ['2', '1.25', '10'],
-                   'what is not said stays as it is known');
+                   'what is not said stays as it is known; litellm_params wins');
+  assert.match(text, /"openai\/gpt-4o"[^]*?supports: \[tools, json_schema\]/, 'no vision');
   notTaken(said, 33, 'input_cost_per_token', 'pico-dollars');
   notTaken(said, 38, 'speech', 'audio_transcription');
 });
