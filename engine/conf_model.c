@@ -67,6 +67,7 @@ static void add_builtin(struct conf_reader *r, const struct builtin_model *from,
         .max_output = from->max_output,
         .provider = provider,
         .abilities = from->abilities,
+        .lacks = from->lacks,
         .quirks = from->quirks,
         .no_text = from->no_text,
         .quality = from->quality,
@@ -147,6 +148,7 @@ static void read_entry(struct conf_reader *r, struct ids *t, struct conf_node *i
     if (*slot && c->model[*slot - 1].configured) return;
     m.provider = (uint16_t)provider;
     m.configured = true;
+    if (conf_child(item, "supports")) m.lacks = ABILITIES_ALL & (uint8_t)~m.abilities;
     if (!m.upstream) m.upstream = strchr(m.id, '/') + 1;
     if (!m.price.count) m.price = (struct price_list){.count = 1};
     if (m.quality.evidence[0] == QUALITY_NOTHING) {

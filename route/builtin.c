@@ -158,18 +158,16 @@ static void put_later(struct bytes text, struct price_list *list)
     }
 }
 
-static uint8_t abilities(struct bytes letters)
+/* Abilities by their letters: those it has, or those it has not, which are capitals. */
+static uint8_t abilities(struct bytes letters, bool lacks)
 {
+    static const char known[] = "tvjr";   /* in the order of the bits */
     unsigned bits = 0;
     for (size_t i = 0; i < letters.len; i++) {
-        switch (letters.ptr[i]) {
-        case 't': bits |= ABILITY_TOOLS; break;
-        case 'v': bits |= ABILITY_VISION; break;
-        case 'j': bits |= ABILITY_JSON_SCHEMA; break;
-        case 'r': bits |= ABILITY_REASONING; break;
-        case 'e': break;
-        default: assert(letters.ptr[i] == 'r');  /* all that tools/catalog.py writes */
-        }
+        char letter = byte_lower(letters.ptr[i]);
+        const char *at = strchr(known, letter);
+        assert(at || letter == 'e');      /* all that tools/catalog.py writes */
+        if (at && (letter != letters.ptr[i]) == lacks) bits |= 1u << (at - known);
     }
     return (uint8_t)bits;
 }
@@ -333,7 +331,8 @@ bool builtin_model_next(struct bytes *at, struct bytes provider, struct builtin_
     m.context = tokens(cut_until(&row, '\t'));
     m.max_output = tokens(cut_until(&row, '\t'));
     struct bytes letters = cut_until(&row, '\t');
-    m.abilities = abilities(letters);
+    m.abilities = abilities(letters, false);
+    m.lacks = abilities(letters, true);
     m.no_text = bytes_find(letters, 'e') < letters.len;
     m.released = cut_until(&row, '\t');
     put_quality(cut_until(&row, '\t'), &m);

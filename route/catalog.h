@@ -18,6 +18,7 @@ enum dialect {
 
 enum model_ability {             /* bits */
     ABILITY_TOOLS = 1, ABILITY_VISION = 2, ABILITY_JSON_SCHEMA = 4, ABILITY_REASONING = 8,
+    ABILITIES_ALL = 15,
 };
 
 /* What a request must be written like for one provider or model: bits, in the order of words in
@@ -63,6 +64,7 @@ struct catalog_model {
     uint32_t context, max_output;   /* tokens; 0 unknown */
     uint16_t provider;           /* index */
     uint8_t abilities;           /* enum model_ability bits */
+    uint8_t lacks;               /* those it is known not to have; of the rest nobody says */
     uint8_t quirks;              /* enum catalog_quirk bits, beside its provider's */
     bool no_text;                /* embeddings, moderations: never a candidate of auto */
     bool configured;             /* named by the configuration, not only built in */

@@ -155,14 +155,14 @@ static enum plan_reason sieve_price(const struct plan_ask *ask, const struct cat
     return dear ? PLAN_PRICE : PLAN_FINE;
 }
 
-/* Could the model answer the request at all? Of a named one the doubt is in its favour: its
- * abilities may not be known, and our count of tokens is an estimate. */
+/* Could the model answer the request at all? Of a named one the doubt is in its favour: what
+ * nobody says of its abilities, and our count of tokens, which is an estimate. */
 static enum plan_reason sieve_fit(const struct draft *d, const struct catalog_model *m,
                                   uint32_t arm, bool named)
 {
     const struct plan_ask *ask = d->ask;
-    bool doubt = named && m->abilities == 0;
-    if (!doubt && (m->abilities & ask->needs) != ask->needs) return PLAN_ABILITY;
+    unsigned lacks = named ? m->lacks : ~(unsigned)m->abilities;
+    if (lacks & ask->needs) return PLAN_ABILITY;
     float in = (float)ask->tokens_in, context = (float)m->context;
     if (m->context && named && in - in / 8 > context) return PLAN_CONTEXT;
     if (!ask->score) return PLAN_FINE;

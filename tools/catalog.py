@@ -116,9 +116,9 @@ CATALOG_HEAD = """\
 # provider, id, input, cached, cache_write, output (US dollars per 1M tokens; empty: no source
 # says), then above, input, cached, output of the long-prompt tier, then later prices as
 # unix-seconds:input/cached/output separated by blanks, context, max_output (tokens),
-# abilities (t tools, v vision, j JSON schema, r reasoning; e embeddings and the like: answers
-# with no text), release date, quality (a name in
-# quality.tsv, or t in hundredths by price and date; ? at its end: by price alone), efforts
+# abilities (t tools, v vision, j JSON schema, r reasoning; a capital: it lacks that; none: no
+# source says; e embeddings and the like: answers with no text), release date, quality (a name
+# in quality.tsv, or t in hundredths by price and date; ? at its end: by price alone), efforts
 # (n none, i minimal, l low, m medium, h high, x xhigh; behind : the one taken where none is
 # asked for), quirks.
 """
@@ -224,7 +224,8 @@ def model_line(where, row, prior):
     released = row["release_date"]
     if not re.fullmatch(r"(\d{4}(-\d{2}){0,2})?", released):
         fail(where, f"release date {released!r}")
-    abilities = "".join(letter for name, letter in ABILITIES if row[name] == "1")
+    abilities = "".join(letter if row[name] == "1" else letter.upper()
+                        for name, letter in ABILITIES if row[name])
     provider, model = row["provider"], row["model_id"]
     context, most = tokens(where, row["context_window"]), tokens(where, row["max_output"])
     return "\t".join([provider, model, *base, *tier, later, context, most, abilities, released,

@@ -52,7 +52,8 @@ static int build(void **state)
     const struct catalog_model models[] = {
         {.id = "local/shared", .provider = 4, .configured = true, .price = costs(1, 9)},
         {.id = "openai/gpt", .provider = 0, .price = costs(5, 50)},
-        {.id = "openai/gpt-mini", .provider = 0, .price = costs(1, 10)},
+        {.id = "openai/gpt-mini", .provider = 0, .price = costs(1, 10),
+         .abilities = ABILITY_TOOLS, .lacks = ABILITY_VISION},
         {.id = "openai/shared", .provider = 0, .price = costs(3, 30)},
         {.id = "anthropic/claude", .provider = 1, .price = costs(5, 25)},
         {.id = "anthropic/shared", .provider = 1, .price = costs(4, 20)},
@@ -340,6 +341,24 @@ static void test_more_candidates_than_fit(void **state)
     free(c.by_bare);
 }
 
+/* A model that was named is refused what it is known not to have, never what nobody says. */
+static void test_abilities_of_named_models(void **state)
+{
+    static const struct { const char *names; unsigned needs; const char *want; } cases[] = {
+        {"openai/gpt-mini", ABILITY_TOOLS, "openai/gpt-mini:n"},
+        {"openai/gpt-mini", ABILITY_JSON_SCHEMA, "openai/gpt-mini:n"},
+        {"openai/gpt-mini", ABILITY_VISION, ""},
+        {"openai/gpt-mini", ABILITY_VISION | ABILITY_TOOLS, ""},
+        {"anthropic/claude", ABILITY_VISION | ABILITY_TOOLS, "anthropic/claude:n"},
+        {"gpt-mini anthropic/claude", ABILITY_VISION, "anthropic/claude:l"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct plan_ask ask = {.first_is_model = true, .needs = (uint8_t)cases[i].needs};
+        ask.name_count = words(cases[i].names, ask.name);
+        check(*state, &ask, cases[i].want, cases[i].want[0] ? PLAN_FINE : PLAN_ABILITY);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_prices_retention_dialects),
         cmocka_unit_test(test_max_price_follows_dates), cmocka_unit_test(test_policy),
         cmocka_unit_test(test_more_candidates_than_fit),
+        cmocka_unit_test(test_abilities_of_named_models),
     };
     return cmocka_run_group_tests(tests, build, unbuild);
 }
