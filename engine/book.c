@@ -9,6 +9,7 @@
 #include "engine/edge.h"
 #include "engine/engine.h"
 #include "engine/exchange.h"
+#include "engine/learn.h"
 #include "engine/line.h"
 #include "engine/log.h"
 #include "engine/tables.h"
@@ -270,6 +271,7 @@ void book_end(struct core *core, struct exchange *x, enum close_why why, unsigne
     uint64_t us = (core->now_ns - x->admitted_ns) / 1000;
     r->duration_us = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
     DEATH(before_record);
+    learn_end(core, x);
     if (!x->no_row && !PLANT(lost_settle)) journal_end(core->journal, x->journal_slot, r);
     if (PLANT(double_end)) journal_end(core->journal, journal_begin(core->journal, r), r);
     DEATH(recorded);

@@ -10,6 +10,7 @@
 #include "engine/front.h"
 #include "engine/heap.h"
 #include "engine/keeper.h"
+#include "engine/learn.h"
 #include "engine/log.h"
 #include "engine/look.h"
 #include "engine/rota.h"
@@ -567,6 +568,11 @@ static bool prepare(struct server *s, struct conf *conf)
     e->rota = rota_make();
     if (!e->rota || !rota_take(e, tables)) {
         (void)fail("states of providers and models", e->rota ? e->db->why : "out of memory");
+        return false;
+    }
+    e->learn = learn_open(e->db, e->core_count);
+    if (!e->learn) {
+        (void)fail("what was learned", e->db->why);
         return false;
     }
     if (boot_token(e, conf, why, sizeof why)) return true;

@@ -18,6 +18,7 @@ struct keeper;
 struct admin_front;
 struct metrics;
 struct budget;
+struct learn;
 struct rota;
 
 struct engine {
@@ -33,6 +34,7 @@ struct engine {
     struct keeper *keeper;             /* store thread */
     struct admin_front *front;         /* admin API jobs */
     struct metrics *metrics;
+    struct learn *learn;               /* what outcomes teach; NULL: nothing is learned */
     struct rota *rota;                 /* NULL: one thread does everything (tests) */
     _Atomic uint32_t rota_changes;     /* raised when hosts were marked off or on */
     uint64_t started_ns;               /* monotonic */

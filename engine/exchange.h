@@ -23,7 +23,7 @@ struct path;
 struct tables;
 struct upstream;
 
-enum { EXCHANGE_PLAN_MAX = 8 };
+enum { EXCHANGE_PLAN_MAX = 8, EXCHANGE_LESSON_WORDS = 9 };
 
 enum exchange_state {
     X_READ,          /* the request's body is being read */
@@ -139,6 +139,8 @@ struct exchange {
     uint16_t cors;                  /* cors_find(): the entry that allows its origin */
     uint16_t refs;                  /* closing upstreams that may still read its memory */
     uint32_t journal_slot;
+    uint64_t lesson[EXCHANGE_LESSON_WORDS];   /* what it may teach of its organisation ... */
+    bool has_lesson;                /* ... once it is planned: a struct lesson, learn.h's */
     uint8_t key_hash[STORE_KEY_HASH];
     struct control control;         /* what the client's header fields ask */
     struct addr client;             /* who asked, by edge_client() */

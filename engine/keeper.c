@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 #include "engine/front.h"
 #include "engine/heap.h"
+#include "engine/learn.h"
 #include "engine/look.h"
 #include "engine/stats.h"
 #include "engine/tables.h"
@@ -35,7 +36,7 @@ struct keeper {
     struct resolver resolver[RESOLVERS];
     _Atomic bool stop_store, stop_rest;
     uint64_t folded_ns, expired_ns;
-    bool clean, budgets_failed;
+    bool clean, budgets_failed, lessons_failed;
 };
 
 static void visit(const struct record *r, void *arg)
@@ -43,6 +44,7 @@ static void visit(const struct record *r, void *arg)
     struct engine *e = arg;
     if (e->budget) budget_folded(e->budget, r);
     metrics_see(e->metrics, r);
+    if (e->learn) learn_see(e->learn, r);
     front_row(e, r);
 }
 
@@ -76,6 +78,18 @@ static void step_budgets(struct keeper *k)
     k->budgets_failed = !ok;
 }
 
+/* What outcomes taught; now: at once. */
+static void step_lessons(struct keeper *k, uint64_t now_ns, bool now)
+{
+    struct engine *e = k->engine;
+    if (!e->learn) return;
+    bool ok = learn_save(e->learn, now_ns, now);
+    if (!ok && !k->lessons_failed) {
+        (void)fprintf(stderr, "warning: what was learned is not kept: %s\n", e->db->why);
+    }
+    k->lessons_failed = !ok;
+}
+
 static void expire(struct keeper *k)
 {
     struct engine *e = k->engine;
@@ -101,6 +115,7 @@ bool keeper_step(struct keeper *k)
         ok = keeper_fold(k);
         step_budgets(k);
         k->folded_ns = now;
+        step_lessons(k, now, false);
     }
     if (now - k->expired_ns >= EXPIRE_S * 1000000000ull) expire(k);
     return ok;
@@ -117,6 +132,7 @@ static void *store_main(void *arg)
     }
     front_run(k->engine, &f->change);
     k->clean = keeper_fold(k);
+    step_lessons(k, clock_now_ns(), true);
     heap_leave();
     return NULL;
 }

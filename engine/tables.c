@@ -8,6 +8,7 @@
 #include "engine/keyring.h"
 #include "engine/vault.h"
 #include "net/http.h"
+#include "route/lesson.h"
 #include "route/score.h"
 
 #include <stdlib.h>
@@ -114,7 +115,8 @@ struct tables *tables_make(struct conf *conf, struct hosts *hosts, const struct 
     size_t words = (size_t)(t->catalog->model_count + 1) * CATALOG_KEYS_MAX;
     t->model_word = calloc(words, sizeof *t->model_word);
     t->model_state = calloc((size_t)t->catalog->model_count + 1, sizeof *t->model_state);
-    bool ok = t->model_word && t->model_state;
+    t->scale = calloc(1, sizeof *t->scale);
+    bool ok = t->model_word && t->model_state && t->scale;
     for (uint32_t p = 0; ok && p < t->catalog->provider_count; p++) {
         const struct catalog_provider *cp = &t->catalog->provider[p];
         int32_t idx = hosts_find(hosts, cp->host, cp->port, cp->tls, cp->host_is_ip);
@@ -124,6 +126,7 @@ struct tables *tables_make(struct conf *conf, struct hosts *hosts, const struct 
     if (ok) ok = fix_lines(t);
     if (ok) ok = find_quotas(t, older);
     if (!ok) {
+        free(t->scale);
         free(t->model_state);
         if (t->keyring) keyring_drop(t->keyring);
         free(t->model_word);
@@ -131,6 +134,7 @@ struct tables *tables_make(struct conf *conf, struct hosts *hosts, const struct 
         return NULL;
     }
     if (older) carry(t, older);
+    lesson_scale_make(t->catalog, t->scale);
     place_stats(t, older);
     t->conf = conf;
     return t;
@@ -244,6 +248,7 @@ void tables_free(struct tables *t)
     keyring_drop(t->keyring);
     vault_give(t->fixed_text, t->fixed_bytes + 1);
     score_close(t->scores);
+    free(t->scale);
     free(t->model_state);
     free(t->model_word);
     free(t);

@@ -10,6 +10,7 @@
 
 struct conf;
 struct hosts;
+struct lesson_scale;
 struct scores;
 struct keyring;
 struct quota;
@@ -45,6 +46,7 @@ struct tables {
     _Atomic uint8_t *model_state;           /* of each model by itself */
     struct keyring *keyring;                /* shared by all versions */
     struct quota *quota[CATALOG_PROVIDERS_MAX][CATALOG_KEYS_MAX];   /* the keyring's */
+    struct lesson_scale *scale;             /* what learn.c measures models by */
     struct tables_listen listen[TABLES_LISTEN_MAX], admin;
     uint32_t listen_count;
     struct cert *cert[TABLES_LISTEN_MAX + 1];   /* all in use, each once: named by it */

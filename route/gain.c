@@ -312,3 +312,12 @@ const char *gain_reason_text(enum gain_reason reason)
     assert(reason < GAIN_REASON_COUNT);
     return text[reason];
 }
+
+const char *gain_dimension_name(unsigned dimension)
+{
+    static const char *const names[] = {"level", "trained", "prior"};
+    assert(dimension < GAIN_DIMENSIONS);
+    if (dimension < COUNT(names)) return names[dimension];
+    if (dimension == LEARNED_LOSS) return NULL;
+    return feature_name((enum feature)learned_of[dimension - COUNT(names)]);
+}

@@ -73,7 +73,9 @@ struct record {                          /* 512 bytes, little-endian, as mapped 
     uint32_t budget_version;             /* budget.h: of the cells it reserved on; means
                                           * nothing after the run that wrote it */
     uint8_t reason[RECORD_REASONS];      /* why this model: the engine's codes; 0: none */
-    uint8_t spare[12];                   /* zero */
+    uint8_t outcome;                     /* signs of a bad answer: the engine's bits. Told to
+                                          * who hears of folded records, and not stored */
+    uint8_t spare[11];                   /* zero */
 };
 static_assert(sizeof(struct record) == RECORD_BYTES, "record layout");
 
