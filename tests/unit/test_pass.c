@@ -111,7 +111,8 @@ static void add_arm(struct reference *r, const struct kit *k, const struct plan_
         for (unsigned e = EFFORT_NONE; e < EFFORTS; e++) {
             if (!(q->efforts & 1u << e)) continue;
             float usual = q->effort[EFFORT_UNSET];
-            if (!taken || fabsf(q->effort[e] - usual) < fabsf(q->effort[taken] - usual)) taken = e;
+            float off = fabsf(q->effort[e] - usual);
+            if (!taken || off < fabsf(q->effort[taken] - usual)) taken = e;
         }
     }
     double mult = taken ? mults[taken] : m->abilities & ABILITY_REASONING ? 3 : 1;
