@@ -16,6 +16,8 @@
 #include "route/pass.h"
 #include "route/score_part.h"
 
+#include <math.h>
+
 enum rank_class { CLASS_FIRST, CLASS_FINE, CLASS_BELOW, CLASS_COOLING };
 
 enum {
@@ -280,9 +282,8 @@ static float key_of(struct draft *d, uint32_t arm)
     adjust_cost(d, arm);
     pass_key(&d->pass, group, group + SCORE_GROUP);
     memcpy(v->mask + group, mask, sizeof mask);
-    float step = v->key[arm] * NAMED_STEPS;
-    if (d->mode == PLAN_COST) return v->key[arm];
-    return (float)(int32_t)(step < 0 ? step - 0.5f : step + 0.5f) / NAMED_STEPS;
+    float key = v->key[arm];
+    return d->mode == PLAN_COST ? key : roundf(log2f(key) * NAMED_STEPS);
 }
 
 /* Remember, for plan_explain(), which name led to an arm first. */
@@ -410,23 +411,7 @@ static void explore(struct draft *d, uint32_t strongest)
     if (found < count && is_eligible(d, found)) choose(d, found, CLASS_FIRST, PLAN_EXPLORED);
 }
 
-/* provider.order goes before scores. */
-static void place_orders(struct draft *d)
-{
-    const struct plan_ask *ask = d->ask;
-    struct score *v = ask->score;
-    const struct scores *s = v->all;
-    for (uint32_t i = 0; i < s->run_count && ask->order_count; i++) {
-        const struct score_run *run = &s->run[i];
-        const struct catalog_provider *p = &d->c->provider[run->provider];
-        float place = provider_place(p, ask->order, ask->order_count) * PASS_PLACE;
-        for (uint32_t a = run->first; a < run->first + run->count && a < d->pass.arms; a++) {
-            if (v->key[a] < PASS_OUT) v->key[a] += place;
-            pass_mend(&d->pass, a);
-        }
-    }
-}
-
+/* Take the best until none or enough are left. */
 static void choose_best(struct draft *d)
 {
     const struct score *v = d->ask->score;
@@ -434,12 +419,33 @@ static void choose_best(struct draft *d)
         int32_t arm = pass_least(&d->pass);
         if (arm < 0) break;
         if (!is_eligible(d, (uint32_t)arm)) continue;
-        float key = v->key[arm];
-        while (key > PASS_PLACE - PASS_BELOW) key -= PASS_PLACE;
-        bool below = key > PASS_SCORE_MAX;
+        bool below = v->key[arm] >= PASS_BELOW;
         choose(d, (uint32_t)arm, below ? CLASS_BELOW : CLASS_FINE,
                below ? PLAN_BELOW_FLOOR : PLAN_CHOSEN);
         n++;
+    }
+}
+
+/* provider.order goes before scores: one place of it after the other, with the keys of all
+ * others put aside. */
+static void choose_by_order(struct draft *d)
+{
+    const struct plan_ask *ask = d->ask;
+    struct score *v = ask->score;
+    const struct scores *s = v->all;
+    memcpy(v->said, v->key, d->pass.count * sizeof *v->key);
+    for (uint8_t place = 0; place <= ask->order_count; place++) {
+        for (uint32_t i = 0; i < s->run_count; i++) {
+            const struct score_run *run = &s->run[i];
+            const struct catalog_provider *p = &d->c->provider[run->provider];
+            bool here = provider_place(p, ask->order, ask->order_count) == place;
+            for (uint32_t a = run->first; a < run->first + run->count; a++) {
+                if (a >= d->pass.arms) break;
+                v->key[a] = here && v->mask[a] ? v->said[a] : PASS_OUT;
+                pass_mend(&d->pass, a);
+            }
+        }
+        choose_best(d);
     }
 }
 
@@ -487,23 +493,24 @@ static void offer_auto(struct draft *d)
     }
     pass_cost(&d->pass, 0, d->pass.count);
     adjust_costs(d);
-    pass_sieve(&d->pass);
-    do strongest = pass_strongest(&d->pass, &low);
-    while (strongest >= 0 && !is_eligible(d, (uint32_t)strongest));
+    strongest = pass_sieve(&d->pass, &low);
+    while (strongest >= 0 && !is_eligible(d, (uint32_t)strongest)) {
+        strongest = pass_strongest(&d->pass, &low);
+    }
     if (strongest < 0 && d->left_count == 0) blame_auto(d);
     if (strongest >= 0) {
         d->pass.best_low = low;
         d->pass.best = d->pass.t[strongest] + d->pass.shift[strongest];
         d->out->strongest = d->pass.best;
         pass_key(&d->pass, 0, d->pass.count);
-        place_orders(d);
         explore(d, (uint32_t)strongest);
         uint32_t model = ask->sticky - 1;
         if (ask->sticky_first && ask->sticky && model < v->all->model_count && v->mask[model]
             && is_eligible(d, model)) {
             choose(d, model, CLASS_FIRST, PLAN_STICKY);
         }
-        choose_best(d);
+        if (ask->order_count) choose_by_order(d);
+        else choose_best(d);
     }
     choose_cooling(d);
 }

@@ -11,6 +11,7 @@
  * guards another; a reader between two stores is off by one answer until it looks again.
  * A view shows (prior x PRIOR_WEIGHT + sums) / (PRIOR_WEIGHT + weights).
  * Rule: one writer per sum, and nothing here is money. */
+#include "route/pass.h"
 #include "route/score_part.h"
 
 #include <math.h>
@@ -127,7 +128,7 @@ static void place_view(struct yard *y, struct score *v, size_t arms)
     for (size_t i = 0; i < COUNT(column); i++) *column[i] = yard_take(y, arms, sizeof(float));
     v->mask = yard_take(y, arms, sizeof *v->mask);
     v->seen = yard_take(y, arms, sizeof *v->seen);
-    v->least = yard_take(y, arms / SCORE_GROUP, sizeof *v->least);
+    v->least = yard_take(y, score_groups((uint32_t)arms), sizeof *v->least);
 }
 
 /* The columns of s, in its shape. */
@@ -308,6 +309,7 @@ struct scores *score_make(const struct score_setup *setup)
     memset(y.at, 0, bytes);
     struct scores *s = yard_take(&y, 1, sizeof *s);
     *s = shape_of(setup);
+    s->set = pass_set_best();
     place(&y, s);
     assert(y.used == bytes);
     uint32_t row = 0, arm = s->model_count;

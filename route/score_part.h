@@ -11,7 +11,6 @@
 #include "route/score.h"
 
 enum {
-    SCORE_LANES = 4,             /* floats in a vector: SSE2 and NEON have these at least */
     SCORE_GROUP = 16,            /* arms whose least key is kept */
     SCORE_LINE = 64,
 };
@@ -55,8 +54,11 @@ struct score {
     float *said, *shown;
 };
 
+struct pass_set;
+
 struct scores {
     const struct catalog *catalog;
+    const struct pass_set *set;  /* loops for this processor */
     uint32_t model_count, row_count, arm_count, padded, views, run_count;
     uint32_t *first_row;         /* by model, and one more: endpoints */
     uint32_t *first_arm;         /* by model, and one more: further arms */
@@ -78,6 +80,13 @@ struct scores {
     _Atomic uint64_t *touched;   /* by view: bit per model that was ever learned of */
     struct score *view;
 };
+
+/* Places of least that groups of so many arms use, in whole groups again. */
+static inline uint32_t score_groups(uint32_t arms)
+{
+    uint32_t groups = (arms + SCORE_GROUP - 1) / SCORE_GROUP;
+    return (groups + SCORE_GROUP - 1) / SCORE_GROUP * SCORE_GROUP;
+}
 
 /* Is every key of the model open or cooling? */
 bool score_cools(const struct scores *s, uint32_t model, uint64_t now_ms);
