@@ -236,6 +236,7 @@ static void fill_arm(struct scores *s, uint32_t arm, uint32_t model, unsigned ef
 
 static bool is_auto(const struct score_setup *setup, const struct catalog_model *m)
 {
+    if (m->no_text) return false;
     if (setup->auto_count == 0) return true;
     for (uint32_t i = 0; i < setup->auto_count; i++) {
         if (glob_match(setup->auto_glob[i], bytes_of(m->id))) return true;

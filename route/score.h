@@ -27,7 +27,8 @@ enum score_state { SCORE_ON, SCORE_DRAIN, SCORE_OFF };
 struct score_setup {            /* borrows for the call; breaker words: as long as the scores */
     const struct catalog *catalog;
     const struct bytes *auto_glob;      /* routing.auto: candidates of `auto`, globs of ids or
-                                           of bare names */
+                                           of bare names; what answers without text
+                                           never is */
     uint32_t auto_count;        /* 0: every model */
     uint32_t views;             /* how many threads ask: cores, then the admin core */
     const breaker_word *key_word;       /* at provider * CATALOG_KEYS_MAX + key; NULL none */
