@@ -199,6 +199,12 @@ static bool find(void *arg, enum rotation_of of, struct bytes name,
     return i >= 0;
 }
 
+static void put_routes(void *arg, struct bytes provider, struct bytes model, store_id tenant,
+                       struct jsonw *w)
+{
+    look_routes(arg, provider, model, tenant, w);
+}
+
 static void make_secret(void *arg, char *out)
 {
     (void)arg;
@@ -233,7 +239,8 @@ void *look_host(struct engine *engine)
     *h = (struct admin_host){.db = engine->db, .arg = engine, .make_secret = make_secret,
                              .reload = reload, .find = find, .committed = committed,
                              .put_providers = put_providers,
-                             .put_models = put_models, .find_price = find_price,
+                             .put_routes = put_routes, .put_models = put_models,
+                             .find_price = find_price,
                              .close_name = name_of_close, .mode_name = reply_mode_name,
                              .budget = engine->budget,
                              .look_party = engine->core_count + PARTY_WORKER,

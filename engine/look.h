@@ -3,10 +3,11 @@
 #ifndef ENGINE_LOOK_H
 #define ENGINE_LOOK_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "net/bytes.h"
+#include "store/store.h"
 
 struct engine;
+struct jsonw;
 struct metrics;
 struct record;
 
@@ -14,6 +15,10 @@ struct record;
 void *look_host(struct engine *engine);
 /* Prometheus text (format 0.0.4) of everything: gives malloc'ed *text, or NULL. */
 void look_metrics(struct engine *engine, char **text, size_t *len);
+/* Worker. The live score table, of one provider, of one model ("provider/model" or a bare id)
+ * or of all (empty); tenant: an organisation of which to say what was learned, or 0. */
+void look_routes(struct engine *engine, struct bytes provider, struct bytes model,
+                 store_id tenant, struct jsonw *w);
 /* Make the table of what only finished records tell (boot, heap). */
 struct metrics *metrics_make(void);
 /* Store thread: count a folded record. */

@@ -52,6 +52,9 @@ struct admin_host {
     void (*put_providers)(void *arg, struct jsonw *w);
     /* The catalogue's models as the JSON list GET /admin/v1/models answers. */
     void (*put_models)(void *arg, struct jsonw *w);
+    /* The live score table, as look.h says. */
+    void (*put_routes)(void *arg, struct bytes provider, struct bytes model, store_id tenant,
+                       struct jsonw *w);
     /* Prices of a model "provider/model" of the catalogue, or else of the compiled-in one: true
      * and *out; or false, and the name nearest to it, or "", in near. */
     bool (*find_price)(void *arg, struct bytes model, struct price_list *out,

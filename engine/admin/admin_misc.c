@@ -3,6 +3,8 @@
 #include "engine/admin/admin.h"
 #include "engine/admin/admin_part.h"
 
+#include "store/org.h"
+
 #include <stdlib.h>
 
 void admin_providers_get(struct admin_call *call)
@@ -13,6 +15,18 @@ void admin_providers_get(struct admin_call *call)
 void admin_models_get(struct admin_call *call)
 {
     call->host->put_models(call->host->arg, &call->w);
+}
+
+void admin_routes_get(struct admin_call *call)
+{
+    store_id tenant = admin_query(call, "tenant")->number;
+    struct unit u;
+    if (tenant) {
+        enum store_rc rc = org_get(call->host->db, call->txn, tenant, &u);
+        if (!admin_check(call, rc, "organization", NULL)) return;
+    }
+    call->host->put_routes(call->host->arg, bytes_of(admin_query(call, "provider")->text),
+                           bytes_of(admin_query(call, "model")->text), tenant, &call->w);
 }
 
 static void state_change(struct admin_call *call, enum rotation_of of, const char *what,

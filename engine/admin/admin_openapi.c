@@ -22,6 +22,10 @@ static const struct schema schemas[] = {
     {"Deleted", "id:s deleted:b"},
     {"Reloaded", "reloaded:b"},
     {"Live", ""},
+    {"Route", "model:s provider:s key:i state:s breaker:s breaker_s:n requests:i in_flight:i "
+              "ttft_ms:n p95_ttft_ms:n tokens_per_s:n error_rate:n room:n room_reset_s:i "
+              "weight:i price:o? quality:o"},
+    {"Routes", "data:[Route] tenant?:o?"},
     {"ProviderState", "name:s state:s"},
     {"ModelState", "id:s state:s"},
     {"Usage", "organization?:s? organization_name?:s? department?:s? department_name?:s? "

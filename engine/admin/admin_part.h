@@ -261,6 +261,8 @@ void admin_requests_get(struct admin_call *call);
 void admin_providers_get(struct admin_call *call);
 /* GET models. */
 void admin_models_get(struct admin_call *call);
+/* GET routes. */
+void admin_routes_get(struct admin_call *call);
 /* PATCH providers/{name}. */
 void admin_provider_change(struct admin_call *call);
 /* PATCH models/{id}. */

@@ -109,6 +109,14 @@ static const struct admin_field requests_query[] = {
     {0},
 };
 
+static const struct admin_field routes_query[] = {
+    {"provider", .about = "only its rows", .type = ADMIN_NAME},
+    {"model", .about = "only its rows: provider/model, or a bare id", .type = ADMIN_NAME},
+    {"tenant", .about = "an organization: what was learned of its requests, too",
+     .type = ADMIN_ID, .kinds = KIND(ORGANIZATION)},
+    {0},
+};
+
 static const char *const credit_words[] = {"top_up", "grant", "refund", "correction", NULL};
 static_assert(CREDIT_CORRECTION == 3 && CREDIT_KINDS == 4, "a word for each");
 static const char *const pool_words[] = {"unlimited", "prepaid", NULL};
@@ -194,6 +202,9 @@ const struct admin_route admin_routes[] = {
      .summary = "Providers and their live state"},
     {HTTP_GET, A "models", ROUTE_HERE, NEEDS_NOTHING, admin_models_get, NULL, NULL, 200, "Live",
      .summary = "The catalogue of models"},
+    {HTTP_GET, A "routes", ROUTE_HERE, NEEDS_READ, admin_routes_get, NULL, routes_query, 200,
+     "Routes",
+     .summary = "The live score table, a row for each model and key of its provider"},
     {HTTP_PATCH, A "providers/{name}", ROUTE_HERE, NEEDS_WRITE, admin_provider_change,
      state_body, NULL, 200, "ProviderState",
      .summary = "Take a provider out of rotation, or back"},
@@ -229,7 +240,7 @@ const struct admin_route admin_routes[] = {
     LATER("units/{id}/roles"), LATER("units/{id}/roles/{member}"),
     LATER("members/{id}/tokens"), LATER("members/{id}/tokens/{token}"),
     LATER("alerts"), LATER("alerts/{id*}"), LATER("approvals"), LATER("approvals/{id*}"),
-    LATER("audit"), LATER("routes"), LATER("explain"),
+    LATER("audit"), LATER("explain"),
 };
 const size_t admin_route_count = COUNT(admin_routes);
 

@@ -146,7 +146,7 @@ test('units: what is refused, and where', async () => {
   await refused('PUT', '/units', {}, 405);
   await refused('GET', '/units?limit=0', undefined, 400);
   await refused('GET', '/units?colour=red', undefined, 400);
-  for (const where of ['/alerts', '/audit', '/routes', '/approvals',
+  for (const where of ['/alerts', '/audit', '/approvals',
                        `/units/${org.id}/roles`]) {
     const error = await refused('GET', where, undefined, 404);
     assert.match(error.message, /not in this release/, where);

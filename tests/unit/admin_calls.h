@@ -61,6 +61,18 @@ static inline bool find(void *arg, enum rotation_of of, struct bytes name,
     return bytes_eq(name, bytes_of(known));
 }
 
+/* What was asked for. */
+static inline void put_routes(void *arg, struct bytes provider, struct bytes model,
+                              store_id tenant, struct jsonw *w)
+{
+    (void)arg;
+    jsonw_object(w);
+    jsonw_key(w, "data"), jsonw_array(w);
+    jsonw_string(w, provider), jsonw_string(w, model), jsonw_bool(w, tenant != 0);
+    jsonw_array_end(w);
+    jsonw_object_end(w);
+}
+
 /* One provider. */
 static inline void put_providers(void *arg, struct jsonw *w)
 {
@@ -127,6 +139,7 @@ static inline struct engine *engine_open(struct data_dir *d)
         .put_providers = put_providers, .put_models = put_models, .find_price = find_price,
         .close_name = close_name, .mode_name = mode_name,
         .committed = committed, .find = find,
+        .put_routes = put_routes,
     };
     e->now = EPOCH;
     e->wall = wall_open(1 << 16);

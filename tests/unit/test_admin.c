@@ -35,7 +35,6 @@ static void test_routing(void **state)
         {"GET alerts/x/deliveries", 404, "not_in_this_release", ""},
         {"POST approvals/x/approve", 404, "not_in_this_release", ""},
         {"GET audit?from=2026", 404, "not_in_this_release", ""},
-        {"GET routes", 404, "not_in_this_release", ""},
         {"POST explain", 404, "not_in_this_release", ""},
         {"GET units/org_zzz", 404, "not_found", ""},
         {"HEAD units", 200, NULL, ""},

@@ -97,11 +97,43 @@ static void test_a_state_that_is_not_in_effect(void **state)
     engine_close(e);
 }
 
+static void test_what_routes_are_asked_for(void **state)
+{
+    struct engine *e = engine_open(*state);
+    struct answer a = {0};
+    char text[128], org[32], dept[32];
+    want(e, &a, 201, "POST units", "{\"kind\":\"organization\",\"name\":\"o\"}");
+    snprintf(org, sizeof(org), "%s", pick(&a, "/id", NULL));
+    snprintf(text, sizeof(text),
+             "{\"kind\":\"department\",\"name\":\"d\",\"parent\":\"%s\"}", org);
+    want(e, &a, 201, "POST units", text);
+    snprintf(dept, sizeof(dept), "%s", pick(&a, "/id", NULL));
+    want(e, &a, 200, "GET routes", NULL);
+    check_value(&a, "/data/0", "");
+    check_value(&a, "/data/2", "false");
+    snprintf(text, sizeof(text), "GET routes?provider=mock&model=mock%%2Fone&tenant=%s", org);
+    want(e, &a, 200, text, NULL);
+    check_value(&a, "/data/0", "mock");
+    check_value(&a, "/data/1", "mock/one");
+    check_value(&a, "/data/2", "true");
+    snprintf(text, sizeof(text), "GET routes?tenant=%s", dept);
+    want(e, &a, 400, text, NULL);
+    want(e, &a, 400, "GET routes?tenants=x", NULL);
+    want(e, &a, 400, "GET routes?provider=", NULL);
+    snprintf(text, sizeof(text), "DELETE units/%s?recursive=1", org);
+    want(e, &a, 200, text, NULL);
+    snprintf(text, sizeof(text), "GET routes?tenant=%s", org);
+    want(e, &a, 404, text, NULL);
+    drop(&a);
+    engine_close(e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         DATA_TEST(test_states_are_stored_and_answered),
         DATA_TEST(test_states_are_refused),
+        DATA_TEST(test_what_routes_are_asked_for),
         DATA_TEST(test_a_state_that_is_not_in_effect),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
