@@ -15,6 +15,7 @@
 #include "engine/core.h"
 #include "engine/endpoint.h"
 #include "engine/exchange.h"
+#include "engine/observe.h"
 #include "engine/tables.h"
 #include "engine/upstream.h"
 #include "route/quota.h"
@@ -143,6 +144,7 @@ static void start(struct core *core, struct exchange *x)
     reset_answer(core, x);
     name_model(x);
     set_limits(core, x);
+    observe_begin(core, x);
     x->state = X_ASK;
     x->u = upstream_take(core, x, x->tables->host[m->provider], provider_of(x)->connect_ns,
                          x->fresh, &end);
@@ -222,12 +224,22 @@ static bool ask_or_wait(struct core *core, struct exchange *x)
     return false;
 }
 
+/* Go on to the next candidate of the plan. */
+static void take_candidate(struct exchange *x)
+{
+    const struct plan_candidate *c = &x->plan[x->plan_next++];
+    assert(x->plan_next <= x->plan_count);
+    x->model = c->model;
+    x->effort = c->effort;
+    x->rec.reason[0] = c->reason;
+}
+
 void attempt_next(struct core *core, struct exchange *x)
 {
     const struct conf *conf = x->tables->conf;
     while (x->plan_next < x->plan_count) {
         if (x->attempts >= conf->max_attempts) break;
-        x->model = x->plan[x->plan_next++];
+        take_candidate(x);
         x->keys_tried = 0;
         if (!spend_reserve(core, x)) {
             pass_over(core, x, ATTEMPT_UNAFFORDABLE, spend_layer_name(x->spend.layer));
@@ -300,6 +312,7 @@ void attempt_failed(struct core *core, struct exchange *x, enum attempt_end end,
     if (end == ATTEMPT_TIMEOUT && !status && !time_left(core, x)) endpoint_void(core, x);
     else endpoint_judge(core, x, end, status, retry_ms);
     endpoint_leave(core, x, 0);
+    observe_end(core, x);
     count_attempt(core, x, end);
     bool other_key = status == 401 || status == 403 || status == 429;
     struct endpoint_lack lack;
@@ -318,6 +331,7 @@ void attempt_good(struct core *core, struct exchange *x)
 {
     if (x->good) return;
     x->good = true;
+    observe_first(core, x);
     endpoint_good(core, x);
     count_attempt(core, x, ATTEMPT_GOOD);
 }

@@ -12,6 +12,7 @@
 #include "engine/learn.h"
 #include "engine/line.h"
 #include "engine/log.h"
+#include "engine/observe.h"
 #include "engine/tables.h"
 #include "net/jsonw.h"
 #include "store/maybe.h"
@@ -276,6 +277,7 @@ void book_end(struct core *core, struct exchange *x, enum close_why why, unsigne
     if (PLANT(double_end)) journal_end(core->journal, journal_begin(core->journal, r), r);
     DEATH(recorded);
     spend_settle(core, x, why);
+    observe_booked(core, x, why);
     stat_add(&core->stats.closes[why], 1);
     write_line(core, x->tables->conf, r, &x->client, why);
 }

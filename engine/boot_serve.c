@@ -14,6 +14,7 @@
 #include "engine/log.h"
 #include "engine/look.h"
 #include "engine/rota.h"
+#include "engine/sticky.h"
 #include "engine/tables.h"
 #include "engine/vault.h"
 #include "net/tls.h"
@@ -280,7 +281,8 @@ static bool open_store(struct server *s, const struct conf *conf)
     struct engine *e = &s->engine;
     uint64_t recovered = 0, interrupted = 0;
     e->db = calloc(1, sizeof *e->db);
-    if (!e->db) return false;
+    e->sticky = calloc(1, sizeof *e->sticky);
+    if (!e->db || !e->sticky) return false;
     if (db_open(e->db, conf->data, 0) != STORE_OK) {
         (void)fail("data", e->db->why);
         return false;

@@ -1,141 +1,140 @@
-/* choose.c - see choose.h. */
+/* choose.c - see choose.h. In this order: what the request is (excerpts, features, gain), what
+ * is asked of the plan (names, filters, policy, mode by precedence), the plan, and what it must
+ * keep to. */
 #include "engine/choose.h"
+#include "engine/choose_part.h"
 #include "engine/conf.h"
 #include "engine/control.h"
 #include "engine/dialect.h"
+#include "route/gain.h"
 #include "store/keys.h"
 
 #include <stdio.h>
 
-enum { SHOWN = 128 };            /* bytes of a name that a text repeats */
-
-/* One choice as it is being made. */
-struct work {
-    const struct choose_ask *ask;
-    const struct catalog *cat;
-    struct choose *out;
-    enum unit_kind denier;       /* the level whose policy refused a model last */
+enum {
+    TEXTS_MAX = FEATURES_SYSTEM_MAX + FEATURES_FIRST_MAX + FEATURES_LAST_MAX +
+                FEATURES_TAIL_MAX + FEATURES_TOOLS_MAX,
+    BYTES_PER_TOKEN = 4,
 };
 
-int choose_mode(struct bytes word)
+static_assert((int)MODE_BALANCED == (int)PLAN_BALANCED && (int)MODE_COST == (int)PLAN_COST &&
+              (int)MODE_LATENCY == (int)PLAN_LATENCY &&
+              (int)MODE_AVAILABILITY == (int)PLAN_AVAILABILITY, "modes have one number");
+static_assert((int)API_NEED_TOOLS == (int)ABILITY_TOOLS &&
+              (int)API_NEED_VISION == (int)ABILITY_VISION &&
+              (int)API_NEED_SCHEMA == (int)ABILITY_JSON_SCHEMA, "needs are abilities");
+static_assert((int)API_EFFORT_UNSET == (int)EFFORT_UNSET &&
+              (int)API_EFFORT_LOW == (int)EFFORT_LOW &&
+              (int)API_EFFORTS == (int)EFFORTS, "efforts have one number");
+static_assert((int)API_FORMAT_JSON == (int)FORMAT_JSON &&
+              (int)API_FORMAT_SCHEMA == (int)FORMAT_SCHEMA, "formats have one number");
+static_assert((int)API_CHOICE_AUTO == (int)TOOLS_AUTO &&
+              (int)API_CHOICE_NONE == (int)TOOLS_NONE &&
+              (int)API_CHOICE_REQUIRED == (int)TOOLS_REQUIRED &&
+              (int)API_CHOICE_NAMED == (int)TOOLS_NAMED, "choices of tools have one number");
+
+/* --- what the request is --- */
+
+/* Excerpts of the body, and the room they lie in. */
+struct excerpts {
+    const struct choose_ask *ask;
+    size_t used;
+    char room[TEXTS_MAX];
+};
+
+/* At most max bytes of a span, from its start or up to its end. */
+static struct bytes cut(struct excerpts *e, struct api_span span, size_t max, bool tail)
 {
-    static const char *const words[] = {
-        [MODE_BALANCED] = "balanced", [MODE_COST] = "cost", [MODE_LATENCY] = "latency",
-        [MODE_AVAILABILITY] = "availability",
-    };
-    struct bytes tail = BYTES("-first");
-    if (word.len > tail.len && bytes_eq((struct bytes){word.ptr + word.len - tail.len,
-                                                       tail.len}, tail)) {
-        word.len -= tail.len;
-    }
-    for (int i = 0; i < (int)COUNT(words); i++) {
-        if (bytes_eq(word, bytes_of(words[i]))) return i;
-    }
-    return -1;
+    assert(span.start <= span.end && e->used + max <= sizeof e->room);
+    uint64_t len = span.end - span.start;
+    size_t n = len < max ? (size_t)len : max;
+    char *to = e->room + e->used;
+    if (n == 0) return (struct bytes){0};
+    e->ask->read(e->ask->read_arg, tail ? span.end - n : span.start, to, n);
+    e->used += n;
+    return (struct bytes){to, n};
 }
+
+static void gather(struct excerpts *e, struct bytes text[FEATURES_TEXTS])
+{
+    const struct api_span *at = e->ask->req->text;
+    struct api_span last = at[API_TEXT_LAST], first = at[API_TEXT_FIRST];
+    bool whole = last.end - last.start <= FEATURES_LAST_MAX;
+    text[TEXT_SYSTEM] = cut(e, at[API_TEXT_SYSTEM], FEATURES_SYSTEM_MAX, false);
+    if (first.start != last.start) {
+        text[TEXT_FIRST] = cut(e, first, FEATURES_FIRST_MAX, false);
+    }
+    text[TEXT_LAST] = cut(e, last, whole ? FEATURES_LAST_MAX : FEATURES_HEAD_MAX, false);
+    if (!whole) text[TEXT_LAST_TAIL] = cut(e, last, FEATURES_TAIL_MAX, true);
+    text[TEXT_TOOLS] = cut(e, at[API_TEXT_TOOLS], FEATURES_TOOLS_MAX, false);
+}
+
+/* What an answer usually takes, before anything is learned: rules of thumb by task, which
+ * decide nothing but how much a model's output price and speed count beside its others. */
+static uint32_t usual_tokens(const struct api_request *req, enum task task)
+{
+    static const uint16_t usual[TASKS] = {
+        [TASK_CHAT] = 250, [TASK_QA] = 150, [TASK_CHOICE] = 80, [TASK_MATH] = 400,
+        [TASK_PROOF] = 700, [TASK_CODE] = 500, [TASK_REASONING] = 400, [TASK_WRITE] = 600,
+        [TASK_SUMMARISE] = 200, [TASK_CLASSIFY] = 20, [TASK_EXTRACT] = 120,
+        [TASK_TRANSLATE] = 100, [TASK_REWRITE] = 100, [TASK_EXPLAIN] = 400,
+        [TASK_ROLEPLAY] = 200, [TASK_TOOLS] = 80, [TASK_AGENT] = 120,
+    };
+    uint64_t tokens = usual[task];
+    if (task == TASK_TRANSLATE || task == TASK_REWRITE) {   /* as long as what is there */
+        tokens += req->last_bytes / BYTES_PER_TOKEN;
+    }
+    if (req->max_tokens > 0 && tokens > (uint64_t)req->max_tokens) {
+        tokens = (uint64_t)req->max_tokens;
+    }
+    return tokens > UINT32_MAX ? UINT32_MAX : (uint32_t)tokens;
+}
+
+/* APIs whose answers are written by a model that was made for conversation. */
+static bool generates(enum api api)
+{
+    return api != API_EMBEDDINGS && api != API_MODERATIONS && !dialect_counts(api);
+}
+
+static void look(struct choose_work *w, struct features *f, struct gain *g)
+{
+    const struct choose_ask *ask = w->ask;
+    const struct api_request *req = ask->req;
+    struct excerpts e;
+    e.ask = ask;
+    e.used = 0;
+    struct features_ask q = {
+        .prompt_bytes = req->prompt_bytes, .system_bytes = req->system_bytes,
+        .last_bytes = req->last_bytes, .tool_bytes = req->tool_bytes,
+        .message_count = req->message_count, .user_turns = req->user_turns,
+        .assistant_turns = req->assistant_turns, .tool_turns = req->tool_turns,
+        .tool_count = req->tool_count, .image_count = req->image_count,
+        .audio_count = req->audio_count, .max_tokens = req->max_tokens,
+        .format = req->format, .effort = req->effort, .tool_choice = req->choice,
+        .stream = req->stream,
+    };
+    gather(&e, q.text);
+    features_make(&q, f);
+    gain_score(gain_builtin(), ask->tenant, f, g);
+    w->out->tokens_out = usual_tokens(req, (enum task)f->task);
+    w->out->scored = true;
+}
+
+/* --- what is asked of the plan --- */
 
 static bool allow(void *arg, struct bytes model_id)
 {
-    struct work *w = arg;
-    return !w->ask->key ||
-           keys_allow(w->ask->key, model_id.ptr, model_id.len, &w->denier);
+    struct choose_work *w = arg;
+    return keys_allow(w->ask->key, model_id.ptr, model_id.len, &w->denier);
 }
 
-/* --- what is answered where nothing is left --- */
-
-static bool refuse(struct work *w, enum close_why why, const char *param)
+static bool in_region(void *arg, struct bytes region)
 {
-    w->out->plan.count = 0;
-    w->out->why = (uint8_t)why;
-    w->out->param = param;
-    return false;
+    struct choose_work *w = arg;
+    return keys_region(w->ask->key, region.ptr ? region.ptr : "", region.len, &w->denier);
 }
 
-static int shown(struct bytes name)
-{
-    return (int)(name.len < SHOWN ? name.len : SHOWN);
-}
-
-static bool is_routing(struct bytes name)
-{
-    size_t n = name.len;
-    return bytes_eq(name, BYTES("auto")) || bytes_starts(name, BYTES("auto:")) ||
-           bytes_eq(name, BYTES("openrouter/auto")) ||
-           (n > 6 && memcmp(name.ptr + n - 6, ":floor", 6) == 0) ||
-           (n > 6 && memcmp(name.ptr + n - 6, ":nitro", 6) == 0);
-}
-
-/* The model with this id, or the first of those with this bare name; -1: there is none. */
-static int32_t model_named(const struct catalog *cat, struct bytes name)
-{
-    uint32_t first = 0, count = 0;
-    int32_t found = catalog_find(cat, name);
-    if (found >= 0 || !catalog_bare(cat, name, &first, &count)) return found;
-    return (int32_t)cat->by_bare[first];
-}
-
-/* The same through an alias. */
-static int32_t model_meant(const struct catalog *cat, struct bytes name)
-{
-    int32_t alias = catalog_alias_exact(cat, name);
-    int32_t found = alias < 0 ? model_named(cat, name) : -1;
-    if (found < 0 && alias < 0) alias = catalog_alias_find(cat, name);
-    for (uint16_t i = 0; alias >= 0 && i < cat->alias[alias].target_count && found < 0; i++) {
-        found = model_named(cat, bytes_of(cat->alias[alias].target[i]));
-    }
-    return found;
-}
-
-/* All that were named are at providers who speak otherwise: say how to ask them. */
-static bool wrong_dialect(struct work *w, struct bytes name)
-{
-    const struct catalog *cat = w->cat;
-    int32_t idx = model_meant(cat, name);
-    if (idx < 0) return refuse(w, CLOSE_DIALECT, "model");
-    struct dialect_words words = dialect_words(cat->provider[cat->model[idx].provider].dialect);
-    (void)snprintf(w->out->text, sizeof w->out->text,
-                   "'%.*s' speaks %s dialect: ask it at %s. Translating this request into it "
-                   "is not in this release", shown(name), name.ptr, words.whose, words.path);
-    return refuse(w, CLOSE_DIALECT, "model");
-}
-
-static bool unknown_model(struct work *w, struct bytes name)
-{
-    const char *near = catalog_nearest(w->cat, name);
-    bool routing = is_routing(name);
-    (void)snprintf(w->out->text, sizeof w->out->text, "the model '%.*s' %s%s%s%s", shown(name),
-                   name.ptr,
-                   routing ? "needs routing, which is not in this release"
-                           : "does not exist here",
-                   near && !routing ? "; did you mean '" : "",
-                   near && !routing ? near : "", near && !routing ? "'?" : "");
-    return refuse(w, CLOSE_MODEL_UNKNOWN, "model");
-}
-
-static bool no_plan(struct work *w)
-{
-    struct bytes name = w->out->plan.name;
-    char *text = w->out->text;
-    switch ((enum plan_reason)w->out->plan.reason) {
-    case PLAN_NOT_ALLOWED:
-        (void)snprintf(text, CHOOSE_TEXT_MAX, "the policy of this key's %s does not allow "
-                       "'%.*s'", unit_kind_name(w->denier), shown(name), name.ptr);
-        return refuse(w, CLOSE_MODEL_DENIED, "model");
-    case PLAN_RETENTION:
-    case PLAN_PRICE:
-    case PLAN_FILTERED:
-        (void)snprintf(text, CHOOSE_TEXT_MAX,
-                       "no provider of '%.*s' passes the request's provider filters",
-                       shown(name), name.ptr);
-        return refuse(w, CLOSE_POLICY_DENIED, "provider");
-    case PLAN_WRONG_DIALECT: return wrong_dialect(w, name);
-    default: return unknown_model(w, name);
-    }
-}
-
-/* --- the question --- */
-
-static void take_names(struct plan_ask *p, const struct api_request *req)
+static void ask_names(struct plan_ask *p, const struct api_request *req)
 {
     if (req->model.len) {
         p->name[p->name_count++] = req->model;
@@ -152,29 +151,116 @@ static void take_names(struct plan_ask *p, const struct api_request *req)
     p->ignore_count = req->ignore.count;
 }
 
-/* --- what the plan must keep to --- */
-
-/* Leave out candidates nobody has stated a price for, where the operator asks for prices. */
-static bool have_prices(struct work *w)
+static void ask_policy(struct choose_work *w, struct plan_ask *p)
 {
-    struct plan *plan = &w->out->plan;
-    if (w->ask->conf->unknown_price_allow || dialect_counts(w->ask->api)) return true;
-    unsigned kept = 0;
-    for (unsigned i = 0; i < plan->count; i++) {
-        const struct price *p = price_at(&w->cat->model[plan->at[i].model].price,
-                                         w->ask->now_unix_s);
-        if (p && p->known) plan->at[kept++] = plan->at[i];
+    const struct policy_routing *r = w->ask->routing;
+    p->allow_arg = w;
+    if (w->ask->key) p->allow = allow;
+    if (!r) return;
+    if (r->has_regions) p->region = in_region;
+    if (r->zero_retention_only) p->zdr = true;
+    if (r->floor) p->floor = r->floor;
+}
+
+/* The mode, by precedence (contract.md section 4); a suffix of the name is the plan's to read.
+ * provider.sort: throughput is latency's, as what it asks for is tokens soon. */
+static void ask_mode(struct choose_work *w, struct plan_ask *p)
+{
+    const struct choose_ask *ask = w->ask;
+    const struct policy_routing *r = ask->routing;
+    int policy = r && r->mode[0] ? plan_mode_of(bytes_of(r->mode)) : -1;
+    if (ask->control->mode) {
+        p->mode = (uint8_t)(ask->control->mode - 1);
+        p->mode_forced = true;
+        w->out->mode_from = CHOOSE_HEADER;
+    } else if (ask->req->sort) {
+        p->mode = ask->req->sort == 'p' ? PLAN_COST : PLAN_LATENCY;
+        w->out->mode_from = CHOOSE_SORT;
+    } else if (policy >= 0) {
+        p->mode = (uint8_t)policy;
+        w->out->mode_from = CHOOSE_POLICY;
+    } else {
+        p->mode = (uint8_t)ask->conf->mode;
+        w->out->mode_from = CHOOSE_FILE;
     }
-    plan->count = (uint8_t)kept;
-    if (kept > 0) return true;
-    (void)snprintf(w->out->text, sizeof w->out->text, "no price is known for this model: state "
-                   "one under models, or set unknown_price: allow");
-    return refuse(w, CLOSE_POLICY_DENIED, "model");
+    assert(p->mode < PLAN_MODES);
+}
+
+static void ask_request(struct choose_work *w, struct plan_ask *p, const struct features *f,
+                        const struct gain *g)
+{
+    const struct choose_ask *ask = w->ask;
+    struct choose *out = w->out;
+    p->tokens_in = out->tokens_in;
+    p->tokens_out = out->tokens_out;
+    p->needs = out->needs;
+    if (!out->scored) return;
+    if (ask->req->max_tokens > 0) {
+        p->tokens_max = ask->req->max_tokens > UINT32_MAX ? UINT32_MAX
+                                                          : (uint32_t)ask->req->max_tokens;
+    }
+    p->family = f->family;
+    p->effort = f->effort;
+    p->gain = g->gain;
+    p->gain_width = g->width;
+}
+
+static uint32_t prompt_tokens(const struct api_request *req)
+{
+    uint64_t tokens = (req->prompt_bytes + req->tool_bytes) / BYTES_PER_TOKEN + 1;
+    return tokens > UINT32_MAX ? UINT32_MAX : (uint32_t)tokens;
+}
+
+static void ask_plan(struct choose_work *w, struct plan_ask *p, struct features *f,
+                     struct gain *g)
+{
+    const struct choose_ask *ask = w->ask;
+    const struct api_request *req = ask->req;
+    const struct conf *conf = ask->conf;
+    w->out->needs = (uint8_t)(api_request_needs(req) &
+                              (ABILITY_TOOLS | ABILITY_VISION | ABILITY_JSON_SCHEMA));
+    w->out->tokens_in = prompt_tokens(req);
+    if (generates((enum api)ask->api)) look(w, f, g);
+    *p = (struct plan_ask){
+        .zdr = req->zdr, .one_only = ask->control->no_fallback || !req->allow_fallbacks,
+        .need_price = !conf->unknown_price_allow && !dialect_counts((enum api)ask->api),
+        .max_prompt = req->max_prompt, .max_completion = req->max_completion,
+        .dialects = dialect_bits((enum api)ask->api), .now_unix_s = ask->now_unix_s,
+        .now_ms = ask->now_ms, .score = ask->score, .floor = conf->quality_floor,
+        .cost_power = conf->balance_cost, .time_power = conf->balance_time,
+        .max_ttft_ns = ask->control->max_ttft_ns, .explore = conf->explore,
+        .draw = ask->draw, .sticky = ask->hint.model, .sticky_cached = ask->hint.cached,
+        .sticky_first = ask->hint.first,
+    };
+    ask_names(p, req);
+    ask_policy(w, p);
+    ask_mode(w, p);
+    ask_request(w, p, f, g);
+}
+
+/* --- what the request itself contradicts, and what the plan must keep to --- */
+
+static bool is_auto(struct bytes name)
+{
+    return bytes_eq(name, BYTES("auto")) || bytes_starts(name, BYTES("auto:")) ||
+           bytes_eq(name, BYTES("openrouter/auto"));
+}
+
+/* auto chooses among models that converse: an embedding of another model is another space. */
+static bool may_route(struct choose_work *w)
+{
+    const struct plan *plan = &w->out->plan;
+    enum api api = (enum api)w->ask->api;
+    if (!plan->routed || generates(api) || dialect_counts(api)) return true;
+    assert(is_auto(w->ask->req->model));
+    (void)snprintf(w->out->text, sizeof w->out->text,
+                   "auto chooses among models that generate text: name a model here");
+    return choose_refuse(w, CLOSE_REQUEST_BAD, "model");
 }
 
 /* What a provider keeps for a later request is there only: a request that leans on it, or asks
  * for it, must not land anywhere else. */
-static bool one_keeper(struct work *w)
+static bool one_keeper(struct choose_work *w)
 {
     const struct api_request *req = w->ask->req;
     const struct plan *plan = &w->out->plan;
@@ -190,25 +276,80 @@ static bool one_keeper(struct work *w)
     (void)snprintf(w->out->text, sizeof w->out->text, "several providers have this model, and "
                    "%s needs one that is known: name it as '%s'", what,
                    model[plan->at[0].model].id);
-    return refuse(w, CLOSE_REQUEST_BAD, what);
+    return choose_refuse(w, CLOSE_REQUEST_BAD, what);
 }
 
-bool choose_make(const struct choose_ask *ask, struct choose *out)
+static uint8_t priority(const struct choose_ask *ask)
 {
-    assert(ask->conf && ask->req && ask->control);
-    const struct api_request *req = ask->req;
-    *out = (struct choose){.mode = (uint8_t)ask->conf->mode};
-    struct work w = {.ask = ask, .cat = &ask->conf->catalog, .out = out};
-    struct plan_ask p = {.zdr = req->zdr,
-                         .one_only = ask->control->no_fallback || !req->allow_fallbacks,
-                         .max_prompt = req->max_prompt,
-                         .max_completion = req->max_completion,
-                         .dialects = dialect_bits(ask->api),
-                         .now_unix_s = ask->now_unix_s, .allow = allow, .allow_arg = &w};
-    take_names(&p, req);
-    plan_make(w.cat, &p, &out->plan);
-    if (out->plan.count == 0) return no_plan(&w);
-    if (!have_prices(&w) || !one_keeper(&w)) return false;
+    if (ask->control->priority) return (uint8_t)(ask->control->priority - 1);
+    if (ask->req->tier == API_TIER_FLEX) return PRIORITY_LOW;
+    return ask->req->tier == API_TIER_PRIORITY ? PRIORITY_HIGH : PRIORITY_NORMAL;
+}
+
+/* The plan is made: what became of it. */
+static bool settle(struct choose_work *w, const struct plan_ask *p)
+{
+    struct choose *out = w->out;
+    bool overruled = out->plan.mode != p->mode;
+    out->mode = out->plan.mode;
+    if (overruled) out->mode_from = CHOOSE_SUFFIX;
+    out->priority = priority(w->ask);
+    if (out->plan.count == 0) return choose_nothing(w);
+    if (!may_route(w) || !one_keeper(w)) return false;
     assert(out->plan.count > 0 && out->why == CLOSE_NONE);
     return true;
+}
+
+bool choose_make(const struct choose_ask *ask, struct choose *out, struct features *f,
+                 struct gain *g)
+{
+    assert(ask->conf && ask->req && ask->control && !ask->key == !ask->routing);
+    *out = (struct choose){0};
+    struct choose_work w = {.ask = ask, .cat = &ask->conf->catalog, .out = out};
+    struct plan_ask p;
+    ask_plan(&w, &p, f, g);
+    plan_make(w.cat, &p, &out->plan);
+    return settle(&w, &p);
+}
+
+bool choose_explain(const struct choose_ask *ask, struct choose *out, struct features *f,
+                    struct gain *g, void (*visit)(void *arg, const struct plan_view *view),
+                    void *arg)
+{
+    assert(ask->conf && ask->req && ask->control && !ask->key == !ask->routing);
+    *out = (struct choose){0};
+    struct choose_work w = {.ask = ask, .cat = &ask->conf->catalog, .out = out};
+    struct plan_ask p;
+    ask_plan(&w, &p, f, g);
+    plan_explain(w.cat, &p, &out->plan, visit, arg);
+    return settle(&w, &p);
+}
+
+/* --- words --- */
+
+void choose_codes(const struct plan_candidate *c, const struct gain *g,
+                  uint8_t out[CHOOSE_REASONS])
+{
+    static_assert(CHOOSE_REASONS == 1 + GAIN_REASONS, "one of the plan, the rest of the gain");
+    assert(c->reason > PLAN_FINE && c->reason < PLAN_REASONS);
+    out[0] = c->reason;
+    for (unsigned i = 0; i < GAIN_REASONS; i++) out[1 + i] = g ? g->reason[i] : 0;
+}
+
+const char *choose_code_text(unsigned place, uint8_t code)
+{
+    assert(place < CHOOSE_REASONS);
+    if (code == 0 || code >= (place ? (int)GAIN_REASON_COUNT : (int)PLAN_REASONS)) return NULL;
+    return place ? gain_reason_text((enum gain_reason)code)
+                 : plan_reason_text((enum plan_reason)code);
+}
+
+const char *choose_source_name(enum choose_source from)
+{
+    static const char *const names[] = {
+        [CHOOSE_HEADER] = "header", [CHOOSE_SUFFIX] = "model", [CHOOSE_SORT] = "sort",
+        [CHOOSE_POLICY] = "policy", [CHOOSE_FILE] = "file",
+    };
+    assert(from < COUNT(names));
+    return names[from];
 }

@@ -1,7 +1,11 @@
-/* control.c - see control.h. What no code stands behind yet is refused, never ignored. */
+/* control.c - see control.h. */
 #include "engine/control.h"
 #include "engine/exchange.h"
+#include "engine/sticky.h"
 #include "net/http.h"
+#include "route/plan.h"
+
+enum { SESSION_MAX = 256 };     /* bytes of a session's name */
 
 bool control_seconds(struct bytes text, uint64_t *ns)
 {
@@ -32,22 +36,51 @@ bool control_tags(struct bytes text)
     return true;
 }
 
-static const char *not_built(const struct http_head *head)
+static const char *read_mode(struct control *c, struct bytes word)
+{
+    int mode = plan_mode_of(word);
+    if (mode < 0) {
+        return "x-weir-mode must be one of balanced, cost, latency, availability";
+    }
+    c->mode = (uint8_t)(1 + mode);
+    return NULL;
+}
+
+static const char *read_priority(struct control *c, struct bytes word)
+{
+    static const char *const words[] = {
+        [PRIORITY_NORMAL] = "normal", [PRIORITY_LOW] = "low", [PRIORITY_HIGH] = "high",
+    };
+    for (size_t i = 0; i < COUNT(words); i++) {
+        if (bytes_eq(word, bytes_of(words[i]))) c->priority = (uint8_t)(1 + i);
+    }
+    return c->priority ? NULL : "x-weir-priority must be one of low, normal, high";
+}
+
+static const char *read_session(struct exchange *x, struct bytes name)
+{
+    if (name.len == 0 || name.len > SESSION_MAX) {
+        return "x-weir-session must be a name of 1 to 256 bytes";
+    }
+    x->control.session = sticky_hash(sticky_seed(x->key_hash), name);
+    return NULL;
+}
+
+/* What steers the choice. */
+static const char *read_choice(struct exchange *x, const struct http_head *head)
 {
     struct bytes mode = head->field[HTTP_X_WEIR_MODE];
+    struct bytes ttft = head->field[HTTP_X_WEIR_MAX_TTFT];
     struct bytes priority = head->field[HTTP_X_WEIR_PRIORITY];
-    if (mode.ptr && !bytes_eq(mode, BYTES("balanced"))) {
-        bool known = bytes_eq(mode, BYTES("cost")) || bytes_eq(mode, BYTES("latency")) ||
-                     bytes_eq(mode, BYTES("availability"));
-        return known ? "x-weir-mode other than balanced is not in this release"
-                     : "x-weir-mode must be one of balanced, cost, latency, availability";
+    struct bytes session = head->field[HTTP_X_WEIR_SESSION];
+    const char *wrong = NULL;
+    if (mode.ptr) wrong = read_mode(&x->control, mode);
+    if (!wrong && ttft.ptr && !control_seconds(ttft, &x->control.max_ttft_ns)) {
+        wrong = "x-weir-max-ttft must be seconds above 0 and up to 86400, such as 2 or 0.5";
     }
-    if (head->field[HTTP_X_WEIR_MAX_TTFT].ptr) return "x-weir-max-ttft is not in this release";
-    if (priority.ptr && !bytes_eq(priority, BYTES("normal"))) {
-        return "x-weir-priority other than normal is not in this release";
-    }
-    if (head->field[HTTP_X_WEIR_SESSION].ptr) return "x-weir-session is not in this release";
-    return NULL;
+    if (!wrong && priority.ptr) wrong = read_priority(&x->control, priority);
+    if (!wrong && session.ptr) wrong = read_session(x, session);
+    return wrong;
 }
 
 const char *control_read(struct exchange *x, const struct http_head *head)
@@ -68,5 +101,5 @@ const char *control_read(struct exchange *x, const struct http_head *head)
         return "x-weir-no-fallback must be 1 or 0";
     }
     x->control.no_fallback = alone.ptr && *alone.ptr == '1';
-    return not_built(head);
+    return read_choice(x, head);
 }

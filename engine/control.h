@@ -13,13 +13,14 @@ enum control_priority { PRIORITY_NORMAL, PRIORITY_LOW, PRIORITY_HIGH };
 
 struct control {                 /* what the header fields ask; all zero: nothing */
     uint64_t max_ttft_ns;        /* x-weir-max-ttft; 0 none */
-    uint64_t session;            /* hash of x-weir-session; 0 none */
+    uint64_t session;            /* x-weir-session and the key as a number (sticky.h); 0 none */
     uint8_t mode;                /* x-weir-mode: 1 + enum conf_mode; 0 not said */
     uint8_t priority;            /* x-weir-priority: 1 + enum control_priority; 0 not said */
     bool no_fallback;            /* x-weir-no-fallback: 1 */
 };
 
-/* Read x-weir-* into x. NULL; or what is wrong, as a sentence for the client (static text). */
+/* Read x-weir-* into x, whose key's hash is known. NULL; or what is wrong, as a sentence for
+ * the client (static text). */
 const char *control_read(struct exchange *x, const struct http_head *head);
 /* Seconds with up to 9 decimals ("1.5") as ns; false for anything else, 0 and > 86,400. */
 MUST_USE bool control_seconds(struct bytes text, uint64_t *ns);

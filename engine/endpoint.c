@@ -4,9 +4,11 @@
 #include "engine/core.h"
 #include "engine/engine.h"
 #include "engine/exchange.h"
+#include "engine/observe.h"
 #include "engine/tables.h"
 #include "net/http.h"
 #include "net/ratelimit.h"
+#include "route/score.h"
 #include "store/maybe.h"
 
 enum {
@@ -171,9 +173,11 @@ void endpoint_judge(struct core *core, struct exchange *x, enum attempt_end end,
     if (status == 401) {
         breaker_cool(e.key, ms(core), retry_ms ? retry_ms : COOL_KEY_MS);
         breaker_unprobe(e.model, ms(core));
+        observe_failed(core, x);
     } else if (status == 403 || status == 429) {  /* 403: of this model, or of this content */
         breaker_cool(e.model, ms(core), retry_ms ? retry_ms : COOL_MS_DEFAULT);
         breaker_good(e.key);
+        if (status == 429) observe_failed(core, x);
     } else if (status >= 400 && status < 500 && status != 408) {
         breaker_good(e.model);  /* it answered: the request was at fault */
         breaker_good(e.key);
@@ -181,6 +185,7 @@ void endpoint_judge(struct core *core, struct exchange *x, enum attempt_end end,
         (void)breaker_bad(e.model, ms(core));
         if (retry_ms) breaker_cool(e.model, ms(core), retry_ms);
         breaker_unprobe(e.key, ms(core));
+        observe_failed(core, x);
     } else {
         endpoint_void(core, x);
     }
@@ -191,7 +196,9 @@ uint32_t endpoint_heard(struct core *core, struct exchange *x, const struct http
 {
     struct ratelimit r;
     ratelimit_read(head->fields, core->unix_ns, &r);
+    static_assert((int)RATELIMIT_ONE == (int)SCORE_ONE, "one scale of room");
     if (!r.said) return 0;
+    observe_room(core, x, r.room, r.reset_ms);
     /* a refusal says by itself how long, and that is less where a bucket refills steadily */
     bool cools = r.wait_ms > 0 && head->status != 429 && head->status != 503;
     if (cools) breaker_cool(endpoint_of(core, x, x->key).model, ms(core), r.wait_ms);

@@ -20,6 +20,7 @@ struct metrics;
 struct budget;
 struct learn;
 struct rota;
+struct sticky;
 
 struct engine {
     struct core *core[ENGINE_CORES_MAX];       /* gateway cores */
@@ -37,6 +38,7 @@ struct engine {
     struct learn *learn;               /* what outcomes teach; NULL: nothing is learned */
     struct rota *rota;                 /* NULL: one thread does everything (tests) */
     _Atomic uint32_t rota_changes;     /* raised when hosts were marked off or on */
+    struct sticky *sticky;             /* conversations; NULL: none is known (tests) */
     uint64_t started_ns;               /* monotonic */
     uint64_t started_unix_ns;
     _Atomic bool draining;             /* SIGTERM: no new requests */

@@ -11,6 +11,7 @@
 #include "net/chunk.h"
 #include "net/dialect/api.h"
 #include "net/sse.h"
+#include "route/plan.h"
 #include "route/quota.h"
 #include "route/tokens.h"
 #include "store/journal.h"
@@ -23,7 +24,7 @@ struct path;
 struct tables;
 struct upstream;
 
-enum { EXCHANGE_PLAN_MAX = 8, EXCHANGE_LESSON_WORDS = 9 };
+enum { EXCHANGE_PLAN_MAX = PLAN_MAX, EXCHANGE_LESSON_WORDS = 9 };
 
 enum exchange_state {
     X_READ,          /* the request's body is being read */
@@ -67,7 +68,7 @@ struct exchange {
     struct chain body;
     struct api_reader *reader;   /* in a block, while a large body is read */
     uint32_t reader_block;
-    uint32_t plan[EXCHANGE_PLAN_MAX];   /* candidates: indexes into the catalogue */
+    struct plan_candidate plan[EXCHANGE_PLAN_MAX];   /* candidates */
     struct attempt_note note[EXCHANGE_PLAN_MAX];
     uint8_t plan_count, plan_next;  /* plan_next: the candidate after the current one */
     uint8_t note_count, attempts;
@@ -83,11 +84,15 @@ struct exchange {
     uint16_t keys_tried;            /* bit per provider key, of this candidate */
     uint8_t key;
     uint8_t interim;                /* 1xx heads swallowed */
+    uint8_t effort;                 /* enum effort to ask for; EFFORT_UNSET: as it is */
+    bool scored;                    /* its row of the score table counts it as in flight */
     struct quota_hold hold;         /* its room at the key */
     bool probe;                     /* elected to probe a breaker */
     bool fresh;                     /* the pooled connection was dead: no pool this time */
     bool sent;                      /* all of the request left */
     uint64_t attempt_ns;            /* when it began */
+    uint64_t first_ns;              /* when its first content came; 0 none */
+    uint32_t score_row;             /* of its model and key */
     uint64_t spent_ns;              /* with the attempts before it */
     uint32_t quiet_s;               /* candidates cool down: the least time left; 0 none does */
     uint64_t stall_ns;              /* longest silence of this attempt's answer */
@@ -143,6 +148,8 @@ struct exchange {
     bool has_lesson;                /* ... once it is planned: a struct lesson, learn.h's */
     uint8_t key_hash[STORE_KEY_HASH];
     struct control control;         /* what the client's header fields ask */
+    uint64_t session;               /* which conversation it belongs to (sticky.h); 0 none */
+    bool routed;                    /* the client left the model to us */
     struct addr client;             /* who asked, by edge_client() */
     struct api_stream notes;        /* of the stream that is being relayed */
     struct api_usage usage;

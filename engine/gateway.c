@@ -10,16 +10,27 @@
 #include "engine/control.h"
 #include "engine/core.h"
 #include "engine/cors.h"
+#include "engine/dialect.h"
 #include "engine/engine.h"
 #include "engine/exchange.h"
+#include "engine/learn.h"
 #include "engine/path.h"
+#include "engine/rand.h"
 #include "engine/reply.h"
+#include "engine/sticky.h"
 #include "engine/tables.h"
 #include "net/http.h"
+#include "route/gain.h"
+#include "route/score.h"
 
 #include <stdio.h>
 
-enum { FEEDBACK_MAX = 4096, READER_ABOVE = MEM_BLOCK };
+enum {
+    FEEDBACK_MAX = 4096, READER_ABOVE = MEM_BLOCK,
+    CONVERSATION_TEXT = 192,       /* bytes of a text that tell conversations apart */
+};
+
+struct body { const struct mem *mem; const struct chain *chain; };   /* as it was received */
 
 void gateway_request_id(struct core *core, const struct http_head *head, char out[65])
 {
@@ -265,22 +276,103 @@ bool gateway_piece(struct core *core, struct conn *c, struct bytes piece)
     return true;
 }
 
+static void read_body(void *arg, uint64_t from, char *out, size_t len)
+{
+    const struct body *b = arg;
+    chain_read(b->mem, b->chain, from, out, len);
+}
+
+/* The start of a text of the request, and its length, into a conversation's hash. */
+static uint64_t take_text(const struct body *b, struct api_span span, uint64_t hash)
+{
+    char text[CONVERSATION_TEXT + sizeof(uint64_t)];
+    uint64_t len = span.end - span.start;
+    size_t n = len < CONVERSATION_TEXT ? (size_t)len : CONVERSATION_TEXT;
+    memcpy(text, &len, sizeof len);
+    if (n) chain_read(b->mem, b->chain, span.start, text + sizeof len, n);
+    return sticky_hash(hash, (struct bytes){text, sizeof len + n});
+}
+
+/* Which conversation a request belongs to: the one its client names, else that of this key
+ * which begins with these texts. 0: none can be told. */
+static uint64_t conversation(const struct exchange *x, const struct body *b,
+                             const struct api_request *req)
+{
+    const struct api_span *text = req->text;
+    if (x->control.session) return x->control.session;
+    if (text[API_TEXT_FIRST].end == 0 || dialect_counts((enum api)x->api)) return 0;
+    uint64_t hash = take_text(b, text[API_TEXT_SYSTEM], sticky_seed(x->key_hash));
+    return take_text(b, text[API_TEXT_FIRST], hash);
+}
+
+/* Who answered it before. Without an answer of a model in it, it has only just begun. */
+static struct choose_hint who_before(const struct core *core, const struct exchange *x,
+                                     const struct api_request *req)
+{
+    const struct tables *t = x->tables;
+    struct choose_hint hint = {.first = x->control.session != 0};
+    struct sticky_last last;
+    bool goes_on = hint.first || req->assistant_turns > 0;
+    if (!x->session || !goes_on || !core->engine->sticky || !t->model_tag) return hint;
+    uint64_t now_s = core->unix_ns / 1000000000u;
+    if (!sticky_find(core->engine->sticky, x->session, now_s, &last)) return hint;
+    for (uint32_t i = 0; i < t->catalog->model_count; i++) {
+        if (t->model_tag[i] != last.model) continue;
+        hint.model = i + 1;
+        hint.cached = last.tokens;
+        break;
+    }
+    return hint;
+}
+
+static void keep_choice(struct exchange *x, const struct choose *chosen,
+                        const struct features *f, const struct gain *g)
+{
+    const struct plan *plan = &chosen->plan;
+    memcpy(x->plan, plan->at, plan->count * sizeof plan->at[0]);
+    x->plan_count = plan->count;
+    x->routed = plan->routed;
+    x->priority = chosen->priority;
+    choose_codes(&plan->at[0], chosen->scored ? g : NULL, x->rec.reason);
+    if (!chosen->scored) return;
+    x->rec.gain = g->gain;
+    learn_begin(x, f);
+}
+
 /* Find the candidates. False: answered. */
 static bool make_plan(struct core *core, struct exchange *x, const struct api_request *req,
                       const struct key_view *key)
 {
-    struct choose_ask ask = {.conf = x->tables->conf, .key = key, .req = req,
+    struct scores *scores = x->tables->scores;
+    struct body body = {&core->mem, &x->body};
+    struct choose_ask ask = {.conf = x->tables->conf, .key = key,
+                             .routing = auth_routing(key), .req = req,
+                             .score = scores ? score_view(scores, core->idx) : NULL,
                              .control = &x->control, .api = (enum api)x->api,
-                             .now_unix_s = core->unix_ns / 1000000000u};
+                             .read = read_body, .read_arg = &body,
+                             .now_unix_s = core->unix_ns / 1000000000u,
+                             .now_ms = core->now_ns / 1000000,
+                             .draw = rand_next(&core->rand)};
     struct choose chosen;
-    if (!choose_make(&ask, &chosen)) {
+    struct features f;
+    struct gain g;
+    if (!ask.routing) {
+        exchange_fail(core, x, CLOSE_POLICY_DENIED, "the key's policy cannot be read", NULL);
+        return false;
+    }
+    if (core->engine->learn) {
+        ask.tenant = learn_tenant(core->engine->learn, core->idx, x->rec.path[0]);
+    }
+    x->session = conversation(x, &body, req);
+    ask.hint = who_before(core, x, req);
+    bool found = choose_make(&ask, &chosen, &f, &g);
+    x->rec.mode = chosen.mode;
+    if (!found) {
         exchange_fail(core, x, (enum close_why)chosen.why, chosen.text[0] ? chosen.text : NULL,
                       chosen.param);
         return false;
     }
-    for (unsigned i = 0; i < chosen.plan.count; i++) x->plan[i] = chosen.plan.at[i].model;
-    x->plan_count = chosen.plan.count;
-    x->priority = chosen.priority;
+    keep_choice(x, &chosen, &f, &g);
     return true;
 }
 
@@ -313,11 +405,6 @@ static void read_request(struct core *core, struct exchange *x, const struct key
     }
     if (rc == NET_BAD || api_request_end(r) != NET_DONE) {
         (void)bad_body(core, x, r);
-        return;
-    }
-    if (r->req.sort) {
-        exchange_fail(core, x, CLOSE_REQUEST_BAD, "provider.sort is not in this release",
-                      "provider");
         return;
     }
     if (r->req.background) {

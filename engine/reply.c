@@ -12,6 +12,7 @@
 #include "engine/tables.h"
 #include "net/dialect/api_write.h"
 #include "net/http.h"
+#include "route/gain.h"
 
 #include <endian.h>
 
@@ -69,6 +70,22 @@ const char *reply_mode_name(uint8_t mode)
     return mode < COUNT(mode_names) ? mode_names[mode] : "unknown";
 }
 
+/* A share of GAIN_ONE as a decimal number without blank digits: 0, 0.25, 1. */
+static void put_gain(struct http_out *o, uint16_t gain)
+{
+    unsigned digits = 4, rest = gain % GAIN_ONE;
+    static_assert((int)GAIN_ONE == 10000, "four digits");
+    assert(gain <= GAIN_ONE);
+    while (digits > 0 && rest % 10 == 0) digits--, rest /= 10;
+    http_out_text(o, BYTES("\r\nx-weir-gain: "));
+    http_out_digits(o, gain / GAIN_ONE, 1);
+    if (digits > 0) {
+        http_out_text(o, BYTES("."));
+        http_out_digits(o, rest, digits);
+    }
+    http_out_text(o, BYTES("\r\n"));
+}
+
 void reply_fields(struct http_out *o, struct core *core, const struct exchange *x,
                   const char *id)
 {
@@ -94,8 +111,7 @@ void reply_fields(struct http_out *o, struct core *core, const struct exchange *
     http_out_text(o, bytes_of(reply_mode_name(r->mode)));
     http_out_text(o, BYTES("\r\nx-weir-attempts: "));
     http_out_digits(o, x->attempts, 1);
-    assert(r->gain == 0);  /* until routing learns it */
-    http_out_text(o, BYTES("\r\nx-weir-gain: 0\r\n"));
+    put_gain(o, r->gain);
     timing(o, core, x);
     if (x->spend.hold.map || x->spend.limits || x->spend.output_max) spend_fields(o, core, x);
 }

@@ -6,6 +6,7 @@
 #include "engine/fixed.h"
 #include "engine/host.h"
 #include "engine/keyring.h"
+#include "engine/sticky.h"
 #include "engine/vault.h"
 #include "net/http.h"
 #include "route/lesson.h"
@@ -116,7 +117,8 @@ struct tables *tables_make(struct conf *conf, struct hosts *hosts, const struct 
     t->model_word = calloc(words, sizeof *t->model_word);
     t->model_state = calloc((size_t)t->catalog->model_count + 1, sizeof *t->model_state);
     t->scale = calloc(1, sizeof *t->scale);
-    bool ok = t->model_word && t->model_state && t->scale;
+    t->model_tag = calloc((size_t)t->catalog->model_count + 1, sizeof *t->model_tag);
+    bool ok = t->model_word && t->model_state && t->scale && t->model_tag;
     for (uint32_t p = 0; ok && p < t->catalog->provider_count; p++) {
         const struct catalog_provider *cp = &t->catalog->provider[p];
         int32_t idx = hosts_find(hosts, cp->host, cp->port, cp->tls, cp->host_is_ip);
@@ -129,9 +131,13 @@ struct tables *tables_make(struct conf *conf, struct hosts *hosts, const struct 
         free(t->scale);
         free(t->model_state);
         if (t->keyring) keyring_drop(t->keyring);
+        free(t->model_tag);
         free(t->model_word);
         free(t);
         return NULL;
+    }
+    for (uint32_t m = 0; m < t->catalog->model_count; m++) {
+        t->model_tag[m] = sticky_model(bytes_of(t->catalog->model[m].id));
     }
     if (older) carry(t, older);
     lesson_scale_make(t->catalog, t->scale);
@@ -250,6 +256,7 @@ void tables_free(struct tables *t)
     score_close(t->scores);
     free(t->scale);
     free(t->model_state);
+    free(t->model_tag);
     free(t->model_word);
     free(t);
 }

@@ -47,6 +47,7 @@ struct tables {
     struct keyring *keyring;                /* shared by all versions */
     struct quota *quota[CATALOG_PROVIDERS_MAX][CATALOG_KEYS_MAX];   /* the keyring's */
     struct lesson_scale *scale;             /* what learn.c measures models by */
+    uint32_t *model_tag;                    /* per model: what sticky.h knows it by */
     struct tables_listen listen[TABLES_LISTEN_MAX], admin;
     uint32_t listen_count;
     struct cert *cert[TABLES_LISTEN_MAX + 1];   /* all in use, each once: named by it */

@@ -39,7 +39,7 @@ const weir = await Weir.start({
               { name: 'dead', url: await nowhere(), keys: ['sk-dead'] },
               { name: 'ant', dialect: 'anthropic', url: far.url, keys: ['sk-ant'] }],
   models: [...names.map((name) => ({ id: `far/${name}`, price })), { id: 'dead/cold', price },
-           { id: 'ant/claude', price }],
+           { id: 'ant/claude', price }, { id: 'far/short', price, context: 10 }],
   trusted_proxies: ['127.0.0.2'], cors: ['https://a.example'],
   limits: { body: 65536, header: 16384, answer: '2MiB', hold: '64KiB' },
   timeouts: { header: '500ms', body: '500ms', idle: '2s', write: '1s' },
@@ -176,6 +176,7 @@ const ways = {
   upstream_error_event: late('tells', (call) => call.event({ error: { message: 'on fire' } })),
   dialect: once(post(where, weir.key, {
     model: 'ant/claude', messages: [{ role: 'user', content: 'x' }] })),
+  context_long: once(ask('short', { messages: [{ role: 'user', content: 'long '.repeat(99) }] })),
   answer_large: async () => {
     scripts.set('large', (call) => call.json({ ...chat('x'), data: 'y'.repeat(3 << 20) }));
     await assert.rejects(exchange(weir.url, ask('large')), 'it breaks off');

@@ -3,47 +3,65 @@
 #include "engine/choose.h"
 #include "engine/conf.h"
 #include "engine/control.h"
+#include "net/dialect/api.h"
+#include "route/gain.h"
+#include "route/catalog.h"
+#include "route/score.h"
+#include "store/keys.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 static const char yaml[] =
     "providers:\n"
-    "  - {name: cheap, url: 'http://127.0.0.1:1/v1', zero_retention: true}\n"
+    "  - {name: cheap, url: 'http://127.0.0.1:1/v1', zero_retention: true, region: eu}\n"
     "  - {name: fast, url: 'http://127.0.0.1:2/v1'}\n"
     "  - {name: other, dialect: anthropic, url: 'http://127.0.0.1:3/v1'}\n"
     "models:\n"
-    "  - {id: cheap/small, price: {input: '0.1', output: '0.2'}}\n"
-    "  - {id: fast/small, price: {input: '1', output: '2'}}\n"
-    "  - {id: fast/large, price: {input: '3', output: '15'}}\n"
+    "  - {id: cheap/small, price: {input: '0.1', output: '0.2'}, quality: 30}\n"
+    "  - {id: cheap/tiny, price: {input: '0.1', output: '0.2'}, context: 10}\n"
+    "  - {id: fast/small, price: {input: '1', output: '2'}, quality: 30}\n"
+    "  - {id: fast/large, price: {input: '3', output: '15'}, quality: 95,"
+    " supports: [tools, json_schema]}\n"
     "  - {id: fast/free}\n"
     "  - {id: other/word, price: {input: '3', output: '15'}}\n"
-    "aliases: {list: [fast/large, cheap/small], 'gpt-*': cheap/small}\n";
+    "aliases: {list: [fast/large, cheap/small], 'gpt-*': cheap/small}\n"
+    "routing: {explore: 0}\n";
+
+struct world {
+    struct conf *conf;
+    struct scores *scores;
+};
 
 static const char *no_env(const char *name) { return name ? NULL : name; }
 
-static struct conf *conf_of(const char *text)
+static int open_world(void **state)
 {
     static struct conf_report report;
-    struct conf *conf = NULL;
-    bool ok = conf_parse(text, strlen(text), "weir.yaml", no_env, &conf, &report);
+    struct world *w = calloc(1, sizeof *w);
+    assert_non_null(w);
+    bool ok = conf_parse(yaml, strlen(yaml), "weir.yaml", no_env, &w->conf, &report);
     if (!ok) fail_msg("%s", report.text);
-    return conf;
-}
-
-static int open_conf(void **state)
-{
-    *state = conf_of(yaml);
+    struct score_setup setup = {.catalog = &w->conf->catalog, .auto_glob = w->conf->auto_globs,
+                                .auto_count = w->conf->auto_count, .views = 1,
+                                .now_unix_s = 1790000000};
+    w->scores = score_make(&setup);
+    assert_non_null(w->scores);
+    *state = w;
     return 0;
 }
 
-static int close_conf(void **state)
+static int close_world(void **state)
 {
-    conf_free(*state);
+    struct world *w = *state;
+    score_close(w->scores);
+    conf_free(w->conf);
+    free(w);
     return 0;
 }
 
@@ -51,30 +69,50 @@ struct question {
     const char *body;
     struct control control;
     enum api api;
+    const struct key_view *key;
+    struct choose_hint hint;
 };
 
-static bool choose(struct conf *conf, const struct question *q, struct choose *out)
+static void read_text(void *arg, uint64_t from, char *out, size_t len)
+{
+    const char *body = arg;
+    assert_true(from + len <= strlen(body));
+    memcpy(out, body + from, len);
+}
+
+static struct features features;
+static struct gain gain;
+
+static bool choose(struct world *w, const struct question *q, struct choose *out)
 {
     static struct api_reader r;
+    struct policy_routing routing = {0};
+    char text[4096];
+    assert_in_range(strlen(q->body), 1, sizeof text - 1);
+    memcpy(text, q->body, strlen(q->body) + 1);
     api_request_begin(&r, q->api);
-    assert_int_equal(api_request_feed(&r, bytes_of(q->body)), NET_MORE);
+    assert_int_equal(api_request_feed(&r, bytes_of(text)), NET_MORE);
     assert_int_equal(api_request_end(&r), NET_DONE);
-    struct choose_ask ask = {.conf = conf, .req = &r.req, .control = &q->control,
-                             .api = q->api, .now_unix_s = 1790000000};
-    bool found = choose_make(&ask, out);
+    if (q->key) assert_true(keys_routing(q->key, &routing));
+    struct choose_ask ask = {.conf = w->conf, .score = score_view(w->scores, 0), .req = &r.req,
+                             .control = &q->control, .key = q->key,
+                             .routing = q->key ? &routing : NULL, .read = read_text,
+                             .read_arg = text, .api = (uint8_t)q->api, .hint = q->hint,
+                             .now_unix_s = 1790000000, .draw = UINT64_MAX};
+    bool found = choose_make(&ask, out, &features, &gain);
     assert_int_equal(found, out->plan.count > 0);
     return found;
 }
 
 /* The ids of a plan, blank-separated. */
-static const char *ids(const struct conf *conf, const struct choose *out)
+static const char *ids(const struct world *w, const struct choose *out)
 {
     static char text[1024];
     text[0] = 0;
     for (unsigned i = 0; i < out->plan.count; i++) {
         size_t len = strlen(text);
         (void)snprintf(text + len, sizeof text - len, "%s%s", i ? " " : "",
-                       conf->catalog.model[out->plan.at[i].model].id);
+                       w->conf->catalog.model[out->plan.at[i].model].id);
     }
     return text;
 }
@@ -84,19 +122,20 @@ static const char *ids(const struct conf *conf, const struct choose *out)
 static void test_names_become_candidates(void **state)
 {
     static const struct { struct question q; const char *ids; } cases[] = {
-        {{BODY("\"model\":\"cheap/small\""), {0}, API_CHAT}, "cheap/small"},
-        {{BODY("\"model\":\"list\""), {0}, API_CHAT}, "fast/large cheap/small"},
-        {{BODY("\"model\":\"gpt-9\""), {0}, API_CHAT}, "cheap/small"},
-        {{BODY("\"model\":\"list\""), {.no_fallback = true}, API_CHAT}, "fast/large"},
-        {{BODY("\"model\":\"list\",\"provider\":{\"allow_fallbacks\":false}"), {0}, API_CHAT},
+        {{.body = BODY("\"model\":\"cheap/small\"")}, "cheap/small"},
+        {{.body = BODY("\"model\":\"list\"")}, "fast/large cheap/small"},
+        {{.body = BODY("\"model\":\"gpt-9\"")}, "cheap/small"},
+        {{.body = BODY("\"model\":\"list\""), .control = {.no_fallback = true}}, "fast/large"},
+        {{.body = BODY("\"model\":\"list\",\"provider\":{\"allow_fallbacks\":false}")},
          "fast/large"},
-        {{BODY("\"model\":\"fast/large\",\"models\":[\"nobody/x\",\"cheap/small\"]"), {0},
-          API_CHAT}, "fast/large cheap/small"},
-        {{BODY("\"model\":\"small\",\"provider\":{\"only\":[\"fast\"]}"), {0}, API_CHAT},
+        {{.body = BODY("\"model\":\"fast/large\",\"models\":[\"nobody/x\",\"cheap/small\"]")},
+         "fast/large cheap/small"},
+        {{.body = BODY("\"model\":\"small\",\"provider\":{\"only\":[\"fast\"]}")},
          "fast/small"},
-        {{BODY("\"model\":\"small\",\"provider\":{\"zdr\":true}"), {0}, API_CHAT},
+        {{.body = BODY("\"model\":\"small\",\"provider\":{\"zdr\":true}")},
          "cheap/small"},
-        {{BODY("\"model\":\"word\",\"max_tokens\":9"), {0}, API_MESSAGES}, "other/word"},
+        {{.body = BODY("\"model\":\"word\",\"max_tokens\":9"), .api = API_MESSAGES},
+         "other/word"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct choose out;
@@ -110,13 +149,13 @@ static void test_an_empty_plan_says_why(void **state)
 {
     static const struct { struct question q; enum close_why why; const char *text, *param; }
     cases[] = {
-        {{BODY("\"model\":\"cheap/smal\""), {0}, API_CHAT}, CLOSE_MODEL_UNKNOWN,
+        {{.body = BODY("\"model\":\"cheap/smal\"")}, CLOSE_MODEL_UNKNOWN,
          "did you mean 'cheap/small'?", "model"},
-        {{BODY("\"model\":\"other/word\""), {0}, API_CHAT}, CLOSE_DIALECT,
+        {{.body = BODY("\"model\":\"other/word\"")}, CLOSE_DIALECT,
          "ask it at /v1/messages", "model"},
-        {{BODY("\"model\":\"fast/small\",\"provider\":{\"zdr\":true}"), {0}, API_CHAT},
+        {{.body = BODY("\"model\":\"fast/small\",\"provider\":{\"zdr\":true}")},
          CLOSE_POLICY_DENIED, "fast/small", "provider"},
-        {{BODY("\"model\":\"fast/free\""), {0}, API_CHAT}, CLOSE_POLICY_DENIED,
+        {{.body = BODY("\"model\":\"fast/free\"")}, CLOSE_POLICY_DENIED,
          "no price is known", "model"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -132,8 +171,8 @@ static void test_an_empty_plan_says_why(void **state)
 static void test_what_is_kept_needs_one_provider(void **state)
 {
     struct choose out;
-    struct question q = {"{\"model\":\"list\",\"input\":\"hi\",\"store\":true}", {0},
-                         API_RESPONSES};
+    struct question q = {.body = "{\"model\":\"list\",\"input\":\"hi\",\"store\":true}",
+                         .api = API_RESPONSES};
     assert_false(choose(*state, &q, &out));
     assert_int_equal(out.why, CLOSE_REQUEST_BAD);
     assert_non_null(strstr(out.text, "name it as 'fast/large'"));
@@ -142,28 +181,198 @@ static void test_what_is_kept_needs_one_provider(void **state)
     assert_true(choose(*state, &q, &out));
 }
 
-static void test_words_of_modes(void **state)
+/* A key whose levels have these policies; NUL-ended entries, one after another. */
+static const struct key_view *key_of(const char *org, size_t org_len, const char *key,
+                                     size_t key_len)
 {
-    static const struct { const char *word; int mode; } cases[] = {
-        {"balanced", MODE_BALANCED}, {"cost", MODE_COST}, {"latency", MODE_LATENCY},
-        {"availability", MODE_AVAILABILITY}, {"cost-first", MODE_COST},
-        {"availability-first", MODE_AVAILABILITY}, {"", -1}, {"Cost", -1}, {"-first", -1},
-        {"costs", -1}, {"cost-first-first", -1},
+    static struct key_view view;
+    view = (struct key_view){0};
+    view.policy_len[UNIT_ORGANIZATION] = (uint16_t)org_len;
+    view.policy_len[UNIT_KEY] = (uint16_t)key_len;
+    memcpy(view.policy, org, org_len);
+    memcpy(view.policy + org_len, key, key_len);
+    return &view;
+}
+
+#define KEY(org, key) key_of(org, sizeof(org) - 1, key, sizeof(key) - 1)
+
+static void test_the_strongest_word_on_the_mode_holds(void **state)
+{
+    static const struct {
+        const char *members; uint8_t header; bool policy; uint8_t mode, from;
+    } cases[] = {
+        {"\"model\":\"auto\"", 0, false, PLAN_BALANCED, CHOOSE_FILE},
+        {"\"model\":\"auto\"", 0, true, PLAN_COST, CHOOSE_POLICY},
+        {"\"model\":\"auto\",\"provider\":{\"sort\":\"latency\"}", 0, true, PLAN_LATENCY,
+         CHOOSE_SORT},
+        {"\"model\":\"auto\",\"provider\":{\"sort\":\"price\"}", 0, false, PLAN_COST,
+         CHOOSE_SORT},
+        {"\"model\":\"auto\",\"provider\":{\"sort\":\"throughput\"}", 0, false, PLAN_LATENCY,
+         CHOOSE_SORT},
+        {"\"model\":\"auto:availability\",\"provider\":{\"sort\":\"price\"}", 0, true,
+         PLAN_AVAILABILITY, CHOOSE_SUFFIX},
+        {"\"model\":\"auto:availability\"", 1 + PLAN_BALANCED, true, PLAN_BALANCED,
+         CHOOSE_HEADER},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        assert_int_equal(choose_mode(bytes_of(cases[i].word)), cases[i].mode);
+        char body[512];
+        struct choose out;
+        (void)snprintf(body, sizeof body, BODY("%s"), cases[i].members);
+        struct question q = {.body = body, .control = {.mode = cases[i].header}};
+        if (cases[i].policy) q.key = KEY("mlatency\0", "mcost\0");   /* the narrower one */
+        if (!choose(*state, &q, &out)) fail_msg("%zu: %s", i, out.text);
+        assert_int_equal(out.mode, cases[i].mode);
+        assert_int_equal(out.mode_from, cases[i].from);
     }
+}
+
+static void test_policies_refuse_with_their_level(void **state)
+{
+    static const struct {
+        const char *model, *org; size_t org_len; enum close_why why; const char *text;
+    } cases[] = {
+        {"fast/large", "geu\0", 4, CLOSE_POLICY_DENIED, "organization names regions"},
+        {"fast/large", "z\0", 2, CLOSE_POLICY_DENIED, "organization asks for zero retention"},
+        {"fast/large", "acheap/*\0", 9, CLOSE_MODEL_DENIED, "organization does not allow"},
+        {"cheap/small", "geu\0z\0", 6, CLOSE_NONE, NULL},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char body[256];
+        struct choose out;
+        (void)snprintf(body, sizeof body, BODY("\"model\":\"%s\""), cases[i].model);
+        struct question q = {.body = body,
+                             .key = key_of(cases[i].org, cases[i].org_len, "", 0)};
+        assert_int_equal(choose(*state, &q, &out), cases[i].why == CLOSE_NONE);
+        assert_int_equal(out.why, cases[i].why);
+        if (cases[i].text) assert_non_null(strstr(out.text, cases[i].text));
+    }
+}
+
+/* The policy's floor counts instead of the file's, also a lower one. */
+static void test_the_floor_is_the_policys(void **state)
+{
+    struct choose out;
+    struct question q = {BODY("\"model\":\"auto:cost\""), {0}, API_CHAT, NULL, {0}};
+    assert_true(choose(*state, &q, &out));
+    assert_int_equal(out.plan.at[0].reason, PLAN_CHOSEN);
+    assert_string_equal(ids(*state, &out) + 0, "fast/large cheap/small fast/small");
+    q.key = KEY("q0.1\0", "");
+    assert_true(choose(*state, &q, &out));
+    assert_string_equal(ids(*state, &out), "cheap/small fast/small fast/large");
+}
+
+static void test_what_the_request_needs(void **state)
+{
+    static const struct { const char *members; const char *text, *param; } cases[] = {
+        {"\"model\":\"cheap/tiny\",\"tools\":[{\"name\":\"a function with a long "
+         "name and words\",\"description\":\"what it does is told in more "
+         "words than the model can take\"}]",
+         "context", "messages"},
+        {"\"model\":\"auto:fast\"", "no such mode: 'auto:fast'", "model"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char body[512];
+        struct choose out;
+        (void)snprintf(body, sizeof body, BODY("%s"), cases[i].members);
+        struct question q = {.body = body};
+        if (choose(*state, &q, &out)) fail_msg("%zu: %s", i, ids(*state, &out));
+        assert_int_equal(close_status((enum close_why)out.why), 400);
+        if (!strstr(out.text, cases[i].text)) fail_msg("%zu: %s", i, out.text);
+        assert_string_equal(out.param, cases[i].param);
+    }
+}
+
+/* The text of a request is read from the body, in every dialect, and nothing else is. */
+static void test_a_request_is_looked_at(void **state)
+{
+    static const struct { const char *body; enum api api; } same[] = {
+        {"{\"model\":\"auto\",\"messages\":[{\"role\":\"user\",\"content\":"
+         "\"Prove that 2 + 2 = 4.\"}]}", API_CHAT},
+        {"{\"model\":\"auto\",\"input\":\"Prove that 2 + 2 = 4.\"}", API_RESPONSES},
+        {"{\"model\":\"auto\",\"max_tokens\":99999,\"messages\":[{\"role\":\"user\","
+         "\"content\":[{\"type\":\"text\",\"text\":\"Prove that 2 + 2 = 4.\"}]}]}",
+         API_MESSAGES},
+    };
+    struct choose out;
+    for (size_t i = 0; i < COUNT(same); i++) {
+        struct question q = {.body = same[i].body, .api = same[i].api};
+        (void)choose(*state, &q, &out);
+        assert_true(out.scored);
+        assert_int_equal(features.task, TASK_PROOF);
+        assert_true(gain.gain <= GAIN_ONE && gain.width > 0);
+    }
+    struct question none = {"{\"model\":\"cheap/small\",\"input\":\"x\"}", {0}, API_EMBEDDINGS,
+                            NULL, {0}};
+    assert_true(choose(*state, &none, &out));
+    assert_false(out.scored);
+    none.body = "{\"model\":\"auto\",\"input\":\"x\"}";
+    assert_false(choose(*state, &none, &out));
+    assert_non_null(strstr(out.text, "name a model here"));
+}
+
+static void test_priority_is_the_headers_then_the_bodys(void **state)
+{
+    static const struct { const char *tier; uint8_t header, priority; } cases[] = {
+        {"auto", 0, PRIORITY_NORMAL}, {"flex", 0, PRIORITY_LOW},
+        {"priority", 0, PRIORITY_HIGH}, {"flex", 1 + PRIORITY_HIGH, PRIORITY_HIGH},
+        {"priority", 1 + PRIORITY_NORMAL, PRIORITY_NORMAL},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char body[256];
+        struct choose out;
+        (void)snprintf(body, sizeof body, BODY("\"model\":\"list\",\"service_tier\":\"%s\""),
+                       cases[i].tier);
+        struct question q = {.body = body, .control = {.priority = cases[i].header}};
+        assert_true(choose(*state, &q, &out));
+        assert_int_equal(out.priority, cases[i].priority);
+    }
+}
+
+static void test_a_session_goes_back(void **state)
+{
+    struct world *w = *state;
+    struct choose out;
+    struct question q = {BODY("\"model\":\"auto:cost\""), {0}, API_CHAT, KEY("q0.1\0", ""),
+                         {0}};
+    q.hint.model = 1 + (uint32_t)catalog_find(&w->conf->catalog, BYTES("fast/large"));
+    q.hint.first = true;
+    assert_true(choose(*state, &q, &out));
+    assert_string_equal(ids(*state, &out), "fast/large cheap/small fast/small");
+    assert_int_equal(out.plan.at[0].reason, PLAN_STICKY);
+}
+
+static void test_reasons_have_words(void **state)
+{
+    struct gain g = {.reason = {GAIN_TASK, GAIN_TOPIC, 0}};
+    struct plan_candidate c = {.reason = PLAN_CHOSEN};
+    uint8_t codes[CHOOSE_REASONS];
+    choose_codes(&c, &g, codes);
+    assert_string_equal(choose_code_text(0, codes[0]), plan_reason_text(PLAN_CHOSEN));
+    assert_string_equal(choose_code_text(1, codes[1]), gain_reason_text(GAIN_TASK));
+    assert_null(choose_code_text(3, codes[3]));
+    choose_codes(&c, NULL, codes);
+    assert_null(choose_code_text(1, codes[1]));
+    assert_null(choose_code_text(0, 255));      /* of another version's record */
+    assert_null(choose_code_text(2, 255));
     (void)state;
 }
+
+#define WORLD_TEST(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_names_become_candidates, open_conf, close_conf),
-        cmocka_unit_test_setup_teardown(test_an_empty_plan_says_why, open_conf, close_conf),
-        cmocka_unit_test_setup_teardown(test_what_is_kept_needs_one_provider, open_conf,
-                                        close_conf),
-        cmocka_unit_test(test_words_of_modes),
+        WORLD_TEST(test_names_become_candidates),
+        WORLD_TEST(test_an_empty_plan_says_why),
+        WORLD_TEST(test_what_is_kept_needs_one_provider),
+        WORLD_TEST(test_the_strongest_word_on_the_mode_holds),
+        WORLD_TEST(test_policies_refuse_with_their_level),
+        WORLD_TEST(test_the_floor_is_the_policys),
+        WORLD_TEST(test_what_the_request_needs),
+        WORLD_TEST(test_a_request_is_looked_at),
+        WORLD_TEST(test_priority_is_the_headers_then_the_bodys),
+        WORLD_TEST(test_a_session_goes_back),
+        cmocka_unit_test(test_reasons_have_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,4 @@
-/* test_control.c - x-weir-* header fields: what each takes, to the last byte, and that what no
- * code stands behind yet is refused. */
+/* test_control.c - x-weir-* header fields: what each takes, to the last byte. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "engine/conf.h"
 #include "engine/control.h"
 #include "engine/exchange.h"
 #include "net/http.h"
@@ -89,15 +89,18 @@ static void test_fields(void **state)
         {HTTP_X_WEIR_NO_FALLBACK, "true", "x-weir-no-fallback"},
         {HTTP_X_WEIR_NO_FALLBACK, "11", "x-weir-no-fallback"},
         {HTTP_X_WEIR_MODE, "balanced", NULL},
-        {HTTP_X_WEIR_MODE, "cost", "not in this release"},
-        {HTTP_X_WEIR_MODE, "latency", "not in this release"},
-        {HTTP_X_WEIR_MODE, "availability", "not in this release"},
+        {HTTP_X_WEIR_MODE, "cost", NULL},
+        {HTTP_X_WEIR_MODE, "latency-first", NULL},
         {HTTP_X_WEIR_MODE, "Balanced", "must be one of"},
         {HTTP_X_WEIR_MODE, "", "must be one of"},
-        {HTTP_X_WEIR_MAX_TTFT, "1", "not in this release"},
+        {HTTP_X_WEIR_MAX_TTFT, "0.5", NULL},
+        {HTTP_X_WEIR_MAX_TTFT, "0", "x-weir-max-ttft"},
+        {HTTP_X_WEIR_MAX_TTFT, "2s", "x-weir-max-ttft"},
         {HTTP_X_WEIR_PRIORITY, "normal", NULL},
-        {HTTP_X_WEIR_PRIORITY, "high", "not in this release"},
-        {HTTP_X_WEIR_SESSION, "s", "not in this release"},
+        {HTTP_X_WEIR_PRIORITY, "urgent", "x-weir-priority"},
+        {HTTP_X_WEIR_PRIORITY, "", "x-weir-priority"},
+        {HTTP_X_WEIR_SESSION, "s", NULL},
+        {HTTP_X_WEIR_SESSION, "", "x-weir-session"},
     };
     static struct exchange x;
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -121,7 +124,40 @@ static void test_fields(void **state)
     struct http_head none = {0};
     memset(&x, 0, sizeof x);
     assert_null(control_read(&x, &none));
+    assert_true(x.control.mode == 0 && x.control.priority == 0 && x.control.session == 0);
     assert_true(!x.control.no_fallback && x.timeout_ns == 0 && x.rec.tags[0] == 0);
+}
+
+static void test_what_steers_the_choice(void **state)
+{
+    (void)state;
+    static const struct { const char *word; uint8_t mode; } modes[] = {
+        {"balanced", MODE_BALANCED}, {"cost", MODE_COST}, {"latency", MODE_LATENCY},
+        {"availability", MODE_AVAILABILITY}, {"cost-first", MODE_COST},
+    };
+    static const struct { const char *word; uint8_t priority; } priorities[] = {
+        {"low", PRIORITY_LOW}, {"normal", PRIORITY_NORMAL}, {"high", PRIORITY_HIGH},
+    };
+    static struct exchange x;
+    for (size_t i = 0; i < COUNT(modes); i++) {
+        assert_null(read_one(HTTP_X_WEIR_MODE, modes[i].word, &x));
+        assert_int_equal(x.control.mode, 1 + modes[i].mode);
+    }
+    for (size_t i = 0; i < COUNT(priorities); i++) {
+        assert_null(read_one(HTTP_X_WEIR_PRIORITY, priorities[i].word, &x));
+        assert_int_equal(x.control.priority, 1 + priorities[i].priority);
+    }
+    assert_null(read_one(HTTP_X_WEIR_MAX_TTFT, "0.5", &x));
+    assert_int_equal(x.control.max_ttft_ns, 500000000);
+    assert_null(read_one(HTTP_X_WEIR_SESSION, "chat-1", &x));
+    uint64_t one = x.control.session;
+    assert_null(read_one(HTTP_X_WEIR_SESSION, "chat-2", &x));
+    assert_true(one != 0 && x.control.session != 0 && x.control.session != one);
+    char name[258] = {0};
+    memset(name, 's', 257);
+    assert_non_null(read_one(HTTP_X_WEIR_SESSION, name, &x));
+    name[256] = 0;
+    assert_null(read_one(HTTP_X_WEIR_SESSION, name, &x));
 }
 
 int main(void)
@@ -130,6 +166,7 @@ int main(void)
         cmocka_unit_test(test_seconds),
         cmocka_unit_test(test_tags),
         cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_what_steers_the_choice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
