@@ -2,6 +2,7 @@
  * and store threads. */
 #include "engine/look.h"
 #include "engine/admin/admin.h"
+#include "engine/choose.h"
 #include "engine/clock.h"
 #include "engine/conf_parts.h"
 #include "engine/core.h"
@@ -242,6 +243,7 @@ void *look_host(struct engine *engine)
                              .put_routes = put_routes, .put_models = put_models,
                              .find_price = find_price,
                              .close_name = name_of_close, .mode_name = reply_mode_name,
+                             .reason_name = choose_code_text,
                              .budget = engine->budget,
                              .look_party = engine->core_count + PARTY_WORKER,
                              .change_party = engine->core_count + PARTY_STORE};

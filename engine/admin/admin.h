@@ -67,6 +67,8 @@ struct admin_host {
     const char *(*close_name)(uint16_t why);
     /* Name of a routing mode by its number. */
     const char *(*mode_name)(uint8_t mode);
+    /* One of a record's reasons in words; place: which of them. NULL: none. */
+    const char *(*reason_name)(unsigned place, uint8_t code);
     /* A change is committed: let it be in effect on every core before the answer goes out.
      * False: it is stored and could not be; db->why says why. NULL: nobody has to be told. */
     bool (*committed)(void *arg);

@@ -9,7 +9,7 @@
 
 /* A schema is words "name:type"; '?' behind a type: may be null; '?' behind a name: may be
  * absent. Types: s string, t time, m money, i integer, n number, b boolean, o object,
- * [Name] an array of them. */
+ * w words (an array of strings), [Name] an array of them. */
 struct schema {
     const char *name, *words;
 };
@@ -35,8 +35,8 @@ static const struct schema schemas[] = {
               "cache_write_tokens:i output_tokens:i cost_usd:m mean_ttft_ms:n? p50_ttft_ms:n? "
               "p95_ttft_ms:n? tokens_per_s:n? baseline_usd?:m saved_usd?:m"},
     {"Request", "id:s request_id:s? time:t organization:s? department:s? team:s? member:s? "
-                "key:s? model:s? provider:s? mode:s gain:n status:i close:s stream:b "
-                "attempts:i input_tokens:i cached_tokens:i cache_write_tokens:i "
+                "key:s? model:s? provider:s? mode:s gain:n reasons:w status:i close:s "
+                "stream:b attempts:i input_tokens:i cached_tokens:i cache_write_tokens:i "
                 "output_tokens:i reasoning_tokens:i cost_usd:m price:o estimated:b unpriced:b "
                 "ttft_ms:n? duration_ms:n tags:o"},
     {"Limit", "usd:m window:s spent:m held:m remaining:m resets_at:t?"},
@@ -65,7 +65,7 @@ static const char *type_name(char letter)
     case 'n': return "number";
     case 'b': return "boolean";
     case 'o': return "object";
-    case '[': return "array";
+    case '[': case 'w': return "array";
     default: return "string";
     }
 }
@@ -132,9 +132,10 @@ static void put_word(struct jsonw *w, const struct word *word)
     put_type(w, type_name(letter), word->nullable);
     if (letter == 't') put_pair(w, "format", "date-time");
     if (letter == 'm') put_pair(w, "description", "US dollars, a decimal string");
-    if (letter == '[') {
+    if (letter == '[' || letter == 'w') {
         key_object(w, "items");
-        put_ref(w, word->type);
+        if (letter == '[') put_ref(w, word->type);
+        else put_pair(w, "type", "string");
         jsonw_object_end(w);
     }
     jsonw_object_end(w);

@@ -95,11 +95,23 @@ static void put_flag(struct jsonw *w, const char *name, bool value)
     jsonw_bool(w, value);
 }
 
+/* Why its model was chosen, in words. */
+static void put_reasons(struct jsonw *w, const struct record *r, const struct admin_host *host)
+{
+    jsonw_key(w, "reasons");
+    jsonw_array(w);
+    for (unsigned i = 0; i < RECORD_REASONS; i++) {
+        const char *word = host->reason_name(i, r->reason[i]);
+        if (word) jsonw_text(w, word);
+    }
+    jsonw_array_end(w);
+}
+
 void admin_put_request(struct jsonw *w, const struct record *r, const struct admin_host *host)
 {
     char id[ADMIN_ROW_MAX];
     assert(r->exchange_id != 0);
-    assert(host->mode_name && host->close_name);
+    assert(host->mode_name && host->close_name && host->reason_name);
     jsonw_object(w);
     admin_row_text(r->admitted_unix_ns, r->exchange_id, id);
     jsonw_key(w, "id");
@@ -115,6 +127,7 @@ void admin_put_request(struct jsonw *w, const struct record *r, const struct adm
     jsonw_text(w, host->mode_name(r->mode));
     jsonw_key(w, "gain");
     jsonw_fixed(w, r->gain, 4);
+    put_reasons(w, r, host);
     put_uint(w, "status", r->status);
     jsonw_key(w, "close");
     jsonw_text(w, host->close_name(r->close));

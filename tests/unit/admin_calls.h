@@ -129,6 +129,13 @@ static inline const char *mode_name(uint8_t mode)
     return mode == 0 ? "balanced" : "cost";
 }
 
+/* Two of the reasons have words. */
+static inline const char *reason_name(unsigned place, uint8_t code)
+{
+    static const char *const names[] = {"named", "topic"};
+    return code && place < COUNT(names) ? names[place] : NULL;
+}
+
 /* An engine on the test's store, at EPOCH. */
 static inline struct engine *engine_open(struct data_dir *d)
 {
@@ -138,7 +145,7 @@ static inline struct engine *engine_open(struct data_dir *d)
         .db = data_dir_open(d), .arg = e, .make_secret = make_secret, .reload = reload,
         .put_providers = put_providers, .put_models = put_models, .find_price = find_price,
         .close_name = close_name, .mode_name = mode_name,
-        .committed = committed, .find = find,
+        .reason_name = reason_name, .committed = committed, .find = find,
         .put_routes = put_routes,
     };
     e->now = EPOCH;
