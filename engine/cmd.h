@@ -3,9 +3,9 @@
 #ifndef ENGINE_CMD_H
 #define ENGINE_CMD_H
 
-#define WEIR_VERSION "0.1.0"
-
 #include <stdbool.h>
+
+#define WEIR_VERSION "0.1.0"
 
 struct conf;
 
@@ -27,6 +27,13 @@ int cmd_models(const char *config, int json);
  * standard output or to OUT, which must not exist unless force; to standard error what was not
  * taken, with its line. out may be NULL. */
 int cmd_import(const char *file, const char *out, bool force);
+struct cmd_explain {             /* all borrowed; NULL: not given */
+    const char *config, *file;   /* file NULL or "-": stdin */
+    const char *mode, *api, *model;
+    bool json;
+};
+/* `weir explain [-c FILE] [--mode M] [--api A] [--json] [REQUEST.json|-]`. */
+int cmd_explain(const struct cmd_explain *cmd);
 /* `weir version`: libraries, kernel features found and missing. */
 int cmd_version(void);
 /* `weir settings`: every setting with type, default and help, for the manual. */

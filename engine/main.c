@@ -12,6 +12,8 @@ static const char usage[] =
     "       weir backup [-c FILE] [--data DIR] DIR\n"
     "       weir restore [-c FILE] [--data DIR] DIR\n"
     "       weir models [-c FILE] [--json]\n"
+    "       weir explain [-c FILE] [--mode M] [--api A] [--model NAME] [--json] "
+    "[REQUEST.json|-]\n"
     "       weir import litellm FILE [-o FILE] [--force]\n"
     "       weir settings\n"
     "       weir version\n";
@@ -31,10 +33,6 @@ static int bad_usage(const char *what, const char *arg)
 /* Take one option; 0, or the exit status. */
 static int take(struct args *a, const char *name, const char *value)
 {
-    static const char *const later[] = {"--mode", "--score", "--learn"};
-    for (size_t i = 0; i < COUNT(later); i++) {
-        if (strcmp(name, later[i]) == 0) return bad_usage("not in this release:", name);
-    }
     if (name[0] != '-') return bad_usage("not an option:", name);
     if (!value) return bad_usage("a value is missing behind", name);
     if (strcmp(name, "-c") == 0) a->options.config = value;
@@ -94,9 +92,35 @@ static int import(int argc, char **argv)
     return cmd_import(file, out, force);
 }
 
+/* explain [-c FILE] [--mode M] [--api A] [--model NAME] [--json] [FILE|-] */
+static int explain(int argc, char **argv)
+{
+    struct cmd_explain c = {0};
+    const struct { const char *name; const char **value; } options[] = {
+        {"-c", &c.config}, {"--mode", &c.mode}, {"--api", &c.api}, {"--model", &c.model},
+    };
+    for (int i = 2; i < argc; i++) {
+        size_t o = 0;
+        while (o < COUNT(options) && strcmp(argv[i], options[o].name) != 0) o++;
+        if (o < COUNT(options)) {
+            if (++i == argc) return bad_usage("a value is missing behind", options[o].name);
+            *options[o].value = argv[i];
+        } else if (strcmp(argv[i], "--json") == 0) {
+            c.json = true;
+        } else if (argv[i][0] == '-' && argv[i][1]) {
+            return bad_usage("unknown option", argv[i]);
+        } else if (c.file) {
+            return bad_usage("one request at a time, not also", argv[i]);
+        } else {
+            c.file = argv[i];
+        }
+    }
+    return cmd_explain(&c);
+}
+
 int main(int argc, char **argv)
 {
-    static const char *const later[] = {"explain", "savings", "plan"};
+    static const char *const later[] = {"savings", "plan"};
     struct args a = {0};
     if (argc < 2) return bad_usage("a command is missing", NULL);
     const char *command = argv[1];
@@ -108,6 +132,7 @@ int main(int argc, char **argv)
         return 0;
     }
     if (strcmp(command, "import") == 0) return import(argc, argv);
+    if (strcmp(command, "explain") == 0) return explain(argc, argv);
     int rc = parse(argc, argv, &a);
     if (rc) return rc;
     if (a.ledger && strcmp(command, "check") != 0) return bad_usage("--ledger is of", "check");
