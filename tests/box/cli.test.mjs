@@ -160,7 +160,46 @@ test('models: of the file, and of providers whose key is in the environment', as
   }
   assert.ok(!known.stdout.includes('gsk-x'));
   const none = await command(['models', '--json']);
-  assert.deepEqual(JSON.parse(none.stdout), [], 'without a key nothing is switched on');
+  const all = JSON.parse(none.stdout);
+  assert.ok(all.every((one) => !one.available), 'without a key nothing is switched on');
+  assert.ok(all.length > 1000 && new Set(all.map((one) => one.provider)).size >= 25);
+});
+
+test('models: what is known of one, and where it comes from', async () => {
+  const text = 'providers: [{name: openai, keys: [k]}, {name: mistral, keys: [k]}]\nmodels:\n' +
+    '  - {id: openai/gpt-5, quality: {code: 84.13}}\n' +
+    '  - {id: openai/mine, price: [{input: "1", output: "2", audio_input: "3", request: "0.01",' +
+    ' tiers: [{above: 1000, input: "4", output: "5"}]},' +
+    ' {from: 2999-01-31, input: "6", output: "7"}], supports: [vision, tools]}\n';
+  const run = await command(['models', '--json', '-c', file(text)]);
+  assert.equal(run.status, 0, run.stderr);
+  const by = new Map(JSON.parse(run.stdout).map((row) => [row.id, row]));
+  const gpt = by.get('openai/gpt-5');
+  assert.equal(gpt.available, true);
+  const { figures, ...code } = gpt.quality.code;
+  assert.deepEqual(code, { percent: 84.1, t: 1, width: 0.15, evidence: 'stated' });
+  assert.ok(figures > 5);
+  assert.equal(gpt.quality.math.evidence, 'figures');
+  assert.ok(gpt.quality.math.figures >= 2 && gpt.quality.math.width < 0.3);
+  assert.equal(gpt.figures_of, 'gpt-5');
+  assert.match(gpt.sources, /A/);
+  assert.match(gpt.released, /^2025-08/);
+  assert.deepEqual(Object.keys(gpt.efforts), ['minimal', 'low', 'medium', 'high', 'default']);
+  assert.deepEqual(gpt.quirks, ['completion', 'no_max', 'no_sampling']);
+  const mine = by.get('openai/mine');
+  assert.equal(mine.price.audio_input, '3');
+  assert.equal(mine.price.audio_output, '2');
+  assert.equal(mine.price.request, '0.01');
+  assert.deepEqual([mine.price.tiers[0].above, mine.price.tiers[0].input], [1000, '4']);
+  assert.deepEqual([mine.later[0].from, mine.later[0].price.output], ['2999-01-31', '7']);
+  assert.deepEqual(mine.supports, ['tools', 'vision']);
+  assert.equal(mine.quality.chat.evidence, 'price');
+  const mistral = [...by.values()].find((row) => row.provider === 'mistral');
+  assert.deepEqual([mistral.region, mistral.usage_in_stream], ['eu', 'always']);
+  assert.equal(by.get('anthropic/claude-opus-4-7').available, false);
+  const plain = await command(['models', '-c', file(text)]);
+  assert.match(plain.stdout, /^openai\/mine +1 +1 +2 +\? +\? tv +/m);
+  assert.match(plain.stdout, /\n# known, but without a key[^]*\nanthropic\/claude-opus-4-7 /);
 });
 
 test('the settings in the manual are those of the program', async () => {
