@@ -159,7 +159,7 @@ static void ask_policy(struct choose_work *w, struct plan_ask *p)
     if (!r) return;
     if (r->has_regions) p->region = in_region;
     if (r->zero_retention_only) p->zdr = true;
-    if (r->floor) p->floor = r->floor;
+    if (r->has_floor) p->floor = r->floor;
 }
 
 /* The mode, by precedence (contract.md section 4); a suffix of the name is the plan's to read.

@@ -337,6 +337,7 @@ bool keys_routing(const struct key_view *view, struct policy_routing *out)
             out->floor = level.floor;
             out->floor_level = (uint8_t)kind;
         }
+        out->has_floor |= level.has_floor;
         if (level.has_regions) out->regions_level = (uint8_t)kind;
         if (level.zero_retention_only) out->zero_level = (uint8_t)kind;
         out->has_regions |= level.has_regions;

@@ -22,7 +22,8 @@ struct policy_level {             /* entries of one level, but for globs and reg
 
 struct policy_routing {           /* of a path, all its levels together; all zero: no rule */
     char mode[POLICY_WORD_MAX];   /* of the narrowest level that names one; "": none does */
-    uint32_t floor;               /* the highest of all levels, 0..POLICY_ONE; 0: none */
+    uint32_t floor;               /* the highest of all levels, 0..POLICY_ONE */
+    bool has_floor;               /* some level states one, though it may be 0 */
     bool has_regions;             /* some level lists regions: keys_region() says which */
     bool zero_retention_only;     /* some level asks for it */
     uint8_t mode_level, floor_level, regions_level, zero_level;   /* enum unit_kind: the level

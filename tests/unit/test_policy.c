@@ -141,6 +141,7 @@ static void test_levels_together(void **state)
     assert_true(keys_routing(&v, &r));
     assert_string_equal(r.mode, "cost");            /* of the narrowest that has one */
     assert_int_equal(r.mode_level, UNIT_TEAM);
+    assert_true(r.has_floor);
     assert_int_equal(r.floor, 900000);              /* the highest */
     assert_int_equal(r.floor_level, UNIT_ORGANIZATION);
     assert_true(r.has_regions && r.zero_retention_only);
@@ -154,6 +155,12 @@ static void test_levels_together(void **state)
     assert_int_equal(level, UNIT_TEAM);             /* both refuse: the narrowest is named */
     memset(&v, 0, sizeof(v));
     view_add(&v, UNIT_DEPARTMENT, BLOB("geu\0"));
+    assert_true(keys_routing(&v, &r));
+    assert_false(r.has_floor);
+    memset(&v, 0, sizeof(v));
+    view_add(&v, UNIT_DEPARTMENT, BLOB("geu\0q0\0"));
+    assert_true(keys_routing(&v, &r));
+    assert_true(r.has_floor && r.floor == 0);       /* stated: the file's does not hold */
     assert_false(keys_region(&v, "us", 2, &level));
     assert_int_equal(level, UNIT_DEPARTMENT);
     view_add(&v, UNIT_MEMBER, BLOB("q0.5"));        /* cannot be read: nothing is allowed */
