@@ -71,31 +71,23 @@ void pass_key(const struct pass *p, uint32_t from, uint32_t to)
     p->v->all->set->key(p, from, to);
 }
 
-/* The first arm with this low; -1: all are out. */
-static int32_t arm_with(const struct pass *p, float low)
-{
-    uint32_t arm = 0;
-    if (low == -PASS_OUT) return -1;
-    while (p->v->low[arm] != low) arm++;
-    assert(arm < p->arms);
-    return (int32_t)arm;
-}
-
 int32_t pass_sieve(const struct pass *p, float *low)
 {
     uint32_t groups = p->count / SCORE_GROUP;
     for (uint32_t g = groups; g < score_groups(p->count); g++) p->v->least[g] = PASS_OUT;
-    *low = p->v->all->set->sieve(p);
-    return arm_with(p, *low);
+    return p->v->all->set->sieve(p, low);
 }
 
 int32_t pass_strongest(const struct pass *p, float *low)
 {
+    int32_t arm = -1;
     *low = -PASS_OUT;
     for (uint32_t a = 0; a < p->arms; a++) {
-        if (p->v->low[a] > *low) *low = p->v->low[a];
+        if (p->v->low[a] <= *low) continue;
+        *low = p->v->low[a];
+        arm = (int32_t)a;
     }
-    return arm_with(p, *low);
+    return arm;
 }
 
 int32_t pass_least(const struct pass *p)

@@ -38,11 +38,11 @@ struct pass {                    /* fields are pass.c's, but for those that plan
     uint32_t count;              /* the same up to a multiple of SCORE_GROUP */
 };
 
-/* The loops for one instruction set: of pass_cost, pass_sieve (gives the highest low),
- * pass_key. */
+/* The loops for one instruction set: of pass_cost, pass_sieve, pass_key; and the least
+ * of some floats. */
 struct pass_set {
     void (*cost)(const struct pass *p, uint32_t from, uint32_t to);
-    float (*sieve)(const struct pass *p);
+    int32_t (*sieve)(const struct pass *p, float *low);
     void (*key)(const struct pass *p, uint32_t from, uint32_t to);
     float (*least)(const float *at, uint32_t count);    /* count: of SCORE_GROUP */
 };

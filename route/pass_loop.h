@@ -82,7 +82,7 @@ static void loop_cost(const struct pass *at, uint32_t from, uint32_t to)
 }
 
 /* struct pass_set's sieve. */
-static float loop_sieve(const struct pass *at)
+static int32_t loop_sieve(const struct pass *at, float *low_max)
 {
     const struct pass here = *at;
     const struct score columns = *at->v;
@@ -95,7 +95,9 @@ static float loop_sieve(const struct pass *at)
     const vec out = (vec){0} - PASS_OUT;
     const float price = p->need_price ? 0 : -PASS_OUT;
     vec best = out;
-    for (uint32_t a = 0; a < p->count; a += LANES) {
+    ivec arm = {0}, lane;        /* of best; and of this vector */
+    for (int i = 0; i < LANES; i++) lane[i] = i;
+    for (uint32_t a = 0; a < p->count; a += LANES, lane += LANES) {
         ivec ok = load_mask(v->mask + a);
         ok &= (load_mask(abilities + a) & needs) == needs;
         ok &= load(context + a) >= p->fit;
@@ -104,9 +106,16 @@ static float loop_sieve(const struct pass *at)
         *(ivec *)(void *)(v->mask + a) = ok;
         vec low = pick(ok, load(v->low + a), out);
         store(v->low + a, low);
-        best = most_of(low, best);
+        ivec more = low > best;
+        best = pick(more, low, best);
+        arm = (more & lane) | (~more & arm);
     }
-    return -least_lane(-best);
+    int32_t first = INT32_MAX;   /* of those that are as strong */
+    *low_max = -least_lane(-best);
+    for (int i = 0; i < LANES; i++) {
+        if (best[i] == *low_max && arm[i] < first) first = arm[i];
+    }
+    return *low_max == -PASS_OUT ? -1 : first;
 }
 
 /* Which arms may lose more than the floor allows; t: theirs. */
