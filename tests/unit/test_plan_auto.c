@@ -385,7 +385,7 @@ static void test_explore(void **state)
     }
     assert_in_range(tried, 150, 250);
     ask.explore = 1000000;
-    check(w, &ask, "cheap/new:e fast/good:c sure/good:c dear/best:c cheap/new-dear:c "
+    check(w, &ask, "cheap/new:e fast/good:c cheap/new-dear:c sure/good:c dear/best:c "
                    "cheap/new-weak:B cheap/weak:B", PLAN_FINE);
     ask.name[0] = BYTES("good");                   /* never where a model is named */
     check(w, &ask, "fast/good:b sure/good:b", PLAN_FINE);
@@ -421,7 +421,7 @@ static void test_weights(void **state)
     assert_in_range(sure, 2850, 3150);
 }
 
-/* Where the request states no effort, auto may choose one with the model; a stated one holds. */
+/* Where the request states no effort, auto may choose one with the model; else that holds. */
 static void test_efforts(void **state)
 {
     struct world *w = *state;
