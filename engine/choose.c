@@ -90,6 +90,9 @@ static uint32_t usual_tokens(const struct api_request *req, enum task task)
     return tokens > UINT32_MAX ? UINT32_MAX : (uint32_t)tokens;
 }
 
+/* APIs in which an effort can be put into the body (api.h struct api_change). */
+static bool takes_effort(enum api api) { return api == API_CHAT || api == API_RESPONSES; }
+
 /* APIs whose answers are written by a model that was made for conversation. */
 static bool generates(enum api api)
 {
@@ -201,6 +204,7 @@ static void ask_request(struct choose_work *w, struct plan_ask *p, const struct 
     }
     p->family = f->family;
     p->effort = f->effort;
+    p->keep_effort = ask->req->effort_said || !takes_effort((enum api)ask->api);
     p->gain = g->gain;
     p->gain_width = g->width;
 }

@@ -210,7 +210,8 @@ bool compose_request(struct core *core, struct exchange *x)
     bool want_usage = x->stream && (x->api == API_CHAT || x->api == API_COMPLETIONS);
     struct api_change change = {.model = bytes_of(m->upstream), .want_usage = want_usage,
                                 .completion_tokens = strcmp(p->name, "openai") == 0,
-                                .output_max = x->spend.output_max};
+                                .output_max = x->spend.output_max,
+                                .effort = x->effort};
     size_t count = api_request_edits(exchange_request(x), &change, edits, scratch,
                                      sizeof scratch);
     uint64_t length = edited_length(x, edits, count);

@@ -55,7 +55,7 @@ void pass_open(struct pass *p, const struct plan_ask *ask, enum plan_mode mode, 
     if (wide && ask->floor && mode != PLAN_AVAILABILITY) {
         p->limit = 1 - (float)ask->floor / PLAN_ONE;
     }
-    if (ask->effort != EFFORT_UNSET) p->arms = s->model_count;
+    if (ask->effort != EFFORT_UNSET || ask->keep_effort) p->arms = s->model_count;
     p->count = (p->arms + SCORE_GROUP - 1) / SCORE_GROUP * SCORE_GROUP;
 }
 

@@ -88,6 +88,7 @@ struct plan_ask {
     bool mode_forced;      /* it overrules a name's suffix (x-weir-mode) */
     uint8_t family;        /* enum family of the request */
     uint8_t effort;        /* enum effort that the request states; EFFORT_UNSET none */
+    bool keep_effort;      /* none may be put into it: it says something, or has no place */
     uint8_t needs;         /* enum model_ability bits the request cannot be answered without */
     uint16_t gain, gain_width;   /* of GAIN_ONE: struct gain's */
     uint32_t tokens_in, tokens_out;      /* estimated; out as expected, without reasoning */

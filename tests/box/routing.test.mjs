@@ -262,6 +262,21 @@ test('the row of a request has mode, gain and reasons', async () => {
   assert.equal((await embedding).headers.get('x-weir-gain'), '0');
 });
 
+test('an effort that was chosen is asked for, one that was stated stays', async () => {
+  const clever = await Weir.start({
+    cores: 1, providers: [{ name: 'openai', url: urls.quick, keys: ['k'] }],
+    models: [{ id: 'openai/gpt-5', upstream: 'mock-echobody' }],
+    routing: { auto: ['openai/gpt-5'], quality_floor: 0.01, explore: 0 } });
+  const by = client.withOptions({ baseURL: `${clever.url}/v1`, apiKey: clever.key });
+  const sent = async (body, headers = { 'x-weir-mode': 'cost' }) => JSON.parse(
+    (await by.chat.completions.create({ messages: easy, ...body }, { headers }))
+      .choices[0].message.content);
+  assert.equal((await sent({ model: 'auto' })).reasoning_effort, 'minimal');
+  assert.equal((await sent({ model: 'auto', reasoning_effort: 'high' })).reasoning_effort, 'high');
+  assert.equal((await sent({ model: 'openai/gpt-5' })).reasoning_effort, undefined);
+  await clever.stop();
+});
+
 test('weir explain agrees with what happens', async () => {
   const file = path.join(directory(), 'request.json');
   for (const [mode, model] of [['cost', 'cheap/one'], ['balanced', null]]) {

@@ -268,6 +268,10 @@ static void test_what_the_request_needs(void **state)
          "name and words\",\"description\":\"what it does is told in more "
          "words than the model can take\"}]",
          "context", "messages"},
+        {"\"model\":\"auto\",\"tools\":[{\"type\":\"function\"}],"
+         "\"provider\":{\"only\":[\"cheap\"]}", "needs tools", "tools"},
+        {"\"model\":\"auto\",\"provider\":{\"max_price\":{\"prompt\":0.01}}", "max_price",
+         "provider"},
         {"\"model\":\"auto:fast\"", "no such mode: 'auto:fast'", "model"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -280,6 +284,11 @@ static void test_what_the_request_needs(void **state)
         if (!strstr(out.text, cases[i].text)) fail_msg("%zu: %s", i, out.text);
         assert_string_equal(out.param, cases[i].param);
     }
+    struct choose out;
+    struct question late = {.body = BODY("\"model\":\"auto\""),
+                            .control = {.max_ttft_ns = 1}};
+    assert_false(choose(*state, &late, &out));
+    assert_non_null(strstr(out.text, "x-weir-max-ttft"));
 }
 
 /* The text of a request is read from the body, in every dialect, and nothing else is. */
