@@ -200,6 +200,28 @@ static void restore_body(struct core *core, struct exchange *x)
     x->was_bytes = 0;
 }
 
+/* What the provider and the model are known to want otherwise (catalogue: columns quirks). What
+ * shapes the answer goes only where the client did not choose the model: whoever names one
+ * hears from its provider what it refuses. */
+static struct api_change change_for(const struct exchange *x, const struct catalog_model *m,
+                                    const struct catalog_provider *p)
+{
+    unsigned quirks = m->quirks | p->quirks;
+    bool only_max = quirks & QUIRK_NO_COMPLETION, no_max = quirks & QUIRK_NO_MAX && !only_max;
+    struct bytes named = exchange_request(x)->model;
+    bool is_named = bytes_eq(named, bytes_of(m->id)) || bytes_eq(named, bytes_of(m->bare));
+    return (struct api_change){
+        .model = bytes_of(m->upstream),
+        .want_usage = x->stream && (x->api == API_CHAT || x->api == API_COMPLETIONS),
+        .completion_tokens = no_max || (quirks & QUIRK_COMPLETION && !only_max),
+        .no_max = no_max, .no_completion = only_max,
+        .no_options = quirks & QUIRK_NO_OPTIONS,
+        .no_sampling = quirks & QUIRK_NO_SAMPLING && !is_named,
+        .output_max = x->spend.output_max,
+        .effort = x->effort,
+    };
+}
+
 bool compose_request(struct core *core, struct exchange *x)
 {
     restore_body(core, x);
@@ -207,11 +229,7 @@ bool compose_request(struct core *core, struct exchange *x)
     const struct catalog_provider *p = &x->tables->catalog->provider[m->provider];
     char scratch[EDIT_SCRATCH];
     struct api_edit edits[API_EDITS_MAX];
-    bool want_usage = x->stream && (x->api == API_CHAT || x->api == API_COMPLETIONS);
-    struct api_change change = {.model = bytes_of(m->upstream), .want_usage = want_usage,
-                                .completion_tokens = strcmp(p->name, "openai") == 0,
-                                .output_max = x->spend.output_max,
-                                .effort = x->effort};
+    struct api_change change = change_for(x, m, p);
     size_t count = api_request_edits(exchange_request(x), &change, edits, scratch,
                                      sizeof scratch);
     uint64_t length = edited_length(x, edits, count);

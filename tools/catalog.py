@@ -68,7 +68,7 @@ MODEL_QUIRKS = (                        # providers, model id, words
 )
 # Levels of reasoning effort that the provider's own parameter takes (n none, i minimal, l low,
 # m medium, h high, x xhigh), then the one that counts where a request says none. Sources:
-# OpenAI's reasoning guide and model pages; Anthropic's effort and extended thinking pages;
+# OpenAI's reasoning guide and model pages; Anthropic's extended thinking page;
 # Gemini's thinking page; xAI's reasoning page; gpt-oss model card; levels that quality.tsv has
 # figures for. Only a default: no level is known to be taken.
 OPENAI = ((r"gpt-5\.[2-9](-mini|-nano|-sol|-terra|-luna)?", "nlmhx:n"), (r"gpt-5\.1", "nlmh:n"),
@@ -81,11 +81,9 @@ EFFORTS = {
     "openai": OPENAI, "azure": OPENAI + GPT_OSS, "xai": XAI,
     "openrouter": (tuple((r"openai/(" + id + ")", to) for id, to in OPENAI) + GPT_OSS +
                    tuple((r"x-ai/" + id, to) for id, to in XAI)),
-    "anthropic": ((r"claude-(opus-4-5|opus-4-6|sonnet-4-6).*", "lmh:n"),
-                  (r"claude-(opus-4-[789]|opus-5|sonnet-5|fable-5).*", "lmhx:n"),
-                  (r"claude-(3-7-sonnet|(opus|sonnet|haiku)-4|.*-5$).*", ":n")),
-    "google": ((r"gemini-3-pro.*", "lh:h"), (r"gemini-3\.[1-9]-pro.*", "lmh:h"),
-               (r"gemini-3.*flash.*", "ilmh:h"), (r"gemini-2\.5-flash-lite.*", ":n")),
+    # Their own dialects have other parameters for it, which Weir does not add.
+    "anthropic": ((r"claude-(3-7-sonnet|(opus|sonnet|haiku)-4|.*-5$).*", ":n"),),
+    "google": ((r"gemini-3.*", ":h"), (r"gemini-2\.5-flash-lite.*", ":n")),
 }
 DATED = re.compile(r"(-\d{4}-\d{2}-\d{2}|-\d{8}|-latest|-preview.*)$")
 REGIONS = (("EU", "eu"), ("China", "cn"), ("Singapore (default here)", "sg"),

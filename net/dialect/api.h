@@ -13,7 +13,7 @@
 enum {
     API_NAME_MAX = 256,      /* bytes of a model or provider name, escapes resolved */
     API_NAMES_MAX = 8,       /* entries of models, provider.order, .only, .ignore */
-    API_EDITS_MAX = 8,
+    API_EDITS_MAX = 14,
     API_POOL = 2048,         /* bytes of all names of one request */
     API_REQUEST_DEPTH_MAX = 128,        /* nesting of a request body */
     API_TOKEN_BYTES = 4,     /* a token id in a prompt or input counts as so many bytes */
@@ -88,6 +88,8 @@ struct api_request {         /* results; valid after api_request_end() said NET_
     struct api_span include_usage_at;   /* its value inside stream_options */
     struct api_limit limit[2];  /* output limits: max_tokens or what it is called there, and
                                    max_completion_tokens */
+    struct api_member limit_at[2];      /* their members; chat and completions */
+    struct api_member sampling_at[3];   /* temperature, top_p, top_k; not Gemini's */
     struct api_span config_at;  /* Gemini: generationConfig's value, an object or null */
     struct api_span inner_model_at;     /* Gemini's countTokens: generateContentRequest.model */
     struct bytes previous;      /* Responses: previous_response_id, in pool; empty: none */
@@ -209,6 +211,11 @@ struct api_change {
                                    true; only for streams */
     bool completion_tokens;     /* chat without any limit: it is put as max_completion_tokens,
                                    as api.openai.com has it, else as max_tokens */
+    bool no_max, no_completion; /* chat: the provider refuses a limit called max_tokens, or
+                                   max_completion_tokens: the client's gets the other name. Not
+                                   both */
+    bool no_options;            /* it refuses stream_options: the client's goes, none is put */
+    bool no_sampling;           /* it refuses temperature, top_p and top_k: they go */
     int64_t output_max;         /* the output limit is to be this, unless it is lower; 0: is
                                    left alone */
     uint8_t effort;             /* enum api_effort; chat, Responses: to be put where the body
@@ -217,7 +224,7 @@ struct api_change {
 /* The edits that turn the client's body into the provider's, ascending and not overlapping:
  * the model's name (a JSON string; not for Gemini, whose path has it), include_usage, the
  * output limit and the effort, which are put where the body has none; OpenRouter's models,
- * provider, usage members are removed with the right comma.
+ * provider, usage members, and what the provider refuses, are removed with the right comma.
  *   scratch    room for >= 12 * model.len + 384 bytes; edits borrow from it
  * Gives the count (<= API_EDITS_MAX). */
 size_t api_request_edits(const struct api_request *req, const struct api_change *change,

@@ -1,11 +1,11 @@
 /* api_edit.c - the few changes to a request that stays in its dialect: the model's name,
  * stream_options.include_usage, the output limit, the effort, and OpenRouter's own members,
- * which no provider knows.
+ * which no provider knows; and what this provider is known to refuse.
  * Rule: everything else of the body goes on byte for byte. */
 #include "net/dialect/api_part.h"
 #include "net/jsonw.h"
 
-enum { GONE_MAX = 4 };  /* members that Weir keeps to itself */
+enum { GONE_MAX = 9 };  /* members that Weir keeps to itself, or a provider refuses */
 
 struct edits {
     struct api_edit *at;  /* borrows: the caller's */
@@ -28,29 +28,54 @@ static void replace(struct edits *e, struct api_span span, struct bytes text)
     put(e, span.start, span.end - span.start, text);
 }
 
-/* The members that go, in the order of the body. */
-static size_t gone_of(const struct api_request *q, const struct api_member **out)
+/* Which of the two limits goes by a name that the provider refuses; -1 none. */
+static int refused_limit(const struct api_request *q, const struct api_change *change)
 {
-    const struct api_member *all[GONE_MAX] = {&q->models_at, &q->provider_at, &q->usage_at,
-                                              &q->model_at};
+    assert(!change->no_max || !change->no_completion);
+    if (q->api != API_CHAT) return -1;
+    if (change->no_max && q->limit_at[0].key.end > 0) return 0;
+    return change->no_completion && q->limit_at[1].key.end > 0 ? 1 : -1;
+}
+
+struct gone {                /* members that go, in the order of the body */
+    const struct api_member *at[GONE_MAX];
+    size_t count;
+};
+
+static void add_gone(struct gone *g, const struct api_member *m)
+{
+    if (m->key.end == 0) return;
+    assert(g->count < GONE_MAX);
+    size_t at = g->count++;
+    for (; at > 0 && g->at[at - 1]->index > m->index; at--) g->at[at] = g->at[at - 1];
+    g->at[at] = m;
+}
+
+static void gather_gone(struct gone *g, const struct api_request *q,
+                        const struct api_change *change)
+{
+    int refused = refused_limit(q, change);
+    add_gone(g, &q->models_at);
+    add_gone(g, &q->provider_at);
+    add_gone(g, &q->usage_at);
     bool in_path = api_form((enum api)q->api) == API_FORM_GENERATE;  /* not for the body */
-    size_t count = 0, among = in_path ? GONE_MAX : GONE_MAX - 1;
-    for (size_t i = 0; i < among; i++) {
-        if (all[i]->key.end == 0) continue;
-        size_t at = count++;
-        for (; at > 0 && out[at - 1]->index > all[i]->index; at--) out[at] = out[at - 1];
-        out[at] = all[i];
+    if (in_path) add_gone(g, &q->model_at);
+    if (change->no_options) add_gone(g, &q->stream_options_at);
+    for (size_t i = 0; change->no_sampling && i < COUNT(q->sampling_at); i++) {
+        add_gone(g, &q->sampling_at[i]);
     }
-    assert(count <= GONE_MAX);
-    return count;
+    /* beside the other name it has nothing to say, else it gets that name */
+    if (refused >= 0 && q->limit_at[1 - refused].key.end > 0) {
+        add_gone(g, &q->limit_at[refused]);
+    }
 }
 
 /* One comma goes with each: the one before it where something that stays stands before,
  * else the one behind it. */
-static void put_removals(struct edits *e, const struct api_member **gone, size_t count)
+static void put_removals(struct edits *e, const struct gone *gone)
 {
-    for (size_t i = 0; i < count; i++) {
-        const struct api_member *m = gone[i];
+    for (size_t i = 0; i < gone->count; i++) {
+        const struct api_member *m = gone->at[i];
         assert(m->index >= i);
         bool stays_before = m->index > i;
         uint64_t start = stays_before ? m->before : m->key.start;
@@ -193,16 +218,39 @@ static struct bytes put_config(struct edits *e, const struct api_request *q, int
     return empty;
 }
 
-/* No output limit is to be over max. Gives the member to insert, if there is none. */
+/* A limit under a refused name gets the other one; where both stand, the other one gets what it
+ * says, if it says nothing itself. Gives the limit that is no longer there; -1 none. */
+static int rename_limit(struct edits *e, const struct api_request *q,
+                        const struct api_change *change, struct scratch *s)
+{
+    static const struct bytes names[] = {BYTES_INIT("\"max_tokens\""),
+                                         BYTES_INIT("\"max_completion_tokens\"")};
+    int refused = refused_limit(q, change);
+    if (refused < 0) return -1;
+    const struct api_limit *mine = &q->limit[refused], *other = &q->limit[1 - refused];
+    if (q->limit_at[1 - refused].key.end == 0) {
+        replace(e, q->limit_at[refused].key, names[1 - refused]);
+        return -1;
+    }
+    if (other->value >= 0 || mine->value < 0) return refused;
+    int64_t value = mine->value;
+    if (change->output_max > 0 && value > change->output_max) value = change->output_max;
+    replace(e, other->at, digits_value(s, value));
+    return refused;
+}
+
+/* No output limit is to be over max; gone: the one that goes, -1 none. Gives the member to
+ * insert, if there is none. */
 static struct bytes put_limit(struct edits *e, const struct api_request *q,
-                              const struct api_change *change, struct scratch *s)
+                              const struct api_change *change, int gone,
+                              struct scratch *s)
 {
     int64_t max = change->output_max;
     bool any = false;
     assert(max > 0);
     for (size_t i = 0; i < COUNT(q->limit); i++) {
         const struct api_limit *l = &q->limit[i];
-        if (l->at.end == 0) continue;
+        if (l->at.end == 0 || (int)i == gone) continue;
         bool other = l->value < 0 && q->limit[1 - i].at.end > 0;  /* null beside a number */
         if (!other && (l->value < 0 || l->value > max)) replace(e, l->at, digits_value(s, max));
         any = true;
@@ -255,29 +303,33 @@ size_t api_request_edits(const struct api_request *req, const struct api_change 
                          struct api_edit *out, char *scratch, size_t room)
 {
     enum { ADD_MODEL, ADD_LIMIT, ADD_EFFORT, ADD_USAGE, ADDS };
-    const struct api_member *gone[GONE_MAX];
+    struct gone gone = {.count = 0};
     struct edits e = {.at = out};
     struct bytes model = change->model, add[ADDS] = {{0}};
     struct scratch s = {scratch, room};
     assert(model.len > 0);
     assert(room >= 12 * model.len + 384);
-    size_t gone_count = gone_of(req, gone);
-    bool stays = req->member_count > gone_count;
+    gather_gone(&gone, req, change);
+    bool stays = req->member_count > gone.count;
     bool in_path = api_form((enum api)req->api) == API_FORM_GENERATE;
     if (in_path) put_inner_model(&e, req, model, &s);
     else if (req->model_at.key.end == 0) add[ADD_MODEL] = model_member(&s, model);
     else if (!bytes_eq(req->model, model)) {
         replace(&e, req->model_at.value, text_value(&s, model));
     }
-    if (change->output_max > 0 && writes(req)) add[ADD_LIMIT] = put_limit(&e, req, change, &s);
+    int limit = rename_limit(&e, req, change, &s);
+    if (change->output_max > 0 && writes(req)) {
+        add[ADD_LIMIT] = put_limit(&e, req, change, limit, &s);
+    }
     add[ADD_EFFORT] = effort_member(req, change->effort);
     bool has_option = req->api == API_CHAT || req->api == API_COMPLETIONS;
+    has_option = has_option && !change->no_options;
     if (has_option && change->want_usage && req->stream && !req->include_usage) {
         add[ADD_USAGE] = put_usage(&e, req);
     }
     struct bytes all = members(&s, add, ADDS, stays);
     if (all.len > 0) put(&e, req->object_start + 1, 0, all);
-    put_removals(&e, gone, gone_count);
+    put_removals(&e, &gone);
     return e.count;
 }
 

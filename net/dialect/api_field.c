@@ -11,6 +11,8 @@ enum { CHAT = 1 << API_CHAT, COMPLETIONS = 1 << API_COMPLETIONS, MESSAGES = 1 <<
 
 #define ROOT_OPENAI_FIELDS(ROW, n)                                                     \
     ROW(n, "n",                     WRITING, WANT_COUNT, DO_N, 0)                      \
+    ROW(n, "top_p",                 WRITING, WANT_ANY, DO_TOP_P, 0)                    \
+    ROW(n, "top_k",                 WRITING, WANT_ANY, DO_TOP_K, 0)                    \
     ROW(n, "model",                 OPENAI, WANT_NAME, DO_MODEL, 0)                    \
     ROW(n, "tools",                 CHAT, WANT_ARRAY, DO_TOOLS, TOOLS)                 \
     ROW(n, "input",                 TAKING_INPUT, WANT_ANY, DO_TEXTS, TEXTS)           \
@@ -24,6 +26,7 @@ enum { CHAT = 1 << API_CHAT, COMPLETIONS = 1 << API_COMPLETIONS, MESSAGES = 1 <<
     ROW(n, "functions",             CHAT, WANT_ARRAY, DO_FUNCTIONS, TOOLS)             \
     ROW(n, "reasoning",             CHAT, WANT_ANY, DO_REASONING, REASONING)           \
     ROW(n, "max_tokens",            WRITING, WANT_COUNT, DO_MAX_TOKENS, 0)             \
+    ROW(n, "temperature",           WRITING, WANT_ANY, DO_TEMPERATURE, 0)              \
     ROW(n, "tool_choice",           CHAT, WANT_ANY, DO_CHOICE, CHOICE)                 \
     ROW(n, "service_tier",          WRITING, WANT_WORD, DO_TIER, 0)                    \
     ROW(n, "stream_options",        WRITING, WANT_OBJECT, DO_OPTIONS, STREAM_OPTIONS)  \
@@ -32,6 +35,7 @@ enum { CHAT = 1 << API_CHAT, COMPLETIONS = 1 << API_COMPLETIONS, MESSAGES = 1 <<
     ROW(n, "max_completion_tokens", WRITING, WANT_COUNT, DO_MAX_COMPLETION, 0)
 #define ROOT_RESPONSES_FIELDS(ROW, n)                                        \
     ROW(n, "text",                 ALL, WANT_ANY, DO_WRAP, TEXT)             \
+    ROW(n, "top_p",                ALL, WANT_ANY, DO_TOP_P, 0)               \
     ROW(n, "model",                ALL, WANT_NAME, DO_MODEL, 0)              \
     ROW(n, "tools",                ALL, WANT_ARRAY, DO_TOOLS, TOOLS)         \
     ROW(n, "input",                ALL, WANT_TEXTS, DO_MESSAGES, TEXTS)      \
@@ -41,6 +45,7 @@ enum { CHAT = 1 << API_CHAT, COMPLETIONS = 1 << API_COMPLETIONS, MESSAGES = 1 <<
     ROW(n, "provider",             ALL, WANT_OBJECT, DO_PROVIDER, PROVIDER)  \
     ROW(n, "reasoning",            ALL, WANT_ANY, DO_REASONING, REASONING)   \
     ROW(n, "background",           ALL, WANT_BOOL, DO_BACKGROUND, 0)         \
+    ROW(n, "temperature",          ALL, WANT_ANY, DO_TEMPERATURE, 0)         \
     ROW(n, "tool_choice",          ALL, WANT_ANY, DO_CHOICE, CHOICE)         \
     ROW(n, "conversation",         ALL, WANT_ANY, DO_CONVERSATION, 0)        \
     ROW(n, "instructions",         ALL, WANT_TEXTS, DO_SYSTEM, TEXTS)        \
@@ -48,6 +53,8 @@ enum { CHAT = 1 << API_CHAT, COMPLETIONS = 1 << API_COMPLETIONS, MESSAGES = 1 <<
     ROW(n, "max_output_tokens",    ALL, WANT_COUNT, DO_MAX_TOKENS, 0)        \
     ROW(n, "previous_response_id", ALL, WANT_WORD, DO_PREVIOUS, 0)
 #define ROOT_MESSAGES_FIELDS(ROW, n)                                       \
+    ROW(n, "top_p",         MESSAGES, WANT_ANY, DO_TOP_P, 0)               \
+    ROW(n, "top_k",         MESSAGES, WANT_ANY, DO_TOP_K, 0)               \
     ROW(n, "model",         ALL, WANT_NAME, DO_MODEL, 0)                   \
     ROW(n, "tools",         ALL, WANT_ARRAY, DO_TOOLS, TOOLS)              \
     ROW(n, "system",        ALL, WANT_TEXTS, DO_SYSTEM, TEXTS)             \
@@ -57,6 +64,7 @@ enum { CHAT = 1 << API_CHAT, COMPLETIONS = 1 << API_COMPLETIONS, MESSAGES = 1 <<
     ROW(n, "provider",      ALL, WANT_OBJECT, DO_PROVIDER, PROVIDER)       \
     ROW(n, "thinking",      MESSAGES, WANT_OBJECT, DO_THINKING, THINKING)  \
     ROW(n, "max_tokens",    MESSAGES, WANT_COUNT, DO_MAX_TOKENS, 0)        \
+    ROW(n, "temperature",   MESSAGES, WANT_ANY, DO_TEMPERATURE, 0)         \
     ROW(n, "tool_choice",   MESSAGES, WANT_ANY, DO_CHOICE, CHOICE)         \
     ROW(n, "service_tier",  MESSAGES, WANT_WORD, DO_TIER, 0)               \
     ROW(n, "output_config", MESSAGES, WANT_ANY, DO_OUTPUT, OUTPUT)         \

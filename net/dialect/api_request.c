@@ -230,6 +230,11 @@ static void root_value_start(struct api_reader *r, const struct json_token *t)
     case DO_PROVIDER: r->kept = &r->req.provider_at; break;
     case DO_OPTIONS: r->kept = &r->req.stream_options_at; break;
     case DO_USAGE: r->kept = &r->req.usage_at; break;
+    case DO_MAX_TOKENS: r->kept = &r->req.limit_at[0]; break;
+    case DO_MAX_COMPLETION: r->kept = &r->req.limit_at[1]; break;
+    case DO_TEMPERATURE: r->kept = &r->req.sampling_at[0]; break;
+    case DO_TOP_P: r->kept = &r->req.sampling_at[1]; break;
+    case DO_TOP_K: r->kept = &r->req.sampling_at[2]; break;
     default: break;
     }
     r->member.value.start = t->start;

@@ -360,6 +360,81 @@ static void test_limits_are_lowered(void **state)
     }
 }
 
+static const struct api_change no_max = {.model = BYTES_INIT("m"), .no_max = true,
+                                         .completion_tokens = true};
+static const struct api_change no_completion = {.model = BYTES_INIT("m"),
+                                                .no_completion = true};
+static const struct api_change capped = {.model = BYTES_INIT("m"), .no_max = true,
+                                         .completion_tokens = true, .output_max = 7};
+static const struct api_change no_options = {.model = BYTES_INIT("m"), .no_options = true,
+                                             .want_usage = true};
+static const struct api_change no_sampling = {.model = BYTES_INIT("m"),
+                                              .no_sampling = true};
+static const struct api_change all = {.model = BYTES_INIT("other"), .no_max = true,
+                                      .no_options = true, .no_sampling = true,
+                                      .output_max = 5, .want_usage = true,
+                                      .completion_tokens = true};
+#define M "\"model\":\"m\""
+static const struct {
+    enum api api; const struct api_change *change; const char *body, *want;
+} refused[] = {
+    {API_CHAT, &no_max, "{" M ",\"max_tokens\": 9}",
+     "{" M ",\"max_completion_tokens\": 9}"},
+    {API_CHAT, &no_max, "{\"max_tokens\":null," M "}",
+     "{\"max_completion_tokens\":null," M "}"},
+    {API_CHAT, &no_max, "{" M ",\"max_completion_tokens\":9}", NULL},
+    {API_CHAT, &no_max, "{" M "}", NULL},
+    {API_CHAT, &no_max, "{\"max_tokens\":50," M ",\"max_completion_tokens\":9}",
+     "{" M ",\"max_completion_tokens\":9}"},
+    {API_CHAT, &no_max, "{" M ",\"max_completion_tokens\":null,\"max_tokens\":50}",
+     "{" M ",\"max_completion_tokens\":50}"},
+    {API_CHAT, &no_max, "{" M ",\"max_completion_tokens\":null,\"max_tokens\":null}",
+     "{" M ",\"max_completion_tokens\":null}"},
+    {API_CHAT, &no_completion, "{\"max_completion_tokens\":9," M "}",
+     "{\"max_tokens\":9," M "}"},
+    {API_CHAT, &no_completion, "{" M ",\"max_tokens\":1,\"max_completion_tokens\":9}",
+     "{" M ",\"max_tokens\":1}"},
+    {API_COMPLETIONS, &no_max, "{" M ",\"prompt\":\"\",\"max_tokens\":9}", NULL},
+    {API_RESPONSES, &no_max, "{" M ",\"max_output_tokens\":9}", NULL},
+    {API_MESSAGES, &no_max, "{" M ",\"max_tokens\":9}", NULL},
+    {API_GENERATE, &no_max, "{\"generationConfig\":{\"maxOutputTokens\":9}}", NULL},
+    {API_CHAT, &capped, "{" M ",\"max_tokens\":9}", "{" M ",\"max_completion_tokens\":7}"},
+    {API_CHAT, &capped, "{" M ",\"max_tokens\":5,\"max_completion_tokens\":9}",
+     "{" M ",\"max_completion_tokens\":7}"},
+    {API_CHAT, &capped, "{" M ",\"max_tokens\":9,\"max_completion_tokens\":null}",
+     "{" M ",\"max_completion_tokens\":7}"},
+    {API_CHAT, &capped, "{" M "}", "{\"max_completion_tokens\":7," M "}"},
+    {API_CHAT, &no_options, "{" M ",\"stream\":true,\"stream_options\":{\"x\":1}}",
+     "{" M ",\"stream\":true}"},
+    {API_CHAT, &no_options, "{\"stream_options\":{\"include_usage\":true}," M "}",
+     "{" M "}"},
+    {API_CHAT, &no_options, "{" M ",\"stream\":true}", NULL},
+    {API_CHAT, &no_sampling, "{\"temperature\":0,\"top_p\":1," M ",\"top_k\":{}}",
+     "{" M "}"},
+    {API_RESPONSES, &no_sampling, "{" M ",\"temperature\":0.5,\"input\":\"a\"}",
+     "{" M ",\"input\":\"a\"}"},
+    {API_MESSAGES, &no_sampling, "{\"top_k\":5," M ",\"max_tokens\":1,\"top_p\":1}",
+     "{" M ",\"max_tokens\":1}"},
+    {API_EMBEDDINGS, &no_sampling, "{\"temperature\":0," M "}", NULL},
+    {API_GENERATE, &no_sampling, "{\"generationConfig\":{\"temperature\":0}}", NULL},
+    {API_CHAT, &all, "{\"usage\":{\"include\":true},\"temperature\":1,\"stream\":true,"
+     "\"models\":[\"a\"],\"max_tokens\":9,\"max_completion_tokens\":null,\"top_p\":1,"
+     "\"top_k\":1,\"stream_options\":{},\"provider\":{}," M "}",
+     "{\"stream\":true,\"max_completion_tokens\":5,\"model\":\"other\"}"},
+};
+#undef M
+
+/* What a provider is known to refuse: renamed where it means the same, else left out. */
+static void test_refused_members(void **state)
+{
+    (void)state;
+    char out[512];
+    for (size_t i = 0; i < COUNT(refused); i++) {
+        edit(refused[i].api, refused[i].body, refused[i].change, out, sizeof out);
+        assert_string_equal(out, refused[i].want ? refused[i].want : refused[i].body);
+    }
+}
+
 static void test_names_are_changed(void **state)
 {
     (void)state;
@@ -488,7 +563,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_limits_are_lowered),
         cmocka_unit_test(test_effort_is_put),
-        cmocka_unit_test(test_names_are_changed),
+        cmocka_unit_test(test_names_are_changed), cmocka_unit_test(test_refused_members),
         cmocka_unit_test(test_recorded),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
