@@ -19,6 +19,7 @@
 #include "engine/tables.h"
 #include "engine/upstream.h"
 #include "route/quota.h"
+#include "store/maybe.h"
 #include "net/http.h"
 #include "net/tls.h"
 
@@ -84,7 +85,7 @@ static void none_left(struct core *core, struct exchange *x)
         uint8_t end = x->note[i].end;
         if (end != ATTEMPT_TIMEOUT) all_slow = false;
         if (end != ATTEMPT_UNAFFORDABLE) all_poor = false;
-        bool quiet = end == ATTEMPT_OPEN_BREAKER || end == ATTEMPT_BUSY;
+        bool quiet = end == ATTEMPT_OPEN_BREAKER || end == ATTEMPT_BUSY || end == ATTEMPT_OFF;
         if (end == ATTEMPT_NO_ROOM || (end == ATTEMPT_BUSY && x->shed)) no_room = true;
         else if (!quiet && end != ATTEMPT_UNAFFORDABLE) asked = true;
     }
@@ -185,7 +186,7 @@ static uint64_t room_ms(const struct core *core, const struct exchange *x,
 static bool wait_for_room(struct core *core, struct exchange *x,
                           const struct endpoint_lack *lack)
 {
-    uint64_t until = core->now_ns + provider_of(x)->queue_ns;
+    uint64_t until = core->now_ns + provider_of(x)->queue_ns * (PLANT(late_wait) ? 2 : 1);
     if (x->deadline_ns && x->deadline_ns < until) until = x->deadline_ns;
     /* a minute's share comes at its time, and no sooner */
     bool vain = lack->what != QUOTA_CONCURRENCY && core->now_ns + lack->wait_ns > until;
@@ -217,10 +218,13 @@ static bool ask_or_wait(struct core *core, struct exchange *x)
         if (wait_for_room(core, x, &lack)) return true;
         pass_over(core, x, ATTEMPT_BUSY, quota_words(lack.what));
         return false;
-    case ENDPOINT_QUIET: break;
+    case ENDPOINT_QUIET:
+        note_quiet(x, endpoint_quiet_ms(core, x));
+        pass_over(core, x, ATTEMPT_OPEN_BREAKER, NULL);
+        return false;
+    case ENDPOINT_OFF: break;
     }
-    note_quiet(x, endpoint_quiet_ms(core, x));
-    pass_over(core, x, ATTEMPT_OPEN_BREAKER, NULL);
+    pass_over(core, x, ATTEMPT_OFF, NULL);
     return false;
 }
 
@@ -281,8 +285,8 @@ bool attempt_woken(struct core *core, struct exchange *x)
         ask(core, x);
         return true;
     }
-    note_quiet(x, endpoint_quiet_ms(core, x));
-    pass_over(core, x, ATTEMPT_OPEN_BREAKER, NULL);
+    if (v == ENDPOINT_QUIET) note_quiet(x, endpoint_quiet_ms(core, x));
+    pass_over(core, x, v == ENDPOINT_OFF ? ATTEMPT_OFF : ATTEMPT_OPEN_BREAKER, NULL);
     go_on(core, x);
     return true;
 }

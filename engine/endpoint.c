@@ -17,7 +17,9 @@ enum {
 };
 
 struct endpoint {
-    breaker_word *key, *model;
+    struct tables *tables;         /* in which it is found ... */
+    uint32_t model, key;           /* ... as these */
+    breaker_word *key_word, *model_word;
     struct quota *quota;
     const struct catalog_provider *provider;
 };
@@ -55,8 +57,9 @@ static struct endpoint endpoint_of(const struct core *core, const struct exchang
     uint32_t model = x->model;
     if (now && now != t && find_in(now, t, &model, &key)) t = now;
     uint16_t p = t->catalog->model[model].provider;
-    return (struct endpoint){.key = &t->key_word[p][key],
-                             .model = &t->model_word[model * CATALOG_KEYS_MAX + key],
+    return (struct endpoint){.tables = t, .model = model, .key = key,
+                             .key_word = &t->key_word[p][key],
+                             .model_word = &t->model_word[model * CATALOG_KEYS_MAX + key],
                              .quota = t->quota[p][key], .provider = &t->catalog->provider[p]};
 }
 
@@ -91,22 +94,30 @@ static enum endpoint_verdict take_key(struct core *core, struct exchange *x, uns
     struct endpoint e = endpoint_of(core, x, key);
     bool probe_key = false, probe_model = false;
     if (!PLANT(asks_cooling)) {
-        if (breaker_is_open(e.key, ms(core))) return ENDPOINT_QUIET;
-        if (!breaker_ask(e.model, ms(core), &probe_model)) return ENDPOINT_QUIET;
+        if (breaker_is_open(e.key_word, ms(core))) return ENDPOINT_QUIET;
+        if (!breaker_ask(e.model_word, ms(core), &probe_model)) return ENDPOINT_QUIET;
     }
     enum endpoint_verdict v = ENDPOINT_QUIET;
-    if (breaker_ask(e.key, ms(core), &probe_key) || PLANT(asks_cooling)) {
+    if (breaker_ask(e.key_word, ms(core), &probe_key) || PLANT(asks_cooling)) {
         v = take_room(core, x, &e, lack);
     }
     if (v != ENDPOINT_TAKEN) {
-        if (probe_model) breaker_unprobe(e.model, ms(core));
-        if (probe_key) breaker_unprobe(e.key, ms(core));
+        if (probe_model) breaker_unprobe(e.model_word, ms(core));
+        if (probe_key) breaker_unprobe(e.key_word, ms(core));
         return v;
     }
     x->key = (uint8_t)key;
     x->probe = probe_key || probe_model;
     x->keys_tried |= (uint16_t)(1u << key);
     return ENDPOINT_TAKEN;
+}
+
+/* Who waited, or has other candidates, was planned a while ago. */
+static bool is_off(const struct core *core, const struct exchange *x)
+{
+    struct endpoint e = endpoint_of(core, x, 0);
+    const struct scores *scores = e.tables->scores;
+    return scores && score_state_of(scores, e.model) != SCORE_ON;
 }
 
 enum endpoint_verdict endpoint_take(struct core *core, struct exchange *x, bool turn,
@@ -116,6 +127,7 @@ enum endpoint_verdict endpoint_take(struct core *core, struct exchange *x, bool 
     unsigned count = key_count(x), from = (unsigned)(core->exchange_serial % count);
     enum endpoint_verdict all = ENDPOINT_QUIET;
     *lack = (struct endpoint_lack){0};
+    if (is_off(core, x)) return ENDPOINT_OFF;
     if (!turn && room_is_barred(core, x)) {
         lack->what = QUOTA_CONCURRENCY;
         return ENDPOINT_FULL;
@@ -142,7 +154,8 @@ uint64_t endpoint_quiet_ms(const struct core *core, const struct exchange *x)
     uint64_t least = UINT64_MAX;
     for (unsigned key = 0; key < key_count(x); key++) {
         struct endpoint e = endpoint_of(core, x, key);
-        uint64_t a = breaker_left_ms(e.key, ms(core)), b = breaker_left_ms(e.model, ms(core));
+        uint64_t a = breaker_left_ms(e.key_word, ms(core));
+        uint64_t b = breaker_left_ms(e.model_word, ms(core));
         if (a < b) a = b;
         if (a < least) least = a;
     }
@@ -153,8 +166,8 @@ void endpoint_good(struct core *core, struct exchange *x)
 {
     struct endpoint e = endpoint_of(core, x, x->key);
     x->probe = false;
-    breaker_good(e.model);
-    breaker_good(e.key);
+    breaker_good(e.model_word);
+    breaker_good(e.key_word);
 }
 
 void endpoint_void(struct core *core, struct exchange *x)
@@ -162,8 +175,8 @@ void endpoint_void(struct core *core, struct exchange *x)
     if (!x->probe) return;
     struct endpoint e = endpoint_of(core, x, x->key);
     x->probe = false;
-    breaker_unprobe(e.model, ms(core));
-    breaker_unprobe(e.key, ms(core));
+    breaker_unprobe(e.model_word, ms(core));
+    breaker_unprobe(e.key_word, ms(core));
 }
 
 void endpoint_judge(struct core *core, struct exchange *x, enum attempt_end end,
@@ -171,20 +184,20 @@ void endpoint_judge(struct core *core, struct exchange *x, enum attempt_end end,
 {
     struct endpoint e = endpoint_of(core, x, x->key);
     if (status == 401) {
-        breaker_cool(e.key, ms(core), retry_ms ? retry_ms : COOL_KEY_MS);
-        breaker_unprobe(e.model, ms(core));
+        breaker_cool(e.key_word, ms(core), retry_ms ? retry_ms : COOL_KEY_MS);
+        breaker_unprobe(e.model_word, ms(core));
         observe_failed(core, x);
     } else if (status == 403 || status == 429) {  /* 403: of this model, or of this content */
-        breaker_cool(e.model, ms(core), retry_ms ? retry_ms : COOL_MS_DEFAULT);
-        breaker_good(e.key);
+        breaker_cool(e.model_word, ms(core), retry_ms ? retry_ms : COOL_MS_DEFAULT);
+        breaker_good(e.key_word);
         if (status == 429) observe_failed(core, x);
     } else if (status >= 400 && status < 500 && status != 408) {
-        breaker_good(e.model);  /* it answered: the request was at fault */
-        breaker_good(e.key);
+        breaker_good(e.model_word);  /* it answered: the request was at fault */
+        breaker_good(e.key_word);
     } else if (end != ATTEMPT_NO_ROOM && end != ATTEMPT_LARGE && end != ATTEMPT_NAME) {
-        (void)breaker_bad(e.model, ms(core));
-        if (retry_ms) breaker_cool(e.model, ms(core), retry_ms);
-        breaker_unprobe(e.key, ms(core));
+        (void)breaker_bad(e.model_word, ms(core));
+        if (retry_ms) breaker_cool(e.model_word, ms(core), retry_ms);
+        breaker_unprobe(e.key_word, ms(core));
         observe_failed(core, x);
     } else {
         endpoint_void(core, x);
@@ -199,8 +212,9 @@ uint32_t endpoint_heard(struct core *core, struct exchange *x, const struct http
     static_assert((int)RATELIMIT_ONE == (int)SCORE_ONE, "one scale of room");
     if (!r.said) return 0;
     observe_room(core, x, r.room, r.reset_ms);
+    struct endpoint e = endpoint_of(core, x, x->key);
     /* a refusal says by itself how long, and that is less where a bucket refills steadily */
     bool cools = r.wait_ms > 0 && head->status != 429 && head->status != 503;
-    if (cools) breaker_cool(endpoint_of(core, x, x->key).model, ms(core), r.wait_ms);
+    if (cools && !PLANT(deaf)) breaker_cool(e.model_word, ms(core), r.wait_ms);
     return r.wait_ms;
 }

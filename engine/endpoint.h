@@ -15,6 +15,7 @@ enum endpoint_verdict {
     ENDPOINT_TAKEN,            /* x->key is to be asked; its room is held */
     ENDPOINT_QUIET,            /* every key was tried or cools down */
     ENDPOINT_FULL,             /* one may be asked as soon as there is room */
+    ENDPOINT_OFF,              /* the operator took it out of rotation since it was planned */
 };
 
 struct endpoint_lack {         /* of ENDPOINT_FULL: of the key that has room first */
@@ -39,10 +40,10 @@ void endpoint_void(struct core *core, struct exchange *x);
  * long it asks for quiet, 0 unsaid. */
 void endpoint_judge(struct core *core, struct exchange *x, enum attempt_end end,
                     unsigned status, uint64_t retry_ms);
-/* The head of an answer came: what it says of the room that is left. A limit that is used up
- * cools the key for this model until it is said to be whole again (within the breaker's cap):
- * nobody need be told 429 to know. Gives that time in ms, also of a 429, which cools by
- * endpoint_judge(); 0: there is room. */
+/* The head of an answer came: what it says of the room that is left, for the scores. A limit
+ * that is used up cools the key for this model until it is said to be whole again (within the
+ * breaker's cap): nobody need be told 429 to know. Gives that time in ms, also of a 429, which
+ * cools by endpoint_judge(); 0: there is room. */
 uint32_t endpoint_heard(struct core *core, struct exchange *x, const struct http_head *head);
 
 #endif

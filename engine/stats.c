@@ -19,7 +19,7 @@ static const char *const attempts[ATTEMPT_ENDS] = {
     [ATTEMPT_LARGE] = "answer too large", [ATTEMPT_OPEN_BREAKER] = "cooling down",
     [ATTEMPT_ENCODED] = "encoded answer",
     [ATTEMPT_NO_ROOM] = "no room left", [ATTEMPT_UNAFFORDABLE] = "not affordable",
-    [ATTEMPT_BUSY] = "no room at the provider",
+    [ATTEMPT_BUSY] = "no room at the provider", [ATTEMPT_OFF] = "taken out of rotation",
 };
 
 struct stat_text { const char *name, *help; };

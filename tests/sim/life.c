@@ -23,6 +23,7 @@
 #include "tests/sim/money.h"
 #include "tests/sim/provider.h"
 #include "tests/sim/ring_sim.h"
+#include "tests/sim/room_check.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -223,6 +224,7 @@ bool life_turn(uint32_t i)
     jmp_buf grave;
     struct core *core = core_of(i);
     if (i < the.cores) money_before(the.engine, i);
+    if (i < the.cores) room_before(the.engine, i);
     machine()->grave = &grave;
     if (setjmp(grave) != 0) {
         heap_unseal();
@@ -238,6 +240,7 @@ bool life_turn(uint32_t i)
     core = core_of(i);
     check_core(core);
     if (i < the.cores) money_after(the.engine, i);
+    if (i < the.cores) room_after(the.engine, i);
     bool again = core->ready_conns || core->timers_left || core->pouring_conns.count > 0 ||
                  core->pouring_ups.count > 0 || room_is_due(core);
     the.due_ns[i] = again ? 0 : machine()->now_ns + timer_wait_ns(&core->timers,
@@ -311,6 +314,8 @@ static void count_admitted(void)
         the.admitted[the.lives - 1] += stat_get(&s->count[STAT_EXCHANGES]);
         the.handoffs += stat_get(&s->count[STAT_HANDOFFS]);
         the.reused += stat_get(&s->count[STAT_REUSED]);
+        the.waits += stat_get(&s->count[STAT_WAITS]);
+        the.shed += stat_get(&s->count[STAT_SHED]);
         the.no_buffers += stat_get(&s->count[STAT_NO_BUFFERS]);
     }
 }

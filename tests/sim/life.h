@@ -14,7 +14,7 @@ struct life {
     uint64_t seen[LIFE_CORES_MAX]; /* records of each journal that the model knows */
     uint64_t offered_ns;           /* when the newest tables were published; 0: adopted */
     uint64_t admitted[LIFE_LIVES_MAX];     /* requests, by life */
-    uint64_t handoffs, reused, no_buffers; /* of all lives */
+    uint64_t handoffs, reused, no_buffers, waits, shed; /* of all lives */
     uint32_t lives, cores;
     char dir[256], secret[80];
 };

@@ -20,6 +20,22 @@ void model_begin(bool calm)
     the.versions = 1;
     the.hold_bytes = draw_maybe(500) ? 4096 : 1 << 20;
     the.patient = draw_maybe(200);
+    the.tight = draw_maybe(500);
+    for (uint32_t i = 0; i < MODEL_PROVIDERS; i++) {
+        struct limits_of *l = &the.limits[i];
+        *l = (struct limits_of){.queue_ms = calm ? 200000 : draw_maybe(200) ? 0
+                                : draw_range(1, draw_maybe(500) ? 300 : 5000)};
+        if (!the.tight) continue;
+        if (draw_maybe(700)) l->concurrency = draw_maybe(600) ? 1 : draw_range(2, 4);
+        if (!calm && draw_maybe(150)) l->rpm = draw_range(5, 200);
+        if (!calm && draw_maybe(100)) l->tpm = draw_range(2000, 200000);
+    }
+}
+
+const struct limits_of *model_limits(uint32_t provider)
+{
+    assert(provider < MODEL_PROVIDERS);
+    return &the.limits[provider];
 }
 
 /* --- texts */
@@ -66,8 +82,8 @@ static void put_words(struct text *t, uint32_t len)
 
 static const char *model_name(enum ask_kind kind)
 {
-    static const char *const names[] = {"p0/m", "p1/m", "two", "three", "all", "p4/m"};
-    return kind == ASK_NO_MODEL ? "p0/unheard-of" : names[draw(6)];
+    static const char *const names[] = {"p0/m", "p1/m", "two", "three", "all", "p4/m", "m"};
+    return kind == ASK_NO_MODEL ? "p0/unheard-of" : names[draw(7)];
 }
 
 static uint32_t body_size(void)
@@ -313,6 +329,21 @@ static enum reply_kind draw_kind(const struct ask *a)
     return kind == REPLY_NO_DONE && a->kind != ASK_STREAM ? REPLY_GOOD : kind;
 }
 
+/* What is left of the provider's own limits, now and then nothing, in one of the usual
+ * forms. */
+static void put_limits(struct reply *p)
+{
+    if (the.calm || draw_maybe(600)) return;
+    bool empty = draw_maybe(500), anthropic = draw_maybe(300);
+    uint32_t reset_ms = empty ? draw_range(100, 3000) : draw(3000);
+    const char *a = anthropic ? "anthropic-" : "x-", *b = anthropic ? "requests-" : "";
+    const char *c = anthropic ? "" : "-requests";
+    text_put(&p->wire, "%sratelimit-%slimit%s: 50\r\n%sratelimit-%sremaining%s: %u\r\n", a, b,
+             c, a, b, c, empty ? 0 : draw_range(1, 50));
+    text_put(&p->wire, "%sratelimit-%sreset%s: %u%s\r\n", a, b, c, reset_ms, "ms");
+    if (empty) p->empty_ms = reset_ms;
+}
+
 static void put_status(struct reply *p)
 {
     static const uint16_t bad[] = {400, 401, 403, 404, 408, 422, 429, 429, 500, 502, 503, 529};
@@ -324,6 +355,7 @@ static void put_status(struct reply *p)
     if (p->status == 429 && draw_maybe(500)) {
         text_put(&p->wire, "retry-after: %u\r\n", draw(3));
     }
+    put_limits(p);
     if (p->kind == REPLY_ENCODED) text_put(&p->wire, "content-encoding: gzip\r\n");
 }
 
@@ -379,6 +411,11 @@ static void put_price(struct text *t, const char *name, int64_t pico)
              (long long)(pico % 1000000));
 }
 
+static void put_limit(struct text *t, const char *name, uint32_t value)
+{
+    if (value) text_put(t, ", %s: %u", name, value);
+}
+
 void model_config(struct text *t, uint32_t version)
 {
     text_put(t, "providers:\n");
@@ -386,9 +423,13 @@ void model_config(struct text *t, uint32_t version)
         char address[32] = "many.test";
         if (i < 4) (void)snprintf(address, sizeof address, "10.0.0.%u", i + 1);
         text_put(t, "  - {name: p%u, url: \"http://%s:8000/v1\", keys: [k%u-a%s], timeouts: "
-                 "{connect: 1s, first_byte: %s, stall: 2s, total: %s}}\n", i, address, i,
+                 "{connect: 1s, first_byte: %s, stall: 2s, total: %s}", i, address, i,
                  i % 2 ? ", other" : "", the.patient ? "40s" : "3s",
                  the.patient ? "90s" : "12s");
+        put_limit(t, "concurrency", the.limits[i].concurrency);
+        put_limit(t, "rpm", the.limits[i].rpm);
+        put_limit(t, "tpm", the.limits[i].tpm);
+        text_put(t, ", queue: %ums}\n", the.limits[i].queue_ms);
     }
     text_put(t, "models:\n");
     for (uint32_t i = 0; i < MODEL_PROVIDERS; i++) {

@@ -12,6 +12,7 @@ enum {
     ASKS_MAX = 256,
     REPLIES_MAX = 12,          /* providers that were asked, for one request */
     MODEL_PROVIDERS = 5,
+    MODEL_KEYS = 2,            /* of a provider, at most */
     MODEL_VERSIONS = 16,       /* configurations published in one run */
 };
 
@@ -35,6 +36,8 @@ struct reply {
     uint8_t provider;
     uint16_t status;
     bool sse, until_close, close;
+    uint32_t empty_ms;         /* its head says that nothing is left for so long; 0: not */
+    bool heard;                /* the engine has read that */
     bool cut;                  /* not all of wire is sent */
     bool sent;                 /* all of it was */
     struct text wire;          /* head and body as sent */
@@ -68,6 +71,10 @@ struct ask {
     uint64_t admitted_ns;      /* when it was seen to run; 0: never */
 };
 
+struct limits_of {             /* what a provider's keys take; 0: any number */
+    uint32_t concurrency, rpm, tpm, queue_ms;
+};
+
 struct model {
     struct ask ask[ASKS_MAX];
     uint32_t ask_count;
@@ -76,6 +83,8 @@ struct model {
     int64_t flat_nusd;         /* what any request costs; 0: it costs by its tokens */
     bool calm;                 /* nothing fails in this run */
     bool patient;              /* long first_byte: streams are kept awake */
+    bool tight;                /* keys take few requests, and are slow */
+    struct limits_of limits[MODEL_PROVIDERS];   /* the same in all versions */
 };
 
 /* The one model. */
@@ -96,6 +105,8 @@ struct ask *model_find(const char *name, size_t len);
 struct reply *model_reply(struct ask *a, uint32_t provider);
 /* The configuration of that version (0..): YAML. */
 void model_config(struct text *out, uint32_t version);
+/* What a provider's keys take. */
+const struct limits_of *model_limits(uint32_t provider);
 /* Price of a provider's model in a configuration, pico-dollars per token. */
 int64_t model_price(uint32_t provider, uint32_t version, enum token_kind kind);
 

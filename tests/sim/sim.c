@@ -31,7 +31,9 @@ static const char *const plants[] = {"lost_settle", "leaked_slot", "reordered_by
                                      "missed_cancel", "double_end", "overdraw", "settle_twice",
                                      "forgotten_settle", "forgets_spent", "missed_fold",
                                      "folded_twice", "no_floor", "stale_path", "lost_prepaid",
-                                     "leaked_running"};
+                                     "leaked_running", "overfull", "leaked_room",
+                                     "asks_cooling", "lost_waiter", "overtakes", "late_wait",
+                                     "deaf"};
 
 struct options { uint64_t seed, from, seeds; int jobs; const char *plant; bool all_plants; };
 
@@ -171,6 +173,8 @@ static void add_up(struct summary *to, const struct summary *s)
     to->handoffs += s->handoffs;
     to->reused += s->reused;
     to->no_buffers += s->no_buffers;
+    to->waits += s->waits;
+    to->shed += s->shed;
     to->changes += s->changes;
     to->rolls += s->rolls;
     for (int i = 0; i < REFUSALS; i++) to->refusals[i] += s->refusals[i];
@@ -182,8 +186,9 @@ static void tell(const struct summary *s)
 {
     (void)printf("%" PRIu64 " requests, %" PRIu64 " s, %" PRIu64 " turns, %" PRIu64 " kills, ",
                  s->asks, s->virtual_ms / 1000, s->turns, s->kills);
-    (void)printf("%" PRIu64 " tables published, %" PRIu64 " handoffs, %" PRIu64 " reuses\n",
+    (void)printf("%" PRIu64 " tables published, %" PRIu64 " handoffs, %" PRIu64 " reuses, ",
                  s->publishes, s->handoffs, s->reused);
+    (void)printf("%" PRIu64 " waits for room, %" PRIu64 " shed\n", s->waits, s->shed);
     (void)printf("money: %" PRIu64 " changes, %" PRIu64 " rolls; refused: rates %" PRIu64
                  ", budgets %" PRIu64 ", credits %" PRIu64 ", stopped %" PRIu64 "\n",
                  s->changes, s->rolls, s->refusals[REFUSAL_RATE], s->refusals[REFUSAL_BUDGET],
@@ -214,8 +219,9 @@ static uint64_t missing(const struct summary *s)
         (void)printf("checker coverage: refusal %d, changes or rolls of limits\n", i);
         count++;
     }
-    if (s->kills && s->publishes && s->handoffs && s->reused && s->no_buffers) return count;
-    (void)printf("checker coverage: no kill, publishing, handoff, reuse or shortage\n");
+    bool shortage = s->no_buffers && s->waits && s->shed;
+    if (s->kills && s->publishes && s->handoffs && s->reused && shortage) return count;
+    (void)printf("checker coverage: no kill, publishing, handoff, reuse, shortage or wait\n");
     return count + 1;
 }
 

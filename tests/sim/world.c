@@ -234,7 +234,8 @@ static void sum_up(struct summary *out)
                             .kills = the.kills, .changes = money()->changes,
                             .rolls = money()->rolls, .publishes = model()->versions - 1,
                             .handoffs = life()->handoffs, .reused = life()->reused,
-                            .no_buffers = life()->no_buffers};
+                            .no_buffers = life()->no_buffers, .waits = life()->waits,
+                            .shed = life()->shed};
     for (int i = 0; i < FAULTS; i++) out->faults[i] = m->hits[i];
     for (int i = 0; i < REFUSALS; i++) out->refusals[i] = money()->refusals[i];
     for (uint32_t i = 0; i < model()->ask_count; i++) {
