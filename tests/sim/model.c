@@ -21,6 +21,7 @@ void model_begin(bool calm)
     the.hold_bytes = draw_maybe(500) ? 4096 : 1 << 20;
     the.patient = draw_maybe(200);
     the.tight = draw_maybe(500);
+    the.mode = draw(4);
     for (uint32_t i = 0; i < MODEL_PROVIDERS; i++) {
         struct limits_of *l = &the.limits[i];
         *l = (struct limits_of){.queue_ms = calm ? 200000 : draw_maybe(200) ? 0
@@ -82,8 +83,9 @@ static void put_words(struct text *t, uint32_t len)
 
 static const char *model_name(enum ask_kind kind)
 {
-    static const char *const names[] = {"p0/m", "p1/m", "two", "three", "all", "p4/m", "m"};
-    return kind == ASK_NO_MODEL ? "p0/unheard-of" : names[draw(7)];
+    static const char *const names[] = {"p0/m", "p1/m", "two", "three", "all", "p4/m", "m",
+                                        "auto", "auto:cost", "m:nitro", "auto:availability"};
+    return kind == ASK_NO_MODEL ? "p0/unheard-of" : names[draw(11)];
 }
 
 static uint32_t body_size(void)
@@ -442,6 +444,8 @@ void model_config(struct text *t, uint32_t version)
     }
     text_put(t, "aliases: {two: [p0/m, p1/m], three: [p2/m, p3/m, p4/m], "
              "all: [p4/m, p3/m, p2/m, p1/m, p0/m]}\n");
+    static const char *const modes[] = {"balanced", "cost", "latency", "availability"};
+    text_put(t, "routing: {mode: %s, explore: 0.2}\n", modes[(the.mode + version) % 4]);
     text_put(t, "timeouts: {header: 2s, body: 4s, idle: 5s, write: 3s}\n");
     text_put(t, "limits: {hold: %llu, answer: 1MiB, body: 1MiB}\n",
              (unsigned long long)the.hold_bytes);

@@ -83,6 +83,7 @@ struct model {
     int64_t flat_nusd;         /* what any request costs; 0: it costs by its tokens */
     bool calm;                 /* nothing fails in this run */
     bool patient;              /* long first_byte: streams are kept awake */
+    uint32_t mode;             /* of the first configuration: the later ones take turns */
     bool tight;                /* keys take few requests, and are slow */
     struct limits_of limits[MODEL_PROVIDERS];   /* the same in all versions */
 };

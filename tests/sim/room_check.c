@@ -111,6 +111,7 @@ static void check_quiet(const struct core *core, const struct tables *t,
     uint64_t now_ms = core->now_ns / 1000000;
     uint32_t p = provider_of(x), k = x->key;
     if (!is_asked(x) || x->attempt_ns != core->now_ns) return;
+    if (x->fresh) return;          /* the same attempt, on a connection that lives */
     breaker_word *key = (breaker_word *)&t->key_word[p][k], *model = model_word(t, p, k);
     bool was = breaker_is_open(key, now_ms) && atomic_load(key) == before.key_word[p][k];
     bool has = breaker_is_open(model, now_ms) && atomic_load(model) == before.model_word[p][k];
