@@ -1,6 +1,7 @@
 /* pass.c - see pass.h: what is not a loop over all arms, and which loops are used.
  * Rule: the processor is asked once, when scores are made; a test may say otherwise. */
 #include "route/pass.h"
+#include "route/curve.h"
 #include "route/gain.h"
 #include "route/score_part.h"
 
@@ -48,15 +49,35 @@ void pass_open(struct pass *p, const struct plan_ask *ask, enum plan_mode mode, 
         .fit = (float)ask->tokens_in + (float)out,
         .ttft_max = ask->max_ttft_ns ? (float)ask->max_ttft_ns * 1e-9f : PASS_OUT,
         .needs = ask->needs, .need_price = ask->need_price,
-        .limit = PASS_OUT, .arms = s->arm_count, .wide = wide, .mode = (uint8_t)mode,
+        .enough = -PASS_OUT, .arms = s->arm_count, .wide = wide, .mode = (uint8_t)mode,
         .best = s->strongest[ask->family], .best_low = PASS_OUT,
     };
     set_mode(p, ask, mode);
-    if (wide && ask->floor && mode != PLAN_AVAILABILITY) {
-        p->limit = 1 - (float)ask->floor / PLAN_ONE;
-    }
+    if (wide) p->floor = (float)ask->floor / PLAN_ONE;
     if (ask->effort != EFFORT_UNSET || ask->keep_effort) p->arms = s->model_count;
     p->count = (p->arms + SCORE_GROUP - 1) / SCORE_GROUP * SCORE_GROUP;
+}
+
+/* How hard the request is taken to be: surely, or as far as can be known. */
+static float difficulty(const struct pass *p, bool surely)
+{
+    float gain = p->gain + (surely ? SCORE_Z * p->gain_width : 0);
+    return curve_difficulty(gain < 1 ? gain : 1);
+}
+
+void pass_floor(struct pass *p, float best, float best_low)
+{
+    float hard = difficulty(p, true);
+    p->best = best;
+    p->best_low = best_low;
+    if (p->floor > 0) p->enough = curve_ability(p->floor * curve_success(best, hard), hard);
+}
+
+bool pass_may(const struct pass *p, uint32_t arm)
+{
+    float hard = difficulty(p, false);
+    float least = p->floor * curve_success(p->best, hard);
+    return curve_success(p->t[arm] + p->shift[arm], hard) >= least;
 }
 
 void pass_cost(const struct pass *p, uint32_t from, uint32_t to)
@@ -128,15 +149,16 @@ void pass_reprice(const struct pass *p, uint32_t arm, float in, float out)
 void pass_view(const struct pass *p, uint32_t arm, struct plan_view *out)
 {
     const struct score *v = p->v;
-    float t = p->t[arm] + p->shift[arm], gap = (p->best - t) / GAIN_SPAN;
-    float some = gap < 0 ? 0 : gap > 1 ? 1 : gap;
-    float by_t = p->gain * p->width[arm] / GAIN_SPAN, by_gain = some * p->gain_width;
+    float t = p->t[arm] + p->shift[arm], low = t - SCORE_Z * p->width[arm];
+    float hard = difficulty(p, false), harder = difficulty(p, true);
     bool strongest = v->low[arm] >= p->best_low;
-    float loss = strongest ? 0 : p->gain * gap;
-    float bound = strongest ? 0 : loss + SCORE_Z * sqrtf(by_t * by_t + by_gain * by_gain);
+    float share = curve_success(t, hard) / curve_success(p->best, hard);
+    float bound = curve_success(low, harder) / curve_success(p->best, harder);
+    if (strongest || share > 1) share = 1;
+    if (strongest) bound = 1;
     out->t = t;
-    out->quality = loss < 0 ? 1 : loss > 1 ? 0 : 1 - loss;
-    out->quality_low = bound < 0 ? 1 : bound > 1 ? 0 : 1 - bound;
+    out->quality = share;
+    out->quality_low = bound < share ? bound : share;
     out->priced = v->price_in[arm] >= 0;
     out->cost = out->priced ? v->cost[arm] : 0;
     out->ttft = v->ttft[arm];

@@ -20,7 +20,8 @@ struct pass {                    /* fields are pass.c's, but for those that plan
     struct score *v;             /* borrows */
     const float *t, *width, *shift, *mult;      /* columns of the family and the effort */
     float gain, gain_width;      /* 0..1 */
-    float limit;                 /* loss of quality from which on the floor is missed */
+    float floor;                 /* share of the strongest's quality; 0: none */
+    float enough;                /* the least lower bound of t that keeps to it */
     float in, out, fit;          /* tokens; fit: what must find place in the context */
     /* The score is (cost_base + cost_share x cost) x (time_base + time_share x time); or with
      * logs, for balances that are not half and half, cost_power log2 cost + time_power log2
@@ -28,7 +29,7 @@ struct pass {                    /* fields are pass.c's, but for those that plan
     float cost_base, cost_share, time_base, time_share, cost_power, time_power;
     bool logs, risks;
     float ttft_max;              /* seconds */
-    float best, best_low;        /* t, and its lower bound, of the strongest: plan.c's */
+    float best, best_low;        /* t, and its lower bound, of the strongest */
     int32_t needs;               /* enum model_ability bits */
     bool need_price;
     uint8_t mode;                /* enum plan_mode */
@@ -61,6 +62,10 @@ void pass_cost(const struct pass *p, uint32_t from, uint32_t to);
 /* Begin with auto: clear the mask of arms that cannot answer; their low is -PASS_OUT. Gives the
  * arm with the highest low, as pass_strongest(). */
 int32_t pass_sieve(const struct pass *p, float *low);
+/* The strongest is known: its t and its lower bound. */
+void pass_floor(struct pass *p, float best, float best_low);
+/* True when an arm keeps to the floor by the means, whatever the widths. */
+bool pass_may(const struct pass *p, uint32_t arm);
 /* The key of arms from..to and the least of each group. Those out have PASS_OUT. */
 void pass_key(const struct pass *p, uint32_t from, uint32_t to);
 /* The arm with the highest low; -1: all are out. Gives its low. */

@@ -3,10 +3,9 @@
  *   LANES          floats in a vector
  *   PASS_SET       the name of the struct pass_set that it defines
  * behind gain.h, pass.h and score_part.h.
- * q of an arm, relative to the strongest candidate: 1 - loss, where loss = gain x gap and gap =
- * (t of the strongest - t) / GAIN_SPAN. Gain and t are estimates with widths, so the floor is
- * held to a bound: loss + Z x sqrt((gain x width of t)^2 + (gap x width of gain)^2), 75 %
- * one-sided. The root is never taken: x > Z sqrt(y) is x > 0 and x^2 > Z^2 y.
+ * q of an arm, relative to the strongest candidate, is that of curve.h. Gain and t are
+ * estimates with widths, so the floor is held to bounds of both, 75 % one-sided: it comes down
+ * to the least lower bound of t that is enough (pass_floor), found once a plan.
  * Rule: no branch by arm. */
 #ifndef ROUTE_PASS_LOOP_H
 #define ROUTE_PASS_LOOP_H
@@ -118,16 +117,11 @@ static int32_t loop_sieve(const struct pass *at, float *low_max)
     return *low_max == -PASS_OUT ? -1 : first;
 }
 
-/* Which arms may lose more than the floor allows; t: theirs. */
-INLINE ivec below_floor(const struct pass *p, const struct score *v, uint32_t a, vec t)
+/* Which arms may lose more than the floor allows; the strongest loses nothing. */
+INLINE ivec below_floor(const struct pass *p, const struct score *v, uint32_t a)
 {
-    vec gap = (p->best - t) * (1 / GAIN_SPAN);
-    vec some = least_of(most_of(gap, (vec){0}), (vec){0} + 1.0f);
-    vec rest = p->limit - p->gain * gap;
-    vec by_t = p->gain * (SCORE_Z / GAIN_SPAN) * load(p->width + a);
-    vec by_gain = some * (p->gain_width * SCORE_Z);
-    ivec below = (rest < 0.0f) | (rest * rest < by_t * by_t + by_gain * by_gain);
-    return below & (load(v->low + a) < p->best_low);  /* the strongest loses nothing */
+    vec low = load(v->low + a);
+    return (low < p->enough) & (low < p->best_low);
 }
 
 /* What the mode minds, > 0. */
@@ -140,12 +134,14 @@ INLINE vec score_of(const struct pass *p, const struct score *v, uint32_t a, boo
     return (p->cost_base + p->cost_share * cost) * (p->time_base + p->time_share * time);
 }
 
-/* Chances of failing within 1/64 are equal: then as balanced. */
-INLINE vec risk_of(const struct score *v, uint32_t a, vec score, bool logs)
+/* Chances of failing within 1/64 are equal: then those that keep to the floor, as balanced, and
+ * behind them the strongest first. */
+INLINE vec risk_of(const struct score *v, uint32_t a, vec score, vec t, ivec below, bool logs)
 {
     ivec bucket = __builtin_convertvector(load(v->risk + a) * 64.0f, ivec);
     vec part = logs ? score * (1.0f / 512) : score / (score + 1e-3f) * 0.999f;
-    return __builtin_convertvector(bucket, vec) + part;
+    vec weak = 1.0f + (PASS_T_MAX - t) * (1 / PASS_T_MAX / 2.1f);
+    return __builtin_convertvector(bucket * 2, vec) + pick(below, weak, part);
 }
 
 /* Keys of whole groups. What the loops read is copied, else each store might have changed
@@ -163,8 +159,8 @@ INLINE void keys(const struct pass *at, uint32_t from, uint32_t to, bool logs, b
             vec t = load(p->t + a) + load(p->shift + a);
             vec weak = PASS_BELOW * (PASS_T_MAX - t);   /* to fall back: the strongest first */
             vec score = score_of(p, v, a, logs);
-            if (risks) score = risk_of(v, a, score, logs);
-            vec key = pick(below_floor(p, v, a, t), weak, score);
+            ivec below = below_floor(p, v, a);
+            vec key = risks ? risk_of(v, a, score, t, below, logs) : pick(below, weak, score);
             key = pick(load_mask(v->mask + a), key, out);
             store(v->key + a, key);
             least = least_of(key, least);

@@ -397,16 +397,14 @@ static void explore(struct draft *d, uint32_t strongest)
     const struct plan_ask *ask = d->ask;
     const struct score *v = ask->score;
     if ((uint32_t)ask->draw >= (uint64_t)ask->explore * UINT32_MAX / PLAN_ONE) return;
-    float floor = ask->floor ? 1 - (float)ask->floor / PLAN_ONE : 1;
     uint32_t count = d->pass.count, found = count;
     uint32_t start = count ? (uint32_t)(ask->draw >> 32) % count : 0;
     for (uint32_t i = 0; i < count; i++) {  /* from anywhere: equals take turns */
         uint32_t arm = start + i < count ? start + i : start + i - count;
         if (!v->mask[arm] || v->weight[arm] >= EXPLORE_WEIGHT) continue;
         if (v->cost[arm] > v->cost[strongest]) continue;
-        float t = d->pass.t[arm] + d->pass.shift[arm];
-        if (d->pass.gain * (d->pass.best - t) > floor * GAIN_SPAN) continue;
-        if (found == count || v->weight[arm] < v->weight[found]) found = arm;
+        if (found < count && v->weight[arm] >= v->weight[found]) continue;
+        if (pass_may(&d->pass, arm)) found = arm;
     }
     if (found < count && is_eligible(d, found)) choose(d, found, CLASS_FIRST, PLAN_EXPLORED);
 }
@@ -499,8 +497,7 @@ static void offer_auto(struct draft *d)
     }
     if (strongest < 0 && d->left_count == 0) blame_auto(d);
     if (strongest >= 0) {
-        d->pass.best_low = low;
-        d->pass.best = d->pass.t[strongest] + d->pass.shift[strongest];
+        pass_floor(&d->pass, d->pass.t[strongest] + d->pass.shift[strongest], low);
         d->out->strongest = d->pass.best;
         pass_key(&d->pass, 0, d->pass.count);
         explore(d, (uint32_t)strongest);

@@ -128,6 +128,26 @@ static void add_arm(struct reference *r, const struct kit *k, const struct plan_
     (void)is_in(k->provider[m->provider].name, ask->order, ask->order_count, &a->place);
 }
 
+/* Share of requests of a difficulty that an ability succeeds on. */
+static double success(double t, double difficulty)
+{
+    return 1 / (1 + exp(-1.3 * (t - difficulty)));
+}
+
+/* Where abilities of -0.5 and -1.9 differ by the gain, on the side of the easy: found by
+ * halving; above the most that they differ by, 3 for each further 1. */
+static double difficulty(double gain)
+{
+    double low = -20, high = -1.2, most = success(-0.5, high) - success(-1.9, high);
+    if (gain >= most) return high + 3 * (gain - most);
+    for (int i = 0; i < 60; i++) {
+        double mid = (low + high) / 2;
+        if (success(-0.5, mid) - success(-1.9, mid) < fmax(gain, 0.01)) low = mid;
+        else high = mid;
+    }
+    return low;
+}
+
 static void score_arm(struct reference *r, const struct kit *k, const struct plan_ask *ask,
                       enum plan_mode mode, struct arm *a)
 {
@@ -137,20 +157,20 @@ static void score_arm(struct reference *r, const struct kit *k, const struct pla
     else if (mode == PLAN_LATENCY) a->key = (1 + 1e-4 * c) * t;
     else if (!logs) a->key = c * t;
     else a->key = by_cost * log2(c) + ask->time_power / 1e6 * log2(t) + 256;
+    double gain = fmin(ask->gain / 1e4 + 0.67 * ask->gain_width / 1e4, 1);
+    double hard = difficulty(gain), limit = ask->floor / 1e6;
+    double share = success(a->low, hard) / success(r->strongest, hard);
+    bool held = ask->floor && a->low < r->strongest_low - 1e-6;
+    if (held && fabs(share - limit) < 1e-5) r->unsure = true;
+    a->below = held && share < limit;
     if (mode == PLAN_AVAILABILITY) {
         double part = logs ? a->key / 512 : a->key / (a->key + 1e-3) * 0.999;
-        a->key = floor((double)k->v->risk[a->model] * 64) + part;
-        return;
+        if (a->below) part = 1 + (16 - a->t) / 16 / 2.1;
+        a->key = 2 * floor((double)k->v->risk[a->model] * 64) + part;
+        a->below = false;
+    } else if (a->below) {
+        a->key = 1e20 * (16 - a->t);
     }
-    double gain = ask->gain / 1e4, wide = ask->gain_width / 1e4;
-    double gap = (r->strongest - a->t) / GAIN_SPAN, some = fmin(fmax(gap, 0), 1);
-    double w = (double)k->c.model[a->model].quality.width[ask->family];
-    double bound = gain * gap + 0.67 * hypot(gain * w / GAIN_SPAN, some * wide);
-    double limit = 1 - ask->floor / 1e6;
-    if (!ask->floor || a->low >= r->strongest_low - 1e-6) return;
-    if (fabs(bound - limit) < 1e-5) r->unsure = true;
-    a->below = bound > limit;
-    if (a->below) a->key = 1e20 * (16 - a->t);
 }
 
 static int by_key(const void *x, const void *y)
