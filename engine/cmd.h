@@ -4,6 +4,7 @@
 #define ENGINE_CMD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #define WEIR_VERSION "0.1.0"
 
@@ -34,6 +35,13 @@ struct cmd_explain {             /* all borrowed; NULL: not given */
 };
 /* `weir explain [-c FILE] [--mode M] [--api A] [--json] [REQUEST.json|-]`. */
 int cmd_explain(const struct cmd_explain *cmd);
+/* `weir savings FILE [--outcomes DIR] [--svg FILE]`: what a described month costs with each
+ * flagship and with the router, and what quality is measured to be kept. outcomes and svg may
+ * be NULL. */
+int cmd_savings(const char *file, const char *outcomes, const char *svg);
+/* Read all of a file as large as a configuration may be. gives malloc's memory; NULL: what went
+ * wrong was said on stderr. */
+char *cmd_read(const char *path, size_t *len);
 /* `weir version`: libraries, kernel features found and missing. */
 int cmd_version(void);
 /* `weir settings`: every setting with type, default and help, for the manual. */

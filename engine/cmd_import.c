@@ -231,8 +231,7 @@ static int import_all(struct import *im, const char *path, bool force)
     return status;
 }
 
-/* Read all of a file, at most CONF_FILE_MAX bytes. Gives malloc's memory; NULL: said. */
-static char *read_file(const char *path, size_t *len)
+char *cmd_read(const char *path, size_t *len)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), rc = fd < 0 ? -errno : 0;
     char *buf = malloc(CONF_FILE_MAX + 1);
@@ -256,7 +255,7 @@ static char *read_file(const char *path, size_t *len)
 int cmd_import(const char *file, const char *out, bool force)
 {
     size_t len;
-    char *text = read_file(file, &len);
+    char *text = cmd_read(file, &len);
     if (!text) return 1;
     struct conf_reader *r = vault_take(sizeof *r);
     int status = 1;

@@ -15,6 +15,7 @@ static const char usage[] =
     "       weir explain [-c FILE] [--mode M] [--api A] [--model NAME] [--json] "
     "[REQUEST.json|-]\n"
     "       weir import litellm FILE [-o FILE] [--force]\n"
+    "       weir savings FILE [--outcomes DIR] [--svg FILE]\n"
     "       weir settings\n"
     "       weir version\n";
 
@@ -118,9 +119,31 @@ static int explain(int argc, char **argv)
     return cmd_explain(&c);
 }
 
+/* savings FILE [--outcomes DIR] [--svg FILE] */
+static int savings(int argc, char **argv)
+{
+    const char *file = NULL, *outcomes = NULL, *svg = NULL;
+    for (int i = 2; i < argc; i++) {
+        bool dir = strcmp(argv[i], "--outcomes") == 0, plot = strcmp(argv[i], "--svg") == 0;
+        if (dir || plot) {
+            const char **value = dir ? &outcomes : &svg;
+            if (i + 1 == argc || *value) return bad_usage("one value goes with", argv[i]);
+            *value = argv[++i];
+        } else if (argv[i][0] == '-') {
+            return bad_usage("unknown option", argv[i]);
+        } else if (file) {
+            return bad_usage("one file at a time, not also", argv[i]);
+        } else {
+            file = argv[i];
+        }
+    }
+    if (!file) return bad_usage("a file is missing behind", "savings");
+    return cmd_savings(file, outcomes, svg);
+}
+
 int main(int argc, char **argv)
 {
-    static const char *const later[] = {"savings", "plan"};
+    static const char *const later[] = {"plan"};
     struct args a = {0};
     if (argc < 2) return bad_usage("a command is missing", NULL);
     const char *command = argv[1];
@@ -133,6 +156,7 @@ int main(int argc, char **argv)
     }
     if (strcmp(command, "import") == 0) return import(argc, argv);
     if (strcmp(command, "explain") == 0) return explain(argc, argv);
+    if (strcmp(command, "savings") == 0) return savings(argc, argv);
     int rc = parse(argc, argv, &a);
     if (rc) return rc;
     if (a.ledger && strcmp(command, "check") != 0) return bad_usage("--ledger is of", "check");
