@@ -425,6 +425,7 @@ static void read_fallbacks(struct import *im, const struct conf_node *list, bool
         return;
     }
     for (const struct conf_node *item = list->first; item; item = item->next) {
+        if (item->kind != CONF_MAP) import_left(im, item, "it takes a map of model names");
         for (const struct conf_node *n = item->kind == CONF_MAP ? item->first : NULL; n;
              n = n->next) {
             struct import_group *g = import_group_find(im, n->key->raw);
@@ -604,4 +605,11 @@ void import_settings(struct import *im, const struct conf_node *root)
     import_left_rest(im, IMPORT_ROUTER, router, routers);
     import_left_rest(im, IMPORT_MODULE, module, modules);
     import_left_rest(im, IMPORT_ROOT, root, sections);
+    for (size_t i = 1; i < COUNT(sections) - 1; i++) {
+        const struct conf_node *n = import_child(root, sections[i]);
+        bool list = strcmp(sections[i], "credential_list") == 0;
+        if (n && n->kind != (list ? CONF_LIST : CONF_MAP)) {
+            import_left(im, n, "it takes a %s", list ? "list" : "map");
+        }
+    }
 }

@@ -678,6 +678,7 @@ void import_models(struct import *im, const struct conf_node *root)
             import_left(im, n, "an entry of model_list takes a map");
             continue;
         }
+        if (e.info && e.info->kind != CONF_MAP) import_left(im, e.info, "it takes a map");
         e.credential = credential(im, root, e.params);
         if (read_entry(im, &e)) im->deployment_count++;
     }

@@ -175,6 +175,24 @@ test('nothing to take, nothing to read, nothing to understand', async () => {
   assert.match(missing.stderr, /no\/such\/file/);
 });
 
+test('what has a wrong form is said, and the rest is taken', async () => {
+  const { said } = await taken(file(`model_list:
+  - {model_name: a, litellm_params: {model: openai/gpt-5-mini, extra_headers: [x]}, model_info: 5}
+  - 7
+router_settings: [1]
+litellm_settings: {fallbacks: [b, {a: c}], request_timeout: soon, num_retries: two}
+general_settings: yes
+credential_list: {}
+`));
+  for (const [line, name] of [[2, 'model_info'], [2, 'extra_headers'], [4, 'router_settings'],
+                              [5, 'a'], [5, 'request_timeout'], [5, 'num_retries'],
+                              [6, 'general_settings'], [7, 'credential_list']]) {
+    notTaken(said, line, name, '');
+  }
+  assert.match(said, /:3: not taken: an entry: .*map/);
+  assert.match(said, /:5: not taken: an entry: .*map of model names/);
+});
+
 test('-o keeps what exists, unless forced; only its owner may read it', async () => {
   const out = path.join(dir, 'weir.yaml');
   const args = ['import', 'litellm', path.join(cases, 'keys.yaml'), '-o', out];
