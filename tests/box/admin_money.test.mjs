@@ -135,7 +135,7 @@ test('credits: every bad input is refused, and nothing is half done', async () =
   assert.equal(await everything(), before);
 });
 
-test('policies: rates are whole numbers, the rest is not in this release', async () => {
+test('policies: a wrong member changes none of them', async () => {
   for (const where of [`/units/${tree.team}`, `/keys/${tree.key}`]) {
     await weir.ask('PATCH', api + where, { policy: { rpm: 600, tpm: 4294967295, deny: ['x'] } });
     const before = await everything();
@@ -145,9 +145,14 @@ test('policies: rates are whole numbers, the rest is not in this release', async
                       `/policy/${name}`);
       }
     }
-    for (const name of ['mode', 'regions', 'zero_retention_only', 'quality_floor']) {
-      await refused('PATCH', where, { policy: { rpm: 1, [name]: null } }, 400, `/policy/${name}`,
-                    'not_in_this_release');
+    for (const [name, ...values] of [['mode', 'dear', '', 1, {}], ['regions', 'eu', [1], {}],
+                                     ['zero_retention_only', 1, 'true', []],
+                                     ['quality_floor', 1.1, -1, '1', 1e-7, [0.5]]]) {
+      for (const value of values) {
+        const item = name === 'regions' && Array.isArray(value) ? '/0' : '';
+        await refused('PATCH', where, { policy: { rpm: 1, [name]: value } }, 400,
+                      `/policy/${name}${item}`);
+      }
     }
     await refused('PATCH', where, { policy: { rpn: 1 } }, 400, '/policy/rpn');
     assert.equal(await everything(), before);
