@@ -206,6 +206,12 @@ static void put_routes(void *arg, struct bytes provider, struct bytes model, sto
     look_routes(arg, provider, model, tenant, w);
 }
 
+static bool explain(void *arg, const struct admin_explain *q, struct jsonw *w, char *why,
+                    size_t room, char pointer[ADMIN_POINTER_MAX])
+{
+    return look_explain(arg, q, w, why, room, pointer);
+}
+
 static void make_secret(void *arg, char *out)
 {
     (void)arg;
@@ -240,7 +246,8 @@ void *look_host(struct engine *engine)
     *h = (struct admin_host){.db = engine->db, .arg = engine, .make_secret = make_secret,
                              .reload = reload, .find = find, .committed = committed,
                              .put_providers = put_providers,
-                             .put_routes = put_routes, .put_models = put_models,
+                             .put_routes = put_routes, .explain = explain,
+                             .put_models = put_models,
                              .find_price = find_price,
                              .close_name = name_of_close, .mode_name = reply_mode_name,
                              .reason_name = choose_code_text,

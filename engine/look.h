@@ -6,6 +6,7 @@
 #include "net/bytes.h"
 #include "store/store.h"
 
+struct admin_explain;
 struct engine;
 struct jsonw;
 struct metrics;
@@ -15,6 +16,9 @@ struct record;
 void *look_host(struct engine *engine);
 /* Prometheus text (format 0.0.4) of everything: gives malloc'ed *text, or NULL. */
 void look_metrics(struct engine *engine, char **text, size_t *len);
+/* Worker. What the router would do now with a request (admin.h struct admin_host explain). */
+bool look_explain(struct engine *engine, const struct admin_explain *q, struct jsonw *w,
+                  char *why, size_t room, char *pointer);
 /* Worker. The live score table, of one provider, of one model ("provider/model" or a bare id)
  * or of all (empty); tenant: an organisation of which to say what was learned, or 0. */
 void look_routes(struct engine *engine, struct bytes provider, struct bytes model,

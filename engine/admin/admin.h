@@ -16,7 +16,10 @@ struct admin_host;      /* what the engine lends the API: see below */
 struct budget;
 struct admin_work;      /* a call's parsed parameters and fault; private (admin_part.h) */
 
-enum { ADMIN_ANSWER_MAX = 64 << 20 };   /* bytes of one answer */
+enum {
+    ADMIN_ANSWER_MAX = 64 << 20, /* bytes of one answer */
+    ADMIN_POINTER_MAX = 160,     /* bytes of a JSON pointer in an error, with the end */
+};
 
 struct admin_call {
     /* in: borrows until the call returns */
@@ -38,6 +41,11 @@ struct admin_call {
     struct bytes id;            /* of the path */
     MDB_txn *txn;
     struct admin_work *work;
+};
+
+struct admin_explain {           /* all borrowed; empty: not given */
+    struct bytes body, api, model, mode;
+    const struct key_view *key;  /* whose policies hold; NULL: nobody's */
 };
 
 /* What handlers need from the engine, as functions so that tests can stand in. */
@@ -63,6 +71,10 @@ struct admin_host {
      * "", is in near. */
     bool (*find)(void *arg, enum rotation_of of, struct bytes name,
                  char near[CATALOG_NAME_MAX + 1]);
+    /* What the router would do with a request body, as one JSON object. False: it is no
+     * request, or q is wrong; why then says what (room bytes), pointer where in the body. */
+    bool (*explain)(void *arg, const struct admin_explain *q, struct jsonw *w, char *why,
+                    size_t room, char pointer[ADMIN_POINTER_MAX]);
     /* Name of a close reason by its number ("CLIENT_GONE" -> "client_gone"). */
     const char *(*close_name)(uint16_t why);
     /* Name of a routing mode by its number. */

@@ -64,6 +64,45 @@ void admin_model_change(struct admin_call *call)
     state_change(call, ROTATION_MODEL, "model", "id");
 }
 
+/* The key's policies as they are now. NULL: none is asked for, or a fault was left. */
+static const struct key_view *policies_of(struct admin_call *call, struct key_view *view)
+{
+    store_id id = admin_query(call, "key")->number;
+    struct db *db = call->host->db;
+    struct key *k = id ? calloc(1, sizeof *k) : NULL;
+    if (!id) return NULL;
+    if (!k) {
+        admin_fault(call, 503, "overloaded", NULL, "out of memory");
+        return NULL;
+    }
+    enum store_rc rc = keys_get(db, call->txn, id, k);
+    if (rc == STORE_OK) rc = keys_find(db, call->txn, k->hash, call->now_unix_ns, view);
+    explicit_bzero(k, sizeof *k);
+    free(k);
+    return admin_check(call, rc, "key", NULL) ? view : NULL;
+}
+
+void admin_explain_run(struct admin_call *call)
+{
+    const struct admin_host *host = call->host;
+    char why[512] = "", pointer[ADMIN_POINTER_MAX] = "";
+    struct key_view *view = calloc(1, sizeof *view);
+    if (!view) {
+        admin_fault(call, 503, "overloaded", NULL, "out of memory");
+        return;
+    }
+    struct admin_explain q = {.body = call->body, .key = policies_of(call, view),
+                              .api = bytes_of(admin_query(call, "api")->text),
+                              .model = bytes_of(admin_query(call, "model")->text),
+                              .mode = bytes_of(admin_query(call, "mode")->text)};
+    bool good = admin_has_fault(call) ||
+                host->explain(host->arg, &q, &call->w, why, sizeof why, pointer);
+    if (!good) {
+        admin_fault(call, 400, "invalid_request_error", pointer[0] ? pointer : NULL, "%s", why);
+    }
+    free(view);
+}
+
 /* Runs once: its answer is small, its diagnostics are a fault. */
 void admin_reload_run(struct admin_call *call)
 {

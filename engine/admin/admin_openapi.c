@@ -21,6 +21,13 @@ static const struct schema schemas[] = {
                "note?:s"},
     {"Deleted", "id:s deleted:b"},
     {"Reloaded", "reloaded:b"},
+    {"Explained", "api:s model:s mode:s mode_from:s routed:b prompt_tokens:i output_tokens:i "
+                  "needs:w gain:o? task?:s family?:s language?:s effort?:s? features?:o "
+                  "words?:i error:o? candidates:[Explained_endpoint] "
+                  "left_out:[Explained_endpoint]"},
+    {"Explained_endpoint", "model:s effort:s? reason:s score:n? quality:n? quality_low:n? "
+                           "ability:n? cost_usd:m? ttft_s:n? time_s:n? error_rate:n? room:n? "
+                           "chance:n?"},
     {"Live", ""},
     {"Route", "model:s provider:s key:i state:s breaker:s breaker_s:n requests:i in_flight:i "
               "ttft_ms:n p95_ttft_ms:n tokens_per_s:n error_rate:n room:n room_reset_s:i "
@@ -441,6 +448,17 @@ static void put_operation_id(struct jsonw *w, const struct admin_route *r)
     jsonw_string(w, (struct bytes){id, len});
 }
 
+/* A body that is not of ours: any JSON object. */
+static void put_whole(struct jsonw *w)
+{
+    key_object(w, "requestBody");
+    key_object(w, "content");
+    key_object(w, "application/json");
+    key_object(w, "schema");
+    put_pair(w, "type", "object");
+    for (int i = 0; i < 4; i++) jsonw_object_end(w);
+}
+
 static void put_paths(struct jsonw *w)
 {
     const char *open = NULL;
@@ -456,6 +474,7 @@ static void put_paths(struct jsonw *w)
         put_pair(w, "summary", r->summary);
         put_parameters(w, r);
         if (r->body) put_body(w, r->body);
+        if (r->whole) put_whole(w);
         put_answers(w, r);
         jsonw_object_end(w);
     }

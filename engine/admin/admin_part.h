@@ -15,7 +15,6 @@ struct unit;
 enum {
     ADMIN_FIELDS_MAX = 12,       /* members of a body, or parameters of a query */
     ADMIN_GLOB_MAX = 200,        /* bytes of one glob of a policy */
-    ADMIN_POINTER_MAX = 160,     /* bytes of a JSON pointer in an error, with the end */
     ADMIN_MESSAGE_MAX = 20000,   /* bytes of an error's message, with the end: a whole
                                     report of the configuration reader */
     ADMIN_WHY_MAX = 512,         /* bytes of what is wrong with one value, with the end */
@@ -119,6 +118,7 @@ struct admin_route {
     const char *answer;               /* name of the schema (admin_openapi.c); "[Name]": a
                                          page of them, "-": not JSON */
     const char *summary;
+    bool whole;                       /* the body is the handler's to read: no fields of ours */
     unsigned again;                   /* status where it was done before; 0: there is none */
     void (*show)(struct admin_call *call);  /* writes the answer of a change that run() made,
                                                in a read transaction once it is in effect;
@@ -267,6 +267,8 @@ void admin_routes_get(struct admin_call *call);
 void admin_provider_change(struct admin_call *call);
 /* PATCH models/{id}. */
 void admin_model_change(struct admin_call *call);
+/* POST explain. */
+void admin_explain_run(struct admin_call *call);
 /* POST reload. */
 void admin_reload_run(struct admin_call *call);
 /* GET openapi.json. */

@@ -117,6 +117,19 @@ static const struct admin_field routes_query[] = {
     {0},
 };
 
+static const char *const mode_words[] = {"balanced", "cost", "latency", "availability", NULL};
+static const char *const api_words[] = {"chat", "responses", "messages", "generate",
+                                        "completions", "embeddings", NULL};
+static const struct admin_field explain_query[] = {
+    {"api", .about = "whose form the body has; absent: told by its members",
+     .type = ADMIN_WORD, .words = api_words},
+    {"mode", .about = "as x-weir-mode would say", .type = ADMIN_WORD, .words = mode_words},
+    {"model", .about = "of a Gemini request, whose path has it", .type = ADMIN_NAME},
+    {"key", .about = "under this key's policies; absent: nobody's", .type = ADMIN_ID,
+     .kinds = KIND(KEY)},
+    {0},
+};
+
 static const char *const credit_words[] = {"top_up", "grant", "refund", "correction", NULL};
 static_assert(CREDIT_CORRECTION == 3 && CREDIT_KINDS == 4, "a word for each");
 static const char *const pool_words[] = {"unlimited", "prepaid", NULL};
@@ -211,6 +224,9 @@ const struct admin_route admin_routes[] = {
     {HTTP_PATCH, A "models/{id*}", ROUTE_HERE, NEEDS_WRITE, admin_model_change, state_body,
      NULL, 200, "ModelState",
      .summary = "Take a model out of rotation, or back"},
+    {HTTP_POST, A "explain", ROUTE_HERE, NEEDS_READ, admin_explain_run, NULL, explain_query,
+     200, "Explained", .whole = true,
+     .summary = "What the router would do now with the request in the body"},
     {HTTP_POST, A "reload", ROUTE_HERE, NEEDS_NOTHING, admin_reload_run, NULL, NULL, 200,
      "Reloaded",
      .summary = "Read the configuration again"},
@@ -240,7 +256,7 @@ const struct admin_route admin_routes[] = {
     LATER("units/{id}/roles"), LATER("units/{id}/roles/{member}"),
     LATER("members/{id}/tokens"), LATER("members/{id}/tokens/{token}"),
     LATER("alerts"), LATER("alerts/{id*}"), LATER("approvals"), LATER("approvals/{id*}"),
-    LATER("audit"), LATER("explain"),
+    LATER("audit"),
 };
 const size_t admin_route_count = COUNT(admin_routes);
 

@@ -297,6 +297,32 @@ test('weir explain agrees with what happens', async () => {
   assert.match(text.stdout, /^ +1 \S+\/\S+ /m);
 });
 
+test('POST /admin/v1/explain knows what was learned, and policies', async () => {
+  const told = await weir.ask('POST', '/admin/v1/explain', { model: 'auto', messages: hard });
+  assert.equal(told.mode, 'balanced');
+  const shaky = [...told.candidates, ...told.left_out].find((c) => c.model === 'shaky/four');
+  assert.ok(shaky.error_rate > 0.1, 'it has failed before our eyes');
+  const latency = await weir.ask('POST', '/admin/v1/explain?mode=latency',
+                                 { model: 'auto', messages: easy, max_tokens: 40 });
+  assert.equal(latency.candidates[0].model, 'quick/two');
+  assert.equal(latency.mode_from, 'header');
+  const org = (await weir.ask('POST', '/admin/v1/units', { kind: 'organization', name: 'e',
+                                                           policy: { deny: ['strong/*'],
+                                                                     mode: 'cost' } })).id;
+  const member = (await weir.ask('POST', '/admin/v1/units',
+                                 { kind: 'member', parent: org, name: 'm' })).id;
+  const key = await weir.ask('POST', '/admin/v1/keys', { member, name: 'k' });
+  const held = await weir.ask('POST', `/admin/v1/explain?key=${key.id}`,
+                              { model: 'auto', messages: easy });
+  assert.equal(held.mode_from, 'policy');
+  assert.equal(held.candidates[0].model, 'cheap/one');
+  assert.match(held.left_out.find((c) => c.model === 'strong/three').reason, /policy/);
+  const none = await weir.call('POST', '/admin/v1/explain', '{"model":');
+  assert.equal(none.status, 400);
+  const nobody = await weir.call('POST', '/admin/v1/explain?key=key_0000000000000', {});
+  assert.ok([400, 404].includes(nobody.status), nobody.text);
+});
+
 test('weir explain: dialects by shape, refusals, usage', async () => {
   const run = async (body, ...args) => {
     const file = path.join(directory(), 'r.json');

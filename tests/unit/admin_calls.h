@@ -129,6 +129,25 @@ static inline const char *mode_name(uint8_t mode)
     return mode == 0 ? "balanced" : "cost";
 }
 
+/* Says what it was asked. */
+static inline bool explain(void *arg, const struct admin_explain *q, struct jsonw *w, char *why,
+                           size_t room, char pointer[ADMIN_POINTER_MAX])
+{
+    (void)arg;
+    if (q->body.len == 0) {
+        (void)snprintf(why, room, "no body");
+        (void)snprintf(pointer, ADMIN_POINTER_MAX, "/x");
+        return false;
+    }
+    jsonw_object(w);
+    jsonw_key(w, "body"), jsonw_raw(w, q->body);
+    jsonw_key(w, "mode"), jsonw_string(w, q->mode);
+    jsonw_key(w, "api"), jsonw_string(w, q->api);
+    jsonw_key(w, "key"), jsonw_bool(w, q->key != NULL);
+    jsonw_object_end(w);
+    return true;
+}
+
 /* Two of the reasons have words. */
 static inline const char *reason_name(unsigned place, uint8_t code)
 {
@@ -146,7 +165,7 @@ static inline struct engine *engine_open(struct data_dir *d)
         .put_providers = put_providers, .put_models = put_models, .find_price = find_price,
         .close_name = close_name, .mode_name = mode_name,
         .reason_name = reason_name, .committed = committed, .find = find,
-        .put_routes = put_routes,
+        .put_routes = put_routes, .explain = explain,
     };
     e->now = EPOCH;
     e->wall = wall_open(1 << 16);

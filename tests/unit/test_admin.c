@@ -35,7 +35,10 @@ static void test_routing(void **state)
         {"GET alerts/x/deliveries", 404, "not_in_this_release", ""},
         {"POST approvals/x/approve", 404, "not_in_this_release", ""},
         {"GET audit?from=2026", 404, "not_in_this_release", ""},
-        {"POST explain", 404, "not_in_this_release", ""},
+        {"GET explain", 405, "method_not_allowed", "POST"},
+        {"POST explain", 400, "invalid_request_error", ""},
+        {"POST explain?mode=frugal", 400, "invalid_request", ""},
+        {"POST explain?key=key_x", 400, "invalid_request", ""},
         {"GET units/org_zzz", 404, "not_found", ""},
         {"HEAD units", 200, NULL, ""},
     };
@@ -46,6 +49,27 @@ static void test_routing(void **state)
         check_value(&a, "/error/code", cases[i].code);
         assert_string_equal(a.allow, cases[i].allow);
     }
+    drop(&a);
+    engine_close(e);
+}
+
+/* Its body is not of ours: it comes to the engine as it is, whatever members it has. */
+static void test_explain_gets_the_whole_body(void **state)
+{
+    struct engine *e = engine_open(*state);
+    struct answer a = {0};
+    want(e, &a, 200, "POST explain?mode=cost&api=chat", "{\"model\":\"auto\",\"kind\":1}");
+    check_value(&a, "/body/model", "auto");
+    check_value(&a, "/body/kind", "1");
+    check_value(&a, "/mode", "cost");
+    check_value(&a, "/api", "chat");
+    check_value(&a, "/key", "false");
+    struct lineage f = make_family(e);
+    char key[32], path[80];
+    make_key(e, f.member, key);
+    (void)snprintf(path, sizeof path, "POST explain?key=%s", key);
+    want(e, &a, 200, path, "{}");
+    check_value(&a, "/key", "true");
     drop(&a);
     engine_close(e);
 }
@@ -364,6 +388,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         DATA_TEST(test_routing),
+        DATA_TEST(test_explain_gets_the_whole_body),
         cmocka_unit_test(test_which_calls_write),
         DATA_TEST(test_queries),
         cmocka_unit_test(test_times),
