@@ -67,9 +67,9 @@ static void add_builtin(struct conf_reader *r, const struct builtin_model *from,
         .max_output = from->max_output,
         .provider = provider,
         .abilities = from->abilities,
-        .lacks = from->lacks,
         .quirks = from->quirks,
         .no_text = from->no_text,
+        .by_name = from->by_name,
         .quality = from->quality,
     };
 }

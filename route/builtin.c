@@ -158,16 +158,14 @@ static void put_later(struct bytes text, struct price_list *list)
     }
 }
 
-/* Abilities by their letters: those it has, or those it has not, which are capitals. */
-static uint8_t abilities(struct bytes letters, bool lacks)
+static uint8_t abilities(struct bytes letters)
 {
     static const char known[] = "tvjr";   /* in the order of the bits */
     unsigned bits = 0;
     for (size_t i = 0; i < letters.len; i++) {
-        char letter = byte_lower(letters.ptr[i]);
-        const char *at = strchr(known, letter);
-        assert(at || letter == 'e');      /* all that tools/catalog.py writes */
-        if (at && (letter != letters.ptr[i]) == lacks) bits |= 1u << (at - known);
+        const char *at = strchr(known, letters.ptr[i]);
+        assert(at || letters.ptr[i] == 'e' || letters.ptr[i] == 'o');   /* catalog.py's */
+        if (at) bits |= 1u << (at - known);
     }
     return (uint8_t)bits;
 }
@@ -331,9 +329,9 @@ bool builtin_model_next(struct bytes *at, struct bytes provider, struct builtin_
     m.context = tokens(cut_until(&row, '\t'));
     m.max_output = tokens(cut_until(&row, '\t'));
     struct bytes letters = cut_until(&row, '\t');
-    m.abilities = abilities(letters, false);
-    m.lacks = abilities(letters, true);
+    m.abilities = abilities(letters);
     m.no_text = bytes_find(letters, 'e') < letters.len;
+    m.by_name = bytes_find(letters, 'o') < letters.len;
     m.released = cut_until(&row, '\t');
     put_quality(cut_until(&row, '\t'), &m);
     put_efforts(cut_until(&row, '\t'), &m.quality);

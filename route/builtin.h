@@ -31,9 +31,9 @@ struct builtin_model {
                                     known */
     unsigned given;              /* bit per price_kind the source stated for the base price */
     uint32_t context, max_output;/* tokens; 0 unknown */
-    uint8_t abilities, lacks;    /* enum model_ability bits: it has, it has not; neither: no
-                                    source says */
+    uint8_t abilities;           /* enum model_ability bits */
     bool no_text;                /* it answers with embeddings or the like */
+    bool by_name;                /* for who names it, not for auto */
     uint8_t quirks;              /* enum catalog_quirk bits, without its provider's */
     struct bytes released;       /* "2026", "2026-03" or "2026-03-05" */
     struct quality quality;

@@ -64,9 +64,11 @@ struct catalog_model {
     uint32_t context, max_output;   /* tokens; 0 unknown */
     uint16_t provider;           /* index */
     uint8_t abilities;           /* enum model_ability bits */
-    uint8_t lacks;               /* those it is known not to have; of the rest nobody says */
+    uint8_t lacks;               /* those that the configuration says it has not: what sources
+                                    say of that is not to be relied on */
     uint8_t quirks;              /* enum catalog_quirk bits, beside its provider's */
     bool no_text;                /* embeddings, moderations: never a candidate of auto */
+    bool by_name;                /* a candidate of auto only where that names it in full */
     bool configured;             /* named by the configuration, not only built in */
 };
 

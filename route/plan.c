@@ -158,7 +158,7 @@ static enum plan_reason sieve_price(const struct plan_ask *ask, const struct cat
 }
 
 /* Could the model answer the request at all? Of a named one the doubt is in its favour: what
- * nobody says of its abilities, and our count of tokens, which is an estimate. */
+ * the operator does not say of its abilities, and our count of tokens, which is an estimate. */
 static enum plan_reason sieve_fit(const struct draft *d, const struct catalog_model *m,
                                   uint32_t arm, bool named)
 {

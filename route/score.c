@@ -236,11 +236,13 @@ static void fill_arm(struct scores *s, uint32_t arm, uint32_t model, unsigned ef
 
 static bool is_auto(const struct score_setup *setup, const struct catalog_model *m)
 {
+    const struct bytes id = bytes_of(m->id), bare = bytes_of(m->bare);
     if (m->no_text) return false;
-    if (setup->auto_count == 0) return true;
+    if (setup->auto_count == 0) return !m->by_name;
     for (uint32_t i = 0; i < setup->auto_count; i++) {
-        if (glob_match(setup->auto_glob[i], bytes_of(m->id))) return true;
-        if (glob_match(setup->auto_glob[i], bytes_of(m->bare))) return true;
+        const struct bytes glob = setup->auto_glob[i];
+        if (bytes_eq(glob, id) || bytes_eq(glob, bare)) return true;
+        if (!m->by_name && (glob_match(glob, id) || glob_match(glob, bare))) return true;
     }
     return false;
 }

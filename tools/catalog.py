@@ -61,6 +61,14 @@ PROVIDER_QUIRKS = {
     "databricks": "no_options",         # 400 for models served through Bedrock
     "nvidia": "no_options",             # may hang the stream
 }
+# Models that auto leaves alone, beside those that are deprecated: made for one purpose, or a
+# name that stands for another row and may mean another one tomorrow.
+ONE_PURPOSE = re.compile(r"search|deep-research|computer-use|robotics|guard|(^|[-/])ocr|"
+                         r"ui-tars|translate|(^|-)mt(-|$)|customtools|sonar|router|(^|/)auto($|-)|"
+                         r"morph|relace|switchpoint|roleplay|(^|[-/])rp-|-latest$|body-builder")
+# Behind Responses or completions only (OpenAI's model pages).
+OTHER_API = (("openai azure", r"(o\d|gpt-5(\.\d)?)(-mini)?-(pro|codex).*|codex-mini.*|"
+                              r"gpt-3\.5-turbo-instruct.*"),)
 MODEL_QUIRKS = (                        # providers, model id, words
     ("openai azure", r"(gpt-5|o[134])(?!.*chat).*", "no_max,no_sampling"),
     ("anthropic", r"claude-(opus-4-[789]|opus-5|sonnet-5|fable-5).*", "no_sampling"),
@@ -114,9 +122,9 @@ CATALOG_HEAD = """\
 # provider, id, input, cached, cache_write, output (US dollars per 1M tokens; empty: no source
 # says), then above, input, cached, output of the long-prompt tier, then later prices as
 # unix-seconds:input/cached/output separated by blanks, context, max_output (tokens),
-# abilities (t tools, v vision, j JSON schema, r reasoning; a capital: it lacks that; none: no
-# source says; e embeddings and the like: answers with no text), release date, quality (a name
-# in quality.tsv, or t in hundredths by price and date; ? at its end: by price alone), efforts
+# abilities (t tools, v vision, j JSON schema, r reasoning; e embeddings and the like: answers
+# with no text; o only for who names it, not for auto), release date, quality (a name in
+# quality.tsv, or t in hundredths by price and date; ? at its end: by price alone), efforts
 # (n none, i minimal, l low, m medium, h high, x xhigh; behind : the one taken where none is
 # asked for), quirks.
 """
@@ -205,7 +213,7 @@ def model_quirks(provider, model):
     return ",".join(words)
 
 
-def model_line(where, row, prior):
+def model_line(where, row, prior, named):
     base = [price(where, row[name]) for name in
             ("input_usd_per_m", "cached_input_usd_per_m", "cache_write_usd_per_m",
              "output_usd_per_m")]
@@ -222,16 +230,29 @@ def model_line(where, row, prior):
     released = row["release_date"]
     if not re.fullmatch(r"(\d{4}(-\d{2}){0,2})?", released):
         fail(where, f"release date {released!r}")
-    abilities = "".join(letter if row[name] == "1" else letter.upper()
-                        for name, letter in ABILITIES if row[name])
+    abilities = "".join(letter for name, letter in ABILITIES if row[name] == "1")
+    abilities += "o" * named
     provider, model = row["provider"], row["model_id"]
     context, most = tokens(where, row["context_window"]), tokens(where, row["max_output"])
     return "\t".join([provider, model, *base, *tier, later, context, most, abilities, released,
                       prior, efforts(provider, model), model_quirks(provider, model)])
 
 
+def by_name(row, price_of):
+    """Only for who names it: never picked for auto. Gone or going, for one purpose, behind
+    another API than its provider's dialect, a moving alias, or a dated copy of another row."""
+    provider, model = row["provider"], row["model_id"]
+    dated = re.fullmatch(r"(.+?)-(20\d{2}-\d{2}-\d{2}|20\d{6}|\d{4})", model)
+    copy = dated and price_of.get((provider, dated.group(1))) == price_of[provider, model]
+    return bool(row["status"] in ("deprecated", "alpha") or copy or ONE_PURPOSE.search(model) or
+                any(provider in names.split() and re.fullmatch(pattern, model)
+                    for names, pattern in OTHER_API))
+
+
 def models(path, providers, priors):
     seen, out = set(), []
+    price_of = {(row["provider"], row["model_id"]):
+                (row["input_usd_per_m"], row["output_usd_per_m"]) for _, row in rows(path)}
     for where, row in rows(path):
         name = f"{row['provider']}/{row['model_id']}"
         if row["provider"] not in providers:
@@ -239,7 +260,7 @@ def models(path, providers, priors):
         if not MODEL.fullmatch(row["model_id"]) or len(name) > NAME_MAX or name in seen:
             fail(where, f"model id {name!r} is odd, too long, or comes twice")
         seen.add(name)
-        out.append(model_line(where, row, priors.of(row)))
+        out.append(model_line(where, row, priors.of(row), by_name(row, price_of)))
     for provider, model, price_text, context in UNSPOKEN:
         if f"{provider}/{model}" not in seen:
             out.append("\t".join([provider, model, price_text, "", "", "0", "", "", "", "", "",

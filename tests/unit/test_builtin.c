@@ -241,6 +241,9 @@ static void test_efforts_and_quirks(void **state)
     assert_true(m.quality.efforts == 0 && m.quality.effort[EFFORT_UNSET] == 0 && !m.quirks);
     m = model_of("openai", "text-embedding-3-small");
     assert_true(m.no_text && m.abilities == 0);
+    assert_true(!model_of("openai", "gpt-4.1").by_name);
+    assert_true(model_of("openai", "gpt-4.1-2025-04-14").by_name);      /* the same again */
+    assert_true(model_of("openai", "o3-deep-research").by_name);
     struct builtin_provider p;
     assert_true(builtin_provider_find(BYTES("openai"), &p) && p.quirks == QUIRK_COMPLETION);
     assert_true(builtin_provider_find(BYTES("mistral"), &p));

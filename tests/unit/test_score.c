@@ -330,6 +330,13 @@ static void test_empty_and_globs(void **state)
     assert_int_equal(s->autos[MODELS], -1);             /* and its efforts */
     assert_int_equal(s->autos[s->arm_count], 0);
     score_close(s);
+    w->model[1].by_name = w->model[2].by_name = true;
+    s = score_make(&setup);
+    assert_non_null(s);
+    assert_int_equal(s->autos[1], -1);                  /* the list names it in full */
+    assert_int_equal(s->autos[2], 0);                   /* a glob does not */
+    score_close(s);
+    w->model[2].by_name = false;
     w->model[2].no_text = true;                         /* embeddings */
     s = score_make(&setup);
     assert_non_null(s);
