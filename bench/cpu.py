@@ -41,6 +41,9 @@ WORKLOADS = [
     {"name": "six-cells", "title": "1 KB, 64 connections, one core: budgets at every level and "
      "the credit pool", "cores": ONE_CORE, "connections": 64, "body": 1024, "goals": {},
      "least": {"weir+budgets": 1 / 1.05}, "peers": ["weir", "weir+budgets"]},
+    {"name": "auto", "title": "1 KB, 64 connections, one core: the model is left to the "
+     "router, among 300", "cores": ONE_CORE, "connections": 64, "body": 1024, "goals": {},
+     "least": {"weir+auto": 1 / 1.15}, "peers": ["weir", "weir+auto"]},
     {"name": "gateways", "title": "1 KB, 64 connections, one core: other AI gateways",
      "cores": ONE_CORE, "connections": 64, "body": 1024, "goals": {"portkey": 1 / 150},
      "peers": ["weir", "haproxy", "portkey", "bifrost", "litellm"], "rounds_max": 4},

@@ -160,7 +160,8 @@ class Box:
         about 500 bytes, and a JSON body of body bytes. Gives the file."""
         adapter = self.adapters.get(name)
         more = adapter.fields(self, name) if hasattr(adapter, "fields") else {}
-        text = make_request(self.address(name), body, stream, more)
+        model = adapter.model(name) if hasattr(adapter, "model") else "mock/gpt"
+        text = make_request(self.address(name), body, stream, more, model)
         file = "%s-%d%s.request" % (name.replace(" ", "-"), body, "s" if stream else "")
         return self.write(file, text)
 
@@ -184,9 +185,9 @@ class Box:
         return result
 
 
-def make_request(host, body, stream, more):
+def make_request(host, body, stream, more, model="mock/gpt"):
     """A whole request of the official client library for node, over the wire."""
-    doc = {"model": "mock/gpt", "temperature": 0.7, "max_tokens": 200, "messages": [
+    doc = {"model": model, "temperature": 0.7, "max_tokens": 200, "messages": [
         {"role": "system", "content": "You answer in complete sentences."},
         {"role": "user", "content": ""}]}
     if stream:

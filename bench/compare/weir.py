@@ -1,7 +1,8 @@
 """weir - the product with everything on: client keys, journal and ledger, metrics, zero
 retention; one core thread. The log level is warn, as the peers log nothing either; the
 variant weir+log writes the access line of every request, weir+budgets has a budget on every
-level of the key's path and a prepaid pool: six cells, none of which is ever spent."""
+level of the key's path and a prepaid pool: six cells, none of which is ever spent; weir+auto
+leaves the model to the router, among 300 of different prices and qualities."""
 import json
 import os
 import re
@@ -16,6 +17,20 @@ providers: [{name: mock, dialect: openai, url: "http://%(upstream)s/v1", keys: [
 models: [{id: mock/gpt, price: {input: "1", output: "2"}}%(models)s]
 """
 
+AUTO_MODELS = 300
+
+
+def auto_models():
+    """As many models as auto is measured with, none like another."""
+    one = ', {id: mock/m%d, price: {input: "%d.%02d", output: "%d"}, quality: %d}'
+    return "".join(one % (i, i % 7, 1 + i % 99, 1 + i % 31, 1 + i * 37 % 98)
+                   for i in range(AUTO_MODELS - 1))
+
+
+def model(name):
+    """What requests name."""
+    return "auto" if name.endswith("+auto") else "mock/gpt"
+
 
 def absent(build):
     return "" if os.access(build + "/weir", os.X_OK) else "not built"
@@ -24,9 +39,10 @@ def absent(build):
 def configure(box, name, address, options):
     """Write the configuration; gives the file."""
     tls = ", tls: {cert: %(cert)s, key: %(key)s}" % options if "cert" in options else ""
+    models = auto_models() if name.endswith("+auto") else options.get("models", "")
     return box.write(name + ".yaml", CONFIG % {
         "level": "info" if name.endswith("+log") else "warn", "address": address, "tls": tls,
-        "upstream": box.upstream, "models": options.get("models", "")})
+        "upstream": box.upstream, "models": models})
 
 
 def command(box, name, address, options):
