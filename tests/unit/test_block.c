@@ -158,6 +158,7 @@ static void assert_same(const struct record *got, const struct record *want)
 {
     struct record clean = *want;
     clean.crc = clean.budget_version = 0;   /* of the run that wrote it, not of the row */
+    clean.outcome = 0;                      /* heard when folded, not stored */
     assert_memory_equal(got, &clean, sizeof(clean));
 }
 
