@@ -153,7 +153,8 @@ test('a row holds every name of the contract; tools count where we count', async
   assert.equal(seen[1].input_tokens, Math.ceil((9 + JSON.stringify(tools).length) / 4) + 6);
   assert.deepEqual(new Set(Object.keys(seen[0])), new Set([
     'id', 'request_id', 'time', 'organization', 'department', 'team', 'member', 'key', 'model',
-    'provider', 'mode', 'gain', 'status', 'close', 'stream', 'attempts', 'input_tokens',
+    'provider', 'mode', 'gain', 'reasons', 'status', 'close', 'stream', 'attempts',
+    'input_tokens',
     'cached_tokens', 'cache_write_tokens', 'output_tokens', 'reasoning_tokens', 'cost_usd',
     'price', 'estimated', 'unpriced', 'ttft_ms', 'duration_ms', 'tags']));
 });
