@@ -348,7 +348,7 @@ static bool make_plan(struct core *core, struct exchange *x, const struct api_re
     struct choose_ask ask = {.conf = x->tables->conf, .key = key,
                              .routing = auth_routing(key), .req = req,
                              .score = scores ? score_view(scores, core->idx) : NULL,
-                             .control = &x->control, .api = (enum api)x->api,
+                             .control = &x->control, .api = x->api,
                              .read = read_body, .read_arg = &body,
                              .now_unix_s = core->unix_ns / 1000000000u,
                              .now_ms = core->now_ns / 1000000,
