@@ -65,7 +65,8 @@ PROVIDER_QUIRKS = {
 # name that stands for another row and may mean another one tomorrow.
 ONE_PURPOSE = re.compile(r"search|deep-research|computer-use|robotics|guard|(^|[-/])ocr|"
                          r"ui-tars|translate|(^|-)mt(-|$)|customtools|sonar|router|morph|"
-                         r"(^|/)auto($|-)|relace|switchpoint|roleplay|(^|[-/])rp-|-latest$|body-builder")
+                         r"(^|/)auto($|-)|relace|switchpoint|roleplay|(^|[-/])rp-|-latest$|"
+                         r"body-builder")
 # Behind Responses or completions only (OpenAI's model pages).
 OTHER_API = (("openai azure", r"(o\d|gpt-5(\.\d)?)(-mini)?-(pro|codex).*|codex-mini.*|"
                               r"gpt-3\.5-turbo-instruct.*"),)
