@@ -14,7 +14,6 @@
 enum {
     TEXTS_MAX = FEATURES_SYSTEM_MAX + FEATURES_FIRST_MAX + FEATURES_LAST_MAX +
                 FEATURES_TAIL_MAX + FEATURES_TOOLS_MAX,
-    BYTES_PER_TOKEN = 4,
 };
 
 static_assert((int)MODE_BALANCED == (int)PLAN_BALANCED && (int)MODE_COST == (int)PLAN_COST &&
@@ -71,7 +70,7 @@ static void gather(struct excerpts *e, struct bytes text[FEATURES_TEXTS])
 
 /* What an answer usually takes, before anything is learned: rules of thumb by task, which
  * decide nothing but how much a model's output price and speed count beside its others. */
-static uint32_t usual_tokens(const struct api_request *req, enum task task)
+static uint32_t usual_tokens(const struct api_request *req, enum task task, uint32_t ratio)
 {
     static const uint16_t usual[TASKS] = {
         [TASK_CHAT] = 250, [TASK_QA] = 150, [TASK_CHOICE] = 80, [TASK_MATH] = 400,
@@ -82,7 +81,7 @@ static uint32_t usual_tokens(const struct api_request *req, enum task task)
     };
     uint64_t tokens = usual[task];
     if (task == TASK_TRANSLATE || task == TASK_REWRITE) {   /* as long as what is there */
-        tokens += req->last_bytes / BYTES_PER_TOKEN;
+        tokens += tokens_of(req->last_bytes, ratio);
     }
     if (req->max_tokens > 0 && tokens > (uint64_t)req->max_tokens) {
         tokens = (uint64_t)req->max_tokens;
@@ -116,11 +115,14 @@ static void look(struct choose_work *w, struct features *f, struct gain *g)
         .format = req->format, .effort = req->effort, .tool_choice = req->choice,
         .stream = req->stream,
     };
+    struct choose *out = w->out;
     gather(&e, q.text);
+    out->tokens = tokens_ask(&q);
+    if (!generates((enum api)ask->api)) return;
     features_make(&q, f);
     gain_score(gain_builtin(), ask->tenant, f, g);
-    w->out->tokens_out = usual_tokens(req, (enum task)f->task);
-    w->out->scored = true;
+    out->tokens_out = usual_tokens(req, (enum task)f->task, out->tokens.answer_ratio);
+    out->scored = true;
 }
 
 /* --- what is asked of the plan --- */
@@ -194,7 +196,7 @@ static void ask_request(struct choose_work *w, struct plan_ask *p, const struct 
 {
     const struct choose_ask *ask = w->ask;
     struct choose *out = w->out;
-    p->tokens_in = out->tokens_in;
+    p->tokens_in = out->tokens.prompt;
     p->tokens_out = out->tokens_out;
     p->needs = out->needs;
     if (!out->scored) return;
@@ -209,12 +211,6 @@ static void ask_request(struct choose_work *w, struct plan_ask *p, const struct 
     p->gain_width = g->width;
 }
 
-static uint32_t prompt_tokens(const struct api_request *req)
-{
-    uint64_t tokens = (req->prompt_bytes + req->tool_bytes) / BYTES_PER_TOKEN + 1;
-    return tokens > UINT32_MAX ? UINT32_MAX : (uint32_t)tokens;
-}
-
 static void ask_plan(struct choose_work *w, struct plan_ask *p, struct features *f,
                      struct gain *g)
 {
@@ -223,8 +219,7 @@ static void ask_plan(struct choose_work *w, struct plan_ask *p, struct features 
     const struct conf *conf = ask->conf;
     w->out->needs = (uint8_t)(api_request_needs(req) &
                               (ABILITY_TOOLS | ABILITY_VISION | ABILITY_JSON_SCHEMA));
-    w->out->tokens_in = prompt_tokens(req);
-    if (generates((enum api)ask->api)) look(w, f, g);
+    look(w, f, g);
     *p = (struct plan_ask){
         .zdr = req->zdr, .one_only = ask->control->no_fallback || !req->allow_fallbacks,
         .need_price = !conf->unknown_price_allow && !dialect_counts((enum api)ask->api),

@@ -8,6 +8,7 @@
 
 #include "engine/stats.h"
 #include "route/plan.h"
+#include "route/tokens.h"
 
 struct api_request;
 struct conf;
@@ -47,7 +48,8 @@ struct choose_ask {              /* all borrowed for the call */
 
 struct choose {                  /* numbers and static texts, but for text */
     struct plan plan;            /* count 0: why, text and param say what is answered */
-    uint32_t tokens_in, tokens_out;     /* estimated; out: expected */
+    struct tokens_kept tokens;   /* of the prompt, estimated */
+    uint32_t tokens_out;         /* expected */
     uint8_t mode;                /* enum plan_mode that took effect */
     uint8_t mode_from;           /* enum choose_source */
     uint8_t priority;            /* enum control_priority */

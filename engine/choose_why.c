@@ -111,7 +111,7 @@ static bool too_long(struct choose_work *w, struct bytes name)
     (void)snprintf(w->out->text, sizeof w->out->text,
                    "the prompt is about %u tokens long, which with the output that is asked "
                    "for is more than the context of every candidate of '%.*s'",
-                   w->out->tokens_in, shown(name), name.ptr);
+                   w->out->tokens.prompt, shown(name), name.ptr);
     return choose_refuse(w, CLOSE_CONTEXT_LONG, "messages");
 }
 

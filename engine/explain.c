@@ -299,7 +299,7 @@ void explain_put(const struct explain *e, struct jsonw *w)
     put_word(w, "mode", plan_mode_name((enum plan_mode)c->mode));
     put_word(w, "mode_from", choose_source_name((enum choose_source)c->mode_from));
     jsonw_key(w, "routed"), jsonw_bool(w, c->plan.routed);
-    jsonw_key(w, "prompt_tokens"), jsonw_uint(w, c->tokens_in);
+    jsonw_key(w, "prompt_tokens"), jsonw_uint(w, c->tokens.prompt);
     jsonw_key(w, "output_tokens"), jsonw_uint(w, c->tokens_out);
     put_needs(e, w);
     put_gain(e, w);
@@ -384,7 +384,7 @@ static void request_lines(const struct explain *e, struct lines *l)
          e->r.req.model.ptr);
     LINE(l, "mode      %s (by %s)", plan_mode_name((enum plan_mode)c->mode),
          choose_source_name((enum choose_source)c->mode_from));
-    LINE(l, "tokens    about %u of prompt, %u expected of the answer", c->tokens_in,
+    LINE(l, "tokens    about %u of prompt, %u expected of the answer", c->tokens.prompt,
          c->tokens_out);
     if (text[0]) LINE(l, "needs    %s", text);
     gain_lines(e, l);

@@ -367,6 +367,7 @@ static bool make_plan(struct core *core, struct exchange *x, const struct api_re
     ask.hint = who_before(core, x, req);
     bool found = choose_make(&ask, &chosen, &f, &g);
     x->rec.mode = chosen.mode;
+    x->tokens = chosen.tokens;
     if (!found) {
         exchange_fail(core, x, (enum close_why)chosen.why, chosen.text[0] ? chosen.text : NULL,
                       chosen.param);
@@ -386,8 +387,6 @@ static bool keep_request(struct core *core, struct exchange *x, const struct api
     x->stream = r->stream;
     x->want_usage = r->include_usage || r->usage_include || x->api >= API_RESPONSES;
     x->want_cost = r->usage_include && x->api < API_RESPONSES;
-    x->tokens = (struct tokens_kept){.answer_ratio = TOKENS_RATIO_USUAL};
-    x->tokens.prompt = tokens_of(r->prompt_bytes + r->tool_bytes, TOKENS_RATIO_USUAL);
     x->choices = r->n < 1 ? 1 : r->n > UINT8_MAX ? UINT8_MAX : (uint8_t)r->n;
     if (r->stream) x->rec.flags |= RECORD_STREAM;
     return true;

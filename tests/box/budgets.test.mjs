@@ -307,14 +307,14 @@ test('a client that leaves before the answer pays for its prompt', async () => {
   await budget(tree.key, ['10', 'total']);
   const gone = new AbortController();
   const asked = weir.fetch('/v1/chat/completions', { key: tree.secret, signal: gone.signal,
-    body: { model: 'far/prompt', messages: [{ role: 'user', content: 'x'.repeat(4000) }] } })
+    body: { model: 'far/prompt', messages: [{ role: 'user', content: 'word '.repeat(1000) }] } })
     .catch((error) => error.name);
   const was = far.requests.length;
   await until(() => far.requests.length > was || far.requests.length, 'the provider has it');
   await pause(200);
   gone.abort();
   assert.equal(await asked, 'AbortError');
-  await until(async () => nano((await limits(tree.key))[0].spent) > nano('0.9'), 'it is paid');
+  await until(async () => nano((await limits(tree.key))[0].spent) > nano('0.8'), 'it is paid');
 });
 
 test('a stream that has finished is not stopped again; one of two choices ends both', async () => {

@@ -266,8 +266,9 @@ static void check_overdrawn(const struct engine *e)
 }
 
 /* What a row may have cost above what was held. A stream whose tokens we counted ourselves was
- * stopped at the event in which its hold ended, and no slice of room was left. Whoever tells
- * tokens of their own tells here what they like. */
+ * stopped at the event in which its hold ended, and no slice of room was left; a byte is no
+ * more than a token by any count. Whoever tells tokens of their own tells here what they
+ * like. */
 static int64_t over_max(const struct ask *a, const struct record *r)
 {
     bool own = r->flags & RECORD_STREAM && r->flags & RECORD_ESTIMATED;
@@ -276,7 +277,7 @@ static int64_t over_max(const struct ask *a, const struct record *r)
     for (uint32_t i = 0; i < a->reply_count; i++) {
         if (a->reply[i].event_max > event) event = a->reply[i].event_max;
     }
-    return r->price[TOKEN_OUTPUT] * (int64_t)(event / 4 + SLICE_TOKENS + 1) / 1000 + 1;
+    return r->price[TOKEN_OUTPUT] * (int64_t)(event + SLICE_TOKENS + 1) / 1000 + 1;
 }
 
 void money_row(struct engine *e, const struct record *r)

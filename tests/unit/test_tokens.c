@@ -143,13 +143,12 @@ static void test_parts_of_a_request(void **state)
     ask.prompt_bytes = ask.last_bytes = 100 * (sizeof english - 1);
     assert_in_range(tokens_ask(&ask).prompt, 99 * few.prompt - 100, 101 * few.prompt);
     /* the same with a system prompt of another kind: that of the last text is as it was */
-    ask.system_bytes = 300;
-    ask.prompt_bytes += 300;
-    ask.text[TEXT_SYSTEM] = bytes_of(han);
-    uint32_t with = tokens_ask(&ask).prompt;
-    ask.system_bytes = 0;
-    ask.prompt_bytes -= 300;
-    assert_in_range(with - tokens_ask(&ask).prompt, 60, 120);  /* 100 characters */
+    ask = ask_of(bytes_of(han));
+    uint32_t alone = tokens_ask(&ask).prompt;
+    ask.system_bytes = 10 * (sizeof english - 1);
+    ask.prompt_bytes += ask.system_bytes;
+    ask.text[TEXT_SYSTEM] = bytes_of(english);
+    assert_in_range(tokens_ask(&ask).prompt - alone, 10 * few.prompt - 10, 10 * few.prompt);
     /* tools are JSON, whatever the texts are */
     ask = ask_of(bytes_of(han));
     uint32_t without = tokens_ask(&ask).prompt;
