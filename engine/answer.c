@@ -175,6 +175,15 @@ void answer_complete(struct core *core, struct exchange *x, bool drain)
 
 /* --- whole answers --- */
 
+/* Begin reading an answer with all that is checked of it. */
+static void begin_full(struct exchange *x, struct api_answer_reader *r)
+{
+    api_answer_begin(r, x->api);
+    if (!api_check_wants(&x->check)) return;
+    api_check_again(&x->check);
+    api_answer_check(r, &x->check);
+}
+
 /* Read the held answer; brief: without counting its text. False: it is not JSON. */
 static bool read_held(struct core *core, struct exchange *x, bool brief)
 {
@@ -182,7 +191,7 @@ static bool read_held(struct core *core, struct exchange *x, bool brief)
     struct api_answer_reader *r = (void *)core->text;
     core_text_put(core, sizeof *r);
     if (brief) api_answer_begin_brief(r, x->api);
-    else api_answer_begin(r, x->api);
+    else begin_full(x, r);
     uint32_t at = x->answer.first, left = x->answer.count;
     struct bytes piece;
     while (chain_next(&core->mem, &at, &left, &piece)) {
@@ -192,13 +201,15 @@ static bool read_held(struct core *core, struct exchange *x, bool brief)
     x->usage = r->ans.usage;
     x->text_bytes = r->ans.text_bytes;
     x->finished = !r->ans.error;
+    x->rec.outcome = r->ans.outcome;
     return true;
 }
 
-/* The text is counted only where the provider's usage does not stand, or says that there is
- * none. */
+/* The text is looked at only where something of it is checked, or where the provider's usage
+ * does not stand, or says that there is none. */
 static bool read_answer(struct core *core, struct exchange *x)
 {
+    if (api_check_wants(&x->check)) return read_held(core, x, false);
     if (!read_held(core, x, true)) return false;
     bool textless = x->api == API_EMBEDDINGS || x->api == API_MODERATIONS;
     bool said = x->usage.output > 0 || x->usage.audio_output > 0 || textless;
@@ -341,7 +352,7 @@ static bool relay_begin(struct core *core, struct exchange *x)
     if (!answer_head(core, x, x->status, UINT64_MAX, -1)) return false;
     if (mem_bulk_take(&core->mem, &x->answer_block, &block)) {
         x->answer_reader = (void *)block;
-        api_answer_begin(x->answer_reader, x->api);
+        begin_full(x, x->answer_reader);
     }
     attempt_good(core, x);
     x->rec.ttft_us = (uint32_t)((core->now_ns - x->admitted_ns) / 1000);
@@ -374,6 +385,7 @@ static void relay_done(struct core *core, struct exchange *x)
     if (x->answer_reader && api_answer_end(x->answer_reader) == NET_DONE) {
         x->usage = x->answer_reader->ans.usage;
         x->text_bytes = x->answer_reader->ans.text_bytes;
+        x->rec.outcome = x->answer_reader->ans.outcome;
     }
     answer_complete(core, x, false);
 }

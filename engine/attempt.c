@@ -122,7 +122,9 @@ static void reset_answer(struct core *core, struct exchange *x)
     x->chunk = (struct chunk){0};
     x->sse = (struct sse){0};
     x->usage = (struct api_usage){0};
-    x->notes = (struct api_stream){0};
+    x->notes = (struct api_stream){.check = api_check_wants(&x->check) ? &x->check : NULL};
+    api_check_again(&x->check);
+    x->rec.outcome = 0;
     book_clear(x);
     x->answer_bytes = x->text_bytes = 0;
     x->array_begun = false;

@@ -259,6 +259,21 @@ static void write_line(struct core *core, const struct conf *conf, const struct 
     if (!log_put(core->log, (struct bytes){line, len})) core_count(core, STAT_LOG_LOST);
 }
 
+static_assert(API_OUTCOME_LENGTH == 1 << SIGN_LENGTH &&
+              API_OUTCOME_REFUSAL == 1 << SIGN_REFUSAL && API_OUTCOME_JSON == 1 << SIGN_JSON &&
+              API_OUTCOME_ARGUMENTS == 1 << SIGN_TOOLS, "what learns has the same bits");
+
+/* What the answer lacks, for those who learn of records: only of one that ended well, and not
+ * that it ended where a budget had it end. */
+static void note_outcome(struct exchange *x, enum close_why why)
+{
+    struct record *r = &x->rec;
+    if (x->is_sse) r->outcome = (uint8_t)api_check_end(&x->check, x->notes.outcome);
+    bool capped = x->spend.output_max > 0 && !x->spend.model_max;
+    if (capped) r->outcome &= (uint8_t)~API_OUTCOME_LENGTH;
+    if (why != CLOSE_DONE) r->outcome = 0;
+}
+
 void book_end(struct core *core, struct exchange *x, enum close_why why, unsigned status)
 {
     assert(!x->booked && why != CLOSE_NONE);
@@ -271,6 +286,7 @@ void book_end(struct core *core, struct exchange *x, enum close_why why, unsigne
     r->fallbacks = x->attempts > 1 ? (uint8_t)(x->attempts - 1) : 0;
     uint64_t us = (core->now_ns - x->admitted_ns) / 1000;
     r->duration_us = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+    note_outcome(x, why);
     DEATH(before_record);
     learn_end(core, x);
     if (!x->no_row && !PLANT(lost_settle)) journal_end(core->journal, x->journal_slot, r);

@@ -152,6 +152,7 @@ struct exchange {
     bool routed;                    /* the client left the model to us */
     struct addr client;             /* who asked, by edge_client() */
     struct api_stream notes;        /* of the stream that is being relayed */
+    struct api_check check;         /* what of the answer is checked */
     struct api_usage usage;
     struct spend spend;
     struct record rec;              /* as it will be booked */

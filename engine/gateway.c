@@ -377,6 +377,19 @@ static bool make_plan(struct core *core, struct exchange *x, const struct api_re
     return true;
 }
 
+/* What of the answer is checked. The schema is read now: the body will be gone. */
+static void begin_check(struct core *core, struct exchange *x, const struct api_request *r)
+{
+    char schema[API_SCHEMA_MAX];
+    struct api_span at = r->schema_at;
+    api_check_begin(&x->check, r);
+    if (!x->check.wants_text || at.end == 0 || at.end - at.start > sizeof schema) return;
+    size_t n = (size_t)(at.end - at.start);
+    chain_read(&core->mem, &x->body, at.start, schema, n);
+    api_check_schema(&x->check, (struct bytes){schema, n});
+    explicit_bzero(schema, n);  /* a client's words */
+}
+
 /* Keep what repeating the request needs: the spans of the members that are edited. */
 static bool keep_request(struct core *core, struct exchange *x, const struct api_request *r)
 {
@@ -387,6 +400,7 @@ static bool keep_request(struct core *core, struct exchange *x, const struct api
     x->stream = r->stream;
     x->want_usage = r->include_usage || r->usage_include || x->api >= API_RESPONSES;
     x->want_cost = r->usage_include && x->api < API_RESPONSES;
+    begin_check(core, x, r);
     x->choices = r->n < 1 ? 1 : r->n > UINT8_MAX ? UINT8_MAX : (uint8_t)r->n;
     if (r->stream) x->rec.flags |= RECORD_STREAM;
     return true;

@@ -28,7 +28,7 @@ enum {
     LEARN_SIGNS_MOST = 30,       /* scores' worth of signs before any score is stated */
 };
 
-/* Signs of a bad answer: bits of record.outcome. */
+/* Signs of a bad answer: bits of record.outcome, which has enum api_outcome's. */
 enum learn_sign {
     SIGN_LENGTH, SIGN_REFUSAL, SIGN_JSON, SIGN_TOOLS, SIGNS
 };

@@ -8,6 +8,7 @@
 #ifndef NET_DIALECT_API_H
 #define NET_DIALECT_API_H
 
+#include "net/dialect/api_check.h"
 #include "net/json.h"
 
 enum {
@@ -255,20 +256,24 @@ struct api_answer {          /* what a whole answer says */
     int32_t error_status;       /* its numeric code 400..599, else 0 */
     char error_text[256];       /* its message, cut */
     bool finish_length;         /* some finish_reason is "length" */
+    uint8_t outcome;            /* enum api_outcome: what it says, and what was checked */
 };
 
 /* What is noted of a stream: for its usage, which Anthropic tells in parts, and for an end that
  * Weir writes itself (api_write.h). All zero is a fresh one. Private, and no secret. */
 struct api_stream {
     int64_t created;            /* as the provider writes it; 0: not told */
+    struct api_check *check;    /* not private: set before the first event, and what is said is
+                                   checked; NULL: it is not. Borrowed until the last */
     uint32_t count[6];          /* Anthropic's usage so far */
     uint32_t sequence;          /* Responses: the next sequence_number */
     uint32_t block;             /* Anthropic: index of the open block */
     uint8_t id_len, model_len;  /* as written in JSON: the id begins text, the model ends it */
     uint8_t flags;
-    char text[85];
+    uint8_t outcome;            /* enum api_outcome, as events said it; not private */
+    char text[84];
 };
-static_assert(sizeof(struct api_stream) <= 128, "one for every stream");
+static_assert(sizeof(struct api_stream) <= 136, "one for every stream");
 
 struct api_fold {            /* private: a usage object as it is being read */
     int64_t count[18];
@@ -293,6 +298,7 @@ struct api_reply {           /* private: the walk over a whole answer or one eve
     struct api_marks *marks; /* what is noted for a shape; NULL: nothing */
     const struct api_part *top;     /* of the root's value; behind it, of a list's elements */
     struct api_stream *stream;      /* NULL: nothing is noted */
+    struct api_check *check; /* NULL: nothing is checked */
     uint64_t text_bytes;
     uint64_t fed, token_end, member_end;
     uint32_t choice_count, member_count;
@@ -308,7 +314,9 @@ struct api_reply {           /* private: the walk over a whole answer or one eve
     bool extent;                /* what is being skipped counts as text */
     bool usage_last;            /* the member before the coming key is the usage */
     bool usage_object;          /* usage is an object */
-    bool content, finish, finish_length;
+    bool content, finish;
+    bool aside;                 /* Responses: the part that is read is not the answer's text */
+    uint8_t outcome;            /* enum api_outcome */
     bool brief;                 /* what was said is skipped: no text_bytes */
     bool error, error_root, error_said;
     char error_text[256];
@@ -323,8 +331,11 @@ struct api_answer_reader {
 };
 /* Read a whole JSON answer in pieces. */
 void api_answer_begin(struct api_answer_reader *r, enum api api);
-/* The same without counting what was said (text_bytes stays 0): usage, finish and errors only,
- * at the speed of skipping. The grammar is checked all the same. */
+/* After begin: check what is said; the verdict is in ans.outcome. check is borrowed until the
+ * end. Not with begin_brief, which sees nothing of it. */
+void api_answer_check(struct api_answer_reader *r, struct api_check *check);
+/* The same as begin without counting what was said (text_bytes stays 0): usage, finish and
+ * errors only, at the speed of skipping. The grammar is checked all the same. */
 void api_answer_begin_brief(struct api_answer_reader *r, enum api api);
 /* Feed a piece: NET_MORE or NET_BAD (not JSON). */
 MUST_USE enum net_rc api_answer_feed(struct api_answer_reader *r, struct bytes in);
@@ -383,6 +394,7 @@ struct api_shape {           /* private: an event with content, but for its text
     uint64_t text;              /* bytes of the text it was learned from */
     uint16_t head, tail;        /* bytes before and behind the text; head 0: no shape */
     uint8_t form;               /* enum api_form */
+    uint8_t says;               /* what its text is, for a check */
     struct api_shape_side before, behind;  /* behind ends where its last lane does */
 };
 struct api_shapes {          /* of events that were read; all zero is fresh */

@@ -16,6 +16,12 @@ void api_answer_begin_brief(struct api_answer_reader *r, enum api api)
     r->reply.brief = true;
 }
 
+void api_answer_check(struct api_answer_reader *r, struct api_check *check)
+{
+    assert(!r->reply.brief && r->reply.fed == 0);
+    r->reply.check = check;
+}
+
 enum net_rc api_answer_feed(struct api_answer_reader *r, struct bytes in)
 {
     assert(r->ans.choice_count == 0);  /* not ended */
@@ -37,7 +43,8 @@ enum net_rc api_answer_end(struct api_answer_reader *r)
     a->error = w->error;
     a->error_status = w->error_status;
     memcpy(a->error_text, w->error_text, sizeof a->error_text);
-    a->finish_length = w->finish_length;
+    a->finish_length = (w->outcome & API_OUTCOME_LENGTH) != 0;
+    a->outcome = w->check ? (uint8_t)api_check_end(w->check, w->outcome) : w->outcome;
     assert(a->usage_at.end == 0 || a->usage_at.start < a->usage_at.end);
     return NET_DONE;
 }

@@ -64,6 +64,7 @@ static void clear(struct api_event *ev)
 static void conclude(struct api_stream *s, const struct api_reply *w, struct api_event *ev)
 {
     note(s, w);
+    s->outcome |= w->outcome;
     ev->kind = kind_of(w);
     ev->has_content = w->content;
     ev->has_finish = w->finish;
@@ -134,7 +135,8 @@ void api_event_read_like(struct bytes data, enum api api, struct api_stream *s,
 {
     struct api_marks marks;
     assert(api < APIS);
-    if ((s->flags & API_STREAM_BEGUN) && api_shapes_find(shapes, data, api_form(api), ev)) {
+    bool begun = (s->flags & API_STREAM_BEGUN) != 0;
+    if (begun && api_shapes_find(shapes, data, api_form(api), s->check, ev)) {
         if (api_form(api) != API_FORM_RESPONSES) return;
         s->flags |= API_STREAM_SAID | API_STREAM_COUNTED;
         s->sequence++;

@@ -19,6 +19,10 @@ static inline enum api_form api_form(enum api api)
     return forms[api];
 }
 
+/* What a text is: the data of rows that are text (api_table.h). */
+enum says { SAYS_TEXT, SAYS_MARK /* content, but no text of it */, SAYS_ANSWER, SAYS_ARGUMENTS,
+            SAYS_REFUSAL };
+
 enum api_count {             /* index of api_fold.count: the numbers of a usage object */
     API_COUNT_PROMPT,
     API_COUNT_COMPLETION,
@@ -131,11 +135,15 @@ struct api_marks {
                                                  literals that nobody reads; not all */
     struct api_span text;    /* of the last text that is not empty, without its quotes */
     unsigned count, text_count;
+    uint8_t says;            /* what that text is */
 };
 
-/* Tell of an event that fits a shape. False: none fits, ev is as it was. */
+/* Tell of an event that fits a shape; check (NULL: none) has its text. False: none fits, ev is
+ * as it was. */
 MUST_USE bool api_shapes_find(struct api_shapes *all, struct bytes data, enum api_form form,
-                              struct api_event *ev);
+                              struct api_check *check, struct api_event *ev);
+/* What a text is decides which check it is for. raw as in api_check.h. */
+void api_check_said(struct api_check *c, enum says says, struct bytes raw);
 /* Make a shape of an event with one text, if it can have one: its data, and what was read of
  * it. Copies. */
 void api_shapes_learn(struct api_shapes *all, struct bytes data,

@@ -25,9 +25,10 @@ static const struct api_part elements[PLACES] = {
 };
 static const struct api_part *const text_part = &elements[PARTS];
 static const struct api_part *const call_part = &elements[CALLS];
-static const struct api_part mark_part = {{0}, DO_TEXT, 1, PARTS, PARTS};
+static const struct api_part mark_part = {{0}, DO_TEXT, SAYS_MARK, PARTS, PARTS};
 static const struct api_part inside_part = {{0}, DO_NOTHING, 0, PARTS, PARTS};
-static const struct api_part argument_part = {{0}, DO_TEXT, 0, CALLS, CALLS};
+static const struct api_part argument_part = {{0}, DO_TEXT, SAYS_ARGUMENTS, CALLS, CALLS};
+static const struct api_part input_part = {{0}, DO_TEXT, SAYS_TEXT, CALLS, CALLS};
 
 static bool is_text_key(struct bytes key)
 {
@@ -63,8 +64,8 @@ static const struct api_part *find_open(enum place place, struct bytes key)
         if (bytes_eq(key, BYTES("type"))) return &inside_part;
         return is_text_key(key) ? text_part : &mark_part;
     }
-    bool counts = bytes_eq(key, BYTES("arguments")) || bytes_eq(key, BYTES("input"));
-    return counts ? &argument_part : call_part;
+    if (bytes_eq(key, BYTES("arguments"))) return &argument_part;
+    return bytes_eq(key, BYTES("input")) ? &input_part : call_part;
 }
 
 /* The row for a key; NULL where nobody wants the value. */
@@ -246,11 +247,57 @@ static void choice_end(struct api_reply *w)
     }
 }
 
-static const struct bytes limit_words[] = {
-    [LIMIT_CHAT] = BYTES_INIT("length"), [LIMIT_MESSAGES] = BYTES_INIT("max_tokens"),
-    [LIMIT_RESPONSES] = BYTES_INIT("max_output_tokens"),
-    [LIMIT_GENERATE] = BYTES_INIT("MAX_TOKENS"),
+/* Words for why an answer ended, where they say that it is not all it should be. */
+static const struct { struct bytes word; uint8_t of, outcome; } finish_words[] = {
+    {BYTES_INIT("length"), FINISH_CHAT, API_OUTCOME_LENGTH},
+    {BYTES_INIT("content_filter"), FINISH_CHAT, API_OUTCOME_REFUSAL},
+    {BYTES_INIT("max_tokens"), FINISH_MESSAGES, API_OUTCOME_LENGTH},
+    {BYTES_INIT("model_context_window_exceeded"), FINISH_MESSAGES, API_OUTCOME_LENGTH},
+    {BYTES_INIT("refusal"), FINISH_MESSAGES, API_OUTCOME_REFUSAL},
+    {BYTES_INIT("max_output_tokens"), FINISH_RESPONSES, API_OUTCOME_LENGTH},
+    {BYTES_INIT("content_filter"), FINISH_RESPONSES, API_OUTCOME_REFUSAL},
+    {BYTES_INIT("MAX_TOKENS"), FINISH_GENERATE, API_OUTCOME_LENGTH},
+    {BYTES_INIT("SAFETY"), FINISH_GENERATE, API_OUTCOME_REFUSAL},
+    {BYTES_INIT("RECITATION"), FINISH_GENERATE, API_OUTCOME_REFUSAL},
+    {BYTES_INIT("BLOCKLIST"), FINISH_GENERATE, API_OUTCOME_REFUSAL},
+    {BYTES_INIT("PROHIBITED_CONTENT"), FINISH_GENERATE, API_OUTCOME_REFUSAL},
+    {BYTES_INIT("SPII"), FINISH_GENERATE, API_OUTCOME_REFUSAL},
+    {BYTES_INIT("IMAGE_SAFETY"), FINISH_GENERATE, API_OUTCOME_REFUSAL},
+    {BYTES_INIT("MALFORMED_FUNCTION_CALL"), FINISH_GENERATE, API_OUTCOME_ARGUMENTS},
 };
+
+static void take_finish(struct api_reply *w, enum finish of, struct bytes word)
+{
+    w->finish = true;
+    if (!word.ptr) return;
+    for (size_t i = 0; i < COUNT(finish_words); i++) {
+        if (finish_words[i].of != of || !bytes_eq(word, finish_words[i].word)) continue;
+        w->outcome |= finish_words[i].outcome;
+        return;
+    }
+}
+
+/* True where what is said here is the answer, and is told only once: chat may tell a text by
+ * its delta and so far, Responses in deltas and at the end, which is whole. */
+static bool is_told_here(const struct api_reply *w)
+{
+    if (w->form == API_FORM_OPENAI) return (w->which == DELTA) == w->event;
+    return w->form != API_FORM_RESPONSES || w->place[w->event] == R_RESPONSE;
+}
+
+/* Gemini says behind a text that it was a thought: what the answer is cannot be told then. */
+static void take_thought(struct api_reply *w, const struct json_token *t)
+{
+    if (w->check && t->type == JSON_TRUE) w->check->text.unknown = true;
+}
+
+/* A text that may be checked. */
+static void take_said(struct api_reply *w, enum says says, const struct json_token *t)
+{
+    bool told = is_told_here(w) && !(says == SAYS_ANSWER && w->aside);
+    if (says == SAYS_REFUSAL && t->end - t->start > 2) w->outcome |= API_OUTCOME_REFUSAL;
+    if (w->check && told) api_check_said(w->check, says, t->text);
+}
 
 static void take_string(struct api_reply *w, const struct api_part *p,
                         const struct json_token *t)
@@ -258,19 +305,22 @@ static void take_string(struct api_reply *w, const struct api_part *p,
     bool empty = t->end - t->start == 2;
     switch (p->what) {
     case DO_TEXT:
-        if (p->data == 0) add_text(&w->side[w->which], t);
+        if (p->data != SAYS_MARK) add_text(&w->side[w->which], t);
         else if (!empty) w->side[w->which].content = true;
+        if (p->data > SAYS_MARK) take_said(w, p->data, t);
         break;
     case DO_REASONING: add_reasoning(&w->side[w->which], t); break;
     case DO_LEGACY_TEXT:
         w->side[TEXT].seen = true;
         add_text(&w->side[TEXT], t);
         break;
-    case DO_REPEAT: add_text(&w->side[MESSAGE], t); break;
+    case DO_REPEAT:
+        add_text(&w->side[MESSAGE], t);
+        if (p->data > SAYS_MARK) take_said(w, p->data, t);
+        break;
     case DO_MARK: if (!empty) w->side[w->which].content = true; break;
     case DO_FINISH:  /* some send "" in every chunk */
-        if (!empty) w->finish = true;
-        if (bytes_eq(t->text, limit_words[p->data])) w->finish_length = true;
+        if (!empty) take_finish(w, p->data, t->text);
         break;
     case DO_TYPE: w->type = type_of(t->text); break;
     case DO_ITEM_TYPE:
@@ -306,6 +356,8 @@ static void take_scalar(struct api_reply *w, const struct api_part *p,
         if (p->what == DO_NOTE) take_note(w, p->data, t);
         else if (p->what == DO_MODALITY) w->modality = modality_of(t);
         else if (p->what == DO_MODAL_COUNT) api_fold_take(w->fold, API_COUNT_DETAIL, t);
+        else if (p->what == DO_PART_TYPE) w->aside = !bytes_eq(t->text, BYTES("output_text"));
+        else if (p->what == DO_THOUGHT) take_thought(w, t);
     } else if (t->type == JSON_STRING) {
         take_string(w, p, t);
     } else if (t->type == JSON_NUMBER && p->what == DO_ERROR_STATUS) {
@@ -348,6 +400,8 @@ static bool descend(struct api_reply *w, const struct api_part *p, enum place in
     if (to == CHOICE) {
         w->choice_count++;
         memset(w->side, 0, sizeof w->side);
+    } else if (to == R_PARTS) {
+        w->aside = p->what != DO_REPEAT;  /* a summary */
     } else if (to == G_CANDIDATE) {
         w->choice_count++;
     } else if (to == G_DETAIL) {
@@ -480,13 +534,14 @@ static bool is_text(const struct api_part *p, enum place in)
 /* Note token i, a scalar that is the value of p (NULL: nobody's), in this place. Text of other
  * places counts as two: with it there is no shape. */
 static void index_mark(struct api_marks *m, const struct json_index *x, const char *text,
-                       uint32_t i, const struct api_part *p, enum place in)
+                       uint32_t i, const struct api_part *p, enum place in, bool told)
 {
     struct api_span span = {x->at[i], api_index_end(x, text, i + 1)};
     if (!p || p->what == DO_NOTE) {
         if (m->count < API_MARKS_MAX) m->at[m->count++] = span;
     } else if (is_text(p, in) && x->first[i] == '"' && span.end - span.start > 2) {
         m->text = (struct api_span){span.start + 1, span.end - 1};
+        m->says = told && p->what == DO_TEXT ? p->data : SAYS_TEXT;
         m->text_count++;
     } else if (in == PARTS || in == CALLS || in == AUDIO || p->what == DO_TEXT ||
                p->what == DO_REPEAT) {
@@ -533,7 +588,7 @@ static void index_walk(struct api_reply *w, const struct json_index *x, const ch
             struct json_token t = api_index_token(x, text, i, depth);
             take_scalar(w, p, &t);
         }
-        if (w->marks && !opens) index_mark(w->marks, x, text, i, p, in);
+        if (w->marks && !opens) index_mark(w->marks, x, text, i, p, in, is_told_here(w));
         i = json_index_behind(x, i);
     }
     assert(depth == 0);
@@ -555,6 +610,7 @@ void api_reply_begin(struct api_reply *w, enum api_form form, bool event,
     memset(w, 0, offsetof(struct api_reply, error_text));
     w->top = form == API_FORM_RESPONSES && !event ? response_top : tops[form];
     w->stream = s;
+    w->check = s ? s->check : NULL;
     /* of a chat all is noted once; the others number their events or blocks */
     w->noting = s && (form != API_FORM_OPENAI || !s->id_len || !s->model_len || !s->created);
     w->form = (uint8_t)form;

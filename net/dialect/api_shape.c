@@ -101,14 +101,17 @@ static void shape_tell(const struct api_shape *s, struct bytes data,
 }
 
 bool api_shapes_find(struct api_shapes *all, struct bytes data, enum api_form form,
-                     struct api_event *ev)
+                     struct api_check *check, struct api_event *ev)
 {
     for (unsigned i = 0; i < API_SHAPES; i++) {
         unsigned k = (all->last + i) % API_SHAPES;
         if (all->at[k].form != form || !shape_fits(&all->at[k], data)) continue;
         all->last = (uint8_t)k;
         all->missed = 0;
-        shape_tell(&all->at[k], data, ev);
+        const struct api_shape *s = &all->at[k];
+        shape_tell(s, data, ev);
+        struct bytes text = {data.ptr + s->head, data.len - s->head - s->tail};
+        if (check) api_check_said(check, (enum says)s->says, text);
         return true;
     }
     return false;
@@ -168,6 +171,7 @@ void api_shapes_learn(struct api_shapes *all, struct bytes data,
     all->last = (uint8_t)((all->last + 1) % API_SHAPES);
     struct api_shape *s = &all->at[all->last];
     s->form = (uint8_t)form;
+    s->says = marks->says;
     s->head = (uint16_t)head;
     s->tail = (uint16_t)tail;
     s->text = len;

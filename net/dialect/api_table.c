@@ -29,17 +29,17 @@
     ROW(n, "delta",         DO_SIDE, DELTA, SAID, NOWHERE)        \
     ROW(n, "error",         DO_ERROR, 0, ERROR, NOWHERE)          \
     ROW(n, "message",       DO_SIDE, MESSAGE, SAID, NOWHERE)      \
-    ROW(n, "finish_reason", DO_FINISH, 0, NOWHERE, NOWHERE)
-#define SAID_PARTS(ROW, n)                                      \
-    ROW(n, "audio",             DO_NOTHING, 0, AUDIO, LOT)      \
-    ROW(n, "images",            DO_NOTHING, 0, LOT, LOT)        \
-    ROW(n, "content",           DO_TEXT, 0, PARTS, PARTS)       \
-    ROW(n, "refusal",           DO_TEXT, 0, NOWHERE, NOWHERE)   \
-    ROW(n, "reasoning",         DO_REASONING, 0, PARTS, PARTS)  \
-    ROW(n, "tool_calls",        DO_NOTHING, 0, CALLS, CALLS)    \
-    ROW(n, "annotations",       DO_NOTHING, 0, LOT, LOT)        \
-    ROW(n, "function_call",     DO_NOTHING, 0, CALLS, CALLS)    \
-    ROW(n, "reasoning_content", DO_REASONING, 0, PARTS, PARTS)  \
+    ROW(n, "finish_reason", DO_FINISH, FINISH_CHAT, NOWHERE, NOWHERE)
+#define SAID_PARTS(ROW, n)                                                \
+    ROW(n, "audio",             DO_NOTHING, 0, AUDIO, LOT)                \
+    ROW(n, "images",            DO_NOTHING, 0, LOT, LOT)                  \
+    ROW(n, "content",           DO_TEXT, SAYS_ANSWER, PARTS, PARTS)       \
+    ROW(n, "refusal",           DO_TEXT, SAYS_REFUSAL, NOWHERE, NOWHERE)  \
+    ROW(n, "reasoning",         DO_REASONING, 0, PARTS, PARTS)            \
+    ROW(n, "tool_calls",        DO_NOTHING, 0, CALLS, CALLS)              \
+    ROW(n, "annotations",       DO_NOTHING, 0, LOT, LOT)                  \
+    ROW(n, "function_call",     DO_NOTHING, 0, CALLS, CALLS)              \
+    ROW(n, "reasoning_content", DO_REASONING, 0, PARTS, PARTS)            \
     ROW(n, "reasoning_details", DO_NOTHING, 0, LOT, LOT)
 #define AUDIO_PARTS(ROW, n)                             \
     ROW(n, "transcript", DO_TEXT, 0, NOWHERE, NOWHERE)
@@ -87,28 +87,28 @@
     ROW(n, "delta",         DO_SAID, 0, A_DELTA, NOWHERE)                 \
     ROW(n, "content",       DO_SAID, 0, NOWHERE, A_BLOCKS)                \
     ROW(n, "message",       DO_ROOT_TEXT, 0, A_MESSAGE, NOWHERE)          \
-    ROW(n, "stop_reason",   DO_FINISH, LIMIT_MESSAGES, NOWHERE, NOWHERE)  \
+    ROW(n, "stop_reason",   DO_FINISH, FINISH_MESSAGES, NOWHERE, NOWHERE)  \
     ROW(n, "content_block", DO_SAID, 0, A_BLOCK, NOWHERE)
 #define A_MESSAGE_PARTS(ROW, n)                               \
     ROW(n, "id",      DO_NOTE, NOTE_ID, NOWHERE, NOWHERE)     \
     ROW(n, "model",   DO_NOTE, NOTE_MODEL, NOWHERE, NOWHERE)  \
     ROW(n, "usage",   DO_USAGE, 0, A_USAGE, NOWHERE)          \
     ROW(n, "content", DO_SAID, 0, NOWHERE, A_BLOCKS)
-#define A_BLOCK_PARTS(ROW, n)                              \
-    ROW(n, "text",        DO_TEXT, 0, NOWHERE, NOWHERE)    \
-    ROW(n, "data",        DO_MARK, 0, NOWHERE, NOWHERE)    \
-    ROW(n, "name",        DO_MARK, 0, NOWHERE, NOWHERE)    \
-    ROW(n, "input",       DO_EXTENT, 0, NOWHERE, NOWHERE)  \
-    ROW(n, "content",     DO_TEXT, 0, LOT, LOT)            \
-    ROW(n, "thinking",    DO_TEXT, 0, NOWHERE, NOWHERE)    \
+#define A_BLOCK_PARTS(ROW, n)                                      \
+    ROW(n, "text",        DO_TEXT, SAYS_ANSWER, NOWHERE, NOWHERE)  \
+    ROW(n, "data",        DO_MARK, 0, NOWHERE, NOWHERE)            \
+    ROW(n, "name",        DO_MARK, 0, NOWHERE, NOWHERE)            \
+    ROW(n, "input",       DO_EXTENT, 0, NOWHERE, NOWHERE)          \
+    ROW(n, "content",     DO_TEXT, 0, LOT, LOT)                    \
+    ROW(n, "thinking",    DO_TEXT, 0, NOWHERE, NOWHERE)            \
     ROW(n, "tool_use_id", DO_MARK, 0, NOWHERE, NOWHERE)
-#define A_DELTA_PARTS(ROW, n)                                            \
-    ROW(n, "text",         DO_TEXT, 0, NOWHERE, NOWHERE)                 \
-    ROW(n, "content",      DO_TEXT, 0, NOWHERE, NOWHERE)                 \
-    ROW(n, "citation",     DO_NOTHING, 0, LOT, NOWHERE)                  \
-    ROW(n, "thinking",     DO_TEXT, 0, NOWHERE, NOWHERE)                 \
-    ROW(n, "stop_reason",  DO_FINISH, LIMIT_MESSAGES, NOWHERE, NOWHERE)  \
-    ROW(n, "partial_json", DO_TEXT, 0, NOWHERE, NOWHERE)
+#define A_DELTA_PARTS(ROW, n)                                             \
+    ROW(n, "text",         DO_TEXT, SAYS_ANSWER, NOWHERE, NOWHERE)        \
+    ROW(n, "content",      DO_TEXT, 0, NOWHERE, NOWHERE)                  \
+    ROW(n, "citation",     DO_NOTHING, 0, LOT, NOWHERE)                   \
+    ROW(n, "thinking",     DO_TEXT, 0, NOWHERE, NOWHERE)                  \
+    ROW(n, "stop_reason",  DO_FINISH, FINISH_MESSAGES, NOWHERE, NOWHERE)  \
+    ROW(n, "partial_json", DO_TEXT, SAYS_ARGUMENTS, NOWHERE, NOWHERE)
 #define A_USAGE_PARTS(ROW, n)                                                                 \
     ROW(n, "input_tokens",                DO_COUNT, API_COUNT_PROMPT, NOWHERE, NOWHERE)       \
     ROW(n, "output_tokens",               DO_COUNT, API_COUNT_COMPLETION, NOWHERE, NOWHERE)   \
@@ -152,22 +152,23 @@
     ROW(n, "output",             DO_SAID, 0, NOWHERE, R_ITEMS)             \
     ROW(n, "created_at",         DO_NOTE, NOTE_CREATED, NOWHERE, NOWHERE)  \
     ROW(n, "incomplete_details", DO_NOTHING, 0, R_INCOMPLETE, NOWHERE)
-#define R_ITEM_PARTS(ROW, n)                               \
-    ROW(n, "type",      DO_ITEM_TYPE, 0, NOWHERE, NOWHERE) \
-    ROW(n, "code",      DO_REPEAT, 0, NOWHERE, NOWHERE)    \
-    ROW(n, "input",     DO_REPEAT, 0, NOWHERE, NOWHERE)    \
-    ROW(n, "result",    DO_MARK, 0, NOWHERE, NOWHERE)      \
-    ROW(n, "action",    DO_EXTENT, 0, NOWHERE, NOWHERE)    \
-    ROW(n, "content",   DO_REPEAT, 0, NOWHERE, R_PARTS)    \
-    ROW(n, "summary",   DO_NOTHING, 0, NOWHERE, R_PARTS)   \
-    ROW(n, "arguments", DO_REPEAT, 0, NOWHERE, NOWHERE)    \
+#define R_ITEM_PARTS(ROW, n)                                          \
+    ROW(n, "type",      DO_ITEM_TYPE, 0, NOWHERE, NOWHERE)            \
+    ROW(n, "code",      DO_REPEAT, 0, NOWHERE, NOWHERE)               \
+    ROW(n, "input",     DO_REPEAT, 0, NOWHERE, NOWHERE)               \
+    ROW(n, "result",    DO_MARK, 0, NOWHERE, NOWHERE)                 \
+    ROW(n, "action",    DO_EXTENT, 0, NOWHERE, NOWHERE)               \
+    ROW(n, "content",   DO_REPEAT, 0, NOWHERE, R_PARTS)               \
+    ROW(n, "summary",   DO_NOTHING, 0, NOWHERE, R_PARTS)              \
+    ROW(n, "arguments", DO_REPEAT, SAYS_ARGUMENTS, NOWHERE, NOWHERE)  \
     ROW(n, "operation", DO_EXTENT, 0, NOWHERE, NOWHERE)
-#define R_PART_PARTS(ROW, n)                              \
-    ROW(n, "text",       DO_REPEAT, 0, NOWHERE, NOWHERE)  \
-    ROW(n, "refusal",    DO_REPEAT, 0, NOWHERE, NOWHERE)  \
+#define R_PART_PARTS(ROW, n)                                         \
+    ROW(n, "text",       DO_REPEAT, SAYS_ANSWER, NOWHERE, NOWHERE)   \
+    ROW(n, "type",       DO_PART_TYPE, 0, NOWHERE, NOWHERE)          \
+    ROW(n, "refusal",    DO_REPEAT, SAYS_REFUSAL, NOWHERE, NOWHERE)  \
     ROW(n, "transcript", DO_REPEAT, 0, NOWHERE, NOWHERE)
 #define R_INCOMPLETE_PARTS(ROW, n)                                  \
-    ROW(n, "reason", DO_FINISH, LIMIT_RESPONSES, NOWHERE, NOWHERE)
+    ROW(n, "reason", DO_FINISH, FINISH_RESPONSES, NOWHERE, NOWHERE)
 #define R_ERROR_PARTS(ROW, n)                              \
     ROW(n, "code",    DO_ERROR_WORD, 0, NOWHERE, NOWHERE)  \
     ROW(n, "type",    DO_ERROR_WORD, 0, NOWHERE, NOWHERE)  \
@@ -182,18 +183,19 @@
     ROW(n, "usageMetadata",  DO_USAGE, 0, G_USAGE, NOWHERE)          \
     ROW(n, "promptFeedback", DO_NOTHING, 0, G_FEEDBACK, NOWHERE)
 #define G_FEEDBACK_PARTS(ROW, n)                                        \
-    ROW(n, "blockReason", DO_FINISH, LIMIT_GENERATE, NOWHERE, NOWHERE)
+    ROW(n, "blockReason", DO_FINISH, FINISH_GENERATE, NOWHERE, NOWHERE)
 #define G_CANDIDATE_PARTS(ROW, n)                                        \
     ROW(n, "content",      DO_SAID, 0, G_CONTENT, NOWHERE)               \
-    ROW(n, "finishReason", DO_FINISH, LIMIT_GENERATE, NOWHERE, NOWHERE)
+    ROW(n, "finishReason", DO_FINISH, FINISH_GENERATE, NOWHERE, NOWHERE)
 #define G_CONTENT_PARTS(ROW, n)                       \
     ROW(n, "parts", DO_NOTHING, 0, NOWHERE, G_PARTS)
-#define G_PART_PARTS(ROW, n)                                       \
-    ROW(n, "text",                DO_TEXT, 0, NOWHERE, NOWHERE)    \
-    ROW(n, "fileData",            DO_NOTHING, 0, LOT, NOWHERE)     \
-    ROW(n, "inlineData",          DO_NOTHING, 0, LOT, NOWHERE)     \
-    ROW(n, "functionCall",        DO_NOTHING, 0, G_CALL, NOWHERE)  \
-    ROW(n, "executableCode",      DO_NOTHING, 0, G_CODE, NOWHERE)  \
+#define G_PART_PARTS(ROW, n)                                               \
+    ROW(n, "text",                DO_TEXT, SAYS_ANSWER, NOWHERE, NOWHERE)  \
+    ROW(n, "thought",             DO_THOUGHT, 0, NOWHERE, NOWHERE)         \
+    ROW(n, "fileData",            DO_NOTHING, 0, LOT, NOWHERE)             \
+    ROW(n, "inlineData",          DO_NOTHING, 0, LOT, NOWHERE)             \
+    ROW(n, "functionCall",        DO_NOTHING, 0, G_CALL, NOWHERE)          \
+    ROW(n, "executableCode",      DO_NOTHING, 0, G_CODE, NOWHERE)          \
     ROW(n, "codeExecutionResult", DO_NOTHING, 0, LOT, NOWHERE)
 #define G_CALL_PARTS(ROW, n)                               \
     ROW(n, "args",        DO_EXTENT, 0, NOWHERE, NOWHERE)  \

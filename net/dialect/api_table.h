@@ -29,7 +29,7 @@ enum what {
     DO_REPEAT,          /* text that deltas before it told already, if there were any */
     DO_EXTENT,          /* an object that counts as text, all of it */
     DO_MARK,            /* content, but no text of it */
-    DO_FINISH,          /* data: which word says that the output limit was reached */
+    DO_FINISH,          /* data: whose words they are */
     DO_USAGE,
     DO_SIDE,            /* data: which side */
     DO_SAID,            /* all that is said is below: passed over where only usage counts */
@@ -42,11 +42,13 @@ enum what {
     DO_NOTE,            /* data: what of the stream is noted */
     DO_DETAILS,         /* data: of which tokens the list tells the modality */
     DO_MODALITY, DO_MODAL_COUNT,
+    DO_PART_TYPE,       /* Responses: of a part */
+    DO_THOUGHT,         /* Gemini: a part is no answer */
 };
 
 enum note { NOTE_ID, NOTE_MODEL, NOTE_CREATED, NOTE_INDEX, NOTE_SEQUENCE };
 
-enum limit_word { LIMIT_CHAT, LIMIT_MESSAGES, LIMIT_RESPONSES, LIMIT_GENERATE };
+enum finish { FINISH_CHAT, FINISH_MESSAGES, FINISH_RESPONSES, FINISH_GENERATE };
 
 enum details { DETAILS_PROMPT, DETAILS_CACHE, DETAILS_OUTPUT };
 

@@ -54,6 +54,32 @@ static void check_answer(enum api api, struct bytes in, size_t step)
     same_answer(&whole.ans, &cut.ans, true);
 }
 
+static unsigned outcome(enum api api, struct bytes in, size_t step, enum api_format format)
+{
+    static struct api_answer_reader r;
+    struct api_request q = {.format = (uint8_t)format, .tool_count = 1, .n = 1};
+    struct api_check check;
+    api_check_begin(&check, &q);
+    api_check_schema(&check, BYTES("{\"required\":[\"a\"]}"));
+    api_answer_begin(&r, api);
+    api_answer_check(&r, &check);
+    return feed_answer(&r, in, step) == NET_DONE ? r.ans.outcome : UINT32_MAX;
+}
+
+/* A cut may take a verdict, where it goes through a long text, and makes none. */
+static void check_outcome(enum api api, struct bytes in, size_t step)
+{
+    unsigned whole = outcome(api, in, in.len, API_FORMAT_SCHEMA);
+    unsigned cut = outcome(api, in, step, API_FORMAT_SCHEMA);
+    unsigned json = outcome(api, in, in.len, API_FORMAT_JSON);
+    if (whole == UINT32_MAX) return;
+    must((cut & ~whole) == 0 && (json & ~whole) == 0);
+    const unsigned said = API_OUTCOME_LENGTH | API_OUTCOME_REFUSAL;
+    must((whole & said) == (cut & said));
+    if (whole & said) must((whole & (API_OUTCOME_JSON | API_OUTCOME_SCHEMA)) == 0);
+    if (whole & API_OUTCOME_SCHEMA) must(whole & API_OUTCOME_JSON);
+}
+
 static void check_kind(const struct api_event *ev)
 {
     must(ev->error_status == 0 || (ev->error_status >= 400 && ev->error_status <= 599));
@@ -133,6 +159,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum api api = apis[data[0] & 3];
     struct bytes in = {(const char *)data + 1, size - 1};
     check_answer(api, in, (size_t)(data[0] >> 2) + 1);
+    if (in.len > 0) check_outcome(api, in, (size_t)(data[0] >> 2) + 1);
     if (api != API_COUNT_TOKENS) check_stream(api, in);
     return 0;
 }

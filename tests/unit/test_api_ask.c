@@ -202,6 +202,11 @@ static void test_other_apis_texts(void **state)
          "system=<you are> first=<go> last=<go> system_bytes=8 last_bytes=2 turns=1/1/1 im"
          "ages=1"
          " needs=2"},
+        {API_RESPONSES, "{'model':'m','input':[{'role':'user','type':'x_output','content':"
+         "'c'}]}",
+         "first=<c> last=<c> last_bytes=1 turns=1/0/0"},
+        {API_MESSAGES, "{'model':'m','messages':[{'role':'user','content':[{'type':"
+         "'tool_result','content':[]},[[{'type':'image'}]]]}]}", "turns=0/0/1"},
         {API_MESSAGES, "{'model':'m','system':'s','messages':[{'role':'user','content':["
          "{'type':'document','source':{'type':'base64','data':'AA'}},{'type':'text','text"
          "':'sum "
@@ -275,6 +280,8 @@ static void test_format_effort_choice(void **state)
         {API_GENERATE, "{'generationConfig':{'responseJsonSchema':{'b':{}},'thinkingConfig':{"
          "'thinkingBudget':20000}}}",
          "turns=0/0/0 schema schema={\"b\":{}} effort=high needs=4"},
+        {API_GENERATE, "{'generationConfig':{'thinkingConfig':{'thinkingBudget':-1}}}",
+         "turns=0/0/0"},
         {API_GENERATE, "{'generationConfig':{'responseJsonSchema':null,'responseMimeType':"
          "'text/plain','thinkingConfig':[]},'toolConfig':7}", "turns=0/0/0"},
         /* of what is read no object may have two */
