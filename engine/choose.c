@@ -2,6 +2,7 @@
  * is asked of the plan (names, filters, policy, mode by precedence), the plan, and what it must
  * keep to. */
 #include "engine/choose.h"
+#include "engine/ask.h"
 #include "engine/choose_part.h"
 #include "engine/conf.h"
 #include "engine/control.h"
@@ -11,62 +12,14 @@
 
 #include <stdio.h>
 
-enum {
-    TEXTS_MAX = FEATURES_SYSTEM_MAX + FEATURES_FIRST_MAX + FEATURES_LAST_MAX +
-                FEATURES_TAIL_MAX + FEATURES_TOOLS_MAX,
-};
-
 static_assert((int)MODE_BALANCED == (int)PLAN_BALANCED && (int)MODE_COST == (int)PLAN_COST &&
               (int)MODE_LATENCY == (int)PLAN_LATENCY &&
               (int)MODE_AVAILABILITY == (int)PLAN_AVAILABILITY, "modes have one number");
 static_assert((int)API_NEED_TOOLS == (int)ABILITY_TOOLS &&
               (int)API_NEED_VISION == (int)ABILITY_VISION &&
               (int)API_NEED_SCHEMA == (int)ABILITY_JSON_SCHEMA, "needs are abilities");
-static_assert((int)API_EFFORT_UNSET == (int)EFFORT_UNSET &&
-              (int)API_EFFORT_LOW == (int)EFFORT_LOW &&
-              (int)API_EFFORTS == (int)EFFORTS, "efforts have one number");
-static_assert((int)API_FORMAT_JSON == (int)FORMAT_JSON &&
-              (int)API_FORMAT_SCHEMA == (int)FORMAT_SCHEMA, "formats have one number");
-static_assert((int)API_CHOICE_AUTO == (int)TOOLS_AUTO &&
-              (int)API_CHOICE_NONE == (int)TOOLS_NONE &&
-              (int)API_CHOICE_REQUIRED == (int)TOOLS_REQUIRED &&
-              (int)API_CHOICE_NAMED == (int)TOOLS_NAMED, "choices of tools have one number");
 
 /* --- what the request is --- */
-
-/* Excerpts of the body, and the room they lie in. */
-struct excerpts {
-    const struct choose_ask *ask;
-    size_t used;
-    char room[TEXTS_MAX];
-};
-
-/* At most max bytes of a span, from its start or up to its end. */
-static struct bytes cut(struct excerpts *e, struct api_span span, size_t max, bool tail)
-{
-    assert(span.start <= span.end && e->used + max <= sizeof e->room);
-    uint64_t len = span.end - span.start;
-    size_t n = len < max ? (size_t)len : max;
-    char *to = e->room + e->used;
-    if (n == 0) return (struct bytes){0};
-    e->ask->read(e->ask->read_arg, tail ? span.end - n : span.start, to, n);
-    e->used += n;
-    return (struct bytes){to, n};
-}
-
-static void gather(struct excerpts *e, struct bytes text[FEATURES_TEXTS])
-{
-    const struct api_span *at = e->ask->req->text;
-    struct api_span last = at[API_TEXT_LAST], first = at[API_TEXT_FIRST];
-    bool whole = last.end - last.start <= FEATURES_LAST_MAX;
-    text[TEXT_SYSTEM] = cut(e, at[API_TEXT_SYSTEM], FEATURES_SYSTEM_MAX, false);
-    if (first.start != last.start) {
-        text[TEXT_FIRST] = cut(e, first, FEATURES_FIRST_MAX, false);
-    }
-    text[TEXT_LAST] = cut(e, last, whole ? FEATURES_LAST_MAX : FEATURES_HEAD_MAX, false);
-    if (!whole) text[TEXT_LAST_TAIL] = cut(e, last, FEATURES_TAIL_MAX, true);
-    text[TEXT_TOOLS] = cut(e, at[API_TEXT_TOOLS], FEATURES_TOOLS_MAX, false);
-}
 
 /* What an answer usually takes, before anything is learned: rules of thumb by task, which
  * decide nothing but how much a model's output price and speed count beside its others. */
@@ -102,21 +55,10 @@ static void look(struct choose_work *w, struct features *f, struct gain *g)
 {
     const struct choose_ask *ask = w->ask;
     const struct api_request *req = ask->req;
-    struct excerpts e;
-    e.ask = ask;
-    e.used = 0;
-    struct features_ask q = {
-        .prompt_bytes = req->prompt_bytes, .system_bytes = req->system_bytes,
-        .last_bytes = req->last_bytes, .tool_bytes = req->tool_bytes,
-        .message_count = req->message_count, .user_turns = req->user_turns,
-        .assistant_turns = req->assistant_turns, .tool_turns = req->tool_turns,
-        .tool_count = req->tool_count, .image_count = req->image_count,
-        .audio_count = req->audio_count, .max_tokens = req->max_tokens,
-        .format = req->format, .effort = req->effort, .tool_choice = req->choice,
-        .stream = req->stream,
-    };
+    struct features_ask q;
+    struct ask_room room;
     struct choose *out = w->out;
-    gather(&e, q.text);
+    ask_make(req, ask->read, ask->read_arg, &room, &q);
     out->tokens = tokens_ask(&q);
     if (!generates((enum api)ask->api)) return;
     features_make(&q, f);

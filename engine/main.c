@@ -1,6 +1,7 @@
 /* main.c - the command line of `weir`. Exit 0 good, 1 failed, 2 usage. */
 #include "engine/boot.h"
 #include "engine/cmd.h"
+#include "engine/cmd_score.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@ static const char usage[] =
     "       weir models [-c FILE] [--json]\n"
     "       weir explain [-c FILE] [--mode M] [--api A] [--model NAME] [--json] "
     "[REQUEST.json|-]\n"
+    "       weir explain --score FILE|- [--learn LABELS]\n"
     "       weir import litellm FILE [-o FILE] [--force]\n"
     "       weir savings FILE [--outcomes DIR] [--svg FILE]\n"
     "       weir settings\n"
@@ -93,10 +95,32 @@ static int import(int argc, char **argv)
     return cmd_import(file, out, force);
 }
 
+/* explain --score FILE|- [--learn LABELS] */
+static int score(int argc, char **argv)
+{
+    const char *file = NULL, *labels = NULL;
+    for (int i = 2; i < argc; i += 2) {
+        const char **to = strcmp(argv[i], "--score") == 0   ? &file
+                          : strcmp(argv[i], "--learn") == 0 ? &labels
+                                                            : NULL;
+        if (!to) return bad_usage("not with --score:", argv[i]);
+        if (i + 1 == argc) return bad_usage("a file is missing behind", argv[i]);
+        if (*to) return bad_usage("one file goes with", argv[i]);
+        *to = argv[i + 1];
+    }
+    if (!file) return bad_usage("--learn goes with", "--score");
+    if (labels && strcmp(labels, "-") == 0) return bad_usage("a file goes with", "--learn");
+    return cmd_score(file, labels);
+}
+
 /* explain [-c FILE] [--mode M] [--api A] [--model NAME] [--json] [FILE|-] */
 static int explain(int argc, char **argv)
 {
     struct cmd_explain c = {0};
+    for (int i = 2; i < argc; i++) {
+        bool many = strcmp(argv[i], "--score") == 0 || strcmp(argv[i], "--learn") == 0;
+        if (many) return score(argc, argv);
+    }
     const struct { const char *name; const char **value; } options[] = {
         {"-c", &c.config}, {"--mode", &c.mode}, {"--api", &c.api}, {"--model", &c.model},
     };

@@ -16,7 +16,7 @@ enum {
     BLOCKS = TEXT_ROOM / 64,
     TOOLS_ROOM = 832,           /* FEATURES_TOOLS_MAX, the same */
     SEEN_WORDS = 1 << FEATURES_WORD_BITS,
-    WORD_LETTERS_MAX = 64,      /* a longer run of letters is cut there */
+    WORDS_READ = 127,           /* words and numbers: each gives itself and a pair */
 };
 static_assert(TEXT_ROOM >= FEATURES_LAST_MAX + 1 + WORD_READ && TEXT_ROOM % 64 == 0, "room");
 static_assert(TOOLS_ROOM >= FEATURES_TOOLS_MAX + WORD_READ && TOOLS_ROOM % 64 == 0, "room");
@@ -303,26 +303,25 @@ static void mark_text(struct marks *m, const struct text *t)
 /* Group of a word, WORD_NONE for most. */
 static enum word_group word_group(uint64_t hash)
 {
+    const struct word_place *p = &word_table[word_place(hash)];
     uint16_t tag = word_tag(hash);
-    for (uint32_t step = 0; step < WORD_STEPS; step++) {
-        const struct word_place *p = &word_table[(word_place(hash) + step) % WORD_PLACES];
-        if (p->tag == tag) return (enum word_group)p->group;
-        if (p->tag == 0) break;
+    unsigned group = 0;
+    for (unsigned i = 0; i < WORD_SHARED; i++) {
+        group |= p->group[i] & (0u - (unsigned)(p->tag[i] == tag));
     }
-    return WORD_NONE;
+    return (enum word_group)group;
 }
 
-/* Note a word, or a pair of words, once. True when it came before. */
-static bool walk_note(struct walk *w, uint64_t hash)
+/* Note a word, or a pair of words, once: 0. 1 when it came before. */
+static uint32_t walk_note(struct walk *w, uint64_t hash)
 {
-    uint32_t place = (uint32_t)(hash >> 20) & (SEEN_WORDS - 1);
-    uint64_t bit = UINT64_C(1) << place % 64;
-    if (w->seen[place / 64] & bit) return true;
-    w->seen[place / 64] |= bit;
-    if (w->out->word_count < FEATURES_WORDS_MAX) {
-        w->out->word[w->out->word_count++] = (uint16_t)place;
-    }
-    return false;
+    uint32_t place = (uint32_t)(hash >> 20) % SEEN_WORDS;
+    uint64_t *seen = &w->seen[place / 64];
+    uint32_t before = (uint32_t)(*seen >> place % 64) & 1;
+    *seen |= UINT64_C(1) << place % 64;
+    w->out->word[w->out->word_count] = (uint16_t)place;
+    w->out->word_count = (uint16_t)(w->out->word_count + 1 - before);
+    return before;
 }
 
 static void walk_pair(struct walk *w, uint64_t hash)
@@ -370,43 +369,61 @@ static void walk_number(struct walk *w, size_t at, size_t len)
     walk_pair(w, hash);
 }
 
-/* Length of the run of set bits at bit `at`, at most WORD_LETTERS_MAX. high: letters and bytes
- * beyond ASCII; else digits. */
-static size_t run_len(const struct text *t, size_t at, bool letters)
+/* Where runs of letters (and of bytes beyond ASCII), and runs of digits, begin and end. */
+struct runs {
+    size_t starts, ends;
+    uint16_t start[TOOLS_ROOM], last[TOOLS_ROOM];
+};
+
+static size_t positions(uint64_t bits, size_t base, uint16_t *out, size_t count)
 {
-    const struct classes *c = &t->at[at / 64];
-    unsigned shift = at % 64;
-    uint64_t bits = (letters ? c->letter | c->high : c->digit) >> shift;
-    if (shift > 0 && at / 64 + 1 < sizeof t->byte / 64) {
-        uint64_t next = letters ? c[1].letter | c[1].high : c[1].digit;
-        bits |= next << (64 - shift);
+    for (; bits; bits &= bits - 1) {
+        out[count++] = (uint16_t)(base + (size_t)__builtin_ctzll(bits));
     }
-    size_t len = ~bits ? (size_t)__builtin_ctzll(~bits) : WORD_LETTERS_MAX;
-    return at + len <= t->len ? len : t->len - at;
+    return count;
 }
 
-/* Visit every word and number of the text but the labels of options. */
-static void walk_text(struct walk *w, const uint64_t *label)
+/* All runs but those of the bytes hidden (NULL: none), which are labels of options. */
+static void runs_find(struct runs *r, const struct text *t, const uint64_t *hidden)
 {
-    const struct text *t = w->t;
+    size_t blocks = text_blocks(t);
     uint64_t letter_before = 0, digit_before = 0;
-    for (size_t b = 0; b < text_blocks(t); b++) {
+    r->starts = r->ends = 0;
+    for (size_t b = 0; b < blocks; b++) {
         const struct classes *c = &t->at[b];
-        uint64_t hidden = label ? label[b] : 0;
-        uint64_t letter = (c->letter | c->high) & ~hidden, digit = c->digit & ~hidden;
+        uint64_t shown = hidden ? ~hidden[b] : ~UINT64_C(0);
+        uint64_t letter = (c->letter | c->high) & shown, digit = c->digit & shown;
+        uint64_t letter_next = 0, digit_next = 0;
+        if (b + 1 < blocks) {
+            uint64_t next = hidden ? ~hidden[b + 1] : ~UINT64_C(0);
+            letter_next = ((c[1].letter | c[1].high) & next) << 63;
+            digit_next = (c[1].digit & next) << 63;
+        }
         uint64_t starts = (letter & ~(letter << 1 | letter_before)) |
                           (digit & ~(digit << 1 | digit_before));
+        uint64_t lasts = (letter & ~(letter >> 1 | letter_next)) |
+                         (digit & ~(digit >> 1 | digit_next));
         letter_before = letter >> 63;
         digit_before = digit >> 63;
-        for (; starts; starts &= starts - 1) {
-            size_t i = (size_t)__builtin_ctzll(starts), at = b * 64 + i;
-            if (at >= t->len) return;
-            bool is_word = letter >> i & 1;
-            size_t len = run_len(t, at, is_word);
-            if (is_word) walk_word(w, at, len);
-            else walk_number(w, at, len);
-        }
+        r->starts = positions(starts, b * 64, r->start, r->starts);
+        r->ends = positions(lasts, b * 64, r->last, r->ends);
     }
+    assert(r->starts == r->ends && r->starts <= TOOLS_ROOM);
+}
+
+/* Visit words and numbers, the first WORDS_READ of them. */
+static void walk_text(struct walk *w, const uint64_t *hidden)
+{
+    const struct text *t = w->t;
+    struct runs r;
+    runs_find(&r, t, hidden);
+    size_t count = r.starts < WORDS_READ ? r.starts : WORDS_READ;
+    for (size_t i = 0; i < count; i++) {
+        size_t at = r.start[i], len = r.last[i] + 1u - at;
+        if (t->at[at / 64].digit >> at % 64 & 1) walk_number(w, at, len);
+        else walk_word(w, at, len);
+    }
+    assert(w->out->word_count <= FEATURES_WORDS_MAX - 2);
 }
 
 /* --- the numbers */
@@ -436,6 +453,15 @@ static void put_share(struct features *out, enum feature at, uint32_t n, float u
     put(out, at, (int32_t)((float)n * unit));
 }
 
+/* Set bits; in words, for the oldest processors have no instruction for it. */
+static uint32_t bits_of(uint64_t x)
+{
+    x -= x >> 1 & 0x5555555555555555u;
+    x = (x & 0x3333333333333333u) + (x >> 2 & 0x3333333333333333u);
+    x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+    return (uint32_t)(x * 0x0101010101010101u >> 56);
+}
+
 static float unit_of(uint32_t whole) { return 4096.0f / (float)(whole ? whole : 1); }
 
 static void put_classes(struct features *out, const struct text *t, const struct marks *m)
@@ -445,12 +471,12 @@ static void put_classes(struct features *out, const struct text *t, const struct
         const struct classes *c = &t->at[b];
         uint64_t rest = t->len - b * 64, hidden = ~m->label[b];
         if (rest < 64) hidden &= (UINT64_C(1) << rest) - 1;     /* what fills the block */
-        n[0] += (uint32_t)__builtin_popcountll(c->letter & hidden);
-        n[1] += (uint32_t)__builtin_popcountll(c->digit & hidden);
-        n[2] += (uint32_t)__builtin_popcountll(c->upper & hidden);
-        n[3] += (uint32_t)__builtin_popcountll(c->blank & hidden);
-        n[4] += (uint32_t)__builtin_popcountll(c->high);
-        n[5] += (uint32_t)__builtin_popcountll(c->line);
+        n[0] += bits_of(c->letter & hidden);
+        n[1] += bits_of(c->digit & hidden);
+        n[2] += bits_of(c->upper & hidden);
+        n[3] += bits_of(c->blank & hidden);
+        n[4] += bits_of(c->high);
+        n[5] += bits_of(c->line);
     }
     float unit = unit_of((uint32_t)t->len);
     put(out, FEATURE_LINES, log_of(n[5]));
@@ -597,20 +623,16 @@ static enum task task_of(const struct walk *w, const struct marks *m)
 static void tools_note(const struct features_ask *ask, uint64_t *seen)
 {
     struct text t;
+    struct runs r;
     t.len = 0;
     t.cut = false;
     text_add(&t, head_of(ask->text[TEXT_TOOLS], FEATURES_TOOLS_MAX));
     text_done(&t);
-    for (size_t b = 0; b < text_blocks(&t); b++) {
-        uint64_t letter = t.at[b].letter | t.at[b].high;
-        uint64_t before = b ? (t.at[b - 1].letter | t.at[b - 1].high) >> 63 : 0;
-        for (uint64_t s = letter & ~(letter << 1 | before); s; s &= s - 1) {
-            size_t at = b * 64 + (size_t)__builtin_ctzll(s);
-            if (at >= t.len) break;
-            uint64_t hash = word_hash(t.byte + at, run_len(&t, at, true));
-            uint32_t place = (uint32_t)(hash >> 20) % SEEN_WORDS;
-            seen[place / 64] |= UINT64_C(1) << place % 64;
-        }
+    runs_find(&r, &t, NULL);
+    for (size_t i = 0; i < r.starts; i++) {
+        uint64_t hash = word_hash(t.byte + r.start[i], r.last[i] + 1u - r.start[i]);
+        uint32_t place = (uint32_t)(hash >> 20) % SEEN_WORDS;
+        seen[place / 64] |= UINT64_C(1) << place % 64;
     }
 }
 
@@ -659,6 +681,15 @@ static void put_request(const struct features_ask *ask, const struct text *t,
     out->effort = ask->effort;
 }
 
+/* A word means another thing in another kind of request: "most" in a sum, "most" among
+ * options. So each kind has its own order of the same places. */
+static void words_apart(struct features *out)
+{
+    if (out->task != TASK_CHOICE) return;
+    uint16_t by = out->dense[FEATURE_OPTIONS] > 5 ? 0x116c : 0x1a35;
+    for (unsigned i = 0; i < out->word_count; i++) out->word[i] ^= by;
+}
+
 void features_make(const struct features_ask *ask, struct features *out)
 {
     struct text t;
@@ -695,6 +726,7 @@ void features_make(const struct features_ask *ask, struct features *out)
     else if (out->language != LANGUAGE_ENGLISH && out->family == FAMILY_CHAT) {
         out->family = FAMILY_MULTILINGUAL;
     }
+    words_apart(out);
     assert(out->word_count <= FEATURES_WORDS_MAX && out->task < TASKS);
 }
 

@@ -10,7 +10,6 @@
 
 enum {
     SLOPE_AT = 2048,            /* LOG_CHARS of 255 characters: no length prior there */
-    LEARNED_LOSS = GAIN_DIMENSIONS - 1,     /* the dimension of losses no model explains */
     TRAINED_MAX = WEIGHTS_UNIT * 35 / 100,
     LEARNED_ONE = 4096,         /* fixed point of struct features_kept */
 };
@@ -37,16 +36,22 @@ static const uint16_t prior_of[TASKS] = {
     [TASK_ROLEPLAY] = 1200, [TASK_TOOLS] = 2000, [TASK_AGENT] = 3000,
 };
 
-/* Features that a tenant's correction is linear in, behind level, trained and prior. */
+/* What a tenant's correction is linear in: level, trained and prior; numbers, by how far they
+ * are from their mean; tasks that it is, or is not; and what tools are offered. */
 static const uint8_t learned_of[] = {
-    FEATURE_LOG_CHARS, FEATURE_OPTIONS, FEATURE_STEM_CHARS, FEATURE_NUMBERS,
-    FEATURE_NUMBER_DIGITS, FEATURE_DIGITS, FEATURE_MATH_SIGNS, FEATURE_BACKSLASHES,
-    FEATURE_UPPER, FEATURE_LONG_WORDS, FEATURE_WORD_LENGTH, FEATURE_CAPITALS, FEATURE_REPEATS,
-    FEATURE_CODE_SIGNS, FEATURE_QUESTIONS, FEATURE_ASK_WHAT, FEATURE_ASK_WHO,
-    FEATURE_ASK_HOW_MANY, FEATURE_CALCULATE, FEATURE_PROGRAM, FEATURE_LAW, FEATURE_MORALS,
-    FEATURE_PEOPLE, FEATURE_TOOLS, FEATURE_TOOL_OVERLAP, FEATURE_TOOL_REQUESTS,
+    FEATURE_LOG_CHARS, FEATURE_OPTIONS, FEATURE_REPEATS, FEATURE_NUMBERS,
+    FEATURE_LONG_WORDS, FEATURE_DIGITS, FEATURE_QUESTIONS, FEATURE_BACKSLASHES,
+    FEATURE_UPPER, FEATURE_CAPITALS, FEATURE_WORD_LENGTH, FEATURE_CODE_SIGNS, FEATURE_ASK_WHAT,
+    FEATURE_ASK_WHO, FEATURE_ASK_HOW_MANY, FEATURE_CALCULATE, FEATURE_PROGRAM, FEATURE_LAW,
+    FEATURE_MORALS, FEATURE_PEOPLE,
 };
-static_assert(3 + COUNT(learned_of) == LEARNED_LOSS, "every dimension has a meaning");
+static const uint8_t learned_task[] = {TASK_QA, TASK_MATH};
+enum {
+    LEARNED_TASKS = 3 + COUNT(learned_of),
+    LEARNED_TOOLS = LEARNED_TASKS + COUNT(learned_task),
+    LEARNED_LOSS = LEARNED_TOOLS + 4,   /* the dimension of losses no model explains */
+};
+static_assert(LEARNED_LOSS == GAIN_DIMENSIONS - 1, "every dimension has a meaning");
 
 /* --- the weights */
 
@@ -153,6 +158,18 @@ static void dimensions(const struct gain_model *m, const struct features *f, int
         z = z > 3.0f ? 3.0f : z < -3.0f ? -3.0f : z;
         x[3 + i] = (int16_t)(z * LEARNED_ONE);
     }
+    for (size_t i = 0; i < COUNT(learned_task); i++) {
+        x[LEARNED_TASKS + i] = f->task == learned_task[i] ? LEARNED_ONE * 2 : 0;
+    }
+    int16_t *tools = x + LEARNED_TOOLS;
+    memset(tools, 0, 4 * sizeof *tools);
+    if (f->dense[FEATURE_TOOLS] > 0) {
+        int32_t requests = f->dense[FEATURE_TOOL_REQUESTS];
+        tools[0] = f->dense[FEATURE_TOOLS] > 1 ? LEARNED_ONE : -LEARNED_ONE;
+        tools[1] = (int16_t)(f->dense[FEATURE_TOOL_OVERLAP] * 2 - LEARNED_ONE);
+        tools[2] = f->dense[FEATURE_TOOL_OVERLAP] < LEARNED_ONE / 10 ? LEARNED_ONE * 2 : 0;
+        tools[3] = (int16_t)((requests < 4 ? requests : 4) * LEARNED_ONE / 2);
+    }
     x[LEARNED_LOSS] = 0;
 }
 
@@ -257,22 +274,31 @@ static uint16_t of_one(float value)
     return (uint16_t)(value <= 0 ? 0 : value >= 1 ? GAIN_ONE : value * GAIN_ONE + 0.5f);
 }
 
+/* A sum that leaves 0..1 is bent back, so that what is below another stays below it. */
+static float bent(float value)
+{
+    if (value > 0.5f) return 1 - bent(1 - value);
+    return value < 0.05f ? 0.05f * expf(value / 0.05f - 1) : value;
+}
+
 /* The largest parts, by size, and who has them. */
 static void reasons(const int32_t *by, struct gain *out)
 {
-    bool used[GAIN_REASON_COUNT] = {false};
-    for (unsigned r = 0; r < GAIN_REASONS; r++) {
-        unsigned best = GAIN_NOTHING;
-        for (unsigned i = 1; i < GAIN_REASON_COUNT; i++) {
-            int32_t size = by[i] < 0 ? -by[i] : by[i];
-            int32_t most = best == GAIN_NOTHING ? 0 : by[best] < 0 ? -by[best] : by[best];
-            if (!used[i] && size > most) best = i;
+    uint32_t top[GAIN_REASONS] = {0};
+    for (unsigned i = 1; i < GAIN_REASON_COUNT; i++) {
+        int32_t share = by[i] > GAIN_ONE ? GAIN_ONE : by[i] < -GAIN_ONE ? -GAIN_ONE : by[i];
+        uint32_t size = (uint32_t)(share < 0 ? -share : share) << 8 | i;
+        for (unsigned r = 0; r < GAIN_REASONS; r++) {
+            uint32_t less = size < top[r] ? size : top[r];
+            top[r] = size < top[r] ? top[r] : size;
+            size = less;
         }
-        used[best] = true;
-        int32_t share = best == GAIN_NOTHING ? 0 : by[best];
-        out->reason[r] = (uint8_t)best;
-        out->share[r] = (int16_t)(share > GAIN_ONE ? GAIN_ONE : share < -GAIN_ONE ? -GAIN_ONE
-                                                                                  : share);
+    }
+    for (unsigned r = 0; r < GAIN_REASONS; r++) {
+        unsigned reason = top[r] >> 8 ? top[r] & 0xff : GAIN_NOTHING;
+        int32_t size = (int32_t)(top[r] >> 8);
+        out->reason[r] = (uint8_t)reason;
+        out->share[r] = (int16_t)(by[reason] < 0 ? -size : size);
     }
 }
 
@@ -297,10 +323,11 @@ void gain_score(const struct gain_model *m, const struct gain_tenant *tenant,
         gain += learned;
         if (own < width) width = own;
     }
-    out->gain = of_one(gain);
+    out->exact = bent(gain);
+    out->gain = of_one(out->exact);
     out->width = of_one(width);
     reasons(by, out);
-    assert(out->gain <= GAIN_ONE && out->width <= GAIN_ONE);
+    assert(out->exact >= 0 && out->exact <= 1 && out->width <= GAIN_ONE);
 }
 
 const char *gain_reason_text(enum gain_reason reason)

@@ -34,7 +34,8 @@ enum gain_reason {
 };
 
 struct gain {
-    uint16_t gain;              /* expected, 0..GAIN_ONE */
+    float exact;                /* expected, 0..1, never quite either: fit to rank by */
+    uint16_t gain;              /* the same, 0..GAIN_ONE */
     uint16_t width;             /* one standard deviation of that expectation */
     uint8_t reason[GAIN_REASONS];       /* enum gain_reason, largest first */
     int16_t share[GAIN_REASONS];        /* what each adds (or takes), of GAIN_ONE */

@@ -8,16 +8,16 @@
 
 enum {
     WORD_READ = 16,             /* bytes of a word that are looked at */
-    WORD_PLACES = 2048,         /* of the table of keywords, a power of two */
-    WORD_STEPS = 16,            /* places a keyword may lie behind its own */
+    WORD_PLACES = 1024,         /* of the table of keywords, a power of two */
+    WORD_SHARED = 4,            /* keywords of one place */
 };
 
 struct word_place {
-    uint16_t tag;               /* of the word; 0: nobody's place */
-    uint8_t group;              /* enum word_group */
+    uint16_t tag[WORD_SHARED];  /* of the words; 0: none */
+    uint8_t group[WORD_SHARED]; /* enum word_group */
 };
 
-/* A number of a word. at: WORD_READ bytes can be read there, whatever len is.
+/* A number of a word of len 1 or more. at: WORD_READ bytes can be read there, whatever len is.
  * Letters count as lower case; so do, alike in every text, a few bytes beyond ASCII. */
 static inline uint64_t word_hash(const char *at, size_t len)
 {
@@ -26,9 +26,10 @@ static inline uint64_t word_hash(const char *at, size_t len)
     memcpy(&b, at + 8, 8);
     a |= lower;
     b |= lower;
-    if (len < 8) a &= (UINT64_C(1) << (8 * len)) - 1;
-    if (len <= 8) b = 0;
-    else if (len < 16) b &= (UINT64_C(1) << (8 * (len - 8))) - 1;
+    /* Without branches: lengths of words cannot be foreseen. */
+    size_t first = len < 8 ? len : 8, second = len < 8 ? 0 : len < 16 ? len - 8 : 8;
+    a &= ~UINT64_C(0) >> (63 & (64 - 8 * first));
+    b &= second ? ~UINT64_C(0) >> (63 & (64 - 8 * second)) : 0;
     a = (a ^ (uint64_t)len) * 0x9e3779b97f4a7c15u;
     b = (b ^ 0x5851f42d4c957f2du) * 0xd6e8feb86659fd93u;
     a ^= (b << 29 | b >> 35) ^ a >> 32;

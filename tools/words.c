@@ -4,7 +4,7 @@
  *
  * Reads `GROUP word word ...` lines and writes `const struct word_place word_table[]`, hashed
  * by route/word.h. Exits 1 with a sentence for a group that words.def does not have, a word
- * that stands twice, two words that cannot be told apart, or a table that is too full. */
+ * that stands twice, two words that cannot be told apart, or a place that is full. */
 #include "route/word.h"
 
 #include <stdio.h>
@@ -37,22 +37,19 @@ static int put(struct table *t, const char *word, unsigned group)
     (void)snprintf(text, sizeof text, "%s", word);
     uint64_t hash = word_hash(text, strlen(word));
     if (t->count == WORDS_MAX) return refuse("too many words", word);
+    struct word_place *p = &t->at[word_place(hash)];
     for (unsigned i = 0; i < t->count; i++) {
         if (t->hash[i] == hash) return refuse("stands twice", word);
-        if (word_tag(t->hash[i]) == word_tag(hash) &&
-            (word_place(t->hash[i]) - word_place(hash) + WORD_STEPS) % WORD_PLACES <
-            2 * WORD_STEPS) {
-            return refuse("cannot be told from another word", word);
-        }
     }
     t->hash[t->count++] = hash;
-    for (unsigned step = 0; step < WORD_STEPS; step++) {
-        struct word_place *p = &t->at[(word_place(hash) + step) % WORD_PLACES];
-        if (p->tag) continue;
-        *p = (struct word_place){word_tag(hash), (uint8_t)group};
+    for (unsigned i = 0; i < WORD_SHARED; i++) {
+        if (p->tag[i] == word_tag(hash)) return refuse("cannot be told from another", word);
+        if (p->tag[i]) continue;
+        p->tag[i] = word_tag(hash);
+        p->group[i] = (uint8_t)group;
         return 0;
     }
-    return refuse("the table is too full", word);
+    return refuse("its place is full: change a constant of word_hash", word);
 }
 
 /* Take one line of the list; 0, or 1 and a sentence. */
@@ -91,7 +88,9 @@ int main(int argc, char **argv)
                "extern const struct word_place word_table[WORD_PLACES];\n"
                "const struct word_place word_table[WORD_PLACES] = {");
     for (unsigned i = 0; i < WORD_PLACES; i++) {
-        if (t.at[i].tag) (void)printf("[%u] = {%u, %u},\n", i, t.at[i].tag, t.at[i].group);
+        const struct word_place *p = &t.at[i];
+        (void)printf("{{%u, %u, %u, %u}, {%u, %u, %u, %u}},\n", p->tag[0], p->tag[1],
+                     p->tag[2], p->tag[3], p->group[0], p->group[1], p->group[2], p->group[3]);
     }
     (void)puts("};");
     return fflush(stdout) == 0 ? 0 : 1;

@@ -143,6 +143,33 @@ static void test_long_texts_are_read_at_both_ends(void **state)
     free(text);
 }
 
+/* What stands at the end of the head and at the start of the tail is not one word. */
+static void test_head_and_tail_are_apart(void **state)
+{
+    (void)state;
+    struct features f;
+    struct features_ask ask = {.last_bytes = 9000};
+    ask.text[TEXT_LAST] = BYTES("the cour");
+    ask.text[TEXT_LAST_TAIL] = BYTES("t house");
+    features_make(&ask, &f);
+    assert_int_equal(f.dense[FEATURE_LAW], 0);
+    assert_int_equal(f.word_count, 4 + 3);
+}
+
+/* The same words among options stand at other places of the table. */
+static void test_words_of_a_choice_are_apart(void **state)
+{
+    (void)state;
+    struct features plain = make(BYTES("one two\\n three\\n four\\n five"));
+    struct features few = make(BYTES("one two\\nA. three\\nB. four\\nC. five"));
+    struct features many = make(BYTES("one two\\nA. x\\nB. x\\nC. x\\nD. x\\nE. x\\nF. x"));
+    assert_int_equal(few.task, TASK_CHOICE);
+    assert_int_equal(plain.word_count, few.word_count);
+    assert_int_not_equal(plain.word[0], few.word[0]);
+    assert_int_not_equal(few.word[0], many.word[0]);
+    assert_int_equal(plain.word[0] ^ few.word[0], plain.word[1] ^ few.word[1]);
+}
+
 static void test_numbers_are_bounded(void **state)
 {
     (void)state;
@@ -274,6 +301,8 @@ int main(void)
         cmocka_unit_test(test_the_same_text_written_otherwise),
         cmocka_unit_test(test_no_cut_reads_outside),
         cmocka_unit_test(test_long_texts_are_read_at_both_ends),
+        cmocka_unit_test(test_head_and_tail_are_apart),
+        cmocka_unit_test(test_words_of_a_choice_are_apart),
         cmocka_unit_test(test_numbers_are_bounded),
         cmocka_unit_test(test_tasks_by_rule),
         cmocka_unit_test(test_what_the_request_says_of_the_task),

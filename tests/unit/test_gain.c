@@ -167,6 +167,13 @@ static void test_a_tenant_is_learned(void **state)
     assert_true(now_law.width < first_law.width);
     assert_int_equal(now_law.reason[0], GAIN_LEARNED);
     assert_true(fabsf(t.weight - 120) < 0.01f);
+    for (int i = 0; i < 400; i++) gain_learn_label(&t, m, &k, 1, 1);
+    float before = now_law.exact;
+    gain_score(m, &t, &law, &now_law);
+    assert_true(now_law.exact > before && now_law.exact < 1);   /* never quite */
+    for (int i = 0; i < 400; i++) gain_learn_label(&t, m, &o, -1, 1);
+    gain_score(m, &t, &other, &now_other);
+    assert_true(now_other.exact > 0 && now_other.exact < 0.05f);
 }
 
 /* The same from outcomes of models that were asked: a loss counts where a weak one answered. */

@@ -12,8 +12,7 @@
 enum { BINS = 32, STEPS = 20, DEPTH = 3 };
 
 const struct fit_options fit_usual = {
-    .seed = 1, .trees = WEIGHTS_TREES, .ridge = 12.0f, .rate = 0.1f, .words = 1.0f,
-    .leaf = 20.0f,
+    .seed = 1, .trees = WEIGHTS_TREES, .ridge = 20.0f, .rate = 0.05f, .leaf = 20.0f,
 };
 
 static void *room(size_t count, size_t bytes)
@@ -88,11 +87,11 @@ static void words_fit(const struct fit_sample *s, size_t count, double ridge, do
     free(r), free(p), free(ap);
 }
 
-static void words_round(const double *w, double share, struct gain_model *out)
+static void words_round(const double *w, struct gain_model *out)
 {
     double most = 1e-9;
     for (size_t i = 0; i < WEIGHTS_WORDS; i++) most = fmax(most, fabs(w[i]));
-    out->word_scale = (float)(share * most / 127);
+    out->word_scale = (float)(most / 127);
     for (size_t i = 0; i < WEIGHTS_WORDS; i++) out->word[i] = (int8_t)lrint(w[i] / most * 127);
 }
 
@@ -268,10 +267,10 @@ void fit_weights(const struct fit_sample *s, size_t count, const struct fit_opti
     out->bytes = sizeof *out;
     out->features = FEATURES;
     normalise(s, count, out);
-    if (o->words > 0) words_fit(s, count, (double)o->ridge, w);
-    words_round(w, (double)o->words, out);
+    words_fit(s, count, (double)o->ridge, w);
+    words_round(w, out);
     for (size_t i = 0; i < count; i++) {
-        left[i] = s[i].y - o->words * (float)words_at(s[i].f, w);
+        left[i] = s[i].y - (float)words_at(s[i].f, w);
     }
     trees_fit(s, count, o, left, out);
     free(w), free(left);
@@ -280,33 +279,25 @@ void fit_weights(const struct fit_sample *s, size_t count, const struct fit_opti
     out->crc = weights_crc(out);
 }
 
-struct level { double gain, prior, count; };
+struct level { double sum, count; };      /* of a source */
 
-void fit_targets(const struct rows *r, const size_t *at, size_t count, bool pool,
-                 struct fit_sample *out)
+void fit_targets(const struct rows *r, const size_t *at, size_t count, struct fit_sample *out)
 {
     static const struct gain_model nothing;
     struct level level[ROWS_NAMES_MAX] = {{0}};
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t i = 0; i < count; i++) {
-            const struct row *row = &r->at[at[i]];
-            struct level *l = &level[row->source];
-            struct features_kept kept;
-            if (!row->paired) {
-                out[i] = (struct fit_sample){&row->features, 0, 0};
-                continue;
-            }
-            gain_keep(&nothing, &row->features, &kept);
-            float gain = pool ? row->pool_strong - row->pool_weak : row->strong - row->weak;
-            float prior = (float)kept.gain / GAIN_ONE;
-            if (pass == 0) {
-                l->gain += (double)gain, l->prior += (double)prior, l->count += 1;
-                continue;
-            }
-            out[i].f = &row->features;
-            out[i].y = gain - (float)(l->gain / l->count) -
-                       (prior - (float)(l->prior / l->count));
-            out[i].weight = 1;
-        }
+    for (size_t i = 0; i < count; i++) {
+        const struct row *row = &r->at[at[i]];
+        struct level *l = &level[row->source];
+        struct features_kept kept;
+        assert(row->paired && row->weight > 0);
+        gain_keep(&nothing, &row->features, &kept);
+        out[i] = (struct fit_sample){&row->features, row->strong - row->weak, row->weight};
+        out[i].y -= (float)kept.gain / GAIN_ONE;
+        l->sum += (double)out[i].y;
+        l->count += 1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct level *l = &level[r->at[at[i]].source];
+        out[i].y -= (float)(l->sum / l->count);
     }
 }

@@ -23,7 +23,6 @@ struct fit_options {
     unsigned trees;             /* at most WEIGHTS_TREES */
     float ridge;                /* of the words */
     float rate;                 /* of each tree */
-    float words;                /* share of the words' part that is kept */
     float leaf;                 /* added to a leaf's weight: shrinks small leaves */
 };
 
@@ -32,10 +31,8 @@ extern const struct fit_options fit_usual;
 /* Fit to the samples; out is written whole, checksum included. Borrows. */
 void fit_weights(const struct fit_sample *s, size_t count, const struct fit_options *o,
                  struct gain_model *out);
-/* The target of each row: its gain, less the mean of its source, less the rule's share of
- * that; weights balance the sources. Rows without a pair get weight 0. pool: labels from
- * several models where there are such. */
-void fit_targets(const struct rows *r, const size_t *at, size_t count, bool pool,
-                 struct fit_sample *out);
+/* The target of each of these rows: its gain less the mean of its source, less what the rule
+ * prior says of it already, so that what is trained adds to the rule. Rows need a pair. */
+void fit_targets(const struct rows *r, const size_t *at, size_t count, struct fit_sample *out);
 
 #endif

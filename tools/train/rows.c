@@ -7,43 +7,29 @@
 #include <openssl/sha.h>
 #include <stdlib.h>
 
-enum { POOL_MAX = 6, PAIRS = 15, DEPTH = 16 };
+enum { DEPTH = 16 };
 
-/* The strong and the weak model of each source, and the models that stand beside them for a
- * label with less noise: the first of each pool is the pair. */
-static const struct pair {
-    const char *source, *strong[POOL_MAX], *weak[POOL_MAX];
-} pair_of[PAIRS] = {
-    {"routellm_mmlu", {"gpt-4-1106-preview"}, {"mistralai/Mixtral-8x7B-Instruct-v0.1"}},
-    {"routellm_gsm8k", {"gpt-4-1106-preview"}, {"mistralai/Mixtral-8x7B-Instruct-v0.1"}},
-    {"routellm_mtbench", {"gpt-4-1106-preview"}, {"mistralai/Mixtral-8x7B-Instruct-v0.1"}},
-    {"routerbench_arc_challenge", {"gpt-4-1106-preview"}, {"mistralai/mixtral-8x7b-chat"}},
-    {"routerbench_mbpp", {"gpt-4-1106-preview"}, {"mistralai/mixtral-8x7b-chat"}},
-    {"routerbench_winograde", {"gpt-4-1106-preview"}, {"mistralai/mixtral-8x7b-chat"}},
-    {"arenabench", {"gpt-4-1106-preview", "gpt-4-0314"},
-     {"mistralai/Mixtral-8x7B-Instruct-v0.1", "gpt-3.5-turbo", "claude-instant-1"}},
-    {"mmlu_pro", {"gemini-1.5-pro-002", "gemini-1.5-flash-002", "Meta-Llama-3_1-70B-Instruct",
-                  "DeepSeek-Coder-V2"},
-     {"Meta-Llama-3_1-8B-Instruct", "Mistral-7B-Instruct-v0.2", "Qwen1.5-7B-Chat", "gemma-7b",
-      "Phi-3-mini-4k-instruct", "Meta-Llama-3_1-8B"}},
-    {"zeroeval_gsm", {"gpt-4o-2024-08-06", "claude-3-5-sonnet-20241022",
-                      "Llama-3.1-405B-Inst@sambanova", "gpt-4o-2024-05-13", "Mistral-Large-2"},
-     {"claude-3-haiku-20240307", "gpt-3.5-turbo-0125", "Mixtral-8x7B-Instruct-v0.1",
-      "Meta-Llama-3-8B-Instruct", "gemma-2-2b-it"}},
-    {"zeroeval_mathl5", {"claude-3-5-sonnet-20241022", "gpt-4o-2024-08-06",
-                         "Qwen2.5-72B-Instruct", "gemini-1.5-pro-exp-0827"},
-     {"claude-3-haiku-20240307", "gpt-3.5-turbo-0125", "Meta-Llama-3.1-8B-Instruct",
-      "Meta-Llama-3-8B-Instruct"}},
-    {"llmrouter", {"llama-3.1-nemotron-51b-instruct", "llama-3.3-nemotron-super-49b-v1"},
-     {"mistral-7b-instruct-v0.3", "codegemma-7b", "qwen2.5-7b-instruct"}},
-    {"alpacaeval2", {"gpt4_1106_preview"}, {"gpt-3.5-turbo-1106"}},
-    {"alpacaeval1", {"gpt4_1106_preview", "gpt4", "mistral-medium"},
-     {"llama-2-7b-chat-hf", "zephyr-7b-alpha", "gpt-3.5-turbo-1106"}},
-    {"bfcl", {"claude-3-5-sonnet-20240620", "gpt-4-1106-preview", "gpt-4-0613",
-              "claude-3-opus-20240229"},
-     {"claude-3-haiku-20240307", "gpt-3.5-turbo-0125", "mistral-small-2402",
-      "open-mixtral-8x7b"}},
-    {"routerdc7", {"meta-llama/Meta-Llama-3-8B"}, {"mistralai/Mistral-7B-v0.1"}},
+#define GPT4 "gpt-4-1106-preview"
+#define MIXTRAL "mistralai/Mixtral-8x7B-Instruct-v0.1"
+
+/* The strong and the weak model of each source, as the data's pairs.py has them, and what a
+ * row of it weighs: many rows of one benchmark must not drown a few of another. */
+static const struct pair { const char *source, *strong, *weak; float weight; } pair_of[] = {
+    {"routellm_mmlu", GPT4, MIXTRAL, 1},
+    {"routellm_gsm8k", GPT4, MIXTRAL, 3},
+    {"routellm_mtbench", GPT4, MIXTRAL, 1},
+    {"routerbench_arc_challenge", GPT4, "mistralai/mixtral-8x7b-chat", 1},
+    {"routerbench_mbpp", GPT4, "mistralai/mixtral-8x7b-chat", 1},
+    {"routerbench_winograde", GPT4, "mistralai/mixtral-8x7b-chat", 1},
+    {"arenabench", GPT4, MIXTRAL, 1},
+    {"mmlu_pro", "gemini-1.5-pro-002", "Meta-Llama-3_1-8B-Instruct", 0.3f},
+    {"zeroeval_gsm", "gpt-4o-2024-08-06", "claude-3-haiku-20240307", 1},
+    {"zeroeval_mathl5", "claude-3-5-sonnet-20241022", "claude-3-haiku-20240307", 1},
+    {"llmrouter", "llama-3.1-nemotron-51b-instruct", "mistral-7b-instruct-v0.3", 1},
+    {"alpacaeval2", "gpt4_1106_preview", "gpt-3.5-turbo-1106", 1},
+    {"alpacaeval1", "gpt4_1106_preview", "llama-2-7b-chat-hf", 1},
+    {"bfcl", "claude-3-5-sonnet-20240620", "claude-3-haiku-20240307", 1},
+    {"routerdc7", "meta-llama/Meta-Llama-3-8B", "mistralai/Mistral-7B-v0.1", 1},
 };
 
 struct scores {
@@ -82,31 +68,24 @@ uint16_t rows_name(const struct rows *r, struct bytes name)
     return ROWS_NAMES_MAX;
 }
 
-/* Mean of the first n models of a list that have a score; false where the first has none. */
-static bool mean_of(const struct scores *s, const char *const *model, size_t n, float *out)
+/* The score of a model; false where it has none. */
+static bool score_of(const struct scores *s, const char *model, float *out)
 {
-    float sum = 0, count = 0;
-    for (size_t i = 0; i < n && model[i]; i++) {
-        for (unsigned k = 0; k < s->count; k++) {
-            if (!bytes_eq(s->model[k], bytes_of(model[i]))) continue;
-            sum += s->score[k];
-            count += 1;
-        }
-        if (count == 0) return false;
+    for (unsigned i = 0; i < s->count; i++) {
+        if (!bytes_eq(s->model[i], bytes_of(model))) continue;
+        *out = s->score[i];
+        return true;
     }
-    *out = sum / count;
-    return true;
+    return false;
 }
 
 static void label(const struct rows *r, struct row *row, const struct scores *s)
 {
-    for (size_t i = 0; i < PAIRS; i++) {
+    for (size_t i = 0; i < COUNT(pair_of); i++) {
         const struct pair *p = &pair_of[i];
         if (!bytes_eq(r->name[row->source], bytes_of(p->source))) continue;
-        row->paired = mean_of(s, p->strong, 1, &row->strong) &&
-                      mean_of(s, p->weak, 1, &row->weak) &&
-                      mean_of(s, p->strong, POOL_MAX, &row->pool_strong) &&
-                      mean_of(s, p->weak, POOL_MAX, &row->pool_weak);
+        row->weight = p->weight;
+        row->paired = score_of(s, p->strong, &row->strong) && score_of(s, p->weak, &row->weak);
     }
 }
 

@@ -18,7 +18,7 @@ struct row {
     bool may_train;             /* use = train */
     bool paired;                /* strong and weak are known */
     float strong, weak;         /* score of the source's pair, 0..1 */
-    float pool_strong, pool_weak;       /* means over several such models */
+    float weight;               /* beside rows of other sources */
     struct features features;
 };
 

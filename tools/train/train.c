@@ -54,7 +54,7 @@ int main(int argc, char **argv)
         (void)fputs("train: no rows to train on\n", stderr);
         return 1;
     }
-    fit_targets(&rows, at, count, true, samples);
+    fit_targets(&rows, at, count, samples);
     fit_weights(samples, count, &options, &model);
     FILE *out = fopen(argv[argc - 1], "wb");
     bool good = out && fwrite(&model, sizeof model, 1, out) == 1;

@@ -6,7 +6,8 @@ TRAIN_OBJ := $(patsubst %.c,$(B)/%.o,tools/train/rows.c tools/train/fit.c)
 
 $(B)/train: tools/train/train.c $(TRAIN_OBJ) $(LIB)
 	$(call say,LD,$@) $(link) $(LDLIBS)
-$(B)/bench/routing $(B)/unit/test_fit: $(TRAIN_OBJ)
+$(B)/bench/routing: $(TRAIN_OBJ)
+$(B)/bench/routing: LDLIBS := $(LIB) $(LDLIBS)  # they stand behind it else
 train: $(B)/train
 	$(Q)gzip -dc $(ROUTING)/train.jsonl.gz | $(B)/train route/gain.weights
 bench-routing: $(B)/bench/routing
