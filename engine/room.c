@@ -132,7 +132,7 @@ uint32_t room_ahead(const struct core *core, const struct exchange *x)
 
 void room_stir(struct core *core)
 {
-    if (core->room.count > 0 && !PLANT(never_woken)) core->room.stirred = true;
+    if (core->room.count > 0) core->room.stirred = true;
 }
 
 bool room_is_due(const struct core *core)

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import test from 'node:test';
 import { chat, delta, nowhere, provider } from './lib/provider.mjs';
-import { exchange, post, Wire } from './lib/wire.mjs';
+import { exchange, post, seeded, Wire } from './lib/wire.mjs';
 import { until, Weir, whole, within } from './lib/weir.mjs';
 
 // A provider that answers by the model's name: scripts[model](call), else a good answer.
@@ -32,7 +32,7 @@ const names = ['plain', 'e500', 'e429', 'e404', 'e413', 'e408', 'refused', 'rese
                'sse-error', 'sse-stall', 'sse-empty', 'sse-reset', 'sse-cut', 'sse-meta',
                'late-error', 'late-reset', 'late-cut', 'late-end', 'late-garbage',
                'late-stall', 'late-line', 'late-cr', 'gzip', 'two-lengths', 'cl-te', 'status-99', 'keys', 'keys403',
-               'keys429', 'alone', 'slow', 'd500', 'd429', 'sick'];
+               'keys429', 'alone', 'slow', 'd500', 'd429', 'sick', 'half', 'cuts', 'cuts-whole'];
 // Only what is to stall goes to the impatient provider: a loaded machine is no failure.
 const impatient = { connect: '5s', first_byte: '700ms', stall: '700ms', total: '6s' };
 const at = (name) => `${/stall|slow/.test(name) ? 's' : 'a'}/${name}`;
@@ -437,6 +437,68 @@ test('a client that leaves takes the attempt with it', async () => {
   await within(over, 'the provider sees that the client has gone');
   await until(async () => (await weir.rows()).some((row) => row.model === 'b/alone' &&
                                                    row.close === 'client_gone'), 'its row');
+});
+
+// Wherever the bytes of an answer end, and however: its client has all of it, or the spare's,
+// or an error event behind what it has. Seeded; never a clean end on half an answer.
+test('an answer that ends anywhere is whole, another one, or broken for all to see', async () => {
+  const next = seeded(20261122);
+  const shell = (choices, more) => `data: ${JSON.stringify({ ...delta({}), choices, ...more })}\n\n`;
+  const good = [...'half an answer or all'.split(' ').map((word) =>
+    shell([{ index: 0, delta: { content: `${word} ` }, finish_reason: null }])),
+  shell([{ index: 0, delta: {}, finish_reason: 'stop' }]), 'data: [DONE]\n\n'].join('');
+  const want = 'half an answer or all ';
+  const seen = { whole: 0, spare: 0, broken: 0 };
+  for (let i = 0; i < 60; i++) {
+    const cut = next() % (good.length + 1), how = next() % 3;
+    scripts.set('a/cuts', async (call) => {
+      await call.head(200, { 'content-type': 'text/event-stream',
+        ...(how === 2 ? { connection: 'close' } : { 'transfer-encoding': 'chunked' }) });
+      const part = good.slice(0, cut);
+      if (part && how === 2) await call.write(part);
+      else if (part) await call.chunk(part);
+      if (how === 0) return call.reset();
+      return how === 1 && next() % 2 ? call.end() : call.cut();
+    });
+    const answer = await sse('a/cuts', { models: ['c/spare'] });
+    const finished = answer.events.some((event) => event.choices?.[0]?.finish_reason);
+    if (answer.text === 'from c') seen.spare++;
+    else if (answer.error) seen.broken++;
+    else seen.whole++;
+    const where = `cut at ${cut} of ${good.length}, way ${how}: ${answer.raw}`;
+    assert.equal(answer.status, 200, where);
+    assert.equal(answer.done, !answer.error, where);
+    if (answer.error) assert.ok(want.startsWith(answer.text), where);
+    else if (answer.text !== 'from c') assert.ok(answer.text === want && finished, where);
+  }
+  assert.ok(seen.spare && seen.broken, JSON.stringify(seen));
+});
+
+test('when a breaker\'s time is over one request probes, whoever asks on whatever core', async () => {
+  scripts.set('b/half', (call) => call.error(500));
+  await until(async () => (await weir.chat({ model: 'b/half' })).status === 503, 'it is open');
+  let go, inside = 0;
+  const held = new Promise((resolve) => { go = resolve; });
+  scripts.set('b/half', async (call) => {
+    inside++;
+    await held;
+    return call.json(chat('well'));
+  });
+  const failed = b.of('half').length;
+  const body = { model: 'b/half', models: ['c/spare'], messages: [{ role: 'user', content: 'x' }] };
+  const probes = [];
+  await until(() => {
+    probes.push(exchange(weir.url, post('/v1/chat/completions', weir.key, body)));
+    return inside > 0;
+  }, 'one probes');
+  const others = await Promise.all(Array.from({ length: 16 }, () =>
+    exchange(weir.url, post('/v1/chat/completions', weir.key, body))));
+  assert.ok(others.every((answer) => answer.get('x-weir-model') === 'c/spare'));
+  assert.equal(b.of('half').length, failed + 1);
+  go();
+  const all = await Promise.all(probes);
+  assert.equal(all.filter((answer) => answer.get('x-weir-model') === 'b/half').length, 1);
+  await until(async () => (await spread({ model: 'b/half' })).join() === '200', 'it is closed');
 });
 
 test('the breaker lets a probe through within 10 s and closes on its success', async () => {

@@ -202,6 +202,48 @@ test('when as many wait as may, the next one is told so, and when to come again'
   await small.stop();
 });
 
+test('who is urgent is asked first, and who can wait gives way', async () => {
+  const small = await Weir.start({ ...config, cores: 1, limits: { connections: 16 } });
+  const at = (level, n) => ask({ model: 'long/m', max_tokens: n },
+                               { of: small, fields: [`x-weir-priority: ${level}`] });
+  const first = await ask({ model: 'long/m' }, { of: small });
+  await far.holds(1);
+  const asked = [first];
+  let n = 0;
+  for (const level of ['low', 'low', 'normal', 'high', 'low', 'normal', 'high', 'low']) {
+    asked.push(await at(level, 200 + n));
+    await waiting(++n, small);
+  }
+  const urgent = await at('high', 300);
+  asked.push(urgent);
+  const gone = await within(asked[8].answer, 'the last of the least urgent gives way');
+  assert.equal(gone.status, 503, gone.text);
+  assert.equal(gone.json.error.code, 'overloaded');
+  assert.ok(Number(gone.get('retry-after')) >= 1);
+  const flex = await small.chat({ model: 'long/m', service_tier: 'flex' });
+  assert.equal(flex.status, 503, 'nobody is less urgent than flex');
+  await letAllGo(asked);
+  assert.deepEqual(far.requests.slice(-8).map((request) => request.json.max_tokens),
+                   [203, 206, 300, 202, 205, 200, 201, 204]);
+  await small.stop();
+});
+
+test('who waits for a provider that is taken out of rotation goes on, and is told', async () => {
+  const first = await ask({ model: 'long/m' });
+  await far.holds(1);
+  const alone = await ask({ model: 'long/m' });
+  const other = await ask({ model: 'long/m', models: ['spare/m'] });
+  await waiting(2);
+  await weir.ask('PATCH', '/admin/v1/providers/long', { state: 'drain' });
+  const told = await within(alone.answer, 'it is told');
+  assert.equal(told.status, 503, told.text);
+  assert.match(told.json.error.message, /long\/m: taken out of rotation/);
+  assert.equal((await within(other.answer, 'it goes on')).get('x-weir-model'), 'spare/m');
+  await letAllGo([first, alone, other]);
+  assert.equal((await first.answer).status, 200, 'who runs there ends there');
+  await weir.ask('PATCH', '/admin/v1/providers/long', { state: 'on' });
+});
+
 // --- what heads tell
 
 const told = await provider((call) => call.json(chat('told')));
