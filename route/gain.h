@@ -3,14 +3,14 @@
  * more buys nothing.
  * It is a sum: a prior by rule (task, length), what was trained (route/gain.weights, written
  * by tools/train: a table of hashed words and small trees), and what was learned of one tenant
- * from outcomes. Each part is told apart in the reasons. Weak and strong are GAIN_SPAN apart
- * in the ability of route/quality.h. */
+ * from outcomes. Each part is told apart in the reasons. What it means for other models than
+ * those two is curve.h's. */
 #ifndef ROUTE_GAIN_H
 #define ROUTE_GAIN_H
 
 #include "route/features.h"
 
-#define GAIN_SPAN 2.0f          /* ability (in t) between the two models of the estimate */
+#define GAIN_SPAN 2.0f      /* so far below the strongest (in t) an outcome teaches in full */
 
 enum {
     GAIN_ONE = 10000,           /* a gain of 1: the weak model always fails, the strong never */
