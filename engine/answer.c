@@ -380,9 +380,15 @@ static bool relay_held(struct core *core, struct exchange *x)
     return ok;
 }
 
+/* A close is an end only where the text is complete: a close-delimited answer that was cut off
+ * looks like one that ended (RFC 9112 section 8). What is no JSON at all has no reader. */
 static void relay_done(struct core *core, struct exchange *x)
 {
-    if (x->answer_reader && api_answer_end(x->answer_reader) == NET_DONE) {
+    if (x->answer_reader && api_answer_end(x->answer_reader) != NET_DONE) {
+        stream_break(core, x, CLOSE_UPSTREAM_BROKE, NULL);
+        return;
+    }
+    if (x->answer_reader) {
         x->usage = x->answer_reader->ans.usage;
         x->text_bytes = x->answer_reader->ans.text_bytes;
         x->rec.outcome = x->answer_reader->ans.outcome;

@@ -297,6 +297,18 @@ test('an answer over limits.hold is relayed, one over limits.answer is not', asy
   });
 });
 
+test('a large answer that ends by a close in its middle is not passed on as whole', async () => {
+  const part = JSON.stringify({ ...chat('x'), data: 'y'.repeat(1 << 20) }).slice(0, -7);
+  scripts.set('large', async (call) => {
+    await call.head(200, { 'content-type': 'application/json', connection: 'close' });
+    await call.write(part);
+    call.cut();
+  });
+  await assert.rejects(weir.chat({ model: 'far/large' }), 'its chunks do not end');
+  await until(async () => (await weir.rows()).some((row) => row.model === 'far/large' &&
+                                                   row.close === 'upstream_broke'), 'its row');
+});
+
 test('a client that does not read stops the provider, not Weir; then gets every byte', async () => {
   const part = event(delta({ content: 'z'.repeat(16000) }));
   const count = 4000;   // 64 MB
