@@ -136,7 +136,7 @@ static void retire(struct core *core, struct exchange *x)
     assert(x->state != X_DONE && x->booked);
     x->state = X_DONE;
     timer_disarm(&core->timers, &x->timer);
-    if (!PLANT(lost_waiter)) room_leave(core, x);
+    room_leave(core, x);
     if (x->u && !PLANT(missed_cancel)) upstream_close(core, x->u);
     x->u = NULL;
     endpoint_leave(core, x, book_tokens(&x->rec));

@@ -44,7 +44,7 @@ static void unlink_from(struct room_line *l, struct exchange *x)
 static void link_into(struct room_line *l, struct exchange *x)
 {
     struct exchange *at = l->last;
-    while (at && is_before(x, at)) at = at->wait_prev;
+    while (at && (is_before(x, at) || PLANT(overtakes))) at = at->wait_prev;
     x->wait_prev = at;
     x->wait_next = at ? at->wait_next : l->first;
     if (x->wait_prev) x->wait_prev->wait_next = x;
@@ -105,7 +105,7 @@ bool room_wait(struct core *core, struct exchange *x)
 
 void room_leave(struct core *core, struct exchange *x)
 {
-    if (x->line == 0) return;
+    if (x->line == 0 || PLANT(lost_waiter)) return;
     unsigned line = x->line - 1u;
     assert(line < ROOM_LINES);
     x->line = 0;

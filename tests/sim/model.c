@@ -27,7 +27,8 @@ void model_begin(bool calm)
         *l = (struct limits_of){.queue_ms = calm ? 200000 : draw_maybe(200) ? 0
                                 : draw_range(1, draw_maybe(500) ? 300 : 5000)};
         if (!the.tight) continue;
-        if (draw_maybe(700)) l->concurrency = draw_maybe(600) ? 1 : draw_range(2, 4);
+        if (draw_maybe(800)) l->concurrency = draw_maybe(750) ? 1 : draw_range(2, 4);
+        if (!calm && draw_maybe(500)) l->queue_ms = draw_range(1000, 8000);
         if (!calm && draw_maybe(150)) l->rpm = draw_range(5, 200);
         if (!calm && draw_maybe(100)) l->tpm = draw_range(2000, 200000);
     }

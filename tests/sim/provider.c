@@ -160,7 +160,7 @@ static void plan(struct end *e)
     e->slow = tricks && draw_maybe(300);
     e->next_ns = machine()->now_ns + chance(20 * MS);
     if (tricks && draw_maybe(100)) e->next_ns += (uint64_t)draw(2500) * MS;
-    if (model()->tight && draw_maybe(500)) e->next_ns += (uint64_t)draw(1500) * MS;
+    if (model()->tight && draw_maybe(700)) e->next_ns += (uint64_t)draw(2000) * MS;
     if (tricks && model()->patient && draw_maybe(400)) {
         e->next_ns += (uint64_t)draw(35000) * MS;
     }

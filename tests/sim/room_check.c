@@ -23,6 +23,7 @@ enum { SLOTS_MAX = 256, KEYS = MODEL_KEYS, SLACK_MS = 3 };
 struct before {
     uint64_t key_word[MODEL_PROVIDERS][KEYS], model_word[MODEL_PROVIDERS][KEYS];
     uint32_t waited[SLOTS_MAX];    /* generation of the exchange that waited there; 0 none */
+    uint8_t place[SLOTS_MAX];      /* its place in its plan: what it waited for */
 };
 
 static struct before before;
@@ -68,7 +69,9 @@ void room_before(struct engine *e, uint32_t i)
     }
     for (uint32_t s = 0; s < core->exchanges.touched && s < SLOTS_MAX; s++) {
         const struct exchange *x = exchange_at(core, s);
-        if (x && x->state == X_QUEUE) before.waited[s] = x->head.generation + 1;
+        if (!x || x->state != X_QUEUE) continue;
+        before.waited[s] = x->head.generation + 1;
+        before.place[s] = x->plan_next;
     }
 }
 
@@ -173,6 +176,7 @@ static void check_turn(const struct core *core, const struct exchange *began)
         const struct exchange *w = exchange_at(core, s);
         bool waits = w && w->state == X_QUEUE && before.waited[s] == w->head.generation + 1;
         if (!waits || provider_of(w) != p || w->keys_tried || w->line > 3) continue;
+        if (w->plan_next != before.place[s]) continue;      /* it came there in this turn */
         if (w->priority != began->priority || w->admitted_ns >= began->admitted_ns) continue;
         violated("turn", "core %u: exchange %u was asked at p%u before %u, which waited",
                  core->idx, began->head.slot, p, s);
@@ -192,7 +196,8 @@ void room_after(struct engine *e, uint32_t i)
         waiting += x->state == X_QUEUE;
         check_quiet(core, t, x);
         check_heard(core, t, x);
-        if (is_asked(x) && x->attempt_ns == core->now_ns) check_turn(core, x);
+        bool begins = is_asked(x) && x->attempt_ns == core->now_ns && !x->fresh;
+        if (begins) check_turn(core, x);
     }
     if (in_line != waiting) {
         violated("line", "core %u: %u wait, %u are in line", i, waiting, in_line);
