@@ -42,18 +42,25 @@ struct text {
     _Alignas(64) char byte[TOOLS_ROOM];
 };
 
+/* What every word adds to: apart from what is written by place, so that registers hold it
+ * throughout the walk. */
+struct tally {
+    uint64_t before;            /* hash of the word before; 0: none */
+    uint32_t noted;             /* distinct words and pairs */
+    uint32_t words, letters, long_words, very_long, capitals, repeats;
+};
+
 /* What the walk over the words counts. */
 struct walk {
     const struct text *t;
     struct features *out;
     const uint64_t *tool_seen;  /* words of the tools, a bit each; NULL: no tools */
     uint32_t group[WORD_GROUPS];
-    uint32_t words, letters, long_words, very_long, capitals, repeats;
+    struct tally sum;
     uint32_t numbers, number_digits, decimals, percents;
     uint32_t content, overlap;  /* words that mean something, and of those known to tools */
     uint8_t first[4];           /* groups of the first keywords that name a task */
     uint8_t first_count;
-    uint64_t before;            /* hash of the word before; 0: none */
     uint64_t seen[SEEN_WORDS / 64];
 };
 
@@ -170,25 +177,34 @@ static void text_trim(struct text *t)
 
 #if defined(__SSE2__)
 /* A bit per byte of x that lies in from..to. */
-static uint64_t range16(__m128i x, unsigned char from, unsigned char to)
+static int range16(__m128i x, unsigned char from, unsigned char to)
 {
     __m128i low = _mm_sub_epi8(x, _mm_set1_epi8((char)from));
     __m128i in = _mm_min_epu8(low, _mm_set1_epi8((char)(to - from)));
-    return (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(in, low));
+    return _mm_movemask_epi8(_mm_cmpeq_epi8(in, low));
+}
+
+/* The quarter of a class's bits that are of 16 bytes. */
+static void put16(uint64_t *bits, unsigned quarter, int from)
+{
+    uint16_t value = (uint16_t)from;
+    memcpy((char *)bits + quarter * sizeof value, &value, sizeof value);
 }
 
 static void classify(const char *at, struct classes *c)
 {
-    *c = (struct classes){0};
-    for (unsigned i = 0; i < 64; i += 16) {
-        __m128i x = _mm_load_si128((const __m128i *)(const void *)(at + i));
-        c->letter |= range16(_mm_or_si128(x, _mm_set1_epi8(0x20)), 'a', 'z') << i;
-        c->upper |= range16(x, 'A', 'Z') << i;
-        c->digit |= range16(x, '0', '9') << i;
-        c->blank |= range16(x, 0, ' ') << i;
-        c->line |= range16(x, '\n', '\n') << i;
-        c->high |= range16(x, 0x80, 0xff) << i;
+    uint64_t small;             /* bit 5 is set: of letters, those in lower case */
+    for (unsigned i = 0; i < 4; i++) {
+        __m128i x = _mm_load_si128((const __m128i *)(const void *)(at + i * 16));
+        __m128i blank = _mm_min_epu8(x, _mm_set1_epi8(' '));
+        put16(&c->letter, i, range16(_mm_or_si128(x, _mm_set1_epi8(0x20)), 'a', 'z'));
+        put16(&small, i, _mm_movemask_epi8(_mm_slli_epi16(x, 2)));
+        put16(&c->digit, i, range16(x, '0', '9'));
+        put16(&c->blank, i, _mm_movemask_epi8(_mm_cmpeq_epi8(blank, x)));
+        put16(&c->line, i, _mm_movemask_epi8(_mm_cmpeq_epi8(x, _mm_set1_epi8('\n'))));
+        put16(&c->high, i, _mm_movemask_epi8(x));
     }
+    c->upper = c->letter & ~small;
 }
 #else
 static void classify(const char *at, struct classes *c)
@@ -300,48 +316,53 @@ static void mark_text(struct marks *m, const struct text *t)
 
 /* --- words */
 
-/* Group of a word, WORD_NONE for most. */
-static enum word_group word_group(uint64_t hash)
+/* Group of a word, WORD_NONE for most: all tags of its place are compared at once. The lowest
+ * zero is found exactly, and no two tags of a place are equal. */
+static inline enum word_group word_group(uint64_t hash)
 {
+    static_assert(WORD_SHARED == 4, "tags are one number, and so are groups");
     const struct word_place *p = &word_table[word_place(hash)];
-    uint16_t tag = word_tag(hash);
-    unsigned group = 0;
-    for (unsigned i = 0; i < WORD_SHARED; i++) {
-        group |= p->group[i] & (0u - (unsigned)(p->tag[i] == tag));
-    }
-    return (enum word_group)group;
+    const uint64_t ones = 0x0001000100010001u;
+    uint64_t tags;
+    uint32_t groups;
+    memcpy(&tags, p->tag, sizeof tags);
+    memcpy(&groups, p->group, sizeof groups);
+    tags ^= word_tag(hash) * ones;
+    uint64_t zero = (tags - ones) & ~tags & ones << 15;
+    if (zero == 0) return WORD_NONE;
+    return (enum word_group)(groups >> (__builtin_ctzll(zero) >> 4) * 8 & 0xff);
 }
 
 /* Note a word, or a pair of words, once: 0. 1 when it came before. */
-static uint32_t walk_note(struct walk *w, uint64_t hash)
+static inline uint32_t walk_note(struct walk *w, struct tally *sum, uint64_t hash)
 {
     uint32_t place = (uint32_t)(hash >> 20) % SEEN_WORDS;
-    uint64_t *seen = &w->seen[place / 64];
-    uint32_t before = (uint32_t)(*seen >> place % 64) & 1;
-    *seen |= UINT64_C(1) << place % 64;
-    w->out->word[w->out->word_count] = (uint16_t)place;
-    w->out->word_count = (uint16_t)(w->out->word_count + 1 - before);
+    uint64_t bits = w->seen[place / 64];
+    uint32_t before = (uint32_t)(bits >> place % 64) & 1;
+    w->seen[place / 64] = bits | UINT64_C(1) << place % 64;
+    w->out->word[sum->noted] = (uint16_t)place;
+    sum->noted += 1 - before;
     return before;
 }
 
-static void walk_pair(struct walk *w, uint64_t hash)
+static inline void walk_pair(struct walk *w, struct tally *sum, uint64_t hash)
 {
-    if (w->before) {
-        uint64_t pair = (w->before ^ (hash << 21 | hash >> 43)) * 0x9fb21c651e98df25u;
-        walk_note(w, pair ^ pair >> 35);
+    if (sum->before) {
+        uint64_t pair = (sum->before ^ (hash << 21 | hash >> 43)) * 0x9fb21c651e98df25u;
+        walk_note(w, sum, pair ^ pair >> 35);
     }
-    w->before = hash;
+    sum->before = hash;
 }
 
-static void walk_word(struct walk *w, size_t at, size_t len)
+static inline void walk_word(struct walk *w, struct tally *sum, size_t at, size_t len)
 {
     uint64_t hash = word_hash(w->t->byte + at, len);
     enum word_group group = word_group(hash);
-    w->words++;
-    w->letters += (uint32_t)len;
-    w->long_words += len >= 7;
-    w->very_long += len >= 10;
-    w->capitals += (uint32_t)(w->t->at[at / 64].upper >> at % 64 & 1);
+    sum->words++;
+    sum->letters += (uint32_t)len;
+    sum->long_words += len >= 7;
+    sum->very_long += len >= 10;
+    sum->capitals += (uint32_t)((unsigned)w->t->byte[at] - 'A' < 26);
     w->group[group]++;
     if (group >= WORD_CALCULATE && group <= WORD_PUZZLE && w->first_count < COUNT(w->first)) {
         w->first[w->first_count++] = (uint8_t)group;
@@ -351,11 +372,11 @@ static void walk_word(struct walk *w, size_t at, size_t len)
         w->content++;
         w->overlap += (uint32_t)(w->tool_seen[place / 64] >> place % 64 & 1);
     }
-    w->repeats += walk_note(w, hash);
-    walk_pair(w, hash);
+    sum->repeats += walk_note(w, sum, hash);
+    walk_pair(w, sum, hash);
 }
 
-static void walk_number(struct walk *w, size_t at, size_t len)
+static inline void walk_number(struct walk *w, struct tally *sum, size_t at, size_t len)
 {
     const char *text = w->t->byte;
     bool goes_on = at > 1 && (text[at - 1] == '.' || text[at - 1] == ',') &&
@@ -365,8 +386,8 @@ static void walk_number(struct walk *w, size_t at, size_t len)
     w->percents += text[at + len] == '%';
     if (len > w->number_digits) w->number_digits = (uint32_t)len;
     uint64_t hash = (0x517cc1b727220a95u + len) * 0x2545f4914f6cdd1du;
-    walk_note(w, hash);
-    walk_pair(w, hash);
+    walk_note(w, sum, hash);
+    walk_pair(w, sum, hash);
 }
 
 /* Where runs of letters (and of bytes beyond ASCII), and runs of digits, begin and end. */
@@ -418,11 +439,14 @@ static void walk_text(struct walk *w, const uint64_t *hidden)
     struct runs r;
     runs_find(&r, t, hidden);
     size_t count = r.starts < WORDS_READ ? r.starts : WORDS_READ;
+    struct tally sum = {.noted = w->out->word_count};
     for (size_t i = 0; i < count; i++) {
         size_t at = r.start[i], len = r.last[i] + 1u - at;
-        if (t->at[at / 64].digit >> at % 64 & 1) walk_number(w, at, len);
-        else walk_word(w, at, len);
+        if ((unsigned)t->byte[at] - '0' < 10) walk_number(w, &sum, at, len);
+        else walk_word(w, &sum, at, len);
     }
+    w->sum = sum;
+    w->out->word_count = (uint16_t)sum.noted;
     assert(w->out->word_count <= FEATURES_WORDS_MAX - 2);
 }
 
@@ -517,18 +541,18 @@ static void put_words(struct features *out, const struct walk *w, const struct m
 #undef FEATURE_NONE
     };
     uint32_t sum[FEATURES + 1] = {0};
-    float unit = unit_of(w->words);
-    put(out, FEATURE_LOG_WORDS, log_of(w->words));
+    float unit = unit_of(w->sum.words);
+    put(out, FEATURE_LOG_WORDS, log_of(w->sum.words));
     put_count(out, FEATURE_NUMBERS, w->numbers);
     put_count(out, FEATURE_NUMBER_DIGITS, w->number_digits);
     put_count(out, FEATURE_DECIMALS, w->decimals);
     put_count(out, FEATURE_PERCENTS, w->percents);
-    put(out, FEATURE_WORD_LENGTH, (int32_t)(w->letters * 256 / (w->words ? w->words : 1)));
-    put_share(out, FEATURE_LONG_WORDS, w->long_words, unit);
-    put_share(out, FEATURE_VERY_LONG_WORDS, w->very_long, unit);
-    put_share(out, FEATURE_REPEATS, w->repeats, unit);
-    put_share(out, FEATURE_CAPITALS, w->capitals, unit);
-    put(out, FEATURE_SENTENCE, (int32_t)(w->words * 16 / (m->ends + 1)));
+    put(out, FEATURE_WORD_LENGTH, (int32_t)(w->sum.letters * 256 / (w->sum.words ? w->sum.words : 1)));
+    put_share(out, FEATURE_LONG_WORDS, w->sum.long_words, unit);
+    put_share(out, FEATURE_VERY_LONG_WORDS, w->sum.very_long, unit);
+    put_share(out, FEATURE_REPEATS, w->sum.repeats, unit);
+    put_share(out, FEATURE_CAPITALS, w->sum.capitals, unit);
+    put(out, FEATURE_SENTENCE, (int32_t)(w->sum.words * 16 / (m->ends + 1)));
     for (unsigned g = 1; g < WORD_GROUPS; g++) sum[feature_of[g]] += w->group[g];
     for (unsigned i = FEATURE_ASK_WHAT; i < FEATURE_TOOLS; i++) {
         put_count(out, (enum feature)i, sum[i]);

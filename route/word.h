@@ -21,15 +21,18 @@ struct word_place {
  * Letters count as lower case; so do, alike in every text, a few bytes beyond ASCII. */
 static inline uint64_t word_hash(const char *at, size_t len)
 {
-    uint64_t a, b, lower = 0x2020202020202020u;
+    /* What is behind the word is masked without branches: lengths cannot be foreseen. */
+    static const unsigned char window[2 * WORD_READ] = {
+        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+    };
+    const unsigned char *kept = window + WORD_READ - (len < WORD_READ ? len : WORD_READ);
+    uint64_t a, b, kept_a, kept_b, lower = 0x2020202020202020u;
     memcpy(&a, at, 8);
     memcpy(&b, at + 8, 8);
-    a |= lower;
-    b |= lower;
-    /* Without branches: lengths of words cannot be foreseen. */
-    size_t first = len < 8 ? len : 8, second = len < 8 ? 0 : len < 16 ? len - 8 : 8;
-    a &= ~UINT64_C(0) >> (63 & (64 - 8 * first));
-    b &= second ? ~UINT64_C(0) >> (63 & (64 - 8 * second)) : 0;
+    memcpy(&kept_a, kept, 8);
+    memcpy(&kept_b, kept + 8, 8);
+    a = (a | lower) & kept_a;
+    b = (b | lower) & kept_b;
     a = (a ^ (uint64_t)len) * 0x9e3779b97f4a7c15u;
     b = (b ^ 0x5851f42d4c957f2du) * 0xd6e8feb86659fd93u;
     a ^= (b << 29 | b >> 35) ^ a >> 32;
