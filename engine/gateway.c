@@ -336,7 +336,7 @@ static void keep_choice(struct exchange *x, const struct choose *chosen,
     choose_codes(&plan->at[0], chosen->scored ? g : NULL, x->rec.reason);
     if (!chosen->scored) return;
     x->rec.gain = g->gain;
-    learn_begin(x, f);
+    learn_begin(x, f, g);
 }
 
 /* Find the candidates. False: answered. */

@@ -145,10 +145,10 @@ static struct entry *set_of(struct learn *l, uint32_t core, uint64_t tag)
     return &l->entry[core][tag % SETS * WAYS];
 }
 
-void learn_begin(struct exchange *x, const struct features *f)
+void learn_begin(struct exchange *x, const struct features *f, const struct gain *scored)
 {
     struct lesson lesson = {.below = 0};
-    gain_keep(gain_builtin(), f, &lesson.kept);
+    gain_keep_scored(gain_builtin(), f, scored, &lesson.kept);
     memcpy(x->lesson, &lesson, sizeof lesson);
     x->has_lesson = true;
 }

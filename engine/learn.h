@@ -18,6 +18,7 @@ struct core;
 struct db;
 struct exchange;
 struct features;
+struct gain;
 struct gain_tenant;
 struct jsonw;
 struct learn;                    /* one per process */
@@ -39,8 +40,8 @@ struct learn *learn_open(struct db *db, uint32_t cores);
 /* takes l; no thread uses it. NULL is fine. */
 void learn_close(struct learn *l);
 
-/* Core. The request was planned: keep what it may teach. */
-void learn_begin(struct exchange *x, const struct features *f);
+/* Core. The request was planned, and scored by gain_builtin(): keep what it may teach. */
+void learn_begin(struct exchange *x, const struct features *f, const struct gain *scored);
 /* Core. It was answered, and its record is about to be written: enter its lesson. */
 void learn_end(struct core *core, const struct exchange *x);
 /* Core or worker; viewer: the core's number, or their count for the worker. What is known of an

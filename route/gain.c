@@ -98,12 +98,28 @@ const struct gain_model *gain_builtin(void)
 
 static int32_t tree_score(const struct weights_tree *t, const int16_t *dense)
 {
-    unsigned at = dense[t->feature[0]] > t->threshold[0];
-    unsigned node = 1 + at;
-    at = at * 2 + (dense[t->feature[node]] > t->threshold[node]);
-    node = 3 + at;
-    at = at * 2 + (dense[t->feature[node]] > t->threshold[node]);
+    const uint8_t *feature = t->feature;
+    const int16_t *threshold = t->threshold;
+    unsigned at = dense[feature[0]] > threshold[0];
+    at = at * 2 + (dense[feature[1 + at]] > threshold[1 + at]);
+    at = at * 2 + (dense[feature[3 + at]] > threshold[3 + at]);
     return t->leaf[at];
+}
+
+/* The weights of all words: in four sums, for they wait for nothing of each other. */
+static int32_t words_score(const struct gain_model *m, const struct features *f)
+{
+    const int8_t *weight = m->word;
+    const uint16_t *word = f->word, *end = word + f->word_count;
+    int32_t sum[4] = {0};
+    for (; end - word >= 4; word += 4) {
+        sum[0] += weight[word[0]];
+        sum[1] += weight[word[1]];
+        sum[2] += weight[word[2]];
+        sum[3] += weight[word[3]];
+    }
+    for (; word < end; word++) sum[0] += weight[*word];
+    return sum[0] + sum[1] + sum[2] + sum[3];
 }
 
 int32_t weights_score(const struct gain_model *m, const struct features *f, int32_t *by)
@@ -113,17 +129,16 @@ int32_t weights_score(const struct gain_model *m, const struct features *f, int3
 #include "route/features.def"
 #undef F
     };
-    int32_t words = 0, sum = 0;
-    for (unsigned i = 0; i < f->word_count; i++) words += m->word[f->word[i]];
+    int32_t sum = 0;
     if (f->word_count > 0) {
-        sum = (int32_t)((float)words * m->word_scale * (float)WEIGHTS_UNIT /
+        sum = (int32_t)((float)words_score(m, f) * m->word_scale * (float)WEIGHTS_UNIT /
                         sqrtf((float)f->word_count));
     }
     if (by) by[GAIN_TOPIC] += sum;
-    for (unsigned i = 0; i < WEIGHTS_TREES; i++) {
-        int32_t leaf = tree_score(&m->tree[i], f->dense);
+    for (const struct weights_tree *t = m->tree; t < m->tree + WEIGHTS_TREES; t++) {
+        int32_t leaf = tree_score(t, f->dense);
         sum += leaf;
-        if (by) by[group_of[m->tree[i].feature[0]]] += leaf;
+        if (by) by[group_of[t->feature[0]]] += leaf;
     }
     return sum > TRAINED_MAX ? TRAINED_MAX : sum < -TRAINED_MAX ? -TRAINED_MAX : sum;
 }
@@ -175,8 +190,15 @@ static void dimensions(const struct gain_model *m, const struct features *f, int
 
 void gain_keep(const struct gain_model *m, const struct features *f, struct features_kept *out)
 {
-    int32_t length, prior = prior_score(f, &length);
-    int32_t trained = weights_score(m, f, NULL);
+    const struct gain scored = {.trained = weights_score(m, f, NULL)};
+    gain_keep_scored(m, f, &scored, out);
+}
+
+void gain_keep_scored(const struct gain_model *m, const struct features *f,
+                      const struct gain *scored, struct features_kept *out)
+{
+    int32_t length, prior = prior_score(f, &length), trained = scored->trained;
+    assert(trained >= -TRAINED_MAX && trained <= TRAINED_MAX);
     memset(out, 0, sizeof *out);
     dimensions(m, f, prior, trained, out->x);
     out->gain = (int16_t)(prior + trained_of_one(trained));
@@ -323,6 +345,7 @@ void gain_score(const struct gain_model *m, const struct gain_tenant *tenant,
         gain += learned;
         if (own < width) width = own;
     }
+    out->trained = trained;
     out->exact = bent(gain);
     out->gain = of_one(out->exact);
     out->width = of_one(width);

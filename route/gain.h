@@ -40,6 +40,7 @@ struct gain {
     uint8_t reason[GAIN_REASONS];       /* enum gain_reason, largest first */
     int16_t share[GAIN_REASONS];        /* what each adds (or takes), of GAIN_ONE */
     bool learned;               /* the tenant's outcomes had a part */
+    int32_t trained;            /* the weights' part, for gain_keep_scored */
 };
 
 /* What one tenant's outcomes taught: a Bayesian linear correction. No pointers: may be stored
@@ -65,6 +66,9 @@ void gain_score(const struct gain_model *m, const struct gain_tenant *tenant,
                 const struct features *f, struct gain *out);
 /* Keep what gain_learn needs of a request. */
 void gain_keep(const struct gain_model *m, const struct features *f, struct features_kept *out);
+/* The same of a request that gain_score, with the same weights, made scored of: half the work. */
+void gain_keep_scored(const struct gain_model *m, const struct features *f,
+                      const struct gain *scored, struct features_kept *out);
 /* An outcome is known.
  *   weak_share  how far below the strongest candidate the model that answered is, 0..1:
  *               (t_best - t_model) / GAIN_SPAN, clamped. At 0 only the usual loss is learned

@@ -238,8 +238,11 @@ static void test_a_long_life_stays_sound(void **state)
             text[at] = "the cost of 12 proofs? (a) if\xc3\xa9"[seed >> 59];
         }
         f = make((struct bytes){text, len});
-        struct features_kept k;
+        struct features_kept k, scored;
         gain_keep(m, &f, &k);
+        gain_score(m, t, &f, &out);
+        gain_keep_scored(m, &f, &out, &scored);
+        assert_memory_equal(&scored, &k, sizeof k);
         gain_learn(t, m, &k, (float)(i % 3) / 2, (float)(seed >> 63), i % 2 ? 1 : 0.1f);
         gain_score(m, t, &f, &out);
         assert_true(out.gain <= GAIN_ONE && out.width <= GAIN_ONE);

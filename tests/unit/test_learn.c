@@ -101,7 +101,9 @@ static struct record answer(struct place *p, uint32_t core, store_id org, const 
     r->path[UNIT_ORGANIZATION] = org;
     r->path[UNIT_KEY] = store_id_make(UNIT_KEY, 1);
     set_id(r, id);
-    learn_begin(p->x, &f);
+    struct gain g;
+    gain_score(gain_builtin(), NULL, &f, &g);
+    learn_begin(p->x, &f, &g);
     learn_end(p->core[core], p->x);
     return *r;
 }
@@ -360,12 +362,14 @@ static void test_old_lessons_make_room(void **state)
     unsigned kept = 0;
     place_open(&p, *state);
     struct features f = features_of("Why?");
+    struct gain g;
+    gain_score(gain_builtin(), NULL, &f, &g);
     for (unsigned i = 0; i < MANY; i++) {
         snprintf(id, sizeof id, "r-%u", i);
         if (i == 0) (void)answer(&p, 0, p.org, id, "a/weak", "Why?");
         set_id(&p.x->rec, id);
         p.core[0]->unix_ns = epoch + i;
-        learn_begin(p.x, &f);
+        learn_begin(p.x, &f, &g);
         learn_end(p.core[0], p.x);
     }
     for (unsigned i = 0; i < MANY; i++) {
