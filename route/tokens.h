@@ -17,7 +17,8 @@ enum tokens_kind {
     TOKENS_KINDS
 };
 
-enum tokens_language { TOKENS_ENGLISH, TOKENS_NEAR, TOKENS_FAR, TOKENS_LANGUAGES };
+enum tokens_language { TOKENS_ENGLISH, TOKENS_NEAR, TOKENS_FAR, TOKENS_LANGUAGES,
+                       TOKENS_COSTS };
 
 enum {
     TOKENS_ONE = 256,           /* fractions of a token that are counted */
@@ -28,7 +29,7 @@ enum {
 
 struct tokens {                 /* what was seen of texts; all zero to begin with; private */
     uint32_t bytes;             /* as written */
-    uint16_t kind[TOKENS_KINDS];
+    int32_t cost[TOKENS_COSTS]; /* of the words in each language; of all else */
     uint16_t language[TOKENS_LANGUAGES];    /* small words that tell it */
 };
 

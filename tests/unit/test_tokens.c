@@ -73,6 +73,30 @@ static void test_escapes(void **state)
     }
 }
 
+/* Words are measured in one step where they are plain, else a byte at a time: behind an escaped
+ * blank none is. Both count the same, wherever the text ends. */
+static void test_plain_words(void **state)
+{
+    (void)state;
+    static const char text[] =
+        " a of the lazy with words seldom letters thirteen hereabout abcdefghij abcdefghijk "
+        "extraordinarily tomorrowTomorrow end. If caf\u00e9 is on\\n two  blanks; que el z{ "
+        "y3 des \\u0061bc may\\u0062e los ab";
+    char escaped[8 * sizeof text];
+    struct wall w = wall_open(4096);
+    for (size_t n = 0; n < sizeof text; n++) {
+        size_t len = 0;
+        for (size_t i = 0; i < n; i++) {
+            if (text[i] == ' ') memcpy(escaped + len, "\\u0020", 6), len += 6;
+            else escaped[len++] = text[i];
+        }
+        assert_true(len <= TOKENS_LOOK_MAX);
+        assert_int_equal(seen(wall_put(&w, (struct bytes){text, n})),
+                         seen((struct bytes){escaped, len}));
+    }
+    wall_close(&w);
+}
+
 /* Cut anywhere, at memory that ends there, and over bytes that are no text at all. */
 static void test_any_bytes(void **state)
 {
@@ -187,6 +211,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_known_texts),
         cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_plain_words),
         cmocka_unit_test(test_any_bytes),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_parts_of_a_request),
