@@ -29,13 +29,17 @@ uint64_t sticky_seed(const uint8_t *key_hash)
 
 uint64_t sticky_hash(uint64_t seed, struct bytes text)
 {
+    const uint64_t step = UINT64_C(0x9e3779b97f4a7c15);
     uint64_t x = mix(seed + text.len + 1), word = 0;
-    while (text.len > 0) {
-        size_t n = text.len < sizeof word ? text.len : sizeof word;
+    size_t i = 0;
+    for (; text.len - i >= sizeof word; i += sizeof word) {     /* a load, not a call */
+        memcpy(&word, text.ptr + i, sizeof word);
+        x = mix(x ^ word) + step;
+    }
+    if (i < text.len) {
         word = 0;
-        memcpy(&word, text.ptr, n);
-        bytes_cut(&text, n);
-        x = mix(x ^ word) + UINT64_C(0x9e3779b97f4a7c15);
+        memcpy(&word, text.ptr + i, text.len - i);
+        x = mix(x ^ word) + step;
     }
     return x ? x : 1;
 }
