@@ -547,7 +547,8 @@ static void put_words(struct features *out, const struct walk *w, const struct m
     put_count(out, FEATURE_NUMBER_DIGITS, w->number_digits);
     put_count(out, FEATURE_DECIMALS, w->decimals);
     put_count(out, FEATURE_PERCENTS, w->percents);
-    put(out, FEATURE_WORD_LENGTH, (int32_t)(w->sum.letters * 256 / (w->sum.words ? w->sum.words : 1)));
+    put(out, FEATURE_WORD_LENGTH,
+        (int32_t)(w->sum.letters * 256 / (w->sum.words ? w->sum.words : 1)));
     put_share(out, FEATURE_LONG_WORDS, w->sum.long_words, unit);
     put_share(out, FEATURE_VERY_LONG_WORDS, w->sum.very_long, unit);
     put_share(out, FEATURE_REPEATS, w->sum.repeats, unit);

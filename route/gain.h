@@ -66,7 +66,8 @@ void gain_score(const struct gain_model *m, const struct gain_tenant *tenant,
                 const struct features *f, struct gain *out);
 /* Keep what gain_learn needs of a request. */
 void gain_keep(const struct gain_model *m, const struct features *f, struct features_kept *out);
-/* The same of a request that gain_score, with the same weights, made scored of: half the work. */
+/* The same of a request that gain_score, with the same weights, made scored of: half the
+ * work. */
 void gain_keep_scored(const struct gain_model *m, const struct features *f,
                       const struct gain *scored, struct features_kept *out);
 /* An outcome is known.
