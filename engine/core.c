@@ -16,7 +16,9 @@
 #include "store/budget.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 enum {
     DONES_MAX = 256,           /* completions handled a turn */
@@ -374,10 +376,23 @@ int core_boot(struct core *core)
     return 0;
 }
 
+/* Texts of a request pass over the stack of whoever looks at them, which is wiped when the core
+ * has nothing to do; until then a dump must not have it. */
+static void hide_stack(void)
+{
+    pthread_attr_t attr;
+    void *at;
+    size_t bytes;
+    if (pthread_getattr_np(pthread_self(), &attr) != 0) return;
+    if (pthread_attr_getstack(&attr, &at, &bytes) == 0) (void)madvise(at, bytes, MADV_DONTDUMP);
+    (void)pthread_attr_destroy(&attr);
+}
+
 int core_run(struct core *core, void (*on_ready)(struct core *core, int rc, void *arg),
              void *arg)
 {
     int rc = core_boot(core);
+    if (core->limits.wipe) hide_stack();
     on_ready(core, rc, arg);
     if (rc == 0 && core->role == ROLE_GATEWAY) heap_seal();
     while (rc == 0 && !core_finished(core)) {
