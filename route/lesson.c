@@ -26,6 +26,10 @@ uint16_t lesson_below(const struct lesson_scale *s, const struct quality *q,
     return share < 1 ? (uint16_t)(share * GAIN_ONE) : GAIN_ONE;
 }
 
+/* One outcome is one opinion: it weighs this much of what a label of both models weighs, so
+ * that a single score cannot turn an organisation's routing about. */
+static const float trust = 0.25f;
+
 void lesson_learn(struct gain_tenant *t, const struct lesson *l, uint32_t score,
                   uint32_t weight)
 {
@@ -33,7 +37,7 @@ void lesson_learn(struct gain_tenant *t, const struct lesson *l, uint32_t score,
     assert(weight > 0 && weight <= GAIN_ONE && l->below <= GAIN_ONE);
     const float one = GAIN_ONE;
     gain_learn(t, gain_builtin(), &l->kept, (float)l->below / one,
-               1 - (float)score / one, (float)weight / one);
+               1 - (float)score / one, trust * (float)weight / one);
 }
 
 void lesson_weights(const struct gain_tenant *t, struct lesson_weight out[LESSON_WEIGHTS])
