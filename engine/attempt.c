@@ -309,13 +309,16 @@ void attempt_failed(struct core *core, struct exchange *x, enum attempt_end end,
     bool stale = x->u && x->u->reused && !x->u->got_bytes && !x->fresh &&
                  (end == ATTEMPT_RESET || end == ATTEMPT_UNREACHABLE);
     const char *detail = end == ATTEMPT_TLS && x->u && x->u->tls ? tls_why(x->u->tls) : NULL;
+    uint64_t waited_ns = x->attempt_ns ? core->now_ns - x->attempt_ns : 0;
     let_go(core, x);
     if (stale && time_left(core, x)) {
         x->fresh = true;
         start(core, x);
         return;
     }
-    if (end == ATTEMPT_TIMEOUT && !status && !time_left(core, x)) endpoint_void(core, x);
+    bool ours = end == ATTEMPT_TIMEOUT && !status && !time_left(core, x);
+    if (ours) observe_silence(core, x, waited_ns);
+    if (ours) endpoint_void(core, x);
     else endpoint_judge(core, x, end, status, retry_ms);
     endpoint_leave(core, x, 0);
     observe_end(core, x);

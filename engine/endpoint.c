@@ -194,6 +194,9 @@ void endpoint_judge(struct core *core, struct exchange *x, enum attempt_end end,
     } else if (status >= 400 && status < 500 && status != 408) {
         breaker_good(e.model_word);  /* it answered: the request was at fault */
         breaker_good(e.key_word);
+        /* or the model is gone, or the account empty: nobody is shut out for what a request may
+         * have named, but who chooses chooses others */
+        if (status == 402 || status == 404 || status == 410) observe_failed(core, x);
     } else if (end != ATTEMPT_NO_ROOM && end != ATTEMPT_LARGE && end != ATTEMPT_NAME) {
         (void)breaker_bad(e.model_word, ms(core));
         if (retry_ms) breaker_cool(e.model_word, ms(core), retry_ms);

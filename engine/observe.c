@@ -11,6 +11,8 @@
 
 enum {
     CACHED_MIN = 1024,             /* tokens: providers cache no shorter prefix by themselves */
+    SILENCE_NS_MIN = 250000000,    /* nobody is slow below that */
+    SILENCE_TIMES = 3,             /* so many times the usual is a failure */
 };
 
 static struct score *view_of(const struct core *core, const struct exchange *x)
@@ -48,6 +50,20 @@ void observe_failed(struct core *core, struct exchange *x)
     if (v && x->scored) score_learn_end(v, x->score_row, now_ms(core), false);
 }
 
+void observe_silence(struct core *core, struct exchange *x, uint64_t waited_ns)
+{
+    struct score *v = view_of(core, x);
+    struct score_look known;
+    if (!v || !x->scored || x->first_ns || waited_ns == 0) return;
+    score_look(x->tables->scores, x->score_row, now_ms(core), &known);
+    uint64_t usual_ns = (uint64_t)known.ttft_p95_us * 1000;
+    if (usual_ns < SILENCE_NS_MIN) usual_ns = SILENCE_NS_MIN;
+    if (waited_ns <= usual_ns) return;
+    score_learn_ttft(v, x->score_row, now_ms(core), waited_ns);
+    if (waited_ns / SILENCE_TIMES <= usual_ns) return;
+    score_learn_end(v, x->score_row, now_ms(core), false);
+}
+
 void observe_room(struct core *core, struct exchange *x, uint32_t room, uint32_t reset_ms)
 {
     struct score *v = view_of(core, x);
@@ -83,10 +99,15 @@ static void see_times(struct core *core, const struct exchange *x, struct score 
 }
 
 /* What the last attempt says of its endpoint. */
-static void see_last(struct core *core, const struct exchange *x, enum close_why why)
+static void see_last(struct core *core, struct exchange *x, enum close_why why)
 {
     struct score *v = view_of(core, x);
-    if (!v || !x->scored || !x->first_ns) return;
+    if (!v || !x->scored) return;
+    if (!x->first_ns) {
+        bool left = why == CLOSE_CLIENT_GONE && x->attempt_ns;
+        if (left) observe_silence(core, x, core->now_ns - x->attempt_ns);
+        return;
+    }
     switch (why) {
     case CLOSE_DONE:
         score_learn_end(v, x->score_row, now_ms(core), true);
