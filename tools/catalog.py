@@ -241,11 +241,14 @@ def model_line(where, row, prior, named):
 
 def by_name(row, price_of):
     """Only for who names it: never picked for auto. Gone or going, for one purpose, behind
-    another API than its provider's dialect, a moving alias, or a dated copy of another row."""
+    another API than its provider's dialect, a moving alias, a dated copy of another row, or
+    one that nothing but a price is known of."""
     provider, model = row["provider"], row["model_id"]
     dated = re.fullmatch(r"(.+?)-(20\d{2}-\d{2}-\d{2}|20\d{6}|\d{4})", model)
     copy = dated and price_of.get((provider, dated.group(1))) == price_of[provider, model]
-    return bool(row["status"] in ("deprecated", "alpha") or copy or ONE_PURPOSE.search(model) or
+    unknown = not row["release_date"] and all(row[name] != "1" for name, _ in ABILITIES)
+    return bool(row["status"] in ("deprecated", "alpha") or copy or unknown or
+                ONE_PURPOSE.search(model) or
                 any(provider in names.split() and re.fullmatch(pattern, model)
                     for names, pattern in OTHER_API))
 
