@@ -149,6 +149,11 @@ static void ask_request(struct choose_work *w, struct plan_ask *p, const struct 
     p->family = f->family;
     p->effort = f->effort;
     p->keep_effort = ask->req->effort_said || !takes_effort((enum api)ask->api);
+    /* Of auto: who is told how much to think and cannot think refuses the request. */
+    bool thinks = f->effort > EFFORT_NONE || (ask->req->effort_said && p->keep_effort &&
+                                              f->effort != EFFORT_UNSET);
+    if (thinks) p->needs |= ABILITY_REASONING;
+    out->needs = p->needs;
     p->gain = g->gain;
     p->gain_width = g->width;
 }
@@ -181,19 +186,12 @@ static void ask_plan(struct choose_work *w, struct plan_ask *p, struct features 
 
 /* --- what the request itself contradicts, and what the plan must keep to --- */
 
-static bool is_auto(struct bytes name)
-{
-    return bytes_eq(name, BYTES("auto")) || bytes_starts(name, BYTES("auto:")) ||
-           bytes_eq(name, BYTES("openrouter/auto"));
-}
-
 /* auto chooses among models that converse: an embedding of another model is another space. */
 static bool may_route(struct choose_work *w)
 {
     const struct plan *plan = &w->out->plan;
     enum api api = (enum api)w->ask->api;
     if (!plan->routed || generates(api) || dialect_counts(api)) return true;
-    assert(is_auto(w->ask->req->model));
     (void)snprintf(w->out->text, sizeof w->out->text,
                    "auto chooses among models that generate text: name a model here");
     return choose_refuse(w, CLOSE_REQUEST_BAD, "model");

@@ -60,6 +60,12 @@ static bool wrong_dialect(struct choose_work *w, struct bytes name)
 
 static bool unknown_model(struct choose_work *w, struct bytes name)
 {
+    if (w->out->plan.routed) {
+        (void)snprintf(w->out->text, sizeof w->out->text, "routing.auto names no model that is "
+                       "here and writes text: '%.*s' has nothing to choose from", shown(name),
+                       name.ptr);
+        return choose_refuse(w, CLOSE_MODEL_UNKNOWN, "model");
+    }
     const char *near = catalog_nearest(w->cat, name);
     (void)snprintf(w->out->text, sizeof w->out->text,
                    "the model '%.*s' does not exist here%s%s%s", shown(name), name.ptr,
@@ -90,6 +96,7 @@ static bool no_ability(struct choose_work *w, struct bytes name)
         {ABILITY_TOOLS, "tools", "tools"},
         {ABILITY_VISION, "images", "messages"},
         {ABILITY_JSON_SCHEMA, "a JSON schema", "response_format"},
+        {ABILITY_REASONING, "reasoning at that effort", "reasoning_effort"},
     };
     char text[64] = "";
     const char *param = "model";

@@ -157,14 +157,22 @@ static enum plan_reason sieve_price(const struct plan_ask *ask, const struct cat
     return dear ? PLAN_PRICE : PLAN_FINE;
 }
 
+/* Does the model take the effort that the request states? Not known of all that think. */
+static bool thinks_so(const struct plan_ask *ask, const struct catalog_model *m)
+{
+    if (!(ask->needs & ABILITY_REASONING) || ask->effort == EFFORT_UNSET) return true;
+    return !m->quality.efforts || m->quality.efforts & 1u << ask->effort;
+}
+
 /* Could the model answer the request at all? Of a named one the doubt is in its favour: what
  * the operator does not say of its abilities, and our count of tokens, which is an estimate. */
 static enum plan_reason sieve_fit(const struct draft *d, const struct catalog_model *m,
                                   uint32_t arm, bool named)
 {
     const struct plan_ask *ask = d->ask;
-    unsigned lacks = named ? m->lacks : ~(unsigned)m->abilities;
-    if (lacks & ask->needs) return PLAN_ABILITY;
+    unsigned lacks = named ? m->lacks & ~(unsigned)ABILITY_REASONING
+                           : ~(unsigned)m->abilities;
+    if (lacks & ask->needs || (!named && !thinks_so(ask, m))) return PLAN_ABILITY;
     float in = (float)ask->tokens_in, context = (float)m->context;
     if (m->context && named && in - in / 8 > context) return PLAN_CONTEXT;
     if (!ask->score) return PLAN_FINE;
@@ -329,10 +337,12 @@ static void mask_auto(struct draft *d)
         if (dialect && sieve_provider(ask, p) == PLAN_FINE) continue;
         memset(v->mask + run->first, 0, run->count * sizeof *v->mask);
     }
-    if (ask->max_prompt == 0 && ask->max_completion == 0) return;
+    bool priced = ask->max_prompt || ask->max_completion;
+    if (!priced && !(ask->needs & ABILITY_REASONING)) return;
     for (uint32_t a = 0; a < d->pass.arms; a++) {
         const struct catalog_model *m = &d->c->model[s->model[a]];
-        if (v->mask[a] && sieve_price(ask, m) != PLAN_FINE) v->mask[a] = 0;
+        bool out = (priced && sieve_price(ask, m) != PLAN_FINE) || !thinks_so(ask, m);
+        if (out) v->mask[a] = 0;
     }
 }
 
@@ -568,9 +578,10 @@ static bool resolve_plain(struct draft *d, struct bytes name, int mode)
 /* Is it a name for all that may be chosen of? *mode: its own, -1 none, -2 one that is not. */
 static bool is_auto(struct bytes name, int *mode)
 {
-    struct bytes prefix = BYTES("auto:");
+    struct bytes prefix = BYTES("auto:"), maker = BYTES("openrouter/");
     *mode = -1;
-    if (bytes_eq(name, BYTES("auto")) || bytes_eq(name, BYTES("openrouter/auto"))) return true;
+    if (bytes_starts(name, maker)) bytes_cut(&name, maker.len);
+    if (bytes_eq(name, BYTES("auto"))) return true;
     if (!bytes_starts(name, prefix)) return false;
     bytes_cut(&name, prefix.len);
     *mode = plan_mode_of(name);

@@ -323,6 +323,34 @@ test('POST /admin/v1/explain knows what was learned, and policies', async () => 
   assert.ok([400, 404].includes(nobody.status), nobody.text);
 });
 
+// Names that stand for a choice of models, where no model that writes is asked for.
+test('auto is refused where nothing is written, by any of its names', async () => {
+  for (const way of ['embeddings', 'moderations']) {
+    for (const name of [{ model: 'auto' }, { model: 'openrouter/auto:floor' },
+                        { model: 'auto:nitro' }, { models: ['auto'], model: 'quick/tow' },
+                        { model: 'openrouter/auto:cost' }]) {
+      const r = await fetch(`${weir.url}/v1/${way}`, {
+        method: 'POST', headers: { authorization: `Bearer ${weir.key}` },
+        body: JSON.stringify({ input: 'x', ...name }) });
+      assert.ok([400, 404].includes(r.status), `${way} ${JSON.stringify(name)} ${r.status}`);
+      await r.text();
+    }
+  }
+  const cost = await client.chat.completions.create(
+    { model: 'openrouter/auto:cost', messages: easy }).asResponse();
+  assert.equal(cost.headers.get('x-weir-mode'), 'cost');
+  await cost.text();
+});
+
+// A model that nobody says can think is not told how much to.
+test('a stated effort leaves out, of auto, who cannot think', async () => {
+  await assert.rejects(client.chat.completions.create(
+    { model: 'auto', messages: easy, reasoning_effort: 'high' }),
+  (error) => error.status === 400 && /reasoning/.test(error.message));
+  await client.chat.completions.create(
+    { model: 'quick/two', messages: easy, reasoning_effort: 'high' });
+});
+
 test('weir explain: dialects by shape, refusals, usage', async () => {
   const run = async (body, ...args) => {
     const file = path.join(directory(), 'r.json');
