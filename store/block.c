@@ -12,9 +12,9 @@
  * origin is a core of one run (the upper bits of an exchange id), whose ids and seqs lie near
  * each other. An id made by Weir is 75 bits of chance behind the time that the row has anyway.
  * A row is found through the directory and read alone.
- * The rule: what is written reads back as it was, every field but budget_version, which says
- * nothing outside the run that wrote it; what is read is never trusted: each byte is fetched
- * below a bound, whatever a disk made of it. */
+ * The rule: what is written reads back as it was, every field but outcome, which is heard when
+ * folded, and budget_version, which says nothing outside the run that wrote it; what is read is
+ * never trusted: each byte is fetched below a bound, whatever a disk made of it. */
 #include "store/block.h"
 
 #include "store/crc.h"

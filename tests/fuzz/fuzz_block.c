@@ -60,6 +60,7 @@ static void fuzz_records(const uint8_t *data, size_t size)
         at->version = 1;
         at->kind = at->kind & 1 ? RECORD_REQUEST : RECORD_ATTEMPT;
         at->budget_version = 0;              /* of the run that wrote it: not kept */
+        at->outcome = 0;                     /* heard when folded: not kept either */
         memset(at->spare, 0, sizeof(at->spare));
     }
     write_and_read(r, count);
