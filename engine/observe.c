@@ -7,12 +7,13 @@
 #include "engine/exchange.h"
 #include "engine/sticky.h"
 #include "engine/tables.h"
+#include "route/expect.h"
 #include "route/score.h"
 
 enum {
     CACHED_MIN = 1024,             /* tokens: providers cache no shorter prefix by themselves */
     SILENCE_NS_MIN = 250000000,    /* nobody is slow below that */
-    SILENCE_TIMES = 3,             /* so many times the usual is a failure */
+    SILENCE_TIMES = 3,             /* so many times the usual is as bad as a failure */
 };
 
 static struct score *view_of(const struct core *core, const struct exchange *x)
@@ -56,11 +57,11 @@ void observe_silence(struct core *core, struct exchange *x, uint64_t waited_ns)
     struct score_look known;
     if (!v || !x->scored || x->first_ns || waited_ns == 0) return;
     score_look(x->tables->scores, x->score_row, now_ms(core), &known);
-    uint64_t usual_ns = (uint64_t)known.ttft_p95_us * 1000;
+    uint64_t usual_ns = (uint64_t)known.ttft_us * 1000;
+    bool whole = !x->stream && known.speed;   /* comes only when all of it is written */
+    if (whole) usual_ns += EXPECT_TOKENS_FIRST * UINT64_C(1000000000000) / known.speed;
     if (usual_ns < SILENCE_NS_MIN) usual_ns = SILENCE_NS_MIN;
-    if (waited_ns <= usual_ns) return;
-    score_learn_ttft(v, x->score_row, now_ms(core), waited_ns);
-    if (waited_ns / SILENCE_TIMES <= usual_ns) return;
+    if (waited_ns / SILENCE_TIMES < usual_ns) return;
     score_learn_end(v, x->score_row, now_ms(core), false);
 }
 

@@ -17,8 +17,9 @@ void observe_first(struct core *core, struct exchange *x);
 /* The endpoint failed. Not called where nothing can be said of it: the client left, the request
  * was at fault, or we were short of something. */
 void observe_failed(struct core *core, struct exchange *x);
-/* Nothing came in so long, and the client, or its deadline, waits no longer: longer than usual
- * is slow, and much longer a failure. Else nothing is said. */
+/* Nothing came in so long, and the client, or its deadline, waits no longer: much longer than
+ * usual is a failure, less says nothing. Its time is not learned of it, else what is usual
+ * would soon be silence. */
 void observe_silence(struct core *core, struct exchange *x, uint64_t waited_ns);
 /* The provider said how much of its rate limit is left, of SCORE_ONE, and in how many ms that
  * is whole again. */
