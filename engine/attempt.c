@@ -317,9 +317,12 @@ void attempt_failed(struct core *core, struct exchange *x, enum attempt_end end,
         return;
     }
     bool ours = end == ATTEMPT_TIMEOUT && !status && !time_left(core, x);
-    if (ours) observe_silence(core, x, waited_ns);
-    if (ours) endpoint_void(core, x);
-    else endpoint_judge(core, x, end, status, retry_ms);
+    if (ours) {
+        observe_silence(core, x, waited_ns);
+        endpoint_void(core, x);
+    } else {
+        endpoint_judge(core, x, end, status, retry_ms);
+    }
     endpoint_leave(core, x, 0);
     observe_end(core, x);
     count_attempt(core, x, end);

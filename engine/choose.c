@@ -150,9 +150,8 @@ static void ask_request(struct choose_work *w, struct plan_ask *p, const struct 
     p->effort = f->effort;
     p->keep_effort = ask->req->effort_said || !takes_effort((enum api)ask->api);
     /* Of auto: who is told how much to think and cannot think refuses the request. */
-    bool thinks = f->effort > EFFORT_NONE || (ask->req->effort_said && p->keep_effort &&
-                                              f->effort != EFFORT_UNSET);
-    if (thinks) p->needs |= ABILITY_REASONING;
+    bool none_said = f->effort == EFFORT_NONE && ask->req->effort_said;
+    if (f->effort > EFFORT_NONE || none_said) p->needs |= ABILITY_REASONING;
     out->needs = p->needs;
     p->gain = g->gain;
     p->gain_width = g->width;

@@ -49,7 +49,8 @@ void pass_open(struct pass *p, const struct plan_ask *ask, enum plan_mode mode, 
         .fit = (float)ask->tokens_in + (float)out,
         .ttft_max = ask->max_ttft_ns ? (float)ask->max_ttft_ns * 1e-9f : PASS_OUT,
         .needs = ask->needs, .need_price = ask->need_price,
-        .enough = -PASS_OUT, .arms = s->arm_count, .wide = wide, .mode = (uint8_t)mode,
+        .enough = -PASS_OUT, .may = -PASS_OUT, .arms = s->arm_count, .wide = wide,
+        .mode = (uint8_t)mode,
         .best = s->strongest[ask->family], .best_low = PASS_OUT,
     };
     set_mode(p, ask, mode);
@@ -65,19 +66,19 @@ static float difficulty(const struct pass *p, bool surely)
     return curve_difficulty(gain < 1 ? gain : 1);
 }
 
-void pass_floor(struct pass *p, float best, float best_low)
+/* The least ability that keeps to the floor on requests of a difficulty. */
+static float least_ability(const struct pass *p, float hard)
 {
-    float hard = difficulty(p, true);
-    p->best = best;
-    p->best_low = best_low;
-    if (p->floor > 0) p->enough = curve_ability(p->floor * curve_success(best, hard), hard);
+    return curve_ability(p->floor * curve_success(p->best, hard), hard);
 }
 
-bool pass_may(const struct pass *p, uint32_t arm)
+void pass_floor(struct pass *p, float best, float best_low)
 {
-    float hard = difficulty(p, false);
-    float least = p->floor * curve_success(p->best, hard);
-    return curve_success(p->t[arm] + p->shift[arm], hard) >= least;
+    p->best = best;
+    p->best_low = best_low;
+    if (p->floor <= 0) return;
+    p->enough = least_ability(p, difficulty(p, true));
+    p->may = least_ability(p, difficulty(p, false));
 }
 
 void pass_cost(const struct pass *p, uint32_t from, uint32_t to)

@@ -22,6 +22,7 @@ struct pass {                    /* fields are pass.c's, but for those that plan
     float gain, gain_width;      /* 0..1 */
     float floor;                 /* share of the strongest's quality; 0: none */
     float enough;                /* the least lower bound of t that keeps to it */
+    float may;                   /* the least t that keeps to it by the means */
     float in, out, fit;          /* tokens; fit: what must find place in the context */
     /* The score is (cost_base + cost_share x cost) x (time_base + time_share x time); or with
      * logs, for balances that are not half and half, cost_power log2 cost + time_power log2
@@ -64,8 +65,6 @@ void pass_cost(const struct pass *p, uint32_t from, uint32_t to);
 int32_t pass_sieve(const struct pass *p, float *low);
 /* The strongest is known: its t and its lower bound. */
 void pass_floor(struct pass *p, float best, float best_low);
-/* True when an arm keeps to the floor by the means, whatever the widths. */
-bool pass_may(const struct pass *p, uint32_t arm);
 /* The key of arms from..to and the least of each group. Those out have PASS_OUT. */
 void pass_key(const struct pass *p, uint32_t from, uint32_t to);
 /* The arm with the highest low; -1: all are out. Gives its low. */

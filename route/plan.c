@@ -414,7 +414,7 @@ static void explore(struct draft *d, uint32_t strongest)
         if (!v->mask[arm] || v->weight[arm] >= EXPLORE_WEIGHT) continue;
         if (v->cost[arm] > v->cost[strongest]) continue;
         if (found < count && v->weight[arm] >= v->weight[found]) continue;
-        if (pass_may(&d->pass, arm)) found = arm;
+        if (d->pass.t[arm] + d->pass.shift[arm] >= d->pass.may) found = arm;
     }
     if (found < count && is_eligible(d, found)) choose(d, found, CLASS_FIRST, PLAN_EXPLORED);
 }
