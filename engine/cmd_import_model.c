@@ -26,16 +26,6 @@ const struct conf_node *import_child(const struct conf_node *map, const char *na
     return n && !conf_is_null(n) ? n : NULL;
 }
 
-static bool is_variable(struct bytes name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        char c = byte_lower(name.ptr[i]);
-        bool digit = c >= '0' && c <= '9';
-        if (!(c >= 'a' && c <= 'z') && c != '_' && !(digit && i > 0)) return false;
-    }
-    return name.len > 0;
-}
-
 const char *import_value(struct import *im, const struct conf_node *n)
 {
     struct bytes prefix = BYTES("os.environ/");
@@ -47,7 +37,7 @@ const char *import_value(struct import *im, const struct conf_node *n)
     struct bytes text = bytes_trim(n->raw);
     if (bytes_starts(text, prefix)) {
         bytes_cut(&text, prefix.len);
-        if (is_variable(text)) {
+        if (conf_is_variable(text)) {
             return import_format(im, "${%.*s}", (int)text.len, text.ptr);
         }
         import_left(im, n, "what follows os.environ/ is no name of a variable");
@@ -280,18 +270,6 @@ static void read_wishes(struct import *im, struct entry *e)
 
 /* ---- headers ---- */
 
-/* RFC 9110 section 5.6.2: token. */
-static bool is_token(struct bytes name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        char c = byte_lower(name.ptr[i]);
-        bool fine = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-                    (c && strchr("!#$%&'*+-.^_`|~", c));
-        if (!fine) return false;
-    }
-    return name.len > 0;
-}
-
 static void add_header(struct import *im, struct import_deployment *d, struct bytes name,
                        const struct conf_node *n)
 {
@@ -309,8 +287,8 @@ static void add_header(struct import *im, struct import_deployment *d, struct by
         import_left(im, n, "this header field is there already");
         return;
     }
-    if (!is_token(name) || d->header_count == IMPORT_HEADERS_MAX) {
-        import_left(im, n, is_token(name) ? "a provider takes 16 header fields"
+    if (!conf_is_token(name) || d->header_count == IMPORT_HEADERS_MAX) {
+        import_left(im, n, conf_is_token(name) ? "a provider takes 16 header fields"
                                           : "this is no name of a header field (RFC 9110)");
         return;
     }

@@ -67,7 +67,7 @@ static int put_file(struct conf_reader *r, struct value *v, const char *path)
     return 0;
 }
 
-static bool is_variable(struct bytes name)
+bool conf_is_variable(struct bytes name)
 {
     for (size_t i = 0; i < name.len; i++) {
         char c = byte_lower(name.ptr[i]);
@@ -84,7 +84,7 @@ static bool put_reference(struct conf_reader *r, struct conf_node *n, struct val
     char name[REFERENCE_MAX + 1], shown[CONF_QUOTE_MAX];
     bool file = bytes_starts(inner, BYTES("file:"));
     if (file) bytes_cut(&inner, 5);
-    bool fine = file ? inner.len > 0 : is_variable(inner);
+    bool fine = file ? inner.len > 0 : conf_is_variable(inner);
     if (!fine || inner.len > REFERENCE_MAX || bytes_find(inner, '\0') < inner.len) {
         conf_error(r, n->at, "%s between ${ and } is neither the name of a variable nor "
                    "file: and a path", conf_quote_text(inner, shown));

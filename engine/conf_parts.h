@@ -132,6 +132,10 @@ const char *conf_quote(const struct conf_node *n, char out[CONF_QUOTE_MAX]);
 const char *conf_quote_text(struct bytes text, char out[CONF_QUOTE_MAX]);
 /* " (did you mean 'x'?)" or "", into out. near may be NULL. Gives out. */
 const char *conf_hint(const char *near, char out[CONF_QUOTE_MAX]);
+/* Could name be one of the environment: letters, digits, _, and no digit first? */
+bool conf_is_variable(struct bytes name);
+/* Is name a token (RFC 9110 section 5.6.2)? */
+bool conf_is_token(struct bytes name);
 /* Edit distance, a swap of neighbours counts 1; limit + 1 where it is more, and for texts
  * over 64 bytes. */
 unsigned conf_distance(struct bytes a, struct bytes b, unsigned limit);

@@ -59,7 +59,7 @@ void conf_read_keys(struct conf_reader *r, const struct conf_setting *s, struct 
 /* ---- header fields ---- */
 
 /* RFC 9110 section 5.6.2: token. */
-static bool is_token(struct bytes name)
+bool conf_is_token(struct bytes name)
 {
     for (size_t i = 0; i < name.len; i++) {
         char c = byte_lower(name.ptr[i]);
@@ -99,7 +99,7 @@ static void add_header(struct conf_reader *r, struct catalog_provider *p,
     char shown[CONF_QUOTE_MAX];
     struct bytes name = n->key->raw;
     conf_quote_text(name, shown);
-    if (!is_token(name)) {
+    if (!conf_is_token(name)) {
         conf_error(r, n->key->at, "%s is no name of a header field", shown);
     } else if (is_reserved(name)) {
         conf_error(r, n->key->at, "the header field %s is written by Weir itself", shown);
