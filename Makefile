@@ -60,7 +60,8 @@ link = $(compile) $(LDFLAGS) -o $@ $< $(filter %.o %.a,$^)  # $^ may hold includ
 
 # --- what there is
 SRC := $(filter-out engine/main.c engine/heap_trap.c $(if $(SAN),engine/heap_wipe.c), \
-       $(wildcard net/*.c net/dialect/*.c route/*.c store/*.c engine/*.c engine/admin/*.c))
+       $(wildcard net/*.c net/dialect/*.c net/translate/*.c route/*.c store/*.c engine/*.c \
+       engine/admin/*.c))
 include tools/gen.mk
 LIB := $(B)/libweir.a
 OBJ := $(SRC:%.c=$(B)/%.o) $(GEN:%.c=%.o)

@@ -1,0 +1,243 @@
+/* tell.h - an answer in the neutral form: the events that every dialect's reader gives,
+ * streamed or not, and every dialect's writer takes, for a stream or a whole answer. Texts are
+ * as written in JSON, between the quotes, so that they are copied from one dialect to another
+ * as they stand. Usage and errors are read by net/dialect/api.h, whatever the dialect: they
+ * come in by the side (struct tell_facts, TELL_USAGE), never from these readers.
+ *
+ * The order, of each choice:
+ *   START (OPEN MORE* CLOSE)* FINISH USAGE? END
+ * Blocks follow one another. Only calls may be open at once, where a provider's deltas of
+ * several calls are mixed. END comes once, behind the last choice's FINISH. */
+#ifndef NET_TRANSLATE_TELL_H
+#define NET_TRANSLATE_TELL_H
+
+#include "net/translate/ask.h"
+
+enum tell_kind {
+    TELL_START,      /* id, name (the model's) as the provider has them; once a stream */
+    TELL_OPEN,       /* a block begins: block, item; a call: id, name, custom */
+    TELL_MORE,       /* its text goes on: text; a call: its arguments */
+    TELL_SIGN,       /* THINKING, CALL, TEXT: its signature or encrypted form: text, maker; may
+                        come in parts */
+    TELL_CITE,       /* TEXT: a source: url, name (title), both as written */
+    TELL_CLOSE,      /* the block is over */
+    TELL_LOGPROBS,   /* text: an array as chat's choices[].logprobs.content has it, raw JSON */
+    TELL_FINISH,     /* finish, and stop_sequence in text where known */
+    TELL_USAGE,      /* usage: so far; the last one counts */
+    TELL_END,        /* the provider's word that all is told */
+};
+
+enum tell_block {
+    TELL_TEXT, TELL_REFUSAL, TELL_THINKING, TELL_CALL,
+    TELL_IMAGE, TELL_AUDIO,     /* name: its MIME type; text: base64; AUDIO: id too */
+    TELL_TRANSCRIPT,            /* what is said in AUDIO */
+};
+
+enum tell_finish {
+    TELL_STOP,           /* the model had said all */
+    TELL_STOP_SEQUENCE,  /* one of the client's */
+    TELL_LENGTH,         /* the output limit */
+    TELL_CONTEXT,        /* the context window */
+    TELL_CALLS,          /* to have tools run */
+    TELL_FILTER,         /* the provider's filter */
+    TELL_REFUSED,        /* the model refused (Anthropic: refusal) */
+    TELL_PAUSE,          /* Anthropic: pause_turn */
+    TELL_OTHER,          /* anything else: malformed calls, recitation ... */
+};
+
+struct tell {
+    uint8_t kind;            /* enum tell_kind */
+    uint8_t block;           /* OPEN .. CLOSE: enum tell_block */
+    uint8_t finish;          /* enum tell_finish */
+    uint8_t maker;           /* SIGN: enum ask_maker; text has no mark of ours */
+    bool custom;             /* OPEN: a call whose input is any text */
+    bool value;              /* MORE of a call: text is a whole JSON value (an object), not the
+                                inside of a string; the only MORE of its block */
+    uint32_t choice;         /* 0.. */
+    uint32_t item;           /* OPEN .. CLOSE: number of the block, from 0, over all choices */
+    struct bytes text;       /* as written, cut in no escape and no UTF-8 sequence */
+    struct bytes id, name;   /* as written; empty: the provider has none */
+    struct bytes url;
+    struct api_usage usage;
+};
+
+/* Takes one event. False: no room, and the rest is not told. t borrows. */
+typedef bool (*tell_take)(void *arg, const struct tell *t);
+
+enum { TELL_CALLS_MAX = 64,      /* calls in one answer whose deltas may be mixed */
+       TELL_NAMES = 1024 };      /* bytes of tool names that a stream must know */
+
+/* What a writer must know besides; kept as long as the answer runs. */
+struct tell_facts {
+    enum api api;            /* whose form to write: the client's */
+    uint64_t seed[2];        /* random: ids are made of it */
+    int64_t created;         /* Unix seconds */
+    char model[256];         /* what the client calls the model; as written in JSON */
+    struct api_usage usage;  /* whole answers: all of it. Streams: what is known at the start,
+                                the prompt's tokens estimated */
+    int64_t cost_nusd;       /* to be put into usage: OpenRouter's include; -1: not asked for */
+    bool want_usage;         /* chat, streams: the client asked for its usage chunk */
+    bool want_thoughts;      /* the client asked to see them, or did not say: true */
+    bool encrypted;          /* Responses: reasoning.encrypted_content was asked for */
+    bool parallel;           /* Responses: echoed */
+    uint16_t names_len;      /* tools whose calls must be written otherwise (custom ones, names
+                                in namespaces): responses_ask_reader fills it, responses_tell_*
+                                reads it */
+    char names[TELL_NAMES];
+};
+
+/* What a writer keeps of a stream, which its dialect repeats at the end (Responses), or cannot
+ * say in parts (Gemini's calls): a log in the engine's counted memory. */
+struct tell_keep {
+    bool (*put)(void *arg, struct bytes b);     /* append. False: no room */
+    void *arg;
+    struct walk_source source;                  /* what was put; size grows */
+};
+
+/* ---- readers ---- */
+
+struct tell_call_state {     /* private: a call of a stream */
+    uint32_t index, item;    /* the provider's number of it; its block */
+    uint16_t depth;          /* of its arguments so far: brackets open */
+    uint8_t choice, flags;
+};
+
+struct tell_reader {         /* of one answer; all private. In the engine's counted memory */
+    enum api api;            /* the provider's */
+    tell_take take;
+    void *arg;
+    uint32_t items;          /* blocks so far */
+    uint32_t item;           /* the open block that is no call */
+    uint32_t stage, flags;   /* a reader's own */
+    uint32_t number[8];      /* a reader's own */
+    uint64_t seed;           /* ids for calls that come without one are made of it */
+    uint8_t block;           /* of item */
+    uint8_t choice;
+    bool open, started, finished, ended;
+    uint8_t call_count;
+    struct tell_call_state call[TELL_CALLS_MAX];
+    char kept[256];          /* a reader's own: a name or id that comes before its use */
+    uint16_t kept_len;
+};
+
+/* Begin an answer. take, arg: who is told. */
+void tell_begin(struct tell_reader *r, enum api api, uint64_t seed, tell_take take, void *arg);
+/* One event of a stream: its name (event:) and its data, a JSON document that was opened
+ * ("[DONE]" and other ends that are none: tell_end). What a reader does not know it passes
+ * over. False: take said so. */
+MUST_USE bool tell_event(struct tell_reader *r, struct bytes name, const struct walk *w,
+                         struct node root);
+/* The stream is over, and well: whatever is open is closed; FINISH where the provider had none,
+ * END, once. */
+MUST_USE bool tell_end(struct tell_reader *r);
+/* A whole answer, START to END. Begun afresh for each pass. */
+MUST_USE bool tell_whole(struct tell_reader *r, const struct walk *w, struct node root);
+
+/* ---- for readers: they keep the order above, and close what has to be closed before ---- */
+
+/* The answer begins: its id and model, as written; empty: not told. Once, else nothing. */
+bool tell_start(struct tell_reader *r, struct bytes id, struct bytes model);
+/* A block begins that is no call. */
+bool tell_open(struct tell_reader *r, enum tell_block block);
+/* Text of a block that is no call: it is opened where another one is open, or none. An empty
+ * text opens nothing. */
+bool tell_more(struct tell_reader *r, enum tell_block block, struct bytes text);
+/* The same, in as many pieces as it lies in. */
+bool tell_more_span(struct tell_reader *r, enum tell_block block, const struct walk *w,
+                    struct walk_span inside);
+/* A signature, of the open block, or of the latest call. */
+bool tell_sign(struct tell_reader *r, enum ask_maker maker, const struct walk *w,
+               struct walk_span inside);
+/* The open block that is no call is over, if there is one. */
+bool tell_close(struct tell_reader *r);
+/* A call begins: index is the provider's number of it. An id is made where it has none. */
+bool tell_call(struct tell_reader *r, uint32_t index, struct bytes id, struct bytes name,
+               bool custom);
+/* Its arguments go on, as the inside of a string. Calls whose arguments are complete are closed
+ * when the next block or call begins; the others, at the end. */
+bool tell_arguments(struct tell_reader *r, uint32_t index, const struct walk *w,
+                    struct walk_span inside);
+/* All of its arguments, an object; absent: {}. */
+bool tell_arguments_value(struct tell_reader *r, uint32_t index, const struct walk *w,
+                          struct node object);
+/* A choice is over, and so are its blocks. Once a choice. */
+bool tell_finish(struct tell_reader *r, uint32_t choice, enum tell_finish finish,
+                 struct bytes stop_sequence);
+
+/* ---- writers ---- */
+
+struct tell_writer {         /* of one stream; all private. In the engine's counted memory */
+    const struct tell_facts *facts;
+    struct tell_keep *keep;
+    uint32_t sequence;       /* Responses: of the next event */
+    uint32_t blocks;         /* a writer's own numbers: of blocks, items, parts */
+    uint32_t items;
+    uint32_t number[12];
+    uint32_t flags;
+    uint8_t finish;
+    bool started, finished, ended, said_call;
+    struct api_usage usage;
+    struct { uint32_t item, index; uint64_t kept_from; uint16_t flags; uint8_t block; }
+        open[TELL_CALLS_MAX];           /* blocks that are open, or must be repeated */
+    uint8_t open_count;
+};
+
+/* Begin the client's stream. facts, keep: borrowed as long as it runs. */
+void tell_write_begin(struct tell_writer *s, const struct tell_facts *facts,
+                      struct tell_keep *keep);
+/* Write one event as the client's own, with the lines around it: all that an SSE stream needs,
+ * empty lines and a good end included. False: no room in p or keep. */
+MUST_USE bool tell_write(struct tell_writer *s, const struct tell *t, struct pen *p);
+/* The stream is stopped by Weir as if the output limit had been reached: closes what is open,
+ * says so, usage and the good end. */
+MUST_USE bool tell_write_stop(struct tell_writer *s, const struct api_usage *usage,
+                              struct pen *p);
+
+/* An answer that can be told as often as a writer likes. */
+struct tell_story {
+    /* Tell all of it again, START to END. False: take said so. */
+    bool (*again)(const struct tell_story *story, tell_take take, void *arg);
+    const struct walk *walk;
+    struct node root;
+    enum api api;            /* the provider's */
+    uint64_t seed;
+};
+/* A story of a document that was opened. */
+struct tell_story tell_story(enum api api, uint64_t seed, const struct walk *w,
+                             struct node root);
+/* Write it whole in the client's form (facts->api), cost and usage included. */
+MUST_USE bool tell_write_whole(const struct tell_facts *facts, const struct tell_story *story,
+                               struct pen *p);
+
+/* One dialect: what the functions above call. write, write_whole NULL: no client speaks it.
+ * end NULL: tell_end() does all. */
+struct tell_dialect {
+    bool (*event)(struct tell_reader *r, struct bytes name, const struct walk *w,
+                  struct node root);
+    bool (*end)(struct tell_reader *r);
+    bool (*whole)(struct tell_reader *r, const struct walk *w, struct node root);
+    bool (*write)(struct tell_writer *s, const struct tell *t, struct pen *p);
+    bool (*write_whole)(const struct tell_facts *facts, const struct tell_story *story,
+                        struct pen *p);
+};
+extern const struct tell_dialect chat_tell, responses_tell, messages_tell, gemini_tell,
+    converse_tell, cohere_tell;
+
+/* ---- for writers ---- */
+
+/* An id of our own in the client's form, as a string: prefix and 24 letters and digits, the nth
+ * of this answer. */
+void tell_put_id(struct pen *p, const struct tell_facts *facts, struct bytes prefix,
+                 uint32_t nth);
+/* Keep a piece of block `item`; what: a writer's own. False: no room. */
+MUST_USE bool tell_keep_put(struct tell_keep *k, uint32_t item, uint8_t what, struct bytes b);
+/* Write what was kept of it, in order, as parts of a string that was begun. from: where in the
+ * log its first piece may be. */
+void tell_keep_parts(const struct tell_keep *k, uint64_t from, uint32_t item, uint8_t what,
+                     struct pen *p);
+/* The same as a value: arguments that were kept as the insides of strings become an object.
+ * False, and nothing is written: they are none. */
+MUST_USE bool tell_keep_value(const struct tell_keep *k, uint64_t from, uint32_t item,
+                              uint8_t what, struct pen *p);
+
+#endif
