@@ -41,7 +41,10 @@ struct ask_part {            /* spans are the insides of strings, as written, bu
     bool custom;             /* CALL, RESULT: of a tool that takes any text */
     bool is_error;           /* RESULT */
     struct walk_span text;   /* TEXT, REFUSAL, THINKING */
-    struct walk_span id;     /* CALL, RESULT: of the call; absent: Gemini's need none */
+    struct node value;       /* TEXT inside a result, where text is absent: this JSON value is
+                                it (Gemini's results are objects). Written by ask_text() */
+    struct walk_span id;     /* CALL, RESULT: of the call. Not to be looked at: Gemini's calls
+                                need none, and get ask_nth_id(). For ask_put_id() */
     struct walk_span name;   /* TURN: who speaks; CALL, RESULT: the tool; DOCUMENT: the file */
     struct walk_span space;  /* CALL: the namespace that name is in (Responses) */
     struct node arguments;   /* CALL: an object, or a string that holds one; custom: a string */
@@ -112,6 +115,9 @@ struct ask {                 /* a request that is being read. Large: not for a s
     enum api api;            /* whose form it has */
     char error[160];         /* what cannot be said, or is wrong: a sentence for the client */
     char pointer[80];        /* and where: a JSON pointer */
+    bool unsayable;          /* a reader found what its own dialect alone can say, where no
+                                part, tool or setting stands for it: error, pointer. Only
+                                that dialect may be written */
     /* private: of readers */
     struct walk_each each[ASK_LEVELS];  /* passes that are in progress, outermost first */
     struct walk_each tools_each[2];
@@ -216,6 +222,19 @@ enum ask_id { ID_CHAT /* <= 40 bytes of [A-Za-z0-9_-] */, ID_RESPONSES /* <= 64 
 /* A call's id as the rule wants it: itself where it may stand, else one made of its hash, the
  * same for the call and its result. Gives a string value. */
 void ask_put_id(struct pen *p, const struct walk *w, struct walk_span id, enum ask_id rule);
+/* The id of a call that came without: its number in the conversation, which is the same in the
+ * next request. No place of the document: for ask_put_id, ask_note_call, ask_call_name. */
+static inline struct walk_span ask_nth_id(uint64_t nth)
+{
+    const uint64_t beyond = UINT64_C(1) << 62;  /* of any document */
+    return (struct walk_span){beyond + nth, beyond + nth + 1};
+}
+/* The text of a part TEXT, as part of a string that was begun. */
+static inline void ask_text(struct pen *p, const struct walk *w, const struct ask_part *text)
+{
+    if (text->value.type == JSON_NONE) pen_part_span(p, w, text->text);
+    else pen_part_node(p, w, text->value);
+}
 /* The arguments of a call as an object. False: it holds none; blamed. */
 MUST_USE bool ask_put_arguments(struct ask *a, struct pen *p, const struct ask_part *call);
 /* The arguments of a call as a string that holds them. */
