@@ -137,11 +137,45 @@ static uint8_t dialect_of(struct bytes word)
     static const char *const words[] = {
         [DIALECT_OPENAI] = "openai", [DIALECT_RESPONSES] = "responses",
         [DIALECT_ANTHROPIC] = "anthropic", [DIALECT_GEMINI] = "gemini",
+        [DIALECT_BEDROCK] = "bedrock", [DIALECT_COHERE] = "cohere",
     };
     for (size_t i = 0; i < COUNT(words); i++) {
         if (bytes_eq(word, bytes_of(words[i]))) return (uint8_t)i;
     }
     return DIALECT_OTHER;
+}
+
+/* The dialects of a comma list, as bits. */
+static uint8_t dialects_of(struct bytes list)
+{
+    unsigned bits = 0;
+    while (list.len) {
+        bits |= 1u << dialect_of(bytes_trim(bytes_cut(&list, bytes_find(list, ','))));
+        if (list.len) bytes_cut(&list, 1);
+    }
+    assert(bits < 1u << DIALECT_OTHER);
+    return (uint8_t)bits;
+}
+
+static uint8_t thoughts_of(struct bytes field)
+{
+    if (bytes_eq(field, BYTES("reasoning_content"))) return CATALOG_THOUGHTS_CONTENT;
+    if (bytes_eq(field, BYTES("reasoning"))) return CATALOG_THOUGHTS_REASONING;
+    if (bytes_eq(field, BYTES("reasoning_details"))) return CATALOG_THOUGHTS_DETAILS;
+    return CATALOG_THOUGHTS_NONE;
+}
+
+/* Is the address that of who made the dialect? Others imitate what it was. */
+static bool is_official(const struct catalog_provider *p)
+{
+    static const char *const hosts[] = {
+        [DIALECT_OPENAI] = "api.openai.com", [DIALECT_RESPONSES] = "api.openai.com",
+        [DIALECT_ANTHROPIC] = "api.anthropic.com",
+        [DIALECT_GEMINI] = "generativelanguage.googleapis.com",
+        [DIALECT_COHERE] = "api.cohere.com",
+    };
+    const char *host = p->dialect < COUNT(hosts) ? hosts[p->dialect] : NULL;
+    return host && bytes_ieq(bytes_of(p->host), bytes_of(host));
 }
 
 static bool is_loopback(const struct catalog_provider *p)
@@ -163,6 +197,7 @@ static bool take_url(struct conf_reader *r, struct catalog_provider *p)
     p->tls = url.tls;
     struct in_addr ip;
     p->host_is_ip = url.ipv6 || inet_pton(AF_INET, p->host, &ip) == 1;
+    p->official = is_official(p);
     return true;
 }
 
@@ -184,6 +219,8 @@ static void inherit(struct conf_reader *r, struct catalog_provider *p,
     if (whole) p->url = conf_heap_text(r->heap, known->base_url);
     if (whole) p->region = conf_heap_text(r->heap, known->region);
     p->quirks = known->quirks;
+    p->thoughts = thoughts_of(known->thoughts);
+    p->speaks = dialects_of(known->speaks);
 }
 
 /* A provider from the environment alone. False where it cannot be one: no key, or a note
@@ -284,7 +321,8 @@ static void read_entry(struct conf_reader *r, struct conf_node *item,
     if (dialect) p->dialect = DIALECT_OPENAI;   /* or reported */
     struct conf_node *url = conf_child(item, "url");
     if (url) p->url = NULL;      /* or reported */
-    if (url) p->region = "";     /* who is behind another address computes elsewhere */
+    if (url) p->region = "";     /* who is behind another address computes elsewhere, */
+    if (url) p->speaks = 0;      /* and may have less */
     conf_walk(r, item, "providers[].", p);
     /* what it inherits belongs to the dialect it inherits */
     if (other && !conf_child(item, "auth")) p->auth = usual_auth(p->dialect);

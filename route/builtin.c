@@ -78,7 +78,7 @@ bool builtin_provider_next(struct bytes *at, struct builtin_provider *out)
     struct builtin_provider p = {0};
     struct bytes *const field[] = {&p.name, &p.aliases, &p.dialect, &p.base_url, &p.key_env,
                                    &p.auth, &p.region, &p.retention, &p.usage, &p.limits,
-                                   &p.thoughts};
+                                   &p.thoughts, &p.speaks};
     for (size_t i = 0; i < COUNT(field); i++) *field[i] = cut_until(&row, '\t');
     p.quirks = quirks(row);
     assert(p.name.len > 0 && p.base_url.len > 0 && p.auth.len > 0);

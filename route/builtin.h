@@ -20,6 +20,7 @@ struct builtin_provider {        /* an empty slice: not stated */
     struct bytes usage;          /* of a stream: "always", "asked", "never" told */
     struct bytes limits;         /* family of its rate-limit headers: "openai", ... */
     struct bytes thoughts;       /* field of an answer that holds them */
+    struct bytes speaks;         /* comma list of further dialects at base_url */
     uint8_t quirks;              /* enum catalog_quirk bits */
     bool ready;                  /* a key in the environment is all it needs: base_url has no
                                     braces, a dialect we speak, auth is a key in a header */

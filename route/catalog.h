@@ -13,7 +13,14 @@ enum {
 };
 
 enum dialect {
-    DIALECT_OPENAI, DIALECT_RESPONSES, DIALECT_ANTHROPIC, DIALECT_GEMINI, DIALECT_OTHER
+    DIALECT_OPENAI, DIALECT_RESPONSES, DIALECT_ANTHROPIC, DIALECT_GEMINI, DIALECT_BEDROCK,
+    DIALECT_COHERE, DIALECT_OTHER
+};
+
+/* Where an answer of OpenAI's dialect has its thoughts. */
+enum catalog_thoughts {
+    CATALOG_THOUGHTS_NONE, CATALOG_THOUGHTS_CONTENT,  /* not known; reasoning_content */
+    CATALOG_THOUGHTS_REASONING, CATALOG_THOUGHTS_DETAILS,   /* reasoning; reasoning_details */
 };
 
 enum model_ability {             /* bits */
@@ -50,9 +57,12 @@ struct catalog_provider {        /* texts are NUL-ended and live as long as the 
     uint32_t weight;
     uint16_t port;
     uint8_t dialect;             /* enum dialect */
+    uint8_t speaks;              /* further ones at the same address: bits of enum dialect */
+    uint8_t thoughts;            /* enum catalog_thoughts */
     uint8_t quirks;              /* enum catalog_quirk bits, of all its models */
     uint8_t key_count, header_count;
     bool tls, host_is_ip, zero_retention;
+    bool official;               /* at the address of who made the dialect */
 };
 
 struct catalog_model {

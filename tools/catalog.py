@@ -147,7 +147,8 @@ PROVIDERS_HEAD = """\
 # name, aliases, dialect, base_url (ends where the dialect's path begins; {braces} are to be
 # filled in by the operator), environment names of the key, auth, region, retention (none, or
 # for how long; empty: not found), usage in streams (always, asked, never), family of rate-limit
-# headers, field of an answer's thoughts, quirks (see tools/catalog.py).
+# headers, field of an answer's thoughts, further dialects below the same base, quirks (see
+# tools/catalog.py).
 """
 
 
@@ -417,6 +418,16 @@ def spoken(row):
     return dialect, base
 
 
+def also(row, base):
+    """Further dialects at the same address. One that only some models have does not count."""
+    native = (r"(?:.*; |)responses (same base|/v1/responses|" + re.escape(base) +
+              r"(/responses)?)( \((preferred|stateless)\))?(;.*|)")
+    speaks = re.fullmatch(native, row["also_speaks"])
+    if not speaks or (speaks.group(1) == "/v1/responses" and not base.endswith("/v1")):
+        return ""
+    return "responses"
+
+
 def providers(path, fields):
     taken, out = set(), {}
     for where, row in rows(path):
@@ -445,7 +456,7 @@ def providers(path, fields):
             row["name"], ",".join(names[1:]), dialect, base, keys, row["auth"],
             region(row["region"]), word(RETENTIONS, row["retention"]),
             word(USAGE, row["usage_in_stream"]), word(LIMITS, row["ratelimit_headers"], True),
-            field, quirks])
+            field, also(row, base), quirks])
     return out
 
 

@@ -76,6 +76,36 @@ static void test_what_a_name_brings_with_it(void **state)
     }
 }
 
+/* What else is spoken at its address holds there alone; the field of thoughts is its
+ * software's, wherever it runs. */
+static void test_further_dialects_belong_to_an_address(void **state)
+{
+    (void)state;
+    static const struct { const char *entry; unsigned speaks, thoughts; bool official; }
+    cases[] = {
+        {"{name: openai, keys: [k]}", 1u << DIALECT_RESPONSES, CATALOG_THOUGHTS_NONE, true},
+        {"{name: openai, keys: [k], url: \"http://h/v1\"}", 0, CATALOG_THOUGHTS_NONE, false},
+        {"{name: me, url: \"https://API.openai.com/v1\"}", 0, CATALOG_THOUGHTS_NONE, true},
+        {"{name: anthropic, keys: [k]}", 0, CATALOG_THOUGHTS_NONE, true},
+        {"{name: google, keys: [k]}", 0, CATALOG_THOUGHTS_NONE, true},
+        {"{name: groq, keys: [k]}", 1u << DIALECT_RESPONSES, CATALOG_THOUGHTS_REASONING, false},
+        {"{name: deepseek, keys: [k], url: \"http://h\"}", 0, CATALOG_THOUGHTS_CONTENT, false},
+        {"{name: openrouter, keys: [k]}", 1u << DIALECT_RESPONSES, CATALOG_THOUGHTS_DETAILS,
+         false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char yaml[256];
+        (void)snprintf(yaml, sizeof yaml, "providers: [%s]", cases[i].entry);
+        struct conf *c = parse(yaml);
+        assert_non_null(c);
+        const struct catalog_provider *p = &c->catalog.provider[0];
+        assert_int_equal(p->speaks, cases[i].speaks);
+        assert_int_equal(p->thoughts, cases[i].thoughts);
+        assert_int_equal(p->official, cases[i].official);
+        conf_free(c);
+    }
+}
+
 static const struct catalog_model *model(const struct conf *c, const char *id)
 {
     int32_t at = catalog_find(&c->catalog, bytes_of(id));
@@ -124,6 +154,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_auth_of_a_dialect),
         cmocka_unit_test(test_what_a_name_brings_with_it),
+        cmocka_unit_test(test_further_dialects_belong_to_an_address),
         cmocka_unit_test(test_quality_of_models),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
