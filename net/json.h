@@ -14,6 +14,7 @@
 enum {
     JSON_DEPTH_MAX = 512,  /* nesting; the limit of json_init may be lower */
     JSON_TEXT_MAX = 512,   /* a scalar up to this is gathered when a cut goes through it */
+    JSON_ESCAPE_MAX = 6,   /* bytes: \uXXXX */
 };
 
 enum json_type {
@@ -144,6 +145,14 @@ uint64_t json_at(const struct json *j);
 /* Resolve escapes of a key's or string's text into out (UTF-8; unpaired surrogates become
  * U+FFFD). out copies, room >= text.len. Gives the length written. */
 size_t json_unescape(struct bytes text, char *out);
+
+/* Bytes at the start of a that a string may hold as they are. What follows them: *bad 0: the
+ * end, or a byte to escape; else *bad bytes that are no UTF-8, for one U+FFFD. */
+size_t json_plain(struct bytes a, size_t *bad);
+
+/* Escape a quote, a backslash or a control byte into out, JSON_ESCAPE_MAX bytes (RFC 8259
+ * section 7). Gives the length. */
+size_t json_escape(char c, char *out);
 
 /* A number's text as an integer: false for fractions, exponents, or beyond +-2^53 (two
  * parsers may differ there, RFC 8259 section 6). "-0" is 0. */

@@ -1,6 +1,6 @@
 /* json_text.c - what a token's text means: strings with their escapes resolved (RFC 8259
- * section 7), numbers as integers (section 6). The text passed the scanner, but nothing
- * here depends on that to stay within its memory. */
+ * section 7), and the other way; numbers as integers (section 6). A token's text passed the
+ * scanner, but nothing here depends on that to stay within its memory. */
 #include "net/json_simd.h"
 
 /* The escape \uXXXX at a.ptr; -1 where it is not one. */
@@ -70,6 +70,65 @@ size_t json_unescape(struct bytes text, char *out)
     }
     assert(n <= room);
     return n;
+}
+
+/* Bytes of the UTF-8 sequence at a.ptr, or 0; then *bad is the length of the part that one
+ * U+FFFD stands for: the longest beginning of a sequence, at least one byte (Unicode 15,
+ * section 3.9, "U+FFFD substitution of maximal subparts"). RFC 3629 section 4. */
+static size_t utf8_length(struct bytes a, size_t *bad)
+{
+    const unsigned char *p = (const unsigned char *)a.ptr;
+    unsigned char lead = p[0], low = 0x80, high = 0xBF;
+    if (lead < 0x80) return 1;
+    size_t need = lead >= 0xC2 && lead <= 0xDF ? 2 : (lead & 0xF0) == 0xE0 ? 3
+                : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
+    if (lead == 0xE0) low = 0xA0;
+    if (lead == 0xED) high = 0x9F;
+    if (lead == 0xF0) low = 0x90;
+    if (lead == 0xF4) high = 0x8F;
+    *bad = 1;
+    if (need == 0) return 0;
+    for (size_t i = 1; i < need; i++) {
+        if (i == a.len || p[i] < low || p[i] > high) return 0;
+        low = 0x80;
+        high = 0xBF;
+        *bad = i + 1;
+    }
+    return need;
+}
+
+size_t json_plain(struct bytes a, size_t *bad)
+{
+    size_t n = 0;
+    *bad = 0;
+    while (n < a.len) {
+        unsigned char c = (unsigned char)a.ptr[n];
+        if (c < 0x20 || c == '"' || c == '\\') break;
+        size_t step = 1;
+        if (c >= 0x80) step = utf8_length((struct bytes){a.ptr + n, a.len - n}, bad);
+        if (step == 0) break;
+        *bad = 0;
+        n += step;
+    }
+    return n;
+}
+
+size_t json_escape(char c, char *out)
+{
+    static const char names[] = "\"\\bfnrt", values[] = "\"\\\b\f\n\r\t";
+    static const char digits[] = "0123456789abcdef";
+    const char *value = memchr(values, c, sizeof values - 1);
+    out[0] = '\\';
+    if (value) {
+        out[1] = names[value - values];
+        return 2;
+    }
+    unsigned char byte = (unsigned char)c;
+    assert(byte < 0x20);
+    memcpy(out + 1, "u00", 3);
+    out[4] = digits[byte >> 4];
+    out[5] = digits[byte & 15];
+    return JSON_ESCAPE_MAX;
 }
 
 bool json_integer(struct bytes text, int64_t *out)

@@ -4,6 +4,8 @@
  * nesting is still followed so that a caller's mistake shows either way. */
 #include "net/jsonw.h"
 
+#include "net/json.h"
+
 void jsonw_init(struct jsonw *w, char *out, size_t room)
 {
     assert(w);
@@ -94,69 +96,12 @@ void jsonw_array_end(struct jsonw *w)
     container_closes(w, "]", false);
 }
 
-/* Bytes of the UTF-8 sequence at a.ptr, or 0; then *bad is the length of the part that one
- * U+FFFD stands for: the longest beginning of a sequence, at least one byte (Unicode 15,
- * section 3.9, "U+FFFD substitution of maximal subparts"). RFC 3629 section 4. */
-static size_t utf8_length(struct bytes a, size_t *bad)
-{
-    const unsigned char *p = (const unsigned char *)a.ptr;
-    unsigned char lead = p[0], low = 0x80, high = 0xBF;
-    if (lead < 0x80) return 1;
-    size_t need = lead >= 0xC2 && lead <= 0xDF ? 2 : (lead & 0xF0) == 0xE0 ? 3
-                : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
-    if (lead == 0xE0) low = 0xA0;
-    if (lead == 0xED) high = 0x9F;
-    if (lead == 0xF0) low = 0x90;
-    if (lead == 0xF4) high = 0x8F;
-    *bad = 1;
-    if (need == 0) return 0;
-    for (size_t i = 1; i < need; i++) {
-        if (i == a.len || p[i] < low || p[i] > high) return 0;
-        low = 0x80;
-        high = 0xBF;
-        *bad = i + 1;
-    }
-    return need;
-}
-
-/* Bytes at the start of a that a string may hold as they are. */
-static size_t plain_length(struct bytes a, size_t *bad)
-{
-    size_t n = 0;
-    *bad = 0;
-    while (n < a.len) {
-        unsigned char c = (unsigned char)a.ptr[n];
-        if (c < 0x20 || c == '"' || c == '\\') break;
-        size_t step = 1;
-        if (c >= 0x80) step = utf8_length((struct bytes){a.ptr + n, a.len - n}, bad);
-        if (step == 0) break;
-        *bad = 0;
-        n += step;
-    }
-    return n;
-}
-
-/* One byte that must be escaped (RFC 8259 section 7). */
-static void put_escape(struct jsonw *w, char c)
-{
-    static const char names[] = "\"\\bfnrt", values[] = "\"\\\b\f\n\r\t";
-    static const char digits[] = "0123456789abcdef";
-    const char *value = memchr(values, c, sizeof values - 1);
-    if (value) {
-        put(w, (char[]){'\\', names[value - values]}, 2);
-        return;
-    }
-    unsigned char byte = (unsigned char)c;
-    assert(byte < 0x20);
-    put(w, (char[]){'\\', 'u', '0', '0', digits[byte >> 4], digits[byte & 15]}, 6);
-}
-
 static void put_quoted(struct jsonw *w, struct bytes text)
 {
     put(w, "\"", 1);
     while (text.len > 0 && !w->full) {
         size_t bad;
-        size_t n = plain_length(text, &bad);
+        size_t n = json_plain(text, &bad);
         struct bytes plain = bytes_cut(&text, n);
         put(w, plain.ptr, n);
         if (text.len == 0) break;
@@ -164,7 +109,8 @@ static void put_quoted(struct jsonw *w, struct bytes text)
             bytes_cut(&text, bad);
             put(w, "\xEF\xBF\xBD", 3);
         } else {
-            put_escape(w, *bytes_cut(&text, 1).ptr);
+            char escape[JSON_ESCAPE_MAX];
+            put(w, escape, json_escape(*bytes_cut(&text, 1).ptr, escape));
         }
     }
     put(w, "\"", 1);

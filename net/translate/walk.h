@@ -38,10 +38,17 @@ struct walk {                /* private */
 
 struct walk_each {           /* private: a pass over one container */
     const struct walk *w;
-    struct json json;
-    uint64_t at, end;
+    uint64_t start, end;     /* of the container */
+    uint64_t at;             /* what was not read yet: in, and what follows it */
+    struct bytes in;
     uint32_t token;
     bool object, over;
+    struct json json;        /* last: begun only where there is no index */
+};
+
+struct walk_text {           /* private: a string that is being read, escapes resolved */
+    const struct walk *w;
+    uint64_t at, end;
 };
 
 /* Begin with a document. source borrows. scratch (NULL: none) borrows: room for its index,
@@ -93,5 +100,14 @@ size_t walk_word(const struct walk *w, struct node n, const struct bytes *words,
 MUST_USE bool walk_int(const struct walk *w, struct node n, int64_t *out);
 /* A hash of a span's bytes, escapes resolved, whichever pieces it lies in: to compare ids. */
 uint64_t walk_hash(const struct walk *w, struct walk_span s);
+
+/* Begin to read the inside of a string as the text it stands for. */
+static inline struct walk_text walk_text(const struct walk *w, struct walk_span inside)
+{
+    return (struct walk_text){w, inside.start, inside.end};
+}
+/* The next part of it: borrowed from the source, or in room of max >= 4 bytes, which then holds
+ * a client's words: it is the caller's to wipe. Empty: that was all. */
+struct bytes walk_text_next(struct walk_text *t, char *room, size_t max);
 
 #endif
