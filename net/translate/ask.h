@@ -41,8 +41,9 @@ struct ask_part {            /* spans are the insides of strings, as written, bu
     bool custom;             /* CALL, RESULT: of a tool that takes any text */
     bool is_error;           /* RESULT */
     struct walk_span text;   /* TEXT, REFUSAL, THINKING */
-    struct node value;       /* TEXT inside a result, where text is absent: this JSON value is
-                                it (Gemini's results are objects). Written by ask_text() */
+    struct node value;       /* TEXT, THINKING where text is absent: this is it: a JSON value
+                                (Gemini's results are objects), or a text that a client of
+                                Gemini's sends as the pieces it came in. For ask_text() */
     struct walk_span id;     /* CALL, RESULT: of the call. Not to be looked at: Gemini's calls
                                 need none, and get ask_nth_id(). For ask_put_id() */
     struct walk_span name;   /* TURN: who speaks; CALL, RESULT: the tool; DOCUMENT: the file */
@@ -106,7 +107,8 @@ struct ask_settings {        /* nodes: as written, absent or null is absent */
 
 enum { ASK_LEVELS = 4, ASK_CALLS = 128 };
 
-struct ask_call { uint64_t id; struct walk_span name; };   /* id: walk_hash */
+struct ask_call { uint64_t id; struct walk_span name, said; };     /* id: hash of said, which
+                                is the id as the call has it */
 
 struct ask {                 /* a request that is being read. Large: not for a stack */
     struct walk walk;
@@ -124,6 +126,8 @@ struct ask {                 /* a request that is being read. Large: not for a s
     struct ask_part held[4]; /* parts that were made at once, to be given one by one */
     struct ask_call call[ASK_CALLS];    /* the latest calls */
     uint64_t calls;          /* so many were there */
+    uint64_t step;           /* Gemini: calls before the latest turn of the model's, */
+    uint64_t answered[2];    /* and which of that turn's have their result: bits */
     uint32_t message, element;          /* indexes, for pointer */
     uint32_t stage, flags;   /* a reader's own state */
     struct node at[8];       /* a reader's own places */
@@ -176,6 +180,8 @@ enum ask_quirk {
     ASK_NO_TIER = 1 << 22,           /* service_tier is refused */
     ASK_NO_SEED = 1 << 23,
     ASK_NO_USER = 1 << 24,           /* user, metadata, store, cache keys are refused */
+    ASK_COUNT_FLAT = 1 << 30,        /* Gemini's countTokens without generateContentRequest
+                                        around it (Vertex AI) */
 };
 
 enum ask_rc {
@@ -229,12 +235,16 @@ static inline struct walk_span ask_nth_id(uint64_t nth)
     const uint64_t beyond = UINT64_C(1) << 62;  /* of any document */
     return (struct walk_span){beyond + nth, beyond + nth + 1};
 }
-/* The text of a part TEXT, as part of a string that was begun. */
-static inline void ask_text(struct pen *p, const struct walk *w, const struct ask_part *text)
+/* Has a part TEXT or THINKING any text? */
+static inline bool ask_has_text(const struct ask_part *part)
 {
-    if (text->value.type == JSON_NONE) pen_part_span(p, w, text->text);
-    else pen_part_node(p, w, text->value);
+    return walk_has(part->text) || part->value.type != JSON_NONE;
 }
+/* The text of a part TEXT or THINKING, as part of a string that was begun. */
+void ask_text(struct pen *p, const struct walk *w, const struct ask_part *part);
+/* All pieces from one string's inside to another's, both in contents of Gemini's that have
+ * nothing but such texts between them, as a value for ask_text(). */
+struct node ask_pieces(struct walk_span first, struct walk_span last);
 /* The arguments of a call as an object. False: it holds none; blamed. */
 MUST_USE bool ask_put_arguments(struct ask *a, struct pen *p, const struct ask_part *call);
 /* The arguments of a call as a string that holds them. */

@@ -80,9 +80,6 @@ struct tell_facts {
     bool want_thoughts;      /* the client asked to see them, or did not say: true */
     bool encrypted;          /* Responses: reasoning.encrypted_content was asked for */
     bool parallel;           /* Responses: echoed */
-    bool signs;              /* the provider signs thoughts as they are written (Anthropic):
-                                where the client must send text and signature back in one
-                                piece (Gemini), they wait for each other */
     uint16_t names_len;      /* tools whose calls must be written otherwise (custom ones, names
                                 in namespaces): responses_ask_reader fills it, responses_tell_*
                                 reads it */
