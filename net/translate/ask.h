@@ -47,7 +47,8 @@ struct ask_part {            /* spans are the insides of strings, as written, bu
     struct walk_span id;     /* CALL, RESULT: of the call. Not to be looked at: Gemini's calls
                                 need none, and get ask_nth_id(). For ask_put_id() */
     struct walk_span name;   /* TURN: who speaks; CALL, RESULT: the tool; DOCUMENT: the file */
-    struct walk_span space;  /* CALL: the namespace that name is in (Responses) */
+    struct walk_span space;  /* CALL: the namespace that name is in (Responses). For
+                                ask_put_name() */
     struct node arguments;   /* CALL: an object, or a string that holds one; custom: a string */
     struct walk_span signature;  /* THINKING, CALL, TEXT: without our mark of its maker */
     struct walk_span data;   /* IMAGE .. VIDEO: base64 ... */
@@ -122,7 +123,7 @@ struct ask {                 /* a request that is being read. Large: not for a s
                                 that dialect may be written */
     /* private: of readers */
     struct walk_each each[ASK_LEVELS];  /* passes that are in progress, outermost first */
-    struct walk_each tools_each[2];
+    struct walk_each tools_each[3];
     struct ask_part held[4]; /* parts that were made at once, to be given one by one */
     struct ask_call call[ASK_CALLS];    /* the latest calls */
     uint64_t calls;          /* so many were there */
@@ -214,6 +215,16 @@ void ask_blame(struct ask *a, const char *pointer, const char *format, ...)
 void ask_note_call(struct ask *a, const struct ask_part *call);
 /* The tool's name of that call; absent: it is not among the latest ASK_CALLS. */
 struct walk_span ask_call_name(const struct ask *a, struct walk_span id);
+/* The namespace of that name; absent: none. */
+struct walk_span ask_call_space(const struct ask *a, struct walk_span id);
+/* The name of a tool, or of a call, where there are no namespaces: "space__name", and where that
+ * is longer than a name may be, or has other letters, one made of its hash. Gives a string
+ * value; tell_name() knows the way back. */
+void ask_put_name(struct pen *p, const struct walk *w, struct walk_span space,
+                  struct walk_span name);
+/* The schema of a tool that takes any text, where there are only functions: an object with one
+ * string, `input`. ask_put_arguments() writes the same. */
+void ask_put_custom_schema(struct pen *p);
 /* Find our mark in front of a signature: gives its maker and takes it off; unmarked, own. */
 uint8_t ask_maker(const struct walk *w, struct walk_span *signature, enum ask_maker own);
 /* The mark to put in front of a signature of that maker, eight bytes of base64's letters, so

@@ -81,8 +81,7 @@ struct tell_facts {
     bool encrypted;          /* Responses: reasoning.encrypted_content was asked for */
     bool parallel;           /* Responses: echoed */
     uint16_t names_len;      /* tools whose calls must be written otherwise (custom ones, names
-                                in namespaces): responses_ask_reader fills it, responses_tell_*
-                                reads it */
+                                in namespaces): tell_note_names(), tell_name() */
     char names[TELL_NAMES];
 };
 
@@ -224,6 +223,19 @@ extern const struct tell_dialect chat_tell, responses_tell, messages_tell, gemin
     converse_tell, cohere_tell;
 
 /* ---- for writers ---- */
+
+/* Note the names that ask_put_name() and custom tools change, for tell_name(). False: there are
+ * too many; blamed, and unsayable. */
+MUST_USE bool tell_note_names(struct ask *a, struct tell_facts *facts);
+struct tell_name {           /* what the client calls a tool; as written */
+    struct bytes space, name;
+    bool custom;             /* it takes any text; the provider was given a function */
+};
+/* The tool behind the name that a provider knows. Borrows from facts and flat. */
+struct tell_name tell_name(const struct tell_facts *facts, struct bytes flat);
+enum { TELL_FLAT_MAX = 64 };
+/* What ask_put_name() makes of it: copied to room. */
+struct bytes tell_flat(struct bytes space, struct bytes name, char room[TELL_FLAT_MAX]);
 
 /* An id of our own in the client's form, as a string: prefix and 24 letters and digits, the nth
  * of this answer. */
