@@ -1,0 +1,170 @@
+// talk.mjs - a conversation of an SDK's session (clients.mjs) with a strict provider (peers.mjs)
+// through Weir, judged from both ends: what the client was told is what the provider said, and
+// what the provider is told each time is all that was said before.
+//   const talk = new Talk({ weir, there, client: 'chat', provider: 'messages', tools, ... });
+//   await talk.say('hello', { parts: [{ text: 'hi' }] }, { stream: true });
+// Rule: the model of what must arrive is built from the script alone, never from answers.
+import assert from 'node:assert/strict';
+import { clients } from './clients.mjs';
+import { USAGE } from './peers.mjs';
+
+// Header fields of Weir's newest answer, which the SDKs keep for themselves.
+export const last = { headers: null };
+const plainFetch = globalThis.fetch;
+globalThis.fetch = async (url, init) => {
+  const response = await plainFetch(url, init);
+  if (response.headers.has('x-weir-attempts')) last.headers = response.headers;
+  return response;
+};
+
+const SIGNERS = ['responses', 'messages', 'gemini'];
+
+// Gemini has no cut between texts of one turn, chat none between blocks: texts are joined.
+function plainParts(parts, provider) {
+  const out = [];
+  for (const part of parts) {
+    if (part.thought && (provider === 'chat' || part.thought.signature === undefined)) continue;
+    // Gemini needs the signature of a call; thoughts are its own business.
+    if (part.thought && provider === 'gemini') continue;
+    if (part.text !== undefined) {
+      if (part.text === '') continue;
+      if (out.at(-1)?.text !== undefined) out.at(-1).text += part.text;
+      else out.push({ text: part.text });
+    } else if (part.call) {
+      const { id, name, args, signature } = part.call;
+      out.push({ call: { id, name, args, ...(signature && provider === 'gemini'
+        ? { signature } : {}) } });
+    } else if (part.result) {
+      const { id, text, images } = part.result;
+      out.push({ result: { id, text, ...(images ? { images } : {}) } });
+    } else out.push(part);
+  }
+  return out;
+}
+
+export class Talk {
+  constructor({ weir, there, client, provider, model = `${provider}/m`, ...options }) {
+    Object.assign(this, { weir, there, client, provider, options });
+    this.session = new clients[client]({ url: weir.url, key: weir.key, model, ...options });
+    this.turns = [];
+    this.system = options.system ? [options.system] : [];
+    this.count = 0;
+  }
+
+  // The user says something, and the model answers what `scripted` says.
+  say(content, scripted, how) {
+    this.session.user(content);
+    this.push('user', typeof content === 'string' ? [{ text: content }] : content);
+    return this.exchange(scripted, how);
+  }
+
+  // Results of the calls in the last answer go back: texts in order, or { text, images, error }.
+  results(list, scripted, how) {
+    const given = list.map((it) => (typeof it === 'string' ? { text: it } : it));
+    const calls = this.newest.calls;
+    assert.equal(calls.length, given.length, 'as many results as calls');
+    this.session.results(given.map((it, i) => ({ call: calls[i], ...it })));
+    this.push('user', given.map(({ text, images }, i) => ({
+      result: { id: this.ids[i], text, ...(images ? { images } : {}) } })));
+    return this.exchange(scripted, how);
+  }
+
+  push(role, parts) {
+    if (this.turns.at(-1)?.role === role) this.turns.at(-1).parts.push(...parts);
+    else this.turns.push({ role, parts: [...parts] });
+  }
+
+  async exchange(scripted, { stream = false, ...more } = {}) {
+    const { there, provider } = this;
+    let asked = null;
+    there.faults.length = 0;
+    there.script = (ask) => {
+      if (ask.count) return {};
+      assert.equal(asked, null, 'asked twice');
+      asked = ask;
+      return scripted;
+    };
+    let answer;
+    try {
+      answer = await this.session.ask({ stream, ...more });
+    } catch (error) {
+      assert.deepEqual(there.faults, []);
+      throw error;
+    }
+    assert.deepEqual(there.faults, []);
+    assert.ok(asked, 'the provider was asked');
+    assert.equal(asked.dialect, provider);
+    this.heard(asked);
+    this.told(answer, scripted);
+    this.note(scripted);
+    this.newest = answer;
+    return { answer, asked, headers: last.headers };
+  }
+
+  // What the provider was told is what was said.
+  heard(asked) {
+    const { neutral } = asked, plain = (turns) => turns.map(({ role, parts }) =>
+      ({ role, parts: plainParts(parts, this.provider) }));
+    assert.equal(neutral.system.join('\n\n'), this.system.join('\n\n'));
+    const got = plain(neutral.turns), want = plain(this.turns);
+    this.fitIds(got, want);
+    assert.deepEqual(got, want);
+  }
+
+  // Ids of calls that the provider gave must come back; where it has none, any will do, but
+  // call and result must agree, which strict.mjs has seen to.
+  fitIds(got, want) {
+    want.forEach((turn, i) => turn.parts.forEach((part, j) => {
+      const mine = part.call ?? part.result, theirs = got[i]?.parts[j];
+      const it = theirs?.call ?? theirs?.result;
+      if (mine && it && String(mine.id).startsWith('none-')) it.id = mine.id;
+    }));
+  }
+
+  // What the client was told is what the provider said.
+  told(answer, scripted) {
+    const join = (name) => scripted.parts.map((part) => part[name] ?? '').join('');
+    const refused = scripted.finish === 'refusal';
+    assert.equal(answer.refusal || answer.text, join('text'));
+    const calls = scripted.parts.filter((part) => part.call);
+    assert.deepEqual(answer.calls.map(({ name, args }) => ({ name, args })),
+                     calls.map(({ call }) => ({ name: call.name, args: call.args })));
+    calls.forEach(({ call }, i) => {
+      const own = this.provider !== 'gemini' || call.own;
+      if (own) assert.equal(answer.calls[i].id, call.id);
+      else if (this.client !== this.provider) assert.ok(answer.calls[i].id);
+    });
+    const ids = answer.calls.map((call) => call.id).filter(Boolean);
+    assert.equal(new Set(ids).size, ids.length, 'ids of calls are unique');
+    if (this.options.effort) assert.equal(answer.thoughts, join('thought'));
+    if (!refused) {
+      assert.equal(answer.finish, scripted.finish === 'sequence' ? 'stop'
+        : scripted.finish ?? (calls.length ? 'calls' : 'stop'));
+    }
+    const usage = { ...USAGE, ...scripted.usage };
+    const { prompt, cached, output } = answer.usage;
+    assert.deepEqual({ prompt, cached, output }, { cached: usage.cached, output: usage.output,
+      prompt: usage.input + usage.cached + usage.write });
+    if (this.provider !== 'messages' && this.client !== 'messages') {
+      assert.equal(answer.usage.reasoning, usage.reasoning);
+    }
+  }
+
+  note(scripted) {
+    const signs = SIGNERS.includes(this.provider);
+    const parts = scripted.parts.map((part) => {
+      if (part.thought !== undefined) {
+        return { thought: { text: part.thought, signature: signs ? part.sign : undefined } };
+      }
+      if (!part.call) return { text: part.text };
+      const own = this.provider !== 'gemini' || part.call.own;
+      return { call: { ...part.call, id: own ? part.call.id : `none-${this.count++}`,
+                       signature: part.sign } };
+    }).map((part) => {
+      if (part.call) delete part.call.own;
+      return part;
+    });
+    this.ids = parts.filter((part) => part.call).map((part) => part.call.id);
+    this.push('model', parts);
+  }
+}
