@@ -1,8 +1,8 @@
 /* api.h - what Weir reads of requests, answers and stream events, and the few edits it makes
  * to a request that stays in its dialect. Sans-IO and incremental: no tree, the body stays
  * where it is. Covers OpenAI's chat completions, completions, embeddings, moderations and
- * Responses, Anthropic's Messages, Gemini's generateContent; what Weir itself says in them is
- * api_write.h's. Sources: the API references of OpenAI, Anthropic, Google; quirks of providers
+ * Responses, Anthropic's Messages, Gemini's generateContent; the answers of Bedrock's Converse
+ * and Cohere's v2 chat; what Weir itself says in them is api_write.h's. Sources: the API references of OpenAI, Anthropic, Google; quirks of providers
  * who imitate OpenAI: DeepSeek prompt_cache_hit_tokens, Groq x_groq.usage, OpenRouter `models`,
  * `provider`, `usage: {include}`. Where recordings show something else, they are believed. */
 #ifndef NET_DIALECT_API_H
@@ -33,6 +33,9 @@ enum api {
     API_GENERATE,               /* Gemini: models/{m}:generateContent, :streamGenerateContent;
                                    model and streaming stand in the path: api_request_path */
     API_GENERATE_COUNT,         /* Gemini: models/{m}:countTokens */
+    /* what only providers speak: no client's path leads here */
+    API_CONVERSE,               /* Amazon Bedrock: model/{m}/converse, /converse-stream */
+    API_COHERE,                 /* Cohere: POST v2/chat */
     APIS
 };
 
@@ -276,7 +279,7 @@ struct api_stream {
 static_assert(sizeof(struct api_stream) <= 136, "one for every stream");
 
 struct api_fold {            /* private: a usage object as it is being read */
-    int64_t count[18];
+    int64_t count[20];
     uint32_t seen;              /* a bit per count */
     bool absurd;
 };
@@ -372,6 +375,10 @@ struct api_event {
  * of the good end: a chunk with has_finish, then the end of the body. */
 void api_event_read(struct bytes data, enum api api, struct api_stream *s,
                     struct api_event *ev);
+/* An error inside a stream whose framing says so itself (eventstream.h): the name of its kind, a
+ * text where one came with it, and its data, which may have a message. ev is overwritten. */
+void api_event_exception(struct bytes name, struct bytes text, struct bytes data,
+                         struct api_event *ev);
 
 struct api_event_reader {       /* an event too large to be whole in memory; private */
     struct api_reply reply;

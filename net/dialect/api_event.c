@@ -85,8 +85,9 @@ static void read_marked(struct bytes data, enum api api, struct api_stream *s,
 {
     struct api_reply w;
     clear(ev);
-    bool openai = api_form(api) == API_FORM_OPENAI || api == API_RESPONSES;
-    if (openai && bytes_eq(bytes_trim(data), BYTES("[DONE]"))) {
+    bool worded = api_form(api) == API_FORM_OPENAI || api == API_RESPONSES ||
+                  api == API_COHERE;   /* behind its own end */
+    if (worded && bytes_eq(bytes_trim(data), BYTES("[DONE]"))) {
         ev->kind = API_EVENT_DONE;
         return;
     }
@@ -126,6 +127,40 @@ void api_event_read(struct bytes data, enum api api, struct api_stream *s,
     assert(api < APIS);
     s->flags |= API_STREAM_BEGUN;
     read_marked(data, api, s, NULL, ev);
+}
+
+/* Bedrock's exceptions, as far as they are another status than 500. */
+static int32_t exception_status(struct bytes name)
+{
+    static const struct { struct bytes name; int32_t status; } names[] = {
+        {BYTES_INIT("throttlingException"), 429}, {BYTES_INIT("validationException"), 400},
+        {BYTES_INIT("accessDeniedException"), 403}, {BYTES_INIT("modelTimeoutException"), 504},
+        {BYTES_INIT("serviceUnavailableException"), 503},
+        {BYTES_INIT("modelNotReadyException"), 429},
+        {BYTES_INIT("resourceNotFoundException"), 404},
+        {BYTES_INIT("serviceQuotaExceededException"), 429},
+    };
+    for (size_t i = 0; i < COUNT(names); i++) {
+        if (bytes_ieq(name, names[i].name)) return names[i].status;
+    }
+    return 500;
+}
+
+void api_event_exception(struct bytes name, struct bytes text, struct bytes data,
+                         struct api_event *ev)
+{
+    struct api_stream none = {0};
+    read_marked(data, API_CONVERSE, &none, NULL, ev);
+    bool told = ev->kind == API_EVENT_ERROR && ev->error_text[0];
+    if (!told) {
+        clear(ev);
+        if (text.len == 0) text = name;
+        size_t len = text.len < sizeof ev->error_text ? text.len : sizeof ev->error_text - 1;
+        memcpy(ev->error_text, text.ptr, len);
+        ev->error_text[len] = '\0';
+    }
+    ev->kind = API_EVENT_ERROR;
+    ev->error_status = exception_status(name);
 }
 
 /* The first event of a stream is read, whatever its shape: what is noted of the stream stands

@@ -5,7 +5,8 @@
 #include "net/dialect/api.h"
 #include "net/json_index.h"
 
-enum api_form { API_FORM_OPENAI, API_FORM_RESPONSES, API_FORM_MESSAGES, API_FORM_GENERATE };
+enum api_form { API_FORM_OPENAI, API_FORM_RESPONSES, API_FORM_MESSAGES, API_FORM_GENERATE,
+                API_FORM_CONVERSE, API_FORM_COHERE };
 
 /* Which of the forms an API's answers, events and errors have. */
 static inline enum api_form api_form(enum api api)
@@ -13,7 +14,8 @@ static inline enum api_form api_form(enum api api)
     static const uint8_t forms[APIS] = {
         [API_RESPONSES] = API_FORM_RESPONSES, [API_MESSAGES] = API_FORM_MESSAGES,
         [API_COUNT_TOKENS] = API_FORM_MESSAGES, [API_GENERATE] = API_FORM_GENERATE,
-        [API_GENERATE_COUNT] = API_FORM_GENERATE,
+        [API_GENERATE_COUNT] = API_FORM_GENERATE, [API_CONVERSE] = API_FORM_CONVERSE,
+        [API_COHERE] = API_FORM_COHERE,
     };
     assert(api < APIS);
     return forms[api];
@@ -40,6 +42,7 @@ enum api_count {             /* index of api_fold.count: the numbers of a usage 
     API_COUNT_TOOL_PROMPT,      /* Gemini: on top of _PROMPT */
     API_COUNT_AUDIO_CACHED, API_COUNT_IMAGE_CACHED,   /* Gemini: parts of _CACHED */
     API_COUNT_DETAIL,           /* Gemini: of the element that is being read */
+    API_COUNT_BILLED_IN, API_COUNT_BILLED_OUT,  /* Cohere: billed_units */
     API_COUNTS,
 };
 

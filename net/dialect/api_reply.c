@@ -14,6 +14,7 @@
 static const struct api_part tops[][2] = {
     [API_FORM_OPENAI] = TOP(ROOT), [API_FORM_RESPONSES] = TOP(R_ROOT),
     [API_FORM_MESSAGES] = TOP(A_ROOT), [API_FORM_GENERATE] = TOP(G_ROOT),
+    [API_FORM_CONVERSE] = TOP(B_ROOT), [API_FORM_COHERE] = TOP(C_ROOT),
 };
 static const struct api_part response_top[2] = TOP(R_RESPONSE);
 static const struct api_part elements[PLACES] = {
@@ -21,6 +22,7 @@ static const struct api_part elements[PLACES] = {
     [R_ITEMS] = {.object = R_ITEM}, [R_PARTS] = {.object = R_PART},
     [G_CANDIDATES] = {.object = G_CANDIDATE}, [G_PARTS] = {.object = G_PART},
     [G_DETAILS] = {.object = G_DETAIL},
+    [B_BLOCKS] = {.object = B_BLOCK}, [C_CONTENTS] = {.object = C_CONTENT},
     [PARTS] = {{0}, DO_TEXT, 0, PARTS, PARTS}, [CALLS] = {{0}, DO_NOTHING, 0, CALLS, CALLS},
 };
 static const struct api_part *const text_part = &elements[PARTS];
@@ -155,6 +157,7 @@ static uint8_t type_of(struct bytes word)
         {BYTES_INIT("content_block_stop"), API_TYPE_BLOCK_STOP},
         {BYTES_INIT("message_stop"), API_TYPE_STOP},
         {BYTES_INIT("error"), API_TYPE_ERROR},
+        {BYTES_INIT("message-end"), API_TYPE_STOP},
         {BYTES_INIT("response.output_item.added"), API_TYPE_ITEM},
         {BYTES_INIT("response.output_item.done"), API_TYPE_ITEM_DONE},
         {BYTES_INIT("response.audio.delta"), API_TYPE_AUDIO},
@@ -264,6 +267,12 @@ static const struct { struct bytes word; uint8_t of, outcome; } finish_words[] =
     {BYTES_INIT("SPII"), FINISH_GENERATE, API_OUTCOME_REFUSAL},
     {BYTES_INIT("IMAGE_SAFETY"), FINISH_GENERATE, API_OUTCOME_REFUSAL},
     {BYTES_INIT("MALFORMED_FUNCTION_CALL"), FINISH_GENERATE, API_OUTCOME_ARGUMENTS},
+    {BYTES_INIT("max_tokens"), FINISH_CONVERSE, API_OUTCOME_LENGTH},
+    {BYTES_INIT("model_context_window_exceeded"), FINISH_CONVERSE, API_OUTCOME_LENGTH},
+    {BYTES_INIT("guardrail_intervened"), FINISH_CONVERSE, API_OUTCOME_REFUSAL},
+    {BYTES_INIT("content_filtered"), FINISH_CONVERSE, API_OUTCOME_REFUSAL},
+    {BYTES_INIT("malformed_tool_use"), FINISH_CONVERSE, API_OUTCOME_ARGUMENTS},
+    {BYTES_INIT("MAX_TOKENS"), FINISH_COHERE, API_OUTCOME_LENGTH},
 };
 
 static void take_finish(struct api_reply *w, enum finish of, struct bytes word)
@@ -327,7 +336,7 @@ static void take_string(struct api_reply *w, const struct api_part *p,
         if (ends_with(t->text, BYTES("_call"))) w->side[w->which].content = true;
         break;
     case DO_ERROR_WORD: if (w->error_status == 0) w->error_status = status_word(t->text); break;
-    case DO_ERROR:
+    case DO_ERROR: case DO_FAULT:
         if (empty) break;  /* as OpenAI's Python client has it */
         w->error = true;
         w->error_text[0] = '\0';
@@ -439,7 +448,8 @@ static void root_value(struct api_reply *w, const struct json_token *t)
 
 static bool is_said(const struct api_part *p)
 {
-    return p->what == DO_SIDE || p->what == DO_LEGACY_TEXT || p->what == DO_SAID;
+    return p->what == DO_SIDE || p->what == DO_LEGACY_TEXT || p->what == DO_SAID ||
+           p->what == DO_TEXT;
 }
 
 /* What was passed over, len bytes, may be text: {} says nothing. */
@@ -528,7 +538,8 @@ static bool is_text(const struct api_part *p, enum place in)
 {
     if (in == CHOICE) return p->what == DO_LEGACY_TEXT;
     if (in == SAID) return p->what == DO_TEXT || p->what == DO_REASONING;
-    return (in == A_DELTA || in == R_ROOT) && p->what == DO_TEXT;
+    bool here = in == A_DELTA || in == R_ROOT || in == B_BLOCK || in == C_CONTENT;
+    return here && p->what == DO_TEXT;
 }
 
 /* Note token i, a scalar that is the value of p (NULL: nobody's), in this place. Text of other

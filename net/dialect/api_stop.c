@@ -315,6 +315,7 @@ size_t api_stream_stop(enum api api, const struct api_stream *s, const struct ap
     case API_FORM_RESPONSES: stop_responses(&e, s, stop); break;
     case API_FORM_MESSAGES: stop_messages(&e, s, stop); break;
     case API_FORM_GENERATE: stop_generate(&e, s, stop); break;
+    case API_FORM_CONVERSE: case API_FORM_COHERE: break;    /* no client's */
     }
     assert(e.len <= room);
     return e.full ? 0 : e.len;
@@ -329,6 +330,7 @@ size_t api_usage_json(enum api api, const struct api_usage *usage, char *out, si
     case API_FORM_RESPONSES: put_responses_usage(&w, usage); break;
     case API_FORM_MESSAGES: put_messages_usage(&w, usage); break;
     case API_FORM_GENERATE: put_generate_usage(&w, usage); break;
+    case API_FORM_CONVERSE: case API_FORM_COHERE: return 0;     /* no client's */
     }
     assert(w.full || w.len > 2);
     return w.full ? 0 : w.len;

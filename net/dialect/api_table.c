@@ -8,6 +8,11 @@
  *                              -> R_ITEM | R_PART     -> USAGE | R_ERROR
  *   Gemini      G_ROOT -> G_CANDIDATES -> G_CANDIDATE -> G_CONTENT -> G_PARTS -> G_PART
  *                      -> G_USAGE -> G_DETAILS -> G_DETAIL
+ *   Converse    B_ROOT (event) -> B_BLOCK (delta, start) -> B_CALL | B_THOUGHT -> B_THOUGHT_TEXT
+ *               B_ROOT (answer) -> B_OUTPUT -> B_MESSAGE -> B_BLOCKS -> B_BLOCK | B_USAGE
+ *   Cohere      C_ROOT (event) -> C_DELTA -> C_MESSAGE -> C_CONTENT | CALLS
+ *               C_ROOT (answer) -> C_MESSAGE -> C_CONTENTS -> C_CONTENT
+ *                               -> C_USAGE -> C_TOKENS | C_BILLED
  * Rule: in each list the shortest names come first. */
 #include "net/dialect/api_part.h"
 #include "net/dialect/api_table.h"
@@ -217,6 +222,81 @@
     ROW(n, "modality",   DO_MODALITY, 0, NOWHERE, NOWHERE)     \
     ROW(n, "tokenCount", DO_MODAL_COUNT, 0, NOWHERE, NOWHERE)
 
+/* Bedrock. An event has no type in its data; a block's start, its deltas and the block of a
+ * whole answer have the same members. A call's input is text in deltas, an object at last. */
+#define B_ROOT_PARTS(ROW, n)                                             \
+    ROW(n, "delta",      DO_SAID, 0, B_BLOCK, NOWHERE)                   \
+    ROW(n, "start",      DO_SAID, 0, B_BLOCK, NOWHERE)                   \
+    ROW(n, "usage",      DO_USAGE, 0, B_USAGE, NOWHERE)                  \
+    ROW(n, "output",     DO_SAID, 0, B_OUTPUT, NOWHERE)                  \
+    ROW(n, "message",    DO_FAULT, 0, NOWHERE, NOWHERE)                  \
+    ROW(n, "Message",    DO_FAULT, 0, NOWHERE, NOWHERE)                  \
+    ROW(n, "stopReason", DO_FINISH, FINISH_CONVERSE, NOWHERE, NOWHERE)
+#define B_OUTPUT_PARTS(ROW, n)                           \
+    ROW(n, "message", DO_NOTHING, 0, B_MESSAGE, NOWHERE)
+#define B_MESSAGE_PARTS(ROW, n)                         \
+    ROW(n, "content", DO_NOTHING, 0, NOWHERE, B_BLOCKS)
+#define B_BLOCK_PARTS(ROW, n)                                           \
+    ROW(n, "text",             DO_TEXT, SAYS_ANSWER, NOWHERE, NOWHERE)  \
+    ROW(n, "image",            DO_NOTHING, 0, LOT, NOWHERE)             \
+    ROW(n, "toolUse",          DO_NOTHING, 0, B_CALL, NOWHERE)          \
+    ROW(n, "citation",         DO_NOTHING, 0, LOT, NOWHERE)             \
+    ROW(n, "toolResult",       DO_NOTHING, 0, LOT, LOT)                 \
+    ROW(n, "citationsContent", DO_NOTHING, 0, B_CITED, NOWHERE)         \
+    ROW(n, "reasoningContent", DO_NOTHING, 0, B_THOUGHT, NOWHERE)
+#define B_CITED_PARTS(ROW, n)                           \
+    ROW(n, "content", DO_NOTHING, 0, NOWHERE, B_BLOCKS)
+#define B_CALL_PARTS(ROW, n)                                       \
+    ROW(n, "name",      DO_MARK, 0, NOWHERE, NOWHERE)              \
+    ROW(n, "input",     DO_REPEAT, SAYS_ARGUMENTS, NOWHERE, NOWHERE)  \
+    ROW(n, "toolUseId", DO_MARK, 0, NOWHERE, NOWHERE)
+#define B_THOUGHT_PARTS(ROW, n)                                  \
+    ROW(n, "text",            DO_TEXT, 0, NOWHERE, NOWHERE)      \
+    ROW(n, "signature",       DO_MARK, 0, NOWHERE, NOWHERE)      \
+    ROW(n, "reasoningText",   DO_NOTHING, 0, B_THOUGHT_TEXT, NOWHERE)  \
+    ROW(n, "redactedContent", DO_MARK, 0, NOWHERE, NOWHERE)
+#define B_THOUGHT_TEXT_PARTS(ROW, n)                  \
+    ROW(n, "text",      DO_TEXT, 0, NOWHERE, NOWHERE)  \
+    ROW(n, "signature", DO_MARK, 0, NOWHERE, NOWHERE)
+#define B_USAGE_PARTS(ROW, n)                                                            \
+    ROW(n, "inputTokens",           DO_COUNT, API_COUNT_PROMPT, NOWHERE, NOWHERE)        \
+    ROW(n, "totalTokens",           DO_COUNT, API_COUNT_TOTAL, NOWHERE, NOWHERE)         \
+    ROW(n, "outputTokens",          DO_COUNT, API_COUNT_COMPLETION, NOWHERE, NOWHERE)    \
+    ROW(n, "cacheReadInputTokens",  DO_COUNT, API_COUNT_CACHED, NOWHERE, NOWHERE)        \
+    ROW(n, "cacheWriteInputTokens", DO_COUNT, API_COUNT_CACHE_WRITE, NOWHERE, NOWHERE)
+
+/* Cohere. A message that is a text is an error's. */
+#define C_ROOT_PARTS(ROW, n)                                             \
+    ROW(n, "id",            DO_NOTE, NOTE_ID, NOWHERE, NOWHERE)          \
+    ROW(n, "type",          DO_TYPE, 0, NOWHERE, NOWHERE)                \
+    ROW(n, "delta",         DO_SAID, 0, C_DELTA, NOWHERE)                \
+    ROW(n, "usage",         DO_USAGE, 0, C_USAGE, NOWHERE)               \
+    ROW(n, "message",       DO_FAULT, 0, C_MESSAGE, NOWHERE)             \
+    ROW(n, "finish_reason", DO_FINISH, FINISH_COHERE, NOWHERE, NOWHERE)
+#define C_DELTA_PARTS(ROW, n)                                            \
+    ROW(n, "error",         DO_FAULT, 0, NOWHERE, NOWHERE)               \
+    ROW(n, "usage",         DO_USAGE, 0, C_USAGE, NOWHERE)               \
+    ROW(n, "message",       DO_NOTHING, 0, C_MESSAGE, NOWHERE)           \
+    ROW(n, "finish_reason", DO_FINISH, FINISH_COHERE, NOWHERE, NOWHERE)
+#define C_MESSAGE_PARTS(ROW, n)                                \
+    ROW(n, "content",    DO_SAID, 0, C_CONTENT, C_CONTENTS)  \
+    ROW(n, "citations",  DO_SAID, 0, LOT, LOT)               \
+    ROW(n, "tool_plan",  DO_TEXT, 0, NOWHERE, NOWHERE)       \
+    ROW(n, "tool_calls", DO_SAID, 0, CALLS, CALLS)
+#define C_CONTENT_PARTS(ROW, n)                                 \
+    ROW(n, "text",     DO_TEXT, SAYS_ANSWER, NOWHERE, NOWHERE)  \
+    ROW(n, "thinking", DO_TEXT, 0, NOWHERE, NOWHERE)
+#define C_USAGE_PARTS(ROW, n)                                               \
+    ROW(n, "tokens",        DO_NOTHING, 0, C_TOKENS, NOWHERE)               \
+    ROW(n, "billed_units",  DO_NOTHING, 0, C_BILLED, NOWHERE)               \
+    ROW(n, "cached_tokens", DO_COUNT, API_COUNT_CACHED, NOWHERE, NOWHERE)
+#define C_TOKENS_PARTS(ROW, n)                                               \
+    ROW(n, "input_tokens",  DO_COUNT, API_COUNT_PROMPT, NOWHERE, NOWHERE)    \
+    ROW(n, "output_tokens", DO_COUNT, API_COUNT_COMPLETION, NOWHERE, NOWHERE)
+#define C_BILLED_PARTS(ROW, n)                                                 \
+    ROW(n, "input_tokens",  DO_COUNT, API_COUNT_BILLED_IN, NOWHERE, NOWHERE)   \
+    ROW(n, "output_tokens", DO_COUNT, API_COUNT_BILLED_OUT, NOWHERE, NOWHERE)
+
 #define PART(n, text, what, data, object, array) \
     {{text, sizeof text - 1}, what, data, object, array},
 #define SHORTER(n, text, what, data, object, array) + (sizeof text - 1 < (n))
@@ -257,6 +337,22 @@ static const struct api_part g_call_parts[] = {G_CALL_PARTS(PART, 0)};
 static const struct api_part g_code_parts[] = {G_CODE_PARTS(PART, 0)};
 static const struct api_part g_usage_parts[] = {G_USAGE_PARTS(PART, 0)};
 static const struct api_part g_detail_parts[] = {G_DETAIL_PARTS(PART, 0)};
+static const struct api_part b_root_parts[] = {B_ROOT_PARTS(PART, 0)};
+static const struct api_part b_output_parts[] = {B_OUTPUT_PARTS(PART, 0)};
+static const struct api_part b_message_parts[] = {B_MESSAGE_PARTS(PART, 0)};
+static const struct api_part b_block_parts[] = {B_BLOCK_PARTS(PART, 0)};
+static const struct api_part b_cited_parts[] = {B_CITED_PARTS(PART, 0)};
+static const struct api_part b_call_parts[] = {B_CALL_PARTS(PART, 0)};
+static const struct api_part b_thought_parts[] = {B_THOUGHT_PARTS(PART, 0)};
+static const struct api_part b_thought_text_parts[] = {B_THOUGHT_TEXT_PARTS(PART, 0)};
+static const struct api_part b_usage_parts[] = {B_USAGE_PARTS(PART, 0)};
+static const struct api_part c_root_parts[] = {C_ROOT_PARTS(PART, 0)};
+static const struct api_part c_delta_parts[] = {C_DELTA_PARTS(PART, 0)};
+static const struct api_part c_message_parts[] = {C_MESSAGE_PARTS(PART, 0)};
+static const struct api_part c_content_parts[] = {C_CONTENT_PARTS(PART, 0)};
+static const struct api_part c_usage_parts[] = {C_USAGE_PARTS(PART, 0)};
+static const struct api_part c_tokens_parts[] = {C_TOKENS_PARTS(PART, 0)};
+static const struct api_part c_billed_parts[] = {C_BILLED_PARTS(PART, 0)};
 
 #define PARTS_OF(list, LIST) \
     {list, {FIRST_8(LIST, 0), FIRST_8(LIST, 8), FIRST_8(LIST, 16), FIRST_8(LIST, 24)}}
@@ -294,4 +390,20 @@ const struct api_table api_tables[PLACES] = {
     [G_CODE] = PARTS_OF(g_code_parts, G_CODE_PARTS),
     [G_USAGE] = PARTS_OF(g_usage_parts, G_USAGE_PARTS),
     [G_DETAIL] = PARTS_OF(g_detail_parts, G_DETAIL_PARTS),
+    [B_ROOT] = PARTS_OF(b_root_parts, B_ROOT_PARTS),
+    [B_OUTPUT] = PARTS_OF(b_output_parts, B_OUTPUT_PARTS),
+    [B_MESSAGE] = PARTS_OF(b_message_parts, B_MESSAGE_PARTS),
+    [B_BLOCK] = PARTS_OF(b_block_parts, B_BLOCK_PARTS),
+    [B_CITED] = PARTS_OF(b_cited_parts, B_CITED_PARTS),
+    [B_CALL] = PARTS_OF(b_call_parts, B_CALL_PARTS),
+    [B_THOUGHT] = PARTS_OF(b_thought_parts, B_THOUGHT_PARTS),
+    [B_THOUGHT_TEXT] = PARTS_OF(b_thought_text_parts, B_THOUGHT_TEXT_PARTS),
+    [B_USAGE] = PARTS_OF(b_usage_parts, B_USAGE_PARTS),
+    [C_ROOT] = PARTS_OF(c_root_parts, C_ROOT_PARTS),
+    [C_DELTA] = PARTS_OF(c_delta_parts, C_DELTA_PARTS),
+    [C_MESSAGE] = PARTS_OF(c_message_parts, C_MESSAGE_PARTS),
+    [C_CONTENT] = PARTS_OF(c_content_parts, C_CONTENT_PARTS),
+    [C_USAGE] = PARTS_OF(c_usage_parts, C_USAGE_PARTS),
+    [C_TOKENS] = PARTS_OF(c_tokens_parts, C_TOKENS_PARTS),
+    [C_BILLED] = PARTS_OF(c_billed_parts, C_BILLED_PARTS),
 };

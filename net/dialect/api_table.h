@@ -16,6 +16,11 @@ enum place {
     /* Gemini */
     G_ROOT, G_FEEDBACK, G_CANDIDATES, G_CANDIDATE, G_CONTENT, G_PARTS, G_PART, G_CALL, G_CODE,
     G_USAGE, G_DETAILS, G_DETAIL,
+    /* Bedrock's Converse */
+    B_ROOT, B_OUTPUT, B_MESSAGE, B_BLOCKS, B_BLOCK, B_CITED, B_CALL, B_THOUGHT, B_THOUGHT_TEXT,
+    B_USAGE,
+    /* Cohere */
+    C_ROOT, C_DELTA, C_MESSAGE, C_CONTENTS, C_CONTENT, C_USAGE, C_TOKENS, C_BILLED,
     PLACES
 };
 
@@ -34,6 +39,7 @@ enum what {
     DO_SIDE,            /* data: which side */
     DO_SAID,            /* all that is said is below: passed over where only usage counts */
     DO_CALL, DO_ERROR, DO_ERROR_TEXT, DO_ERROR_STATUS,
+    DO_FAULT,           /* a string is an error; an object is none */
     DO_ERROR_WORD,      /* a word that stands for a status */
     DO_OBJECT_NAME, DO_ROOT_TEXT, DO_ROOT_STATUS,
     DO_TYPE,            /* of the event */
@@ -48,7 +54,8 @@ enum what {
 
 enum note { NOTE_ID, NOTE_MODEL, NOTE_CREATED, NOTE_INDEX, NOTE_SEQUENCE };
 
-enum finish { FINISH_CHAT, FINISH_MESSAGES, FINISH_RESPONSES, FINISH_GENERATE };
+enum finish { FINISH_CHAT, FINISH_MESSAGES, FINISH_RESPONSES, FINISH_GENERATE, FINISH_CONVERSE,
+              FINISH_COHERE };
 
 enum details { DETAILS_PROMPT, DETAILS_CACHE, DETAILS_OUTPUT };
 

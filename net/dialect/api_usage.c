@@ -160,6 +160,41 @@ static void settle_generate(const struct api_fold *f, struct api_usage *out)
     out->output = (uint32_t)sum_of(written, c[API_COUNT_REASONING], absurd);
 }
 
+/* Bedrock: inputTokens excludes what is read from the cache and written to it, but for models
+ * that have what was written in it as well; the total shows it. */
+static void settle_converse(const struct api_fold *f, struct api_usage *out)
+{
+    const int64_t *c = f->count;
+    int64_t input = c[API_COUNT_PROMPT], output = c[API_COUNT_COMPLETION];
+    int64_t cached = c[API_COUNT_CACHED], write = c[API_COUNT_CACHE_WRITE];
+    bool *absurd = &out->absurd;
+    *out = (struct api_usage){.present = f->seen & (PROMPT | COMPLETION | TOTAL),
+                              .absurd = f->absurd};
+    if (!out->present) return;
+    if (!(f->seen & PROMPT)) input = missing(f, output + cached + write, absurd);
+    else if ((f->seen & TOTAL) && write > 0 && input >= write &&
+             c[API_COUNT_TOTAL] == input + output + cached) input -= write;
+    out->input = (uint32_t)input;
+    out->cached = (uint32_t)cached;
+    out->cache_write = (uint32_t)write;
+    out->output = (uint32_t)output;
+}
+
+/* Cohere: what is paid for is billed_units, which leave out what it puts around a prompt itself;
+ * what of all tokens was cached is no part of them. */
+static void settle_cohere(const struct api_fold *f, struct api_usage *out)
+{
+    enum { BILLED_IN = 1 << API_COUNT_BILLED_IN, BILLED_OUT = 1 << API_COUNT_BILLED_OUT };
+    const int64_t *c = f->count;
+    bool billed = f->seen & (BILLED_IN | BILLED_OUT);
+    *out = (struct api_usage){.present = billed || f->seen & (PROMPT | COMPLETION),
+                              .absurd = f->absurd};
+    int64_t input = c[billed ? API_COUNT_BILLED_IN : API_COUNT_PROMPT];
+    if (!billed) out->cached = share(&input, c[API_COUNT_CACHED], &out->absurd);
+    out->input = (uint32_t)input;
+    out->output = (uint32_t)c[billed ? API_COUNT_BILLED_OUT : API_COUNT_COMPLETION];
+}
+
 /* Anthropic: input_tokens excludes what is read from the cache and written to it. */
 enum { TOLD_INPUT, TOLD_CACHED, TOLD_WRITE, TOLD_WRITE_1H, TOLD_OUTPUT, TOLD_REASONING };
 
@@ -213,6 +248,8 @@ void api_fold_settle(const struct api_fold *f, enum api_form form, struct api_us
     switch (form) {
     case API_FORM_OPENAI: case API_FORM_RESPONSES: settle_openai(f, out); return;
     case API_FORM_GENERATE: settle_generate(f, out); return;
+    case API_FORM_CONVERSE: settle_converse(f, out); return;
+    case API_FORM_COHERE: settle_cohere(f, out); return;
     case API_FORM_MESSAGES: break;
     }
     api_fold_merge(f, true, &one);

@@ -1,5 +1,5 @@
 /* fuzz_api_event.c - properties of the event and answer readers of Responses, Anthropic and
- * Gemini. The first byte chooses the API and the size of an answer's pieces; what follows are
+ * Gemini, and of what only providers speak. The first byte chooses the API and the size of an answer's pieces; what follows are
  * the events of a stream, a line each, or an answer.
  *   - an answer in pieces tells what the whole tells, and briefly read too, but for the text;
  *   - an event is told alike whether one of its shape came before or not, and the notes of the
@@ -147,7 +147,7 @@ static void check_stream(enum api api, struct bytes in)
         must(plain.id_len == like.id_len && plain.model_len == like.model_len);
         must(memcmp(plain.text, like.text, sizeof like.text) == 0);
         must(memcmp(plain.count, like.count, sizeof like.count) == 0);
-        if (api != API_COUNT_TOKENS) check_stop(api, plain);
+        if (api < API_GENERATE_COUNT && api != API_COUNT_TOKENS) check_stop(api, plain);
     }
 }
 
@@ -155,8 +155,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const enum api apis[] = {API_RESPONSES, API_MESSAGES, API_GENERATE,
                                     API_COUNT_TOKENS};
+    static const enum api others[] = {API_CONVERSE, API_COHERE};
     if (size == 0) return 0;
-    enum api api = apis[data[0] & 3];
+    enum api api = data[0] < 240 ? apis[data[0] & 3] : others[data[0] & 1];
     struct bytes in = {(const char *)data + 1, size - 1};
     check_answer(api, in, (size_t)(data[0] >> 2) + 1);
     if (in.len > 0) check_outcome(api, in, (size_t)(data[0] >> 2) + 1);

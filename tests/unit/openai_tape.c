@@ -50,6 +50,26 @@ static struct bytes slurp(const char *path)
     return (struct bytes){text, (size_t)size};
 }
 
+/* Decode base64 (RFC 4648 section 4) in place; gives the length. */
+static size_t unbase(char *text, size_t len)
+{
+    static const char digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    unsigned value = 0, bits = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        const char *at = text[i] ? strchr(digits, text[i]) : NULL;
+        if (!at) continue;
+        value = value << 6 | (unsigned)(at - digits);
+        bits += 6;
+        if (bits < 8) continue;
+        bits -= 8;
+        text[n++] = (char)(value >> bits);
+        value &= (1u << bits) - 1;
+    }
+    return n;
+}
+
 static void play(const char *path, const char *name, const char *dialect,
                  void (*f)(const struct tape *tape, void *arg), void *arg)
 {
@@ -58,10 +78,13 @@ static void play(const char *path, const char *name, const char *dialect,
     char *text = NULL;
     if (!tape_path(file, "request.body", &tape.request)) tape.request = (struct bytes){0};
     if (!tape_path(file, "response.body", &tape.answer)) tape.answer = (struct bytes){0};
-    if (tape_path(file, "response.sse", &events) && *events.ptr == '"') {
+    bool binary = tape_path(file, "response.body_base64", &events);
+    if ((binary || tape_path(file, "response.sse", &events)) && *events.ptr == '"') {
         text = malloc(events.len);
         if (!text) abort();
         tape.events.len = json_unescape((struct bytes){events.ptr + 1, events.len - 2}, text);
+        tape.binary = binary;
+        if (binary) tape.events.len = unbase(text, tape.events.len);
         tape.events.ptr = text;
     }
     f(&tape, arg);

@@ -9,7 +9,8 @@ struct tape {
     const char *name, *dialect;
     struct bytes request;   /* the body as JSON; empty: not recorded */
     struct bytes answer;    /* the body as JSON; empty for streams */
-    struct bytes events;    /* the text of a stream */
+    struct bytes events;    /* the text of a stream, or its bytes */
+    bool binary;            /* bytes: Amazon's framing */
 };
 
 /* Call f for each exchange of a dialect; tape borrows until f returns. False: there is no
