@@ -85,7 +85,8 @@ static void test_events(void **state)
         {API_CONVERSE, "{", API_EVENT_BAD, 0, false},
         {API_COHERE, "{\"id\":\"a\",\"type\":\"message-start\",\"delta\":{\"message\":{"
          "\"role\":"
-         "\"assistant\",\"content\":[],\"tool_plan\":\"\",\"tool_calls\":[],\"citations\":[]}}}",
+         "\"assistant\",\"content\":[],\"tool_plan\":\"\",\"tool_calls\":[],"
+         "\"citations\":[]}}}",
          API_EVENT_META, 0, false},
         {API_COHERE, "{\"type\":\"content-start\",\"index\":0,\"delta\":{\"message\":{"
          "\"content\":"
