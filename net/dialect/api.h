@@ -9,6 +9,7 @@
 #define NET_DIALECT_API_H
 
 #include "net/dialect/api_check.h"
+#include "net/dialect/api_kind.h"
 #include "net/json.h"
 
 enum {
@@ -23,20 +24,6 @@ enum {
     API_SHAPES = 4,          /* shapes of events that are kept */
     API_SHAPE_BYTES = 256,   /* before, and behind, the text of an event with a shape */
     API_REPLY_DEPTH = 8,     /* nesting of the answer's containers that are read */
-};
-
-enum api {
-    API_CHAT, API_COMPLETIONS, API_EMBEDDINGS, API_MODERATIONS,
-    API_RESPONSES,              /* OpenAI: POST responses */
-    API_MESSAGES,               /* Anthropic: POST messages */
-    API_COUNT_TOKENS,           /* Anthropic: POST messages/count_tokens */
-    API_GENERATE,               /* Gemini: models/{m}:generateContent, :streamGenerateContent;
-                                   model and streaming stand in the path: api_request_path */
-    API_GENERATE_COUNT,         /* Gemini: models/{m}:countTokens */
-    /* what only providers speak: no client's path leads here */
-    API_CONVERSE,               /* Amazon Bedrock: model/{m}/converse, /converse-stream */
-    API_COHERE,                 /* Cohere: POST v2/chat */
-    APIS
 };
 
 enum api_tier { API_TIER_NONE, API_TIER_FLEX, API_TIER_PRIORITY };  /* service_tier, as far as
@@ -56,6 +43,9 @@ enum api_format { API_FORMAT_TEXT, API_FORMAT_JSON, API_FORMAT_SCHEMA };  /* of 
 /* How much the model is to think; where a number of tokens says it, by its size. */
 enum api_effort { API_EFFORT_UNSET, API_EFFORT_NONE, API_EFFORT_MINIMAL, API_EFFORT_LOW,
                   API_EFFORT_MEDIUM, API_EFFORT_HIGH, API_EFFORT_XHIGH, API_EFFORTS };
+/* Tokens for thinking, at most so many: where a budget stands for a word. OpenRouter makes
+ * budgets of words by shares of the output limit; these are their usual sizes. */
+enum { API_BUDGET_MINIMAL = 1024, API_BUDGET_LOW = 4096, API_BUDGET_MEDIUM = 16384 };
 enum api_choice { API_CHOICE_AUTO, API_CHOICE_NONE, API_CHOICE_REQUIRED,
                   API_CHOICE_NAMED };   /* tool_choice; auto where there is none */
 /* What a model must be able to do to answer a request: bits. */
@@ -233,18 +223,6 @@ struct api_change {
  * Gives the count (<= API_EDITS_MAX). */
 size_t api_request_edits(const struct api_request *req, const struct api_change *change,
                          struct api_edit *out, char *scratch, size_t room);
-
-struct api_usage {           /* disjoint kinds, as store/journal.h counts them */
-    bool present;
-    bool absurd;                /* a count was negative, fractional, beyond 2^31, or did not
-                                   add up: clamped, and the record is marked estimated */
-    bool open;                  /* Anthropic: the output is not all told yet */
-    bool nothing;               /* tokens were counted, none were used */
-    uint32_t input, cached, output, audio_input, audio_output, reasoning;
-    uint32_t cache_write;       /* for five minutes, or for as long as nobody says */
-    uint32_t cache_write_1h;    /* Anthropic: cache_creation.ephemeral_1h_input_tokens */
-    uint32_t image_input;
-};
 
 struct api_answer {          /* what a whole answer says */
     struct api_usage usage;     /* of API_COUNT_TOKENS and _GENERATE_COUNT: nothing */

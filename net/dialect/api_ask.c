@@ -5,12 +5,6 @@
  * OpenRouter's `reasoning`. */
 #include "net/dialect/api_part.h"
 
-enum {
-    /* Tokens for thinking, at most so many: where a budget stands for a word. OpenRouter makes
-     * budgets of words by shares of the output limit; these are their usual sizes. */
-    BUDGET_MINIMAL = 1024, BUDGET_LOW = 4096, BUDGET_MEDIUM = 16384,
-};
-
 struct word { struct bytes text; uint8_t is; };
 
 /* What a word stands for; none where the list, which ends with the empty word, has it not. */
@@ -59,9 +53,9 @@ uint8_t api_ask_budget(const struct json_token *t)
     }
     if (tokens < 0) return API_EFFORT_UNSET;  /* Gemini: -1 leaves it to the model */
     if (tokens == 0) return API_EFFORT_NONE;
-    if (tokens <= BUDGET_MINIMAL) return API_EFFORT_MINIMAL;
-    if (tokens <= BUDGET_LOW) return API_EFFORT_LOW;
-    return tokens <= BUDGET_MEDIUM ? API_EFFORT_MEDIUM : API_EFFORT_HIGH;
+    if (tokens <= API_BUDGET_MINIMAL) return API_EFFORT_MINIMAL;
+    if (tokens <= API_BUDGET_LOW) return API_EFFORT_LOW;
+    return tokens <= API_BUDGET_MEDIUM ? API_EFFORT_MEDIUM : API_EFFORT_HIGH;
 }
 
 void api_ask_choice(struct api_request *q, const struct json_token *t, bool type)

@@ -10,6 +10,7 @@
 
 #include "net/dialect/api.h"
 #include "net/translate/pen.h"
+#include "net/translate/walk.h"
 
 enum ask_role { ASK_SYSTEM, ASK_DEVELOPER, ASK_USER, ASK_MODEL,
                 ASK_TOOL };     /* results of tools, wherever the dialect has them */
@@ -28,10 +29,6 @@ enum ask_kind {
     ASK_RESULT_END,
     ASK_OTHER,       /* what only its own dialect can say (hosted tools' items): raw */
 };
-
-/* Who made a signature or encrypted thoughts: only they can read them again. */
-enum ask_maker { MAKER_NONE, MAKER_CHAT, MAKER_RESPONSES, MAKER_MESSAGES, MAKER_GEMINI,
-                 MAKER_CONVERSE, MAKERS };
 
 struct ask_part {            /* spans are the insides of strings, as written, but for nodes */
     uint8_t kind;            /* enum ask_kind */
@@ -108,8 +105,10 @@ struct ask_settings {        /* nodes: as written, absent or null is absent */
 
 enum { ASK_LEVELS = 4, ASK_CALLS = 128 };
 
-struct ask_call { uint64_t id; struct walk_span name, said; };     /* id: hash of said, which
-                                is the id as the call has it */
+struct tell_facts;
+
+struct ask_call { uint64_t id; struct walk_span name, space, said; };   /* id: hash of said,
+                                which is the id as the call has it */
 
 struct ask {                 /* a request that is being read. Large: not for a stack */
     struct walk walk;
@@ -122,10 +121,6 @@ struct ask {                 /* a request that is being read. Large: not for a s
                                 part, tool or setting stands for it: error, pointer. Only
                                 that dialect may be written */
     /* private: of readers */
-    struct walk_each each[ASK_LEVELS];  /* passes that are in progress, outermost first */
-    struct walk_each tools_each[3];
-    struct ask_part held[4]; /* parts that were made at once, to be given one by one */
-    struct ask_call call[ASK_CALLS];    /* the latest calls */
     uint64_t calls;          /* so many were there */
     uint64_t step;           /* Gemini: calls before the latest turn of the model's, */
     uint64_t answered[2];    /* and which of that turn's have their result: bits */
@@ -133,6 +128,11 @@ struct ask {                 /* a request that is being read. Large: not for a s
     uint32_t stage, flags;   /* a reader's own state */
     struct node at[8];       /* a reader's own places */
     uint8_t held_at, held_count, role;
+    /* What follows is not zeroed by ask_open(). */
+    struct walk_each each[ASK_LEVELS];  /* passes that are in progress, outermost first */
+    struct walk_each tools_each[3];
+    struct ask_part held[4]; /* parts that were made at once, to be given one by one */
+    struct ask_call call[ASK_CALLS];    /* the latest calls */
 };
 
 /* What a provider is to read, besides what the client wrote. */
@@ -140,7 +140,8 @@ struct ask_target {
     enum api api;            /* the form to write */
     struct bytes model;      /* text; for APIs that have it in the body */
     int64_t output_max;      /* an upper limit for max_tokens; 0 none */
-    int64_t output_default;  /* where the client gives no limit and the API must have one */
+    int64_t output_default;  /* where the client gives no limit and the API must have one: put
+                                by ask_output() for API_MESSAGES alone */
     uint64_t quirks;         /* bits of enum ask_quirk */
     uint8_t efforts;         /* bit per enum api_effort that the model takes; 0: not known */
     uint8_t effort;          /* enum api_effort that Weir asks for; UNSET: the client's */
@@ -185,13 +186,10 @@ enum ask_quirk {
                                         around it (Vertex AI) */
 };
 
-enum ask_rc {
-    ASK_WRITTEN,
-    ASK_UNSAYABLE,   /* the API has no way to say it: error and pointer tell what */
-    ASK_WRONG,       /* the client's request is malformed where its own API says so: the same */
-    ASK_NO_ROOM,     /* the pen is full */
-};
-
+/* Is there a reader, a writer of that API's requests? */
+bool ask_reads(enum api api);
+/* The same for its writer. */
+bool ask_writes(enum api api);
 /* Begin with a request in the form of api. source, scratch: walk_open's. False: ASK_WRONG. */
 MUST_USE bool ask_open(struct ask *a, enum api api, const struct walk_source *source,
                        struct json_index *scratch);
@@ -217,8 +215,8 @@ void ask_note_call(struct ask *a, const struct ask_part *call);
 struct walk_span ask_call_name(const struct ask *a, struct walk_span id);
 /* The namespace of that name; absent: none. */
 struct walk_span ask_call_space(const struct ask *a, struct walk_span id);
-/* The name of a tool, or of a call, where there are no namespaces: "space__name", and where that
- * is longer than a name may be, or has other letters, one made of its hash. Gives a string
+/* The name of a tool, or of a call, where there are no namespaces: "space__name", and where
+ * that is longer than a name may be, or has other letters, one made of its hash. Gives a string
  * value; tell_name() knows the way back. */
 void ask_put_name(struct pen *p, const struct walk *w, struct walk_span space,
                   struct walk_span name);
@@ -281,6 +279,8 @@ struct ask_dialect {
     void (*tools)(struct ask *a);
     bool (*tool)(struct ask *a, struct ask_tool *tool);
     enum ask_rc (*write)(struct ask *a, const struct ask_target *t, struct pen *p);
+    /* Notes what its answer will need of the request; NULL: nothing. */
+    void (*note)(struct ask *a, struct tell_facts *facts);
 };
 extern const struct ask_dialect chat_ask, responses_ask, messages_ask, gemini_ask,
     converse_ask, cohere_ask;

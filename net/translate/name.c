@@ -4,6 +4,7 @@
  *   kind, length, length, bytes, bytes
  * Rule: a flat name is made of space and name alone, so that the same tool has the same name in
  * every request. */
+#include "net/translate/ask.h"
 #include "net/translate/tell.h"
 
 enum kind {

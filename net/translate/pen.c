@@ -4,6 +4,8 @@
  * still followed, so that a mistake of the caller's shows either way. */
 #include "net/translate/pen.h"
 
+#include "net/translate/walk.h"
+
 enum { INNER_MAX = 512 };  /* bytes of a string in a string that are looked at together */
 
 void pen_init(struct pen *p, char *window, size_t room)

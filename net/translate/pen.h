@@ -5,7 +5,7 @@
 #ifndef NET_TRANSLATE_PEN_H
 #define NET_TRANSLATE_PEN_H
 
-#include "net/translate/walk.h"
+#include "net/translate/base.h"
 
 enum {
     PEN_DEPTH_MAX = 64,

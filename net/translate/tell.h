@@ -11,7 +11,8 @@
 #ifndef NET_TRANSLATE_TELL_H
 #define NET_TRANSLATE_TELL_H
 
-#include "net/translate/ask.h"
+#include "net/dialect/api_kind.h"
+#include "net/translate/base.h"
 
 enum tell_kind {
     TELL_START,      /* id, name (the model's) as the provider has them; once a stream */

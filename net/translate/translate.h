@@ -4,8 +4,10 @@
 #ifndef NET_TRANSLATE_TRANSLATE_H
 #define NET_TRANSLATE_TRANSLATE_H
 
-#include "net/dialect/api_write.h"
 #include "net/translate/tell.h"
+
+struct api_fault;
+struct ask_target;
 
 /* Can a request of one API be put to a provider in another? The same one: true. */
 bool translate_can(enum api from, enum api to);

@@ -7,34 +7,9 @@
 #define NET_TRANSLATE_WALK_H
 
 #include "net/json.h"
-
-struct json_index;
+#include "net/translate/base.h"
 
 enum { WALK_DEPTH_MAX = 128 };  /* nesting of a document */
-
-struct walk_source {         /* where the bytes are; borrowed by all that is made of it */
-    /* Bytes from offset at < size on, as far as they lie together: one at least. They stay
-     * where they are as long as the source is used. */
-    struct bytes (*piece)(void *arg, uint64_t at);
-    void *arg;
-    uint64_t size;           /* bytes */
-};
-
-struct walk_span { uint64_t start, end; };  /* offsets; end 0: absent */
-
-struct node {                /* a value of the document; all zero: absent */
-    uint64_t start, end;     /* offsets: a string's quotes, a container's brackets included */
-    uint32_t token;          /* private */
-    uint8_t type;            /* JSON_OBJECT, _ARRAY, _STRING, _NUMBER, _TRUE, _FALSE, _NULL;
-                                JSON_NONE: absent */
-    bool escaped;            /* a string with a backslash in it */
-};
-
-struct walk {                /* private */
-    const struct walk_source *source;
-    struct bytes whole;      /* where all of it lies together; else empty */
-    const struct json_index *index;   /* of whole; NULL: there is none */
-};
 
 struct walk_each {           /* private: a pass over one container */
     const struct walk *w;

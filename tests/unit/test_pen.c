@@ -1,6 +1,7 @@
 /* test_pen.c - JSON written in pieces: the same text whatever the windows and wherever the
  * document lies that spans come from. */
 #include "net/translate/pen.h"
+#include "net/translate/walk.h"
 #include "tr_kit.h"
 
 #include <setjmp.h>

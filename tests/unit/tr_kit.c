@@ -1,5 +1,6 @@
 /* tr_kit.c - see tr_kit.h. Model: pieces stand in one memory, a byte of rubbish behind each;
  * a window is memory of its own, so that a byte too far shows. */
+#include "net/json.h"
 #include "tr_kit.h"
 
 #include <stdlib.h>

@@ -1,0 +1,35 @@
+/* api_kind.h - the APIs there are, and tokens as all of them are counted: what others need of
+ * the dialects who read nothing of them. */
+#ifndef NET_DIALECT_API_KIND_H
+#define NET_DIALECT_API_KIND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum api {
+    API_CHAT, API_COMPLETIONS, API_EMBEDDINGS, API_MODERATIONS,
+    API_RESPONSES,              /* OpenAI: POST responses */
+    API_MESSAGES,               /* Anthropic: POST messages */
+    API_COUNT_TOKENS,           /* Anthropic: POST messages/count_tokens */
+    API_GENERATE,               /* Gemini: models/{m}:generateContent, :streamGenerateContent;
+                                   model and streaming stand in the path: api_request_path */
+    API_GENERATE_COUNT,         /* Gemini: models/{m}:countTokens */
+    /* what only providers speak: no client's path leads here */
+    API_CONVERSE,               /* Amazon Bedrock: model/{m}/converse, /converse-stream */
+    API_COHERE,                 /* Cohere: POST v2/chat */
+    APIS
+};
+
+struct api_usage {           /* disjoint kinds, as store/journal.h counts them */
+    bool present;
+    bool absurd;                /* a count was negative, fractional, beyond 2^31, or did not
+                                   add up: clamped, and the record is marked estimated */
+    bool open;                  /* Anthropic: the output is not all told yet */
+    bool nothing;               /* tokens were counted, none were used */
+    uint32_t input, cached, output, audio_input, audio_output, reasoning;
+    uint32_t cache_write;       /* for five minutes, or for as long as nobody says */
+    uint32_t cache_write_1h;    /* Anthropic: cache_creation.ephemeral_1h_input_tokens */
+    uint32_t image_input;
+};
+
+#endif
