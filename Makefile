@@ -2,7 +2,7 @@
 # are found by wildcard and everything made lies under build/.
 #   make [V=1] [CC=clang] [SAN=address,undefined | SAN=thread] [TLS=openssl | BORINGSSL=DIR]
 #   make quick | test | tidy | box | fuzz [SECONDS=10] | bench | run [LISTEN= ADMIN=] | rfc
-#   make sim [SEED=n | SEEDS=n] | kill [ROUNDS=200] | arm64 | tsan
+#   make sim [SEED=n | SEEDS=n] | kill [ROUNDS=200] | arm64 | tsan | agents
 #   make install [PREFIX=/usr/local] [DESTDIR=]
 
 ifeq ($(MAKELEVEL),0)
@@ -95,7 +95,7 @@ $(B)/unit/%: tests/unit/%.c $(UNIT_HELP:%.c=$(B)/%.o) $(LIB)
 	$(call say,TEST,$@) mkdir -p $(@D) && $(link) -lcmocka $(LDLIBS)
 $(B)/bin/fuzz_%: tests/fuzz/fuzz_%.c $(LIB)
 	$(call say,FUZZ,$@) mkdir -p $(@D) && $(link) -fsanitize=fuzzer $(LDLIBS)
-include tests/sim/sim.mk tests/arm64.mk tests/tsan.mk tests/kill.mk
+include tests/sim/sim.mk tests/arm64.mk tests/tsan.mk tests/kill.mk tests/agents.mk
 
 # --- what it is for
 quick: unit

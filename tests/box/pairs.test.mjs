@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { clients } from './lib/clients.mjs';
 import { DIALECTS, peers, providersOf } from './lib/peers.mjs';
-import { last, Talk } from './lib/talk.mjs';
+import { able, last, Talk } from './lib/talk.mjs';
 import { pause, until, Weir } from './lib/weir.mjs';
 import { seeded } from './lib/wire.mjs';
 
@@ -56,25 +56,14 @@ function thinking(provider, text) {
 const call = (provider, name, args, more = {}) =>
   ({ call: { id: callId(provider), name, args }, ...more });
 
-// A pair that cannot be yet says so.
-const can = new Map();
-for (const client of DIALECTS) {
-  for (const provider of DIALECTS) {
-    const { Session, url, key } = { Session: clients[client], url: weir.url, key: weir.key };
-    const refusal = await new Session({ url, key, model: `${provider}/m`, max: 500 }).user('x')
-      .ask().then(() => '', (error) => error.message);
-    can.set(`${client}-${provider}`, !/Translat/.test(refusal) &&
-                                     there.asked.at(-1)?.dialect === provider);
-  }
-}
-
+const can = await able(weir, there);
 const only = process.env.WEIR_PAIR;
 const each = (name, run, hows = ['whole', 'stream']) => {
   for (const client of DIALECTS) {
     for (const provider of DIALECTS) {
       if (only && only !== `${client}-${provider}`) continue;
       for (const how of hows) {
-        const skip = !can.get(`${client}-${provider}`);
+        const skip = !can.has(`${client}-${provider}`);
         test(`${client} in front of ${provider}, ${how}: ${name}`, { skip }, () =>
           run({ client, provider, stream: how === 'stream', weir, there }));
       }

@@ -60,7 +60,7 @@ class Peers {
         throw new Refusal(`streamGenerateContent?${query}`);
       }
       ask.neutral = readers[dialect](body, {
-        signatures: this.signed[dialect], stream: ask.stream,
+        signatures: this.signed[dialect], stream: ask.stream, lenient: !this.strict,
         version: req.headers['anthropic-version'] ?? '', signed: /gemini-3/.test(ask.model) });
     } catch (error) {
       if (!(error instanceof Refusal) && !(error instanceof SyntaxError)) throw error;

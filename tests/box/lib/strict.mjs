@@ -7,12 +7,15 @@ export class Refusal extends Error {}
 
 const refuse = (what) => { throw new Refusal(what); };
 
+// What an agent sends in its own dialect is not ours to judge: only read it then.
+let lenient = false;
+
 function known(object, names, where) {
   if (object === null || typeof object !== 'object' || Array.isArray(object)) {
     refuse(`${where}: expected an object`);
   }
   for (const name of Object.keys(object)) {
-    if (!names.includes(name)) refuse(`${where}: unknown parameter '${name}'`);
+    if (!names.includes(name) && !lenient) refuse(`${where}: unknown parameter '${name}'`);
   }
   return object;
 }
@@ -299,7 +302,7 @@ function responsesItem(item, i, state) {
     const text = item.summary.map((part) => part.text).join('');
     turns.push({ role: 'model', parts: [{ thought: { text, signature } }] });
     state.reasoning = true;
-  } else refuse(`${at}.type: invalid value '${type}'`);
+  } else if (!lenient) refuse(`${at}.type: invalid value '${type}'`);
 }
 
 function verified(signature, signatures, at) {
@@ -324,7 +327,8 @@ function responses(body, { signatures } = {}) {
   }
   if (state.waiting.size) refuse(`No tool output found for ${[...state.waiting.keys()]}`);
   if (state.reasoning) refuse('reasoning item without its required following item');
-  const tools = (body.tools ?? []).map((tool, i) => {
+  const offered = lenient ? body.tools?.filter((tool) => tool.type === 'function') : body.tools;
+  const tools = (offered ?? []).map((tool, i) => {
     if (tool.type !== 'function') refuse(`tools[${i}].type: ${tool.type}`);
     known(tool, ['type', 'name', 'description', 'parameters', 'strict'], `tools[${i}]`);
     return functionOf(tool, tool.parameters, i);
@@ -469,13 +473,14 @@ function messagesThinking(body, state, last) {
 
 function messagesTurns(body, state) {
   const turns = [];
-  let open = null;      // the first block of the model's turn whose calls were not answered yet
+  let open = null;      // what the model's turn began with that still runs, results between
   body.messages.forEach((message, i) => {
     const at = `messages[${i}]`;
     known(message, ['role', 'content'], at);
+    if (lenient && message.role === 'system') return;
     if (!['user', 'assistant'].includes(message.role)) refuse(`${at}.role: ${message.role}`);
     const last = turns.at(-1)?.from;
-    if (message.role === last) refuse(`${at}: roles must alternate`);
+    if (message.role === last && !lenient) refuse(`${at}: roles must alternate`);
     if (i === 0 && message.role !== 'user') refuse('first message must use the user role');
     const content = typeof message.content === 'string'
       ? [{ type: 'text', text: message.content }] : message.content;
@@ -496,7 +501,7 @@ function messagesTurns(body, state) {
       const thought = content.findLastIndex((block) => /thinking/.test(block.type));
       const first = content.findIndex((block) => !/thinking/.test(block.type));
       if (first >= 0 && thought > first && !body.thinking) refuse(`${at}: late thinking`);
-      open = content.some((block) => block.type === 'tool_use') ? content[0].type : null;
+      open ??= content[0].type;
     } else if (results < 0) open = null;
     turns.push({ from: message.role, role: message.role === 'user' ? 'user' : 'model', parts });
   });
@@ -506,7 +511,7 @@ function messagesTurns(body, state) {
   if (end.role === 'assistant' && /\s$/.test(final ?? '')) {
     refuse('final assistant content cannot end with trailing whitespace');
   }
-  return { turns, open };
+  return { turns, open: body.messages.at(-1).role === 'user' ? open : null };
 }
 
 function messagesSystem(system, state) {
@@ -534,7 +539,9 @@ function messages(body, { signatures, version = '2023-06-01' } = {}) {
     known(tool, ['type', 'name', 'description', 'input_schema', 'cache_control', 'strict',
                  'defer_loading', 'eager_input_streaming'], `tools[${i}]`);
     if (tool.cache_control) state.marks++;
-    if (tool.type !== undefined && tool.type !== 'custom') refuse(`tools[${i}].type`);
+    if (tool.type !== undefined && tool.type !== 'custom' && !lenient) {
+      refuse(`tools[${i}].type`);
+    }
     if (!/^[a-zA-Z0-9_-]{1,128}$/.test(tool.name)) refuse(`tools[${i}].name: ${tool.name}`);
     if (tool.input_schema?.type !== 'object') refuse(`tools[${i}].input_schema.type: required`);
     return { name: tool.name, description: tool.description, schema: tool.input_schema };
@@ -733,4 +740,9 @@ function gemini(body, { signatures, signed = false, stream = false } = {}) {
            ...(config.responseMimeType === 'application/json' ? { json: true, schema } : {}) };
 }
 
-export const readers = { chat, responses, messages, gemini };
+const strictly = (read) => (body, context) => {
+  lenient = Boolean(context?.lenient);
+  return read(body, context);
+};
+export const readers = Object.fromEntries(Object.entries({ chat, responses, messages, gemini })
+  .map(([name, read]) => [name, strictly(read)]));

@@ -6,7 +6,7 @@
 // Rule: the model of what must arrive is built from the script alone, never from answers.
 import assert from 'node:assert/strict';
 import { clients } from './clients.mjs';
-import { USAGE } from './peers.mjs';
+import { DIALECTS, USAGE } from './peers.mjs';
 
 // Header fields of Weir's newest answer, which the SDKs keep for themselves.
 export const last = { headers: null };
@@ -167,4 +167,20 @@ export class Talk {
     this.ids = parts.filter((part) => part.call).map((part) => part.call.id);
     this.push('model', parts);
   }
+}
+
+// The pairs that Weir can do, `client-provider`.
+export async function able(weir, there) {
+  const can = new Set();
+  for (const client of DIALECTS) {
+    for (const provider of DIALECTS) {
+      const { url, key } = weir, model = `${provider}/m`;
+      const refusal = await new clients[client]({ url, key, model, max: 500 }).user('x').ask()
+        .then(() => '', (error) => error.message);
+      if (!/Translat/.test(refusal) && there.asked.at(-1)?.dialect === provider) {
+        can.add(`${client}-${provider}`);
+      }
+    }
+  }
+  return can;
 }
