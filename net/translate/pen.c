@@ -227,6 +227,16 @@ void pen_part_span(struct pen *p, const struct walk *w, struct walk_span s)
     }
 }
 
+void pen_key_span(struct pen *p, const struct walk *w, struct walk_span name)
+{
+    assert(!p->after_key && (p->objects & level(p)));
+    comma(p);
+    put_byte(p, '"');
+    pen_part_span(p, w, name);
+    put(p, "\":", 2);
+    p->after_key = true;
+}
+
 void pen_text(struct pen *p, struct bytes text)
 {
     pen_begin(p);

@@ -46,6 +46,8 @@ void pen_array(struct pen *p);
 void pen_array_end(struct pen *p);
 /* The key of the next value: a literal without anything to escape. copies. */
 void pen_key(struct pen *p, struct bytes name);
+/* The same, as it stands in a document: the inside of a string. */
+void pen_key_span(struct pen *p, const struct walk *w, struct walk_span name);
 /* A string of text: escaped as needed, invalid UTF-8 becomes U+FFFD. copies. */
 void pen_text(struct pen *p, struct bytes text);
 /* A string whose inside is given as written in JSON. copies. */

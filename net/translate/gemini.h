@@ -1,0 +1,21 @@
+/* gemini.h - what the files of the Gemini dialect share, and nobody else needs. */
+#ifndef NET_TRANSLATE_GEMINI_H
+#define NET_TRANSLATE_GEMINI_H
+
+#include "net/translate/tell.h"
+
+/* Members of an object by their names in lowerCamelCase, which stand as such or in snake_case
+ * (proto JSON takes both): values[i] is that of names[i]; absent where there is none, or null.
+ * Anything but an object has no members. */
+void gemini_members(const struct walk *w, struct node object, const struct bytes *names,
+                    size_t count, struct node *values);
+/* ask_dialect.write, of gemini_ask. */
+MUST_USE enum ask_rc gemini_ask_write(struct ask *a, const struct ask_target *t,
+                                      struct pen *p);
+/* tell_dialect.write, of gemini_tell. */
+MUST_USE bool gemini_tell_write(struct tell_writer *s, const struct tell *t, struct pen *p);
+/* tell_dialect.write_whole, of gemini_tell. */
+MUST_USE bool gemini_tell_write_whole(const struct tell_facts *facts,
+                                      const struct tell_story *story, struct pen *p);
+
+#endif
