@@ -17,7 +17,7 @@ enum {
 
 /* By whose form it is; counts are asked for in the form of what they count. */
 static const struct ask_dialect *const dialects[APIS] = {
-    [APIS - 1] = NULL,
+    [API_GENERATE] = &gemini_ask, [API_GENERATE_COUNT] = &gemini_ask,
 };
 
 /* ---- dispatch ---- */

@@ -2,7 +2,13 @@
 #ifndef NET_TRANSLATE_GEMINI_H
 #define NET_TRANSLATE_GEMINI_H
 
-#include "net/translate/tell.h"
+#include "net/translate/base.h"
+
+struct ask_target;
+struct tell;
+struct tell_facts;
+struct tell_story;
+struct tell_writer;
 
 /* Members of an object by their names in lowerCamelCase, which stand as such or in snake_case
  * (proto JSON takes both): values[i] is that of names[i]; absent where there is none, or null.

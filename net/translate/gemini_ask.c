@@ -5,9 +5,10 @@
  * content is called that they stand in, for one content may hold both results and text. A
  * client's SDK keeps a stream as one content a chunk, and LangChain sends one a result: so
  * contents of the model, and of tools, that follow one another are one turn, and the model's
- * texts there are one text (ask_pieces). For that a text is held until it is known what follows.
+ * texts there are one text (ask_pieces). A text is held until it is known what follows it.
  * Rule: names are read as proto JSON has them, lowerCamelCase or snake_case. A call without an
  * id gets its number; a result finds its call by id, else by name and order. */
+#include "net/translate/ask.h"
 #include "net/translate/gemini.h"
 
 #include <stdio.h>
@@ -150,8 +151,9 @@ static bool is_own_form(const struct walk *w, struct node schema)
     struct node type = walk_member(w, schema, BYTES("type"));
     char c = '\0';
     if (!is_text(type)) return false;
-    struct bytes first = walk_bytes(w, (struct walk_span){type.start + 1, type.start + 2}, &c, 1);
-    return *first.ptr >= 'A' && *first.ptr <= 'Z';
+    struct walk_span first = {type.start + 1, type.start + 2};
+    c = *walk_bytes(w, first, &c, 1).ptr;
+    return c >= 'A' && c <= 'Z';
 }
 
 static void take_format(struct ask *a, const struct node *c)

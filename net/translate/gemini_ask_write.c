@@ -6,6 +6,7 @@
  * A request of Gemini's own that has to be written, since a signature in it is another
  * maker's, is copied but for those. Rule: a signature goes to its maker only; where Gemini 3
  * wants one and there is none, it gets the value that its documents give for that case. */
+#include "net/translate/ask.h"
 #include "net/translate/gemini.h"
 #include "net/translate/schema.h"
 
@@ -658,7 +659,8 @@ static bool copy_unsigned(struct out *o, struct node part, bool first_call, bool
     struct node v[COUNT(names)], key, value;
     struct walk_each e;
     gemini_members(w, part, names, COUNT(names), v);
-    if (v[0].type == JSON_TRUE || (v[2].type != 0 && !walk_has(walk_inside(v[2])))) return false;
+    bool empty = v[2].type != JSON_NONE && !walk_has(walk_inside(v[2]));
+    if (v[0].type == JSON_TRUE || empty) return false;
     if (!write) return true;
     pen_object(o->p);
     walk_begin(w, part, &e);

@@ -3,7 +3,9 @@
  * lists of schemas (anyOf), maps of them (properties), or anything (enum, default). Each is
  * looked at twice: whether it may be null must be known before its type is written.
  * Rule: JSON Schema that comes by stays what it was. */
+#include "net/translate/pen.h"
 #include "net/translate/schema.h"
+#include "net/translate/walk.h"
 
 enum form { ANYTHING, SCHEMA, SCHEMAS, SCHEMA_MAP, TYPE, FORMAT, COUNT_OF, ENUM, LEFT_OUT };
 

@@ -1,9 +1,10 @@
-/* schema.h - Gemini's own form of schemas, an excerpt of OpenAPI 3.0, as JSON Schema. The other
- * way needs nothing: Gemini takes JSON Schema as parametersJsonSchema and responseJsonSchema. */
+/* schema.h - Gemini's own form of schemas, an excerpt of OpenAPI 3.0, as JSON Schema. The
+ * other way needs nothing: Gemini takes JSON Schema as it stands (parametersJsonSchema,
+ * responseJsonSchema). */
 #ifndef NET_TRANSLATE_SCHEMA_H
 #define NET_TRANSLATE_SCHEMA_H
 
-#include "net/translate/pen.h"
+#include "net/translate/base.h"
 
 /* Write a schema of Gemini's as JSON Schema: types in small letters, nullable as a type,
  * counts that proto JSON writes as strings as numbers; propertyOrdering, example and formats
