@@ -105,8 +105,6 @@ struct ask_settings {        /* nodes: as written, absent or null is absent */
 
 enum { ASK_LEVELS = 4, ASK_CALLS = 128 };
 
-struct tell_facts;
-
 struct ask_call { uint64_t id; struct walk_span name, space, said; };   /* id: hash of said,
                                 which is the id as the call has it */
 
@@ -279,8 +277,6 @@ struct ask_dialect {
     void (*tools)(struct ask *a);
     bool (*tool)(struct ask *a, struct ask_tool *tool);
     enum ask_rc (*write)(struct ask *a, const struct ask_target *t, struct pen *p);
-    /* Notes what its answer will need of the request; NULL: nothing. */
-    void (*note)(struct ask *a, struct tell_facts *facts);
 };
 extern const struct ask_dialect chat_ask, responses_ask, messages_ask, gemini_ask,
     converse_ask, cohere_ask;

@@ -314,43 +314,72 @@ void pen_part_node(struct pen *p, const struct walk *w, struct node n)
 
 /* ---- a document in a string ---- */
 
-/* Is the string's text a whole JSON object? */
-static bool inner_right(const struct walk *w, struct walk_span inside, char *room)
+void pen_check_begin(struct pen_check *c)
 {
-    struct json j;
-    struct json_token t;
-    struct walk_text text = walk_text(w, inside);
-    enum net_rc rc = NET_MORE;
-    bool object = false;
-    json_init(&j, WALK_DEPTH_MAX);
-    while (rc == NET_MORE || rc == NET_DONE) {
-        struct bytes b = walk_text_next(&text, room, INNER_MAX);
-        if (b.len == 0) return object && rc == NET_DONE;
-        while ((rc = json_next(&j, &b, &t)) == NET_OK) {
-            if (t.type == JSON_SKIPPED) continue;
-            if (t.type != JSON_OBJECT) return false;
-            object = true;
-            json_skip(&j);  /* and so keeps no text */
-        }
-    }
-    return false;
+    json_init(&c->json, WALK_DEPTH_MAX);
+    c->rc = NET_MORE;
+    c->object = c->any = false;
 }
 
-bool pen_inner(struct pen *p, const struct walk *w, struct walk_span inside)
+/* The next bytes of the text. */
+static void check_bytes(struct pen_check *c, struct bytes b)
+{
+    struct json_token t;
+    c->any = true;
+    while ((c->rc = json_next(&c->json, &b, &t)) == NET_OK) {
+        if (t.type == JSON_SKIPPED) continue;
+        if (t.type != JSON_OBJECT) {
+            c->rc = NET_BAD;
+            return;
+        }
+        c->object = true;
+        json_skip(&c->json);  /* and so keeps no text */
+    }
+}
+
+void pen_check_part(struct pen_check *c, const struct walk *w, struct walk_span inside)
 {
     char room[INNER_MAX];
-    if (!walk_has(inside)) {
-        pen_value(p, BYTES("{}"));
-        return true;
-    }
-    bool right = inner_right(w, inside, room);
     struct walk_text text = walk_text(w, inside);
-    if (right) value_begins(p);
-    while (right && !p->full) {
+    while (c->rc != NET_BAD) {
+        struct bytes b = walk_text_next(&text, room, sizeof room);
+        if (b.len == 0) break;
+        check_bytes(c, b);
+    }
+    explicit_bzero(room, sizeof room);
+}
+
+bool pen_check_end(struct pen_check *c)
+{
+    assert(c->rc != NET_OK);
+    return !c->any || (c->object && c->rc == NET_DONE);
+}
+
+void pen_inner_begin(struct pen *p, const struct pen_check *c)
+{
+    if (c->any) value_begins(p);
+    else pen_value(p, BYTES("{}"));
+}
+
+void pen_inner_part(struct pen *p, const struct walk *w, struct walk_span inside)
+{
+    char room[INNER_MAX];
+    struct walk_text text = walk_text(w, inside);
+    while (!p->full) {
         struct bytes b = walk_text_next(&text, room, sizeof room);
         if (b.len == 0) break;
         put_line(p, b);
     }
     explicit_bzero(room, sizeof room);
-    return right;
+}
+
+bool pen_inner(struct pen *p, const struct walk *w, struct walk_span inside)
+{
+    struct pen_check c;
+    pen_check_begin(&c);
+    pen_check_part(&c, w, inside);
+    if (!pen_check_end(&c)) return false;
+    pen_inner_begin(p, &c);
+    pen_inner_part(p, w, inside);
+    return true;
 }

@@ -5,6 +5,7 @@
 #ifndef NET_TRANSLATE_PEN_H
 #define NET_TRANSLATE_PEN_H
 
+#include "net/json.h"
 #include "net/translate/base.h"
 
 enum {
@@ -83,5 +84,20 @@ void pen_end(struct pen *p);
  * resolved, line ends in it blanks. False, and nothing is written: it is no JSON object. inside
  * may be empty: then {} is written. */
 MUST_USE bool pen_inner(struct pen *p, const struct walk *w, struct walk_span inside);
+
+/* The same where the text stands in several strings: it is checked, part by part, and then
+ * written, part by part, behind pen_inner_begin(). No part is cut in an escape. */
+struct pen_check { struct json json; enum net_rc rc; bool object, any; };   /* private */
+/* Begin to check. */
+void pen_check_begin(struct pen_check *c);
+/* Check a part. */
+void pen_check_part(struct pen_check *c, const struct walk *w, struct walk_span inside);
+/* All parts are checked: they are a JSON object, or nothing. */
+MUST_USE bool pen_check_end(struct pen_check *c);
+/* The value begins whose parts follow. any: as the check says, there are some; else {} is
+ * written. */
+void pen_inner_begin(struct pen *p, const struct pen_check *c);
+/* A part that was checked. */
+void pen_inner_part(struct pen *p, const struct walk *w, struct walk_span inside);
 
 #endif

@@ -89,15 +89,17 @@ struct tell_facts {
 /* What a writer keeps of a stream, which its dialect repeats at the end (Responses), or cannot
  * say in parts (Gemini's calls): a log in the engine's counted memory. */
 struct tell_keep {
-    bool (*put)(void *arg, struct bytes b);     /* append. False: no room */
+    bool (*put)(void *arg, struct bytes b);     /* append, and add to source.size. False: no
+                                                   room, and nothing was put */
     void *arg;
-    struct walk_source source;                  /* what was put; size grows */
+    struct walk_source source;                  /* what was put */
 };
 
 /* ---- readers ---- */
 
 struct tell_call_state {     /* private: a call of a stream */
     uint32_t index, item;    /* the provider's number of it; its block */
+    uint32_t id;             /* hash of its id; 0: the provider has none */
     uint16_t depth;          /* of its arguments so far: brackets open */
     uint8_t choice, flags;
 };
@@ -111,15 +113,21 @@ struct tell_reader {         /* of one answer; all private. In the engine's coun
     uint32_t stage, flags;   /* a reader's own */
     uint32_t number[8];      /* a reader's own */
     uint64_t seed;           /* ids for calls that come without one are made of it */
+    uint64_t choices, called, finishes;     /* a bit per choice: was seen, has calls, is over */
     uint8_t block;           /* of item */
-    uint8_t choice;
+    uint8_t choice;          /* whose blocks begin now: the reader sets it; below 64 */
+    uint8_t open_choice;     /* of item */
     bool open, started, finished, ended;
     uint8_t call_count;
-    struct tell_call_state call[TELL_CALLS_MAX];
-    char kept[256];          /* a reader's own: a name or id that comes before its use */
     uint16_t kept_len;
+    char kept[256];          /* a reader's own: a name or id that comes before its use */
+    struct tell_call_state call[TELL_CALLS_MAX];    /* call_count mean anything */
 };
 
+/* Is there a reader, a writer of that API's answers? */
+bool tell_reads(enum api api);
+/* The same for its writer. */
+bool tell_writes(enum api api);
 /* Begin an answer. take, arg: who is told. */
 void tell_begin(struct tell_reader *r, enum api api, uint64_t seed, tell_take take, void *arg);
 /* One event of a stream: its name (event:) and its data, a JSON document that was opened
@@ -145,12 +153,13 @@ bool tell_more(struct tell_reader *r, enum tell_block block, struct bytes text);
 /* The same, in as many pieces as it lies in. */
 bool tell_more_span(struct tell_reader *r, enum tell_block block, const struct walk *w,
                     struct walk_span inside);
-/* A signature, of the open block, or of the latest call. */
+/* A signature, of the open block, or of the latest call that is open; of nothing: not told. */
 bool tell_sign(struct tell_reader *r, enum ask_maker maker, const struct walk *w,
                struct walk_span inside);
 /* The open block that is no call is over, if there is one. */
 bool tell_close(struct tell_reader *r);
-/* A call begins: index is the provider's number of it. An id is made where it has none. */
+/* A call begins: index is the provider's number of it. An id is made where it has none. Of an
+ * index that was there with this id, or again without one: nothing. */
 bool tell_call(struct tell_reader *r, uint32_t index, struct bytes id, struct bytes name,
                bool custom);
 /* Its arguments go on, as the inside of a string. Calls whose arguments are complete are closed
@@ -160,7 +169,9 @@ bool tell_arguments(struct tell_reader *r, uint32_t index, const struct walk *w,
 /* All of its arguments, an object; absent: {}. */
 bool tell_arguments_value(struct tell_reader *r, uint32_t index, const struct walk *w,
                           struct node object);
-/* A choice is over, and so are its blocks. Once a choice. */
+/* The provider says that a call is over; not needed where it does not. */
+bool tell_close_call(struct tell_reader *r, uint32_t index);
+/* A choice is over, and so are its blocks. Once a choice. STOP behind calls becomes CALLS. */
 bool tell_finish(struct tell_reader *r, uint32_t choice, enum tell_finish finish,
                  struct bytes stop_sequence);
 
@@ -180,6 +191,11 @@ struct tell_writer {         /* of one stream; all private. In the engine's coun
     struct { uint32_t item, index; uint64_t kept_from; uint16_t flags; uint8_t block; }
         open[TELL_CALLS_MAX];           /* blocks that are open, or must be repeated */
     uint8_t open_count;
+    /* tell_write()'s, for an end before the end */
+    bool told_start, told_end;
+    uint8_t live_count;
+    uint64_t choices, finishes;         /* a bit per choice: was seen, is over */
+    struct { uint32_t item; uint8_t block, choice; } live[TELL_CALLS_MAX + 1];
 };
 
 /* Begin the client's stream. facts, keep: borrowed as long as it runs. */
@@ -220,6 +236,8 @@ struct tell_dialect {
     bool (*write_whole)(const struct tell_facts *facts, const struct tell_story *story,
                         struct pen *p);
 };
+/* The one of that API; there must be one. */
+const struct tell_dialect *tell_dialect_of(enum api api);
 extern const struct tell_dialect chat_tell, responses_tell, messages_tell, gemini_tell,
     converse_tell, cohere_tell;
 

@@ -25,7 +25,8 @@ struct translate {           /* a stream that is being translated: in counted me
     struct tell_writer writer;
     struct tell_facts facts;
     struct tell_keep keep;
-    struct pen *pen;         /* set for each call */
+    struct pen *pen;         /* private: set for each call */
+    const struct api_usage *usage;      /* private: to be told before the end */
 };
 /* Begin. t->facts and ->keep are filled in before. from: the provider's API. */
 void translate_begin(struct translate *t, enum api from);
