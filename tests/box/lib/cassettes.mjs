@@ -17,9 +17,18 @@ export function cassettes(...dialects) {
     .map(([file, , dialect, stream, status], index) => {
       const { request, response } = JSON.parse(fs.readFileSync(path.join(base, file), 'utf8'));
       const whole = JSON.stringify(response.body, null, index % 3);  // blanks vary
-      const bytes = Buffer.from(stream === '1' ? response.sse : whole);
+      const bytes = response.body_base64 ? Buffer.from(response.body_base64, 'base64')
+        : Buffer.from(stream === '1' ? response.sse : whole);
       return { file, dialect, stream: stream === '1', status: Number(status), request, bytes,
                type: response.headers['content-type'] ??
                      (stream === '1' ? 'text/event-stream' : 'application/json') };
     });
+}
+
+// How many recordings there are of each dialect.
+export function counted() {
+  const lines = fs.readFileSync(path.join(base, 'INDEX.tsv'), 'utf8').trim().split('\n').slice(1);
+  const out = {};
+  for (const line of lines) out[line.split('\t')[2]] = (out[line.split('\t')[2]] ?? 0) + 1;
+  return out;
 }

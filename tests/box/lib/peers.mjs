@@ -30,6 +30,11 @@ function where(path) {
            stream: m[2] === 'streamGenerateContent' };
 }
 
+// What Anthropic answers where it keeps no threads; its SDK goes on without them.
+const threadless = { type: 'error', error: { type: 'invalid_request_error',
+  message: 'thread: this request cannot be threaded',
+  details: { error_code: 'thread_unsupported_request', unsupported: ['thread'] } } };
+
 class Peers {
   constructor(script) {
     this.script = script;
@@ -56,6 +61,7 @@ class Peers {
               stream: stream ?? Boolean(body.stream), model: model ?? body.model };
       this.asked.push(ask);
       if (count) return await this.counted(ask, json);
+      if (body.thread) return json(400, threadless);
       if (dialect === 'gemini' && ask.stream && query !== 'alt=sse') {
         throw new Refusal(`streamGenerateContent?${query}`);
       }

@@ -671,7 +671,6 @@ function geminiPairs(turns, state) {
     }
     const before = i > 0 && turns[i - 1].parts.some((part) => part.call);
     if (results.length && !before) refuse('function response turn comes after no call');
-    if (role === 'user' && i > 0 && turns[i - 1].role === 'user') refuse('two user turns');
   });
 }
 
@@ -712,7 +711,8 @@ function gemini(body, { signatures, signed = false, stream = false } = {}) {
   counted(config.maxOutputTokens, 1, 'maxOutputTokens');
   if ((config.stopSequences ?? []).length > 5) refuse('stopSequences: at most 5');
   const state = { signatures, signed };
-  const turns = body.contents.map((content, i) => {
+  // Google's own chats send a turn in as many contents as it had chunks: one turn is meant.
+  const turns = joined(body.contents.map((content, i) => {
     known(content, ['role', 'parts'], `contents[${i}]`);
     const role = content.role ?? 'user';
     if (!['user', 'model'].includes(role)) refuse(`contents[${i}].role: valid role: user, model`);
@@ -720,7 +720,7 @@ function gemini(body, { signatures, signed = false, stream = false } = {}) {
     if (content.parts.length === 0) refuse(`contents[${i}].parts must not be empty`);
     return { role, parts: content.parts.map((part, j) =>
       geminiPart(part, `contents[${i}].parts[${j}]`, role, state)) };
-  });
+  }));
   geminiPairs(turns, state);
   if (config.responseSchema) geminiSchema(config.responseSchema, 'responseSchema');
   const schema = config.responseJsonSchema ?? config.responseSchema;
@@ -731,7 +731,7 @@ function gemini(body, { signatures, signed = false, stream = false } = {}) {
   }
   const system = body.systemInstruction
     ? [body.systemInstruction.parts.map((part) => part.text).join('')] : [];
-  return { system, turns: joined(turns), tools: geminiTools(body),
+  return { system, turns, tools: geminiTools(body),
            stop: config.stopSequences ?? [], max: config.maxOutputTokens,
            choice: calling?.allowedFunctionNames?.length === 1
              ? { name: calling.allowedFunctionNames[0] } : calling?.mode?.toLowerCase(),
