@@ -63,6 +63,20 @@ static void put_openai(struct jsonw *w, const struct api_fault *f)
     jsonw_object_end(w);
 }
 
+/* A conversation that the server would have to hold. Anthropic's SDK goes on without, and says
+ * all of it, when it reads this code. */
+static void put_threadless(struct jsonw *w)
+{
+    jsonw_key(w, "details");
+    jsonw_object(w);
+    jsonw_key(w, "error_code"), jsonw_text(w, "thread_unsupported_request");
+    jsonw_key(w, "unsupported");
+    jsonw_array(w);
+    jsonw_text(w, "thread");
+    jsonw_array_end(w);
+    jsonw_object_end(w);
+}
+
 static void put_anthropic(struct jsonw *w, const struct api_fault *f)
 {
     jsonw_object(w);
@@ -71,6 +85,7 @@ static void put_anthropic(struct jsonw *w, const struct api_fault *f)
     jsonw_object(w);
     jsonw_key(w, "type"), jsonw_text(w, anthropic_type(f->status));
     jsonw_key(w, "message"), jsonw_text(w, f->message);
+    if (f->status == 400 && f->param && strcmp(f->param, "thread") == 0) put_threadless(w);
     jsonw_object_end(w);
     jsonw_key(w, "request_id"), jsonw_text(w, f->request_id);
     jsonw_object_end(w);

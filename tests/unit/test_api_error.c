@@ -58,6 +58,24 @@ static void test_bodies(void **state)
                "\"quotaMetric\":\"weir/budget\",\"quotaId\":\"WeirBudgetPerDay\"}]}]}}");
 }
 
+/* Anthropic's SDK asks for a thread first, and goes on without one on these words alone. */
+static void test_a_thread_that_cannot_be_held(void **state)
+{
+    (void)state;
+    struct api_fault f = {.status = 400, .code = "c", .message = "m", .param = "thread"};
+    static const char plain[] = "{\"type\":\"error\",\"error\":{\"type\":"
+                                "\"invalid_request_error\",\"message\":\"m\"},"
+                                "\"request_id\":null}";
+    check_body(API_MESSAGES, &f, "{\"type\":\"error\",\"error\":{\"type\":"
+               "\"invalid_request_error\",\"message\":\"m\",\"details\":{\"error_code\":"
+               "\"thread_unsupported_request\",\"unsupported\":[\"thread\"]}},"
+               "\"request_id\":null}");
+    f.param = "threads";
+    check_body(API_MESSAGES, &f, plain);
+    f.param = NULL;
+    check_body(API_MESSAGES, &f, plain);
+}
+
 /* contract.md section 4: the words that follow from a status. */
 static void test_words(void **state)
 {
@@ -123,7 +141,8 @@ static void test_events(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bodies), cmocka_unit_test(test_words),
+        cmocka_unit_test(test_bodies), cmocka_unit_test(test_a_thread_that_cannot_be_held),
+        cmocka_unit_test(test_words),
         cmocka_unit_test(test_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
