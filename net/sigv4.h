@@ -29,8 +29,8 @@ bool sigv4_key_is_fine(const struct sigv4_key *k);
 /* Write the header lines that sign a request, "x-amz-date", "authorization" and, with a token,
  * "x-amz-security-token", each with its CRLF.
  *   host   the host field's value as sent
- *   path   as sent, percent-encoded; it is encoded once more for the canonical request, as every
- *          service but S3 wants it
+ *   path   as sent, percent-encoded; it is encoded once more for the canonical request, as
+ *          every service but S3 wants it
  *   hash   SHA-256 of the body
  *   room   SIGV4_LINES_MAX is always enough
  * Gives the length; 0: no room. What is written holds the token: wiped by the caller. */

@@ -2,8 +2,9 @@
  * to a request that stays in its dialect. Sans-IO and incremental: no tree, the body stays
  * where it is. Covers OpenAI's chat completions, completions, embeddings, moderations and
  * Responses, Anthropic's Messages, Gemini's generateContent; the answers of Bedrock's Converse
- * and Cohere's v2 chat; what Weir itself says in them is api_write.h's. Sources: the API references of OpenAI, Anthropic, Google; quirks of providers
- * who imitate OpenAI: DeepSeek prompt_cache_hit_tokens, Groq x_groq.usage, OpenRouter `models`,
+ * and Cohere's v2 chat; what Weir itself says in them is api_write.h's. Sources: the API
+ * references of OpenAI, Anthropic, Google, Amazon, Cohere; quirks of providers who imitate
+ * OpenAI: DeepSeek prompt_cache_hit_tokens, Groq x_groq.usage, OpenRouter `models`,
  * `provider`, `usage: {include}`. Where recordings show something else, they are believed. */
 #ifndef NET_DIALECT_API_H
 #define NET_DIALECT_API_H
@@ -353,8 +354,8 @@ struct api_event {
  * of the good end: a chunk with has_finish, then the end of the body. */
 void api_event_read(struct bytes data, enum api api, struct api_stream *s,
                     struct api_event *ev);
-/* An error inside a stream whose framing says so itself (eventstream.h): the name of its kind, a
- * text where one came with it, and its data, which may have a message. ev is overwritten. */
+/* An error inside a stream whose framing says so itself (eventstream.h): the name of its kind,
+ * a text where one came with it, and its data, which may have a message. ev is overwritten. */
 void api_event_exception(struct bytes name, struct bytes text, struct bytes data,
                          struct api_event *ev);
 

@@ -8,7 +8,7 @@
  *                              -> R_ITEM | R_PART     -> USAGE | R_ERROR
  *   Gemini      G_ROOT -> G_CANDIDATES -> G_CANDIDATE -> G_CONTENT -> G_PARTS -> G_PART
  *                      -> G_USAGE -> G_DETAILS -> G_DETAIL
- *   Converse    B_ROOT (event) -> B_BLOCK (delta, start) -> B_CALL | B_THOUGHT -> B_THOUGHT_TEXT
+ *   Converse    B_ROOT (event) -> B_BLOCK (delta, start) -> B_CALL | B_THOUGHT
  *               B_ROOT (answer) -> B_OUTPUT -> B_MESSAGE -> B_BLOCKS -> B_BLOCK | B_USAGE
  *   Cohere      C_ROOT (event) -> C_DELTA -> C_MESSAGE -> C_CONTENT | CALLS
  *               C_ROOT (answer) -> C_MESSAGE -> C_CONTENTS -> C_CONTENT

@@ -180,8 +180,8 @@ static void settle_converse(const struct api_fold *f, struct api_usage *out)
     out->output = (uint32_t)output;
 }
 
-/* Cohere: what is paid for is billed_units, which leave out what it puts around a prompt itself;
- * what of all tokens was cached is no part of them. */
+/* Cohere: what is paid for is billed_units, which leave out what it puts around a prompt
+ * itself; what of all tokens was cached is no part of them. */
 static void settle_cohere(const struct api_fold *f, struct api_usage *out)
 {
     enum { BILLED_IN = 1 << API_COUNT_BILLED_IN, BILLED_OUT = 1 << API_COUNT_BILLED_OUT };

@@ -1,6 +1,6 @@
 /* fuzz_api_event.c - properties of the event and answer readers of Responses, Anthropic and
- * Gemini, and of what only providers speak. The first byte chooses the API and the size of an answer's pieces; what follows are
- * the events of a stream, a line each, or an answer.
+ * Gemini, and of what only providers speak. The first byte chooses the API and the size of an
+ * answer's pieces; what follows are the events of a stream, a line each, or an answer.
  *   - an answer in pieces tells what the whole tells, and briefly read too, but for the text;
  *   - an event is told alike whether one of its shape came before or not, and the notes of the
  *     stream are alike after it;

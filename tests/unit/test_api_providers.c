@@ -52,76 +52,77 @@ static void test_usage(void **state)
     }
 }
 
+static const struct {
+    enum api api;
+    const char *data;
+    enum api_event_kind kind;
+    unsigned text;
+    bool says;
+} event_cases[] = {
+    {API_CONVERSE, "{\"role\":\"assistant\",\"p\":\"ab\"}", API_EVENT_META, 0, false},
+    {API_CONVERSE, "{\"contentBlockIndex\":0,\"delta\":{\"text\":\"abc\"},\"p\":\"abcd\"}",
+     API_EVENT_CONTENT, 3, true},
+    {API_CONVERSE, "{\"contentBlockIndex\":0,\"delta\":{\"text\":\"\"}}", API_EVENT_META, 0,
+     false},
+    {API_CONVERSE, "{\"contentBlockIndex\":1,\"start\":{\"toolUse\":{\"name\":\"f\","
+     "\"toolUseId\":\"t\"}}}", API_EVENT_CONTENT, 0, true},
+    {API_CONVERSE, "{\"contentBlockIndex\":1,\"delta\":{\"toolUse\":{\"input\":\"{}\"}}}",
+     API_EVENT_CONTENT, 2, true},
+    {API_CONVERSE, "{\"delta\":{\"reasoningContent\":{\"text\":\"abcd\"}}}",
+     API_EVENT_CONTENT, 4, true},
+    {API_CONVERSE, "{\"delta\":{\"reasoningContent\":{\"signature\":\"abcd\"}}}",
+     API_EVENT_CONTENT, 0, true},
+    {API_CONVERSE, "{\"delta\":{\"reasoningContent\":{\"redactedContent\":\"QUI=\"}}}",
+     API_EVENT_CONTENT, 0, true},
+    {API_CONVERSE, "{\"contentBlockIndex\":1}", API_EVENT_META, 0, false},
+    {API_CONVERSE, "{\"stopReason\":\"end_turn\"}", API_EVENT_FINISH, 0, false},
+    {API_CONVERSE, "{\"metrics\":{\"latencyMs\":1},\"usage\":{\"inputTokens\":1}}",
+     API_EVENT_META, 0, false},
+    {API_CONVERSE, "{\"message\":\"Too many\"}", API_EVENT_ERROR, 0, false},
+    {API_CONVERSE, "{", API_EVENT_BAD, 0, false},
+    {API_COHERE, "{\"id\":\"a\",\"type\":\"message-start\",\"delta\":{\"message\":{"
+     "\"role\":"
+     "\"assistant\",\"content\":[],\"tool_plan\":\"\",\"tool_calls\":[],"
+     "\"citations\":[]}}}",
+     API_EVENT_META, 0, false},
+    {API_COHERE, "{\"type\":\"content-start\",\"index\":0,\"delta\":{\"message\":{"
+     "\"content\":"
+     "{\"type\":\"text\",\"text\":\"\"}}}}", API_EVENT_META, 0, false},
+    {API_COHERE, "{\"type\":\"content-delta\",\"index\":0,\"delta\":{\"message\":{"
+     "\"content\":"
+     "{\"text\":\"abc\"}}}}", API_EVENT_CONTENT, 3, true},
+    {API_COHERE, "{\"type\":\"content-delta\",\"index\":0,\"delta\":{\"message\":{"
+     "\"content\":"
+     "{\"thinking\":\"ab\"}}}}", API_EVENT_CONTENT, 2, true},
+    {API_COHERE, "{\"type\":\"tool-plan-delta\",\"delta\":{\"message\":{\"tool_plan"
+     "\":\"I\"}}"
+     "}", API_EVENT_CONTENT, 1, true},
+    {API_COHERE, "{\"type\":\"tool-call-start\",\"index\":0,\"delta\":{\"message\":{"
+     "\"tool_calls\":{\"id\":\"i\",\"type\":\"function\",\"function\":{\"name\":\"f\","
+     "\"arguments\":\"\"}}}}}", API_EVENT_CONTENT, 0, true},
+    {API_COHERE, "{\"type\":\"tool-call-delta\",\"index\":0,\"delta\":{\"message\":{"
+     "\"tool_calls\":{\"function\":{\"arguments\":\"{}\"}}}}}", API_EVENT_CONTENT, 2, true},
+    {API_COHERE, "{\"type\":\"content-end\",\"index\":0}", API_EVENT_META, 0, false},
+    {API_COHERE, "{\"type\":\"message-end\",\"delta\":{\"finish_reason\":\"COMPLETE\"}}",
+     API_EVENT_DONE, 0, false},
+    {API_COHERE, "{\"type\":\"message-end\",\"delta\":{\"finish_reason\":\"ERROR\","
+     "\"error\":"
+     "\"no\"}}", API_EVENT_ERROR, 0, false},
+    {API_COHERE, "{\"id\":\"a\",\"message\":\"no such model\"}", API_EVENT_ERROR, 0, false},
+};
+
 static void test_events(void **state)
 {
     (void)state;
-    static const struct {
-        enum api api;
-        const char *data;
-        enum api_event_kind kind;
-        unsigned text;
-        bool says;
-    } cases[] = {
-        {API_CONVERSE, "{\"role\":\"assistant\",\"p\":\"ab\"}", API_EVENT_META, 0, false},
-        {API_CONVERSE, "{\"contentBlockIndex\":0,\"delta\":{\"text\":\"abc\"},\"p\":\"abcd\"}",
-         API_EVENT_CONTENT, 3, true},
-        {API_CONVERSE, "{\"contentBlockIndex\":0,\"delta\":{\"text\":\"\"}}", API_EVENT_META, 0,
-         false},
-        {API_CONVERSE, "{\"contentBlockIndex\":1,\"start\":{\"toolUse\":{\"name\":\"f\","
-         "\"toolUseId\":\"t\"}}}", API_EVENT_CONTENT, 0, true},
-        {API_CONVERSE, "{\"contentBlockIndex\":1,\"delta\":{\"toolUse\":{\"input\":\"{}\"}}}",
-         API_EVENT_CONTENT, 2, true},
-        {API_CONVERSE, "{\"delta\":{\"reasoningContent\":{\"text\":\"abcd\"}}}",
-         API_EVENT_CONTENT, 4, true},
-        {API_CONVERSE, "{\"delta\":{\"reasoningContent\":{\"signature\":\"abcd\"}}}",
-         API_EVENT_CONTENT, 0, true},
-        {API_CONVERSE, "{\"delta\":{\"reasoningContent\":{\"redactedContent\":\"QUI=\"}}}",
-         API_EVENT_CONTENT, 0, true},
-        {API_CONVERSE, "{\"contentBlockIndex\":1}", API_EVENT_META, 0, false},
-        {API_CONVERSE, "{\"stopReason\":\"end_turn\"}", API_EVENT_FINISH, 0, false},
-        {API_CONVERSE, "{\"metrics\":{\"latencyMs\":1},\"usage\":{\"inputTokens\":1}}",
-         API_EVENT_META, 0, false},
-        {API_CONVERSE, "{\"message\":\"Too many\"}", API_EVENT_ERROR, 0, false},
-        {API_CONVERSE, "{", API_EVENT_BAD, 0, false},
-        {API_COHERE, "{\"id\":\"a\",\"type\":\"message-start\",\"delta\":{\"message\":{"
-         "\"role\":"
-         "\"assistant\",\"content\":[],\"tool_plan\":\"\",\"tool_calls\":[],"
-         "\"citations\":[]}}}",
-         API_EVENT_META, 0, false},
-        {API_COHERE, "{\"type\":\"content-start\",\"index\":0,\"delta\":{\"message\":{"
-         "\"content\":"
-         "{\"type\":\"text\",\"text\":\"\"}}}}", API_EVENT_META, 0, false},
-        {API_COHERE, "{\"type\":\"content-delta\",\"index\":0,\"delta\":{\"message\":{"
-         "\"content\":"
-         "{\"text\":\"abc\"}}}}", API_EVENT_CONTENT, 3, true},
-        {API_COHERE, "{\"type\":\"content-delta\",\"index\":0,\"delta\":{\"message\":{"
-         "\"content\":"
-         "{\"thinking\":\"ab\"}}}}", API_EVENT_CONTENT, 2, true},
-        {API_COHERE, "{\"type\":\"tool-plan-delta\",\"delta\":{\"message\":{\"tool_plan"
-         "\":\"I\"}}"
-         "}", API_EVENT_CONTENT, 1, true},
-        {API_COHERE, "{\"type\":\"tool-call-start\",\"index\":0,\"delta\":{\"message\":{"
-         "\"tool_calls\":{\"id\":\"i\",\"type\":\"function\",\"function\":{\"name\":\"f\","
-         "\"arguments\":\"\"}}}}}", API_EVENT_CONTENT, 0, true},
-        {API_COHERE, "{\"type\":\"tool-call-delta\",\"index\":0,\"delta\":{\"message\":{"
-         "\"tool_calls\":{\"function\":{\"arguments\":\"{}\"}}}}}", API_EVENT_CONTENT, 2, true},
-        {API_COHERE, "{\"type\":\"content-end\",\"index\":0}", API_EVENT_META, 0, false},
-        {API_COHERE, "{\"type\":\"message-end\",\"delta\":{\"finish_reason\":\"COMPLETE\"}}",
-         API_EVENT_DONE, 0, false},
-        {API_COHERE, "{\"type\":\"message-end\",\"delta\":{\"finish_reason\":\"ERROR\","
-         "\"error\":"
-         "\"no\"}}", API_EVENT_ERROR, 0, false},
-        {API_COHERE, "{\"id\":\"a\",\"message\":\"no such model\"}", API_EVENT_ERROR, 0, false},
-    };
-    for (size_t i = 0; i < COUNT(cases); i++) {
+    for (size_t i = 0; i < COUNT(event_cases); i++) {
         struct api_stream s = {0};
         struct api_event ev;
-        kit_event(cases[i].api, cases[i].data, &s, &ev);
-        if (ev.kind != cases[i].kind) print_error("%s\n", cases[i].data);
-        assert_int_equal(ev.kind, cases[i].kind);
-        assert_int_equal(ev.has_content, cases[i].says);
-        if (ev.text_bytes != cases[i].text) print_error("%s\n", cases[i].data);
-        assert_int_equal(ev.text_bytes, cases[i].text);
+        kit_event(event_cases[i].api, event_cases[i].data, &s, &ev);
+        if (ev.kind != event_cases[i].kind) print_error("%s\n", event_cases[i].data);
+        assert_int_equal(ev.kind, event_cases[i].kind);
+        assert_int_equal(ev.has_content, event_cases[i].says);
+        if (ev.text_bytes != event_cases[i].text) print_error("%s\n", event_cases[i].data);
+        assert_int_equal(ev.text_bytes, event_cases[i].text);
         bool finish = ev.kind == API_EVENT_FINISH || ev.kind == API_EVENT_DONE;
         if (ev.kind != API_EVENT_ERROR) assert_int_equal(ev.has_finish, finish);
     }
