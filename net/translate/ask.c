@@ -17,6 +17,7 @@ enum {
 
 /* By whose form it is; counts are asked for in the form of what they count. */
 static const struct ask_dialect *const dialects[APIS] = {
+    [API_RESPONSES] = &responses_ask,
     [API_GENERATE] = &gemini_ask, [API_GENERATE_COUNT] = &gemini_ask,
     [API_CONVERSE] = &converse_ask, [API_COHERE] = &cohere_ask,
 };
@@ -100,6 +101,7 @@ enum ask_rc ask_write(struct ask *a, const struct ask_target *target, struct pen
     enum ask_rc rc = d->write(a, target, p);
     if (p->full) return ASK_NO_ROOM;
     assert(rc != ASK_NO_ROOM);
+    if (rc == ASK_WRONG && a->unsayable) rc = ASK_UNSAYABLE;  /* its reader came to it late */
     assert(rc == ASK_WRITTEN || a->error[0] != '\0');
     return rc;
 }

@@ -177,6 +177,14 @@ bool tell_finish(struct tell_reader *r, uint32_t choice, enum tell_finish finish
 
 /* ---- writers ---- */
 
+struct tell_slot {           /* private: a block of a stream that is being written */
+    uint64_t kept_from;      /* where in the log its first piece may be, */
+    uint64_t kept_to;        /* and where none can be any more; 0: it is open */
+    uint32_t item, index;    /* its number in the events, and in what is written */
+    uint16_t flags;
+    uint8_t block;           /* enum tell_block */
+};
+
 struct tell_writer {         /* of one stream; all private. In the engine's counted memory */
     const struct tell_facts *facts;
     struct tell_keep *keep;
@@ -188,8 +196,7 @@ struct tell_writer {         /* of one stream; all private. In the engine's coun
     uint8_t finish;
     bool started, finished, ended, said_call;
     struct api_usage usage;
-    struct { uint32_t item, index; uint64_t kept_from; uint16_t flags; uint8_t block; }
-        open[TELL_CALLS_MAX];           /* blocks that are open, or must be repeated */
+    struct tell_slot open[TELL_CALLS_MAX];  /* blocks that are open, or must be repeated */
     uint8_t open_count;
     /* tell_write()'s, for an end before the end */
     bool told_start, told_end;
