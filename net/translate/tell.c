@@ -16,6 +16,7 @@ enum { UNIT_MAX = 12, ESCAPED_ROOM = 512, CHOICES_MAX = 64 };
 
 /* By whose form it is. */
 static const struct tell_dialect *const dialects[APIS] = {
+    [API_RESPONSES] = &responses_tell,
     [APIS - 1] = NULL,
 };
 
@@ -153,7 +154,8 @@ static bool calls_end(struct tell_reader *r, uint32_t choice)
     return true;
 }
 
-bool tell_open(struct tell_reader *r, enum tell_block block)
+bool tell_open_as(struct tell_reader *r, enum tell_block block, struct bytes id,
+                  struct bytes name)
 {
     assert(block != TELL_CALL);
     if (!begin_in(r) || !tell_close(r) || !calls_settle(r)) return false;
@@ -162,7 +164,12 @@ bool tell_open(struct tell_reader *r, enum tell_block block)
     r->open_choice = r->choice;
     r->open = true;
     return give(r, &(struct tell){.kind = TELL_OPEN, .block = r->block, .item = r->item,
-                                  .choice = r->choice});
+                                  .choice = r->choice, .id = id, .name = name});
+}
+
+bool tell_open(struct tell_reader *r, enum tell_block block)
+{
+    return tell_open_as(r, block, (struct bytes){0}, (struct bytes){0});
 }
 
 /* Have that block open. */

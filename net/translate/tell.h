@@ -147,6 +147,9 @@ MUST_USE bool tell_whole(struct tell_reader *r, const struct walk *w, struct nod
 bool tell_start(struct tell_reader *r, struct bytes id, struct bytes model);
 /* A block begins that is no call. */
 bool tell_open(struct tell_reader *r, enum tell_block block);
+/* The same with its id and name: an image's MIME type, audio. */
+bool tell_open_as(struct tell_reader *r, enum tell_block block, struct bytes id,
+                  struct bytes name);
 /* Text of a block that is no call: it is opened where another one is open, or none. An empty
  * text opens nothing. */
 bool tell_more(struct tell_reader *r, enum tell_block block, struct bytes text);

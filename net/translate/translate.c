@@ -35,7 +35,7 @@ enum ask_rc translate_request(struct ask *a, enum api from, const struct walk_so
     facts->encrypted = s->encrypted;
     facts->parallel = s->parallel != 0;
     facts->names_len = 0;
-    if (from != target->api && !tell_note_names(a, facts)) return ASK_UNSAYABLE;
+    if (!tell_note_names(a, facts) && from != target->api) return ASK_UNSAYABLE;
     return ask_write(a, target, p);
 }
 
