@@ -3,7 +3,7 @@
  * Model: one pass. A message is open while parts of one turn come: its texts and images, then
  * its calls. A result is a message of its own.
  * Rules that are Cohere's: tool_choice is REQUIRED or NONE: a tool that is named is the only
- * one sent; penalties, seed and k as numbers; JSON with a schema is json_object with json_schema.
+ * one sent; JSON with a schema is json_object with json_schema.
  * Rule of ours: what only shapes an answer and has no word here is left out (logit_bias,
  * verbosity, user, metadata, tiers, cache keys and marks, parallel_tool_calls); thoughts have
  * no signature here, and are left out. */

@@ -1,6 +1,7 @@
 /* fuzz_eventstream.c - properties of Amazon's event streams: any cut gives the same messages
- * and the same verdict, and a message is never taken before it is all there. The first byte chooses
- * the pieces and whether CRCs are put right first, so that what is behind them is reached. */
+ * and the same verdict, and a message is never taken before it is all there. The first byte
+ * chooses the pieces, and whether CRCs are put right first, so that what is behind them is
+ * reached. */
 #include "fuzz.h"
 #include "net/eventstream.h"
 

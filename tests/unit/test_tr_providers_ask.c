@@ -138,7 +138,7 @@ static void test_converse_choice(void **state)
 {
     (void)state;
 #define TOOL "'tools':[{'functionDeclarations':[{'name':'f'}]}]"
-#define SPEC "{'toolSpec':{'name':'f','inputSchema':{'json':{'type':'object','properties':"
+#define SPEC "{'toolSpec':{'name':'f','inputSchema':{'json':{'type':'object','properties':" \
     "{}}}}}"
 #define HEAD "{" HI_AT_BEDROCK ",'inferenceConfig':{'maxTokens':8000}"
     static const struct { const char *config, *want; } cases[] = {
