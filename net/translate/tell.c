@@ -17,7 +17,7 @@ enum { UNIT_MAX = 12, ESCAPED_ROOM = 512, CHOICES_MAX = 64 };
 /* By whose form it is. */
 static const struct tell_dialect *const dialects[APIS] = {
     [API_RESPONSES] = &responses_tell,
-    [APIS - 1] = NULL,
+    [API_MESSAGES] = &messages_tell,
 };
 
 const struct tell_dialect *tell_dialect_of(enum api api)
