@@ -1,5 +1,6 @@
 /* test_schema.c - Gemini's schemas as JSON Schema, wherever they lie. */
 #include "net/translate/schema.h"
+#include "net/translate/walk.h"
 #include "tr_kit.h"
 
 #include <setjmp.h>
