@@ -12,6 +12,7 @@
 #include "engine/reply.h"
 #include "engine/stream.h"
 #include "engine/tables.h"
+#include "engine/translator.h"
 #include "engine/upstream.h"
 #include "net/http.h"
 #include "net/jsonw.h"
@@ -22,6 +23,7 @@ enum {
     REFUSAL_MAX = MEM_BLOCK,       /* bytes kept of an error's body */
     WINDOW = 16384,                /* bytes copied at a time when an answer is edited */
     HEAD_ROOM = 1536,              /* our own fields of an answer's head */
+    REFUSAL_TEXT_MAX = 512,
     TOGETHER_MAX = 2048,           /* a body of fewer bytes is copied behind its head, so that
                                       both leave in one piece */
 };
@@ -40,8 +42,8 @@ static struct bytes their_lines(const struct exchange *x)
     return all;
 }
 
-/* The client gets the events as an array: what the provider's lines say of the type changes. */
-static void as_array(struct http_out *o)
+/* The client gets another form than the provider gave: the type is not the provider's. */
+static void put_type(struct http_out *o, struct bytes type)
 {
     struct bytes lines = {o->out, o->len}, name, value;
     size_t kept = 0;
@@ -55,7 +57,14 @@ static void as_array(struct http_out *o)
     }
     assert(kept <= o->len);
     o->len = kept;
-    http_out_field(o, BYTES("content-type"), BYTES("application/json; charset=UTF-8"));
+    http_out_field(o, BYTES("content-type"), type);
+}
+
+static void say_type(struct http_out *o, const struct exchange *x)
+{
+    if (x->is_sse && x->array) put_type(o, BYTES("application/json; charset=UTF-8"));
+    else if (x->translated && x->is_sse) put_type(o, BYTES("text/event-stream; charset=utf-8"));
+    else if (x->translated) put_type(o, BYTES("application/json"));
 }
 
 enum attempt_end answer_keep(struct core *core, struct exchange *x,
@@ -66,7 +75,7 @@ enum attempt_end answer_keep(struct core *core, struct exchange *x,
     if (!id.ptr) id = head->field[HTTP_REQUEST_ID];
     http_out_pass(&o, head);
     cors_strip(&o, x);
-    if (x->is_sse && x->array) as_array(&o);
+    say_type(&o, x);
     if (id.ptr) {
         http_out_text(&o, BYTES("x-upstream-request-id: "));
         http_out_text(&o, id);
@@ -178,7 +187,7 @@ void answer_complete(struct core *core, struct exchange *x, bool drain)
 /* Begin reading an answer with all that is checked of it. */
 static void begin_full(struct exchange *x, struct api_answer_reader *r)
 {
-    api_answer_begin(r, x->api);
+    api_answer_begin(r, x->peer);
     if (!api_check_wants(&x->check)) return;
     api_check_again(&x->check);
     api_answer_check(r, &x->check);
@@ -190,7 +199,7 @@ static bool read_held(struct core *core, struct exchange *x, bool brief)
     static_assert(sizeof(struct api_answer_reader) <= CORE_SCRATCH, "fits the scratch");
     struct api_answer_reader *r = (void *)core->text;
     core_text_put(core, sizeof *r);
-    if (brief) api_answer_begin_brief(r, x->api);
+    if (brief) api_answer_begin_brief(r, x->peer);
     else begin_full(x, r);
     uint32_t at = x->answer.first, left = x->answer.count;
     struct bytes piece;
@@ -265,6 +274,27 @@ static void send_whole(struct core *core, struct exchange *x, uint64_t usage_at)
     exchange_finish(core, x, false);
 }
 
+/* What the provider said, in the client's dialect. Its page is the only place that knows how
+ * the client asked, so an answer that does not fit is no other candidate's fault. */
+static void send_translated(struct core *core, struct exchange *x)
+{
+    struct chain said = {0};
+    if (!translator_whole(core, x, &said)) {
+        core_count(core, STAT_NO_MEMORY);
+        attempt_failed(core, x, ATTEMPT_NO_ROOM, 0, 0);
+        return;
+    }
+    attempt_good(core, x);
+    book_end(core, x, CLOSE_DONE, x->status);
+    if (answer_head(core, x, x->status, said.bytes, x->rec.cost_nusd)) {
+        chain_move(&core->mem, &x->c->out, &said);
+    } else {
+        x->c->close_after = true;
+        chain_drop(&core->mem, &said);
+    }
+    exchange_finish(core, x, false);
+}
+
 static void whole_done(struct core *core, struct exchange *x)
 {
     assert(!x->head_sent);  /* on_head() takes no whole answer where a stream has begun */
@@ -282,9 +312,13 @@ static void whole_done(struct core *core, struct exchange *x)
         attempt_failed(core, x, ATTEMPT_ERROR_EVENT, 0, 0);
         return;
     }
-    attempt_good(core, x);
     x->rec.ttft_us = (uint32_t)((core->now_ns - x->admitted_ns) / 1000);
     book_price(core, x);
+    if (x->translated) {
+        send_translated(core, x);
+        return;
+    }
+    attempt_good(core, x);
     book_end(core, x, CLOSE_DONE, x->status);
     send_whole(core, x, usage_at);
 }
@@ -324,6 +358,33 @@ static void read_retry_info(struct core *core, struct exchange *x)
     x->retry_ms = (uint32_t)attempt_retry_info_ms((struct bytes){core->text, n});
 }
 
+/* Does a provider's text repeat the key it was asked with? */
+static bool quotes_key(const struct exchange *x, const char *text)
+{
+    const struct catalog *c = x->tables->catalog;
+    const struct catalog_provider *p = &c->provider[c->model[x->model].provider];
+    return p->key_count > 0 && strstr(text, p->key[x->key]);
+}
+
+/* A refusal in the client's form of errors, with the provider's sentence. */
+static void refuse_translated(struct core *core, struct exchange *x)
+{
+    char text[REFUSAL_TEXT_MAX];
+    const struct api_answer_reader *r = (const void *)core->text;
+    const char *id = x->tables->catalog->model[x->model].id;
+    bool read = read_held(core, x, true), more = read && r->ans.error_text[0] &&
+                !quotes_key(x, r->ans.error_text);
+    bool is_long = context_length(core, x);
+    /* the words that agents look for to shorten what they send */
+    (void)snprintf(text, sizeof text, "%s%s refused the request%s%s",
+                   is_long ? "prompt is too long: " : "", id, more ? ": " : "",
+                   more ? r->ans.error_text : "");
+    enum close_why why = is_long ? CLOSE_CONTEXT_LONG : CLOSE_UPSTREAM_REFUSED;
+    book_end(core, x, why, close_status(why));
+    reply_error(core, x->c, x, NULL, why, text, NULL);
+    exchange_finish(core, x, false);
+}
+
 static void refusal_done(struct core *core, struct exchange *x)
 {
     read_retry_info(core, x);
@@ -336,6 +397,10 @@ static void refusal_done(struct core *core, struct exchange *x)
     }
     attempt_good(core, x);
     x->rec.cost_nusd = 0;
+    if (x->translated) {
+        refuse_translated(core, x);
+        return;
+    }
     book_end(core, x, CLOSE_UPSTREAM_REFUSED, x->status);
     bool ok = answer_head(core, x, x->status, x->answer.bytes, 0);
     if (ok) chain_move(&core->mem, &x->c->out, &x->answer);
@@ -410,7 +475,8 @@ static bool hold_piece(struct core *core, struct exchange *x, struct bytes piece
         attempt_failed(core, x, ATTEMPT_LARGE, x->status, 0);
         return false;
     }
-    if (refusal || x->answer.bytes <= conf->limit_hold) return true;
+    bool held = refusal || x->translated;      /* however large */
+    if (held || x->answer.bytes <= conf->limit_hold) return true;
     if (relay_held(core, x)) return true;
     if (x->state != X_RELAY) {
         attempt_failed(core, x, ATTEMPT_NO_ROOM, x->status, 0);

@@ -13,10 +13,13 @@
 #include "engine/compose.h"
 #include "engine/conf.h"
 #include "engine/core.h"
+#include "engine/count.h"
+#include "engine/dialect.h"
 #include "engine/endpoint.h"
 #include "engine/exchange.h"
 #include "engine/observe.h"
 #include "engine/tables.h"
+#include "engine/translator.h"
 #include "engine/upstream.h"
 #include "route/quota.h"
 #include "store/maybe.h"
@@ -81,16 +84,23 @@ static void final_text(const struct exchange *x, char *out, size_t room)
 static void none_left(struct core *core, struct exchange *x)
 {
     bool asked = false, all_slow = x->note_count > 0, no_room = false, all_poor = all_slow;
+    bool unsaid = all_slow;
     for (unsigned i = 0; i < x->note_count; i++) {
         uint8_t end = x->note[i].end;
         if (end != ATTEMPT_TIMEOUT) all_slow = false;
         if (end != ATTEMPT_UNAFFORDABLE) all_poor = false;
-        bool quiet = end == ATTEMPT_OPEN_BREAKER || end == ATTEMPT_BUSY || end == ATTEMPT_OFF;
+        if (end != ATTEMPT_UNSAYABLE) unsaid = false;
+        bool quiet = end == ATTEMPT_OPEN_BREAKER || end == ATTEMPT_BUSY ||
+                     end == ATTEMPT_OFF || end == ATTEMPT_UNSAYABLE;
         if (end == ATTEMPT_NO_ROOM || (end == ATTEMPT_BUSY && x->shed)) no_room = true;
         else if (!quiet && end != ATTEMPT_UNAFFORDABLE) asked = true;
     }
     if (all_poor) {
         spend_fail(core, x);
+        return;
+    }
+    if (unsaid) {
+        exchange_fail(core, x, CLOSE_UNSAYABLE, x->unsaid, x->unsaid_at);
         return;
     }
     enum close_why why = all_slow  ? CLOSE_UPSTREAM_SLOW
@@ -119,6 +129,7 @@ static void reset_answer(struct core *core, struct exchange *x)
     gather_drop(&core->mem, &x->up_head);
     gather_drop(&core->mem, &x->tail);
     chain_drop(&core->mem, &x->answer);
+    translator_reset(core, x);
     x->chunk = (struct chunk){0};
     x->sse = (struct sse){0};
     x->usage = (struct api_usage){0};
@@ -128,9 +139,10 @@ static void reset_answer(struct core *core, struct exchange *x)
     book_clear(x);
     x->answer_bytes = x->text_bytes = 0;
     x->array_begun = false;
+    x->tail_big = 0;
     x->interim = 0;
     x->status = 0;
-    x->is_sse = x->sent = x->good = x->finished = x->done_seen = false;
+    x->is_sse = x->is_binary = x->sent = x->good = x->finished = x->done_seen = false;
 }
 
 static void name_model(struct exchange *x)
@@ -151,7 +163,9 @@ static void start(struct core *core, struct exchange *x)
     x->state = X_ASK;
     x->u = upstream_take(core, x, x->tables->host[m->provider], provider_of(x)->connect_ns,
                          x->fresh, &end);
-    if (x->u && compose_request(core, x)) {
+    bool again = x->translated && x->wire.bytes == 0;      /* another key, or connection */
+    bool written = x->u && (!again || translator_ask(core, x) == TRANSLATOR_WRITTEN);
+    if (written && compose_request(core, x)) {
         upstream_dirty(core, x->u);
         exchange_set_timer(core, x);
     } else {
@@ -231,13 +245,46 @@ static bool ask_or_wait(struct core *core, struct exchange *x)
 }
 
 /* Go on to the next candidate of the plan. */
-static void take_candidate(struct exchange *x)
+static void take_candidate(struct core *core, struct exchange *x)
 {
     const struct plan_candidate *c = &x->plan[x->plan_next++];
     assert(x->plan_next <= x->plan_count);
     x->model = c->model;
     x->effort = c->effort;
     x->rec.reason[0] = c->reason;
+    translator_aim(core, x);
+}
+
+/* The candidate's provider does not count tokens: Weir does. */
+static void estimate(struct core *core, struct exchange *x)
+{
+    name_model(x);
+    count_estimate(core, x);
+}
+
+/* Write the request as a candidate of another dialect has it. False: its dialect cannot say it,
+ * which is noted, or the exchange ended. */
+static bool translate(struct core *core, struct exchange *x, bool *ended)
+{
+    *ended = false;
+    if (!x->translated) return true;
+    switch (translator_ask(core, x)) {
+    case TRANSLATOR_WRITTEN: return true;
+    case TRANSLATOR_WRONG:
+        *ended = true;
+        exchange_fail(core, x, CLOSE_REQUEST_BAD, x->unsaid, x->unsaid_at);
+        return false;
+    case TRANSLATOR_UNSAYABLE:
+        if (dialect_counts((enum api)x->api)) {     /* then it is counted here */
+            *ended = true;
+            estimate(core, x);
+            return false;
+        }
+        pass_over(core, x, ATTEMPT_UNSAYABLE, x->unsaid); return false;
+    case TRANSLATOR_NO_ROOM: break;
+    }
+    pass_over(core, x, ATTEMPT_NO_ROOM, NULL);
+    return false;
 }
 
 void attempt_next(struct core *core, struct exchange *x)
@@ -245,13 +292,19 @@ void attempt_next(struct core *core, struct exchange *x)
     const struct conf *conf = x->tables->conf;
     while (x->plan_next < x->plan_count) {
         if (x->attempts >= conf->max_attempts) break;
-        take_candidate(x);
+        bool ended = false;
+        take_candidate(core, x);
         x->keys_tried = 0;
-        if (!spend_reserve(core, x)) {
-            pass_over(core, x, ATTEMPT_UNAFFORDABLE, spend_layer_name(x->spend.layer));
-        } else if (ask_or_wait(core, x)) {
+        if (x->peer == APIS) {
+            estimate(core, x);
             return;
         }
+        if (!spend_reserve(core, x)) {
+            pass_over(core, x, ATTEMPT_UNAFFORDABLE, spend_layer_name(x->spend.layer));
+        } else if (translate(core, x, &ended) && ask_or_wait(core, x)) {
+            return;
+        }
+        if (ended) return;
     }
     none_left(core, x);
 }

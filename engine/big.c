@@ -13,8 +13,7 @@ static_assert(sizeof(struct big) <= MEM_BLOCK, "fits a block");
 
 static bool is_end(char c) { return c == '\r' || c == '\n'; }
 
-/* Cut everything in front of the first data line's value off *in. False: there is none. */
-static bool find_data(struct bytes *in)
+bool big_data(struct bytes *in)
 {
     struct bytes field = BYTES("data:");
     while (in->len > 0) {
@@ -41,10 +40,10 @@ void big_begin(struct core *core, struct exchange *x, struct bytes part)
 {
     char *block;
     assert(!x->big);
-    if (!find_data(&part) || !mem_bulk_take(&core->mem, &x->big_block, &block)) return;
+    if (!big_data(&part) || !mem_bulk_take(&core->mem, &x->big_block, &block)) return;
     x->big = (void *)block;
     x->big->over = false;
-    api_event_begin(&x->big->reader, (enum api)x->api, &x->notes);
+    api_event_begin(&x->big->reader, (enum api)x->peer, &x->notes);
     feed_line(x->big, part);
 }
 

@@ -7,12 +7,16 @@
 #include "engine/stats.h"
 
 struct api_event;
+struct bytes;
 struct core;
 struct exchange;
 
 /* Begin with part, the event's first bytes. Without a block of memory to spare, or a data line
  * in part, the event is not read. */
 void big_begin(struct core *core, struct exchange *x, struct bytes part);
+/* Cut everything in front of the first data line's value off an event's first bytes. False:
+ * there is no data line in them. */
+bool big_data(struct bytes *in);
 /* Further bytes of it. True: they are read. */
 bool big_feed(struct exchange *x, struct bytes part);
 /* It is over: what it said. False: it was not read. */

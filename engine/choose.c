@@ -42,8 +42,14 @@ static uint32_t usual_tokens(const struct api_request *req, enum task task, uint
     return tokens > UINT32_MAX ? UINT32_MAX : (uint32_t)tokens;
 }
 
-/* APIs in which an effort can be put into the body (api.h struct api_change). */
-static bool takes_effort(enum api api) { return api == API_CHAT || api == API_RESPONSES; }
+/* APIs in which an effort can be put into the body: by an edit (api.h struct api_change), or
+ * when it is translated. A model without a choice of efforts is asked for none, and those of
+ * Anthropic's and Gemini's own dialects have none in the catalogue. */
+static bool takes_effort(enum api api)
+{
+    return api == API_CHAT || api == API_RESPONSES || api == API_MESSAGES ||
+           api == API_GENERATE;
+}
 
 /* APIs whose answers are written by a model that was made for conversation. */
 static bool generates(enum api api)

@@ -53,8 +53,8 @@ static bool wrong_dialect(struct choose_work *w, struct bytes name)
     if (idx < 0) return choose_refuse(w, CLOSE_DIALECT, "model");
     struct dialect_words words = dialect_words(cat->provider[cat->model[idx].provider].dialect);
     (void)snprintf(w->out->text, sizeof w->out->text,
-                   "'%.*s' speaks %s dialect: ask it at %s. Translating this request into it "
-                   "is not in this release", shown(name), name.ptr, words.whose, words.path);
+                   "'%.*s' speaks %s dialect, which has no such request: what it has is asked "
+                   "at %s", shown(name), name.ptr, words.whose, words.path);
     return choose_refuse(w, CLOSE_DIALECT, "model");
 }
 

@@ -2,6 +2,7 @@
  * over bytes that are all here (hostile.md). */
 #include "engine/compose.h"
 #include "engine/core.h"
+#include "engine/dialect.h"
 #include "engine/exchange.h"
 #include "engine/path.h"
 #include "engine/tables.h"
@@ -26,6 +27,8 @@ static const struct bytes suffixes[] = {
     [API_COUNT_TOKENS] = BYTES_INIT("/messages/count_tokens"),
     [API_GENERATE] = BYTES_INIT(":generateContent"),
     [API_GENERATE_COUNT] = BYTES_INIT(":countTokens"),
+    [API_COHERE] = BYTES_INIT("/chat"),
+    [API_RESPONSES_COUNT] = BYTES_INIT("/responses/input_tokens"),
 };
 
 static bool overridden(const struct catalog_provider *p, struct bytes name)
@@ -91,18 +94,37 @@ struct bytes compose_path_model(const struct exchange *x)
     return (struct bytes){x->kept.ptr + x->lines_bytes + x->query_bytes, x->path_bytes};
 }
 
-/* The client's lines but for those that the configuration sets itself. */
+/* A field that means something to its own dialect's maker alone, or to what it is sent with;
+ * the type of the body is said anew. */
+static bool is_foreign(struct bytes name)
+{
+    static const struct bytes prefixes[] = {
+        BYTES_INIT("anthropic-"), BYTES_INIT("openai-"), BYTES_INIT("x-stainless-"),
+        BYTES_INIT("x-goog-"), BYTES_INIT("content-type"),
+    };
+    for (size_t i = 0; i < COUNT(prefixes); i++) {
+        struct bytes start = {name.ptr, prefixes[i].len};
+        if (name.len >= start.len && bytes_ieq(start, prefixes[i])) return true;
+    }
+    return false;
+}
+
+/* The client's lines but for those that the configuration sets itself, and those that a
+ * provider of another dialect has no use for. */
 static void put_lines(struct http_out *o, const struct exchange *x,
                       const struct catalog_provider *p)
 {
     struct bytes at = {x->kept.ptr, x->lines_bytes}, name, value;
-    if (p->header_count == 0) {
+    bool foreign = !dialect_is_kin((enum api)x->api, (enum api)x->peer);
+    if (p->header_count == 0 && !foreign) {
         http_out_lines(o, at);
         return;
     }
     for (const char *line = at.ptr; http_field_next(&at, &name, &value); line = at.ptr) {
-        if (!overridden(p, name)) http_out_lines(o, bytes_between(line, at.ptr));
+        if (overridden(p, name) || (foreign && is_foreign(name))) continue;
+        http_out_lines(o, bytes_between(line, at.ptr));
     }
+    if (foreign) http_out_field(o, BYTES("content-type"), BYTES("application/json"));
 }
 
 /* A model in a path: what RFC 3986 section 3.3 lets stand there as it is, the rest escaped. A
@@ -122,23 +144,34 @@ static void put_model(struct http_out *o, struct bytes name)
     }
 }
 
-static void put_head(struct http_out *o, const struct exchange *x,
-                     const struct catalog_provider *p, uint64_t length)
+static void put_target(struct http_out *o, const struct exchange *x,
+                       const struct catalog_provider *p)
 {
     struct bytes query = {x->kept.ptr + x->lines_bytes, x->query_bytes};
     const struct catalog_model *m = &x->tables->catalog->model[x->model];
-    http_out_text(o, BYTES("POST "));
+    bool gemini = path_is_gemini((enum api)x->peer), events = gemini && x->stream;
     http_out_text(o, bytes_of(p->base_path));
-    if (path_is_gemini((enum api)x->api)) put_model(o, bytes_of(m->upstream));
-    http_out_text(o, x->path_stream ? BYTES(":streamGenerateContent") : suffixes[x->api]);
+    if (gemini) put_model(o, bytes_of(m->upstream));
+    http_out_text(o, events ? BYTES(":streamGenerateContent") : suffixes[x->peer]);
+    /* the query belongs to the client's API */
+    if (x->peer != x->api) query = events ? BYTES("alt=sse") : (struct bytes){0};
     if (query.len) http_out_text(o, BYTES("?"));
     http_out_text(o, query);
+}
+
+static void put_head(struct http_out *o, const struct exchange *x,
+                     const struct catalog_provider *p, uint64_t length)
+{
+    const struct catalog_model *m = &x->tables->catalog->model[x->model];
+    http_out_text(o, BYTES("POST "));
+    put_target(o, x, p);
     http_out_text(o, BYTES(" HTTP/1.1\r\n"));
     http_out_lines(o, x->tables->fixed[m->provider][x->key]);
     http_out_text(o, BYTES("content-length: "));
     http_out_digits(o, length, 1);
     http_out_text(o, BYTES("\r\n"));
-    bool unsaid = p->dialect == DIALECT_ANTHROPIC && !x->versioned;
+    bool kin = dialect_is_kin((enum api)x->api, API_MESSAGES);
+    bool unsaid = p->dialect == DIALECT_ANTHROPIC && !(x->versioned && kin);
     if (unsaid && !overridden(p, BYTES("anthropic-version"))) {
         http_out_text(o, BYTES("anthropic-version: 2023-06-01\r\n"));
     }
@@ -188,8 +221,7 @@ static bool compose_in_place(struct core *core, struct exchange *x,
     return true;
 }
 
-/* Undo what an attempt before did to the body, and forget what it kept behind the request. */
-static void restore_body(struct core *core, struct exchange *x)
+void compose_restore(struct core *core, struct exchange *x)
 {
     assert(x->kept.len >= x->theirs_at && x->theirs_at > x->was_bytes);
     x->theirs_at -= x->was_bytes;
@@ -222,11 +254,33 @@ static struct api_change change_for(const struct exchange *x, const struct catal
     };
 }
 
+/* A head in memory of its own behind what is queued. */
+static bool queue_head(struct core *core, struct exchange *x, const struct catalog_provider *p,
+                       uint64_t length)
+{
+    const struct catalog_model *m = &x->tables->catalog->model[x->model];
+    size_t want = HEAD_ROOM + x->tables->fixed[m->provider][x->key].len + x->lines_bytes +
+                  x->query_bytes;
+    char *room = want > MEM_BLOCK ? NULL : chain_room(&core->mem, &x->u->out, want);
+    if (!room) return false;
+    struct http_out o = {.out = room, .room = want};
+    put_head(&o, x, p, length);
+    if (o.full) return false;
+    chain_fill(&core->mem, &x->u->out, o.len);
+    return true;
+}
+
 bool compose_request(struct core *core, struct exchange *x)
 {
-    restore_body(core, x);
+    compose_restore(core, x);
     const struct catalog_model *m = &x->tables->catalog->model[x->model];
     const struct catalog_provider *p = &x->tables->catalog->provider[m->provider];
+    if (x->translated) {
+        assert(x->wire.bytes > 0);
+        if (!queue_head(core, x, p, x->wire.bytes)) return false;
+        chain_move(&core->mem, &x->u->out, &x->wire);
+        return true;
+    }
     char scratch[EDIT_SCRATCH];
     struct api_edit edits[API_EDITS_MAX];
     struct api_change change = change_for(x, m, p);
@@ -234,15 +288,8 @@ bool compose_request(struct core *core, struct exchange *x)
                                      sizeof scratch);
     uint64_t length = edited_length(x, edits, count);
     if (compose_in_place(core, x, p, length, edits, count)) return true;
-    size_t want = HEAD_ROOM + x->tables->fixed[m->provider][x->key].len + x->lines_bytes +
-                  x->query_bytes;
     struct chain *out = &x->u->out;
-    char *room = chain_room(&core->mem, out, want);
-    if (!room) return false;
-    struct http_out o = {.out = room, .room = want};
-    put_head(&o, x, p, length);
-    if (o.full) return false;
-    chain_fill(&core->mem, out, o.len);
+    if (!queue_head(core, x, p, length)) return false;
     uint64_t from = 0;
     for (size_t i = 0; i < count; i++) {
         assert(edits[i].at >= from);

@@ -17,8 +17,11 @@ MUST_USE bool compose_keep(struct core *core, struct exchange *x, const struct h
                            const struct path *path);
 /* The model in Gemini's path, as the client wrote it. Borrows until something else is kept. */
 struct bytes compose_path_model(const struct exchange *x);
+/* Undo what an attempt before did to x->body, and forget what it kept behind the request. */
+void compose_restore(struct core *core, struct exchange *x);
 /* Queue the request of x for its current model and key on x->u. The body is borrowed from
- * x->body. False: out of memory (what was queued stays with u, which is to be closed). */
+ * x->body; of a translated one it is x->wire, which u takes. False: out of memory (what was
+ * queued stays with u, which is to be closed). */
 MUST_USE bool compose_request(struct core *core, struct exchange *x);
 
 #endif

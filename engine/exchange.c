@@ -20,6 +20,7 @@
 #include "engine/reply.h"
 #include "engine/stream.h"
 #include "engine/tables.h"
+#include "engine/translator.h"
 #include "engine/upstream.h"
 #include "net/http.h"
 #include "store/db.h"
@@ -38,7 +39,7 @@ struct exchange *exchange_open(struct core *core, struct conn *c, const struct h
 {
     struct exchange *x = slab_take(&core->exchanges);
     if (!x) return NULL;
-    x->api = path->api;
+    x->api = x->peer = path->api;
     if (!compose_keep(core, x, head, path)) {
         slab_give(&core->exchanges, x);
         return NULL;
@@ -158,6 +159,7 @@ void exchange_reap_all(struct core *core)
         gather_drop(&core->mem, &x->up_head);
         gather_drop(&core->mem, &x->tail);
         chain_drop(&core->mem, &x->answer);
+        translator_drop(core, x);     /* may borrow from the body */
         chain_drop(&core->mem, &x->body);
         gather_drop(&core->mem, &x->kept);
         tables_unpin(x->tables, core->idx);
@@ -252,18 +254,23 @@ static bool on_head(struct core *core, struct exchange *x, const struct http_hea
     x->framing = (uint8_t)h->framing;
     x->left = h->framing == HTTP_LENGTH ? h->content_length : 0;
     x->up_keep = h->keep_alive;
-    x->is_sse = good && type_is(type, BYTES("text/event-stream"));
+    x->is_binary = good && x->peer == API_CONVERSE &&
+                   type_is(type, BYTES("application/vnd.amazon.eventstream"));
+    x->is_sse = x->is_binary || (good && type_is(type, BYTES("text/event-stream")));
     enum attempt_end kept = answer_keep(core, x, h);
     gather_drop(&core->mem, &x->up_head);       /* from here on h's slices mean nothing */
     if (kept != ATTEMPT_GOOD) {
         attempt_failed(core, x, kept, 0, 0);
         return false;
     }
-    if (good && !x->is_sse && x->head_sent) {   /* no stream, where one has begun */
+    bool other = x->translated && x->is_sse != x->stream;
+    /* no stream, where one has begun; or another form than was asked for */
+    if (good && (other || (!x->is_sse && x->head_sent))) {
         attempt_failed(core, x, ATTEMPT_PROTOCOL, 0, 0);
         return false;
     }
     x->state = x->is_sse ? X_WAIT : X_HOLD;
+    if (x->is_sse && x->translated) translator_begin(core, x);
     x->wait_ns = core->now_ns + x->stall_ns;
     return true;
 }

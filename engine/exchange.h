@@ -22,6 +22,7 @@ struct core;
 struct http_head;
 struct path;
 struct tables;
+struct translator;
 struct upstream;
 
 enum { EXCHANGE_PLAN_MAX = PLAN_MAX, EXCHANGE_LESSON_WORDS = 9 };
@@ -66,13 +67,22 @@ struct exchange {
     uint32_t theirs_at;        /* where the provider's lines lie, up to the end; 0: the body
                                   was not read */
     struct chain body;
+    struct translator *translator;   /* in a page, once a request of it was translated */
+    uint32_t translator_page;
+    struct chain wire;             /* the body as the current candidate is to have it, where it
+                                      is translated */
+    char unsaid[160];              /* what a candidate's dialect cannot say; "" nothing yet */
+    char unsaid_at[80];            /* and where in the body: a JSON pointer */
     struct api_reader *reader;   /* in a block, while a large body is read */
     uint32_t reader_block;
     struct plan_candidate plan[EXCHANGE_PLAN_MAX];   /* candidates */
     struct attempt_note note[EXCHANGE_PLAN_MAX];
     uint8_t plan_count, plan_next;  /* plan_next: the candidate after the current one */
     uint8_t note_count, attempts;
-    uint8_t api;                    /* enum api */
+    uint8_t api;                    /* enum api, the client's */
+    uint8_t peer;                   /* that of the current candidate; APIS: Weir itself */
+    bool translated;                /* what it gets and says is translated */
+    uint8_t marks;                  /* translator.c: does the body hold marked signatures? */
     uint8_t state;
     uint8_t choices;                /* asked for, as far as a stop says their ends */
     uint8_t priority;               /* enum control_priority */
@@ -110,7 +120,11 @@ struct exchange {
     struct sse sse;
     uint64_t left;                  /* with a Content-Length */
     uint64_t answer_bytes;          /* of the body so far */
-    uint64_t event_bytes;           /* of the oversized event that is being relayed */
+    uint64_t event_bytes;           /* of the oversized event that is being relayed, */
+    struct chain event;             /* or gathered here, to be translated */
+    uint64_t event_data;            /* where in it its data begins */
+    uint8_t event_name;             /* where in it its name begins; 0: it has none */
+    uint8_t event_name_len;
     uint64_t text_bytes;            /* of generated text, for own counts */
     struct tokens_kept tokens;      /* of the request's text and tools, and what the answer's
                                        bytes count, for own counts */
@@ -133,6 +147,7 @@ struct exchange {
     bool want_usage;                /* the client asked for its usage chunk */
     bool want_cost;                 /* OpenRouter's usage: {include: true} */
     bool is_sse;                    /* the answer is an event stream; else it must be JSON */
+    bool is_binary;                 /* Amazon's framing of it (net/eventstream.h) */
     bool sse_head;                  /* the client was told of an event stream */
     bool up_keep;                   /* the provider keeps the connection */
     bool head_sent;                 /* the client has our head (also by keep-awake comments) */

@@ -11,6 +11,7 @@ static const struct row rows[] = {
     {BYTES_INIT("/v1/embeddings"), PATH_ASK, API_EMBEDDINGS, false},
     {BYTES_INIT("/v1/moderations"), PATH_ASK, API_MODERATIONS, false},
     {BYTES_INIT("/v1/responses"), PATH_ASK, API_RESPONSES, false},
+    {BYTES_INIT("/v1/responses/input_tokens"), PATH_ASK, API_RESPONSES_COUNT, false},
     {BYTES_INIT("/v1/messages"), PATH_ASK, API_MESSAGES, false},
     {BYTES_INIT("/v1/messages/count_tokens"), PATH_ASK, API_COUNT_TOKENS, false},
     {BYTES_INIT("/v1/feedback"), PATH_FEEDBACK, API_CHAT, false},

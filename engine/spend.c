@@ -92,7 +92,7 @@ static struct need need_of(const struct core *core, const struct exchange *x)
     uint64_t name = expect_name(x->rec.path[UNIT_KEY], bytes_of(m->id));
     uint64_t usual = expect_tokens(core->expect, name);
     uint64_t most = m->max_output ? m->max_output : OUTPUT_UNKNOWN;
-    bool other = (x->routed || x->model != x->plan[0].model) && m->max_output;
+    bool other = (x->routed || x->translated || x->model != x->plan[0].model) && m->max_output;
     if (r->max_tokens >= 0 && (!other || r->max_tokens < (int64_t)most)) {
         most = (uint64_t)r->max_tokens;
     }
@@ -154,14 +154,16 @@ static void set_slices(struct exchange *x, const struct need *n)
     s->text_max = book_text_bytes(x, tokens < UINT64_MAX ? (uint64_t)tokens : UINT64_MAX);
 }
 
-/* Another model than the one that was named may be asked for no more than it can give. */
+/* Another model than the one that was named may be asked for no more than it can give, and who
+ * speaks another dialect does not know what that is. */
 static void bound_by_model(struct exchange *x)
 {
     const struct catalog_model *m = &x->tables->catalog->model[x->model];
     const struct api_request *r = exchange_request(x);
     struct spend *s = &x->spend;
     s->model_max = false;
-    if ((x->model == x->plan[0].model && !x->routed) || m->max_output == 0) return;
+    bool named = x->model == x->plan[0].model && !x->routed && !x->translated;
+    if (named || m->max_output == 0) return;
     if (r->max_tokens <= (int64_t)m->max_output) return;
     if (s->output_max && s->output_max <= m->max_output) return;
     s->output_max = m->max_output;

@@ -20,6 +20,7 @@ static const char *const attempts[ATTEMPT_ENDS] = {
     [ATTEMPT_ENCODED] = "encoded answer",
     [ATTEMPT_NO_ROOM] = "no room left", [ATTEMPT_UNAFFORDABLE] = "not affordable",
     [ATTEMPT_BUSY] = "no room at the provider", [ATTEMPT_OFF] = "taken out of rotation",
+    [ATTEMPT_UNSAYABLE] = "cannot be asked so",
 };
 
 struct stat_text { const char *name, *help; };

@@ -1,7 +1,8 @@
 /* stream.c - see stream.h. The unit is the event: whole ones are read (usage, finish, errors),
  * dropped where the client must not see our own question for usage, appended to the client's
- * body; an unfinished one waits in a page. Events over 64 KiB are read as they
- * pass. */
+ * body; an unfinished one waits in a page. Events over 64 KiB are read as they pass. Where the
+ * provider speaks another dialect than the client, what is read is the provider's and what is
+ * appended the translator's; then large events are gathered whole. */
 #include "engine/stream.h"
 #include "engine/answer.h"
 #include "engine/attempt.h"
@@ -12,31 +13,37 @@
 #include "engine/dialect.h"
 #include "engine/exchange.h"
 #include "engine/tables.h"
+#include "engine/translator.h"
 #include "engine/upstream.h"
 #include "net/dialect/api_write.h"
+#include "net/eventstream.h"
 
 #include <stdio.h>
 
 enum {
     HELD_MAX = 65536,              /* bytes held before the first content */
     EVENT_MAX = 64 << 20,          /* bytes: an event over this ends the stream (hostile.md) */
+    GATHER_MAX = 16 << 20,         /* the same, where it has to be whole */
+    EVENT_NAME_MAX = 128,
     ERROR_EVENT_MAX = 16384,       /* the text of all attempts, each byte escaped */
     TEXT_MAX = 512,
 };
 
-/* Put whole event bytes where they belong: held before the commit, to the client after it. */
-static bool emit(struct core *core, struct exchange *x, struct bytes b)
+bool stream_put(struct core *core, struct exchange *x, struct bytes b)
 {
-    if (x->state == X_WAIT) {
-        if (x->answer.bytes > HELD_MAX) return true;  /* comments without end: enough kept */
-        return chain_copy(&core->mem, &x->answer, b);
-    }
+    if (x->state == X_WAIT) return chain_copy(&core->mem, &x->answer, b);
     core_count(core, STAT_CHUNKS);
     return answer_body(core, x, b);
 }
 
-/* What stands before the next entry of the client's array. */
-static struct bytes array_next(struct exchange *x)
+/* The same for bytes of the provider's, of which there may be too many before the commit. */
+static bool emit(struct core *core, struct exchange *x, struct bytes b)
+{
+    bool enough = x->state == X_WAIT && x->answer.bytes > HELD_MAX;  /* comments without end */
+    return enough || stream_put(core, x, b);
+}
+
+struct bytes stream_entry(struct exchange *x)
 {
     struct bytes before = x->array_begun ? BYTES(",\r\n") : BYTES("[");
     x->array_begun = true;
@@ -49,7 +56,7 @@ static bool emit_whole(struct core *core, struct exchange *x, const struct sse_e
                        struct bytes data)
 {
     if (!x->array) return emit(core, x, ev->raw);
-    return data.len == 0 || (emit(core, x, array_next(x)) && emit(core, x, data));
+    return data.len == 0 || (emit(core, x, stream_entry(x)) && emit(core, x, data));
 }
 
 static bool send_held(struct core *core, struct exchange *x)
@@ -167,50 +174,132 @@ static void took_content(struct core *core, struct exchange *x, const struct api
     if (e->usage.present) x->usage = e->usage;
 }
 
+/* The provider sent an error. What it says of a refused key may quote the key. */
+static bool said_error(struct core *core, struct exchange *x, const struct api_event *e)
+{
+    bool ours = e->error_status == 401 || e->error_status == 403;
+    return broke(core, x, ATTEMPT_ERROR_EVENT, (unsigned)e->error_status,
+                 ours ? NULL : e->error_text);
+}
+
+/* Act on what a whole event says, before it goes on. False: the attempt or exchange ended. */
+static bool took_event(struct core *core, struct exchange *x, const struct api_event *e)
+{
+    if (e->kind == API_EVENT_ERROR) return said_error(core, x, e);
+    if (e->kind == API_EVENT_BAD) return broke(core, x, ATTEMPT_PROTOCOL, 0, NULL);
+    took_content(core, x, e);
+    bool begins = x->state == X_WAIT && (e->has_content || e->has_finish);
+    return !begins || commit(core, x) || no_room(core, x);
+}
+
+static bool retell_end(struct core *core, struct exchange *x)
+{
+    return translator_end(core, x) && (!x->array || emit(core, x, BYTES("]")));
+}
+
+/* An event in the provider's dialect was read: say it in the client's. What is no JSON is a
+ * sign of the end only. */
+static bool retell(struct core *core, struct exchange *x, const struct translator_text *event,
+                   const struct api_event *e)
+{
+    bool over = e->kind == API_EVENT_DONE;
+    bool sign = over && event->data.len > 0 && *event->data.ptr != '{';
+    if (over && x->state == X_WAIT) return broke(core, x, ATTEMPT_EMPTY, 0, NULL);
+    if (over) x->done_seen = x->finished = true;
+    bool ok = sign || translator_event(core, x, event, e->usage.present ? &e->usage : NULL);
+    if (ok && over) ok = retell_end(core, x);
+    return ok || no_room(core, x);
+}
+
 static bool on_event(struct core *core, struct exchange *x, const struct sse_event *ev)
 {
     if (x->done_seen) return true;                   /* what follows the end is nobody's */
     if (ev->data_lines == 0) {
+        if (x->translated) return true;
         return emit_whole(core, x, ev, (struct bytes){0}) || no_room(core, x);
     }
     struct api_event e;
     struct bytes data = ev->data;
     if (ev->data_lines > 1) {
         bool large = ev->raw.len > CORE_SCRATCH;
-        if (large && x->array) return broke(core, x, ATTEMPT_LARGE, 0, NULL);
+        if (large && (x->array || x->translated)) return broke(core, x, ATTEMPT_LARGE, 0, NULL);
         if (large) return emit(core, x, ev->raw);
         data = (struct bytes){core->text, sse_join(ev, core->text)};
         core_text_put(core, data.len);
     }
-    api_event_read_like(data, x->api, &x->notes, core->shapes, &e);
-    if (e.kind == API_EVENT_ERROR) {
-        /* what a provider says of a refused key may quote the key */
-        bool ours = e.error_status == 401 || e.error_status == 403;
-        return broke(core, x, ATTEMPT_ERROR_EVENT, (unsigned)e.error_status,
-                     ours ? NULL : e.error_text);
-    }
-    if (e.kind == API_EVENT_BAD) return broke(core, x, ATTEMPT_PROTOCOL, 0, NULL);
-    took_content(core, x, &e);
-    if (x->state == X_WAIT && (e.has_content || e.has_finish)) {
-        if (!commit(core, x)) return no_room(core, x);
+    api_event_read_like(data, x->peer, &x->notes, core->shapes, &e);
+    if (!took_event(core, x, &e)) return false;
+    if (x->translated) {
+        struct translator_text event = {.name = ev->event, .data = data};
+        return retell(core, x, &event, &e);
     }
     if (e.kind == API_EVENT_DONE) return done(core, x, ev, data);
     if (e.kind == API_EVENT_USAGE && !x->want_usage) return true;
     return emit_event(core, x, ev, data, &e) || no_room(core, x);
 }
 
+/* The same of Amazon's framing, which says itself what is an error. */
+static bool on_message(struct core *core, struct exchange *x,
+                       const struct eventstream_message *m)
+{
+    struct api_event e;
+    assert(x->translated);
+    if (x->done_seen) return true;
+    if (m->kind == EVENTSTREAM_EVENT) {
+        api_event_read_like(m->payload, x->peer, &x->notes, core->shapes, &e);
+    } else {
+        api_event_exception(m->name, m->text, m->payload, &e);
+    }
+    if (!took_event(core, x, &e)) return false;
+    struct translator_text event = {.name = m->name, .data = m->payload};
+    return retell(core, x, &event, &e);
+}
+
 /* --- bytes --- */
+
+/* Where the line that begins at `from` of the gathered event ends. */
+static uint64_t line_end(const struct core *core, const struct exchange *x, uint64_t from)
+{
+    uint32_t at = x->event.first, left = x->event.count;
+    struct bytes piece;
+    uint64_t pos = 0;
+    while (chain_next(&core->mem, &at, &left, &piece)) {
+        size_t skip = from > pos ? (size_t)(from - pos) : 0;
+        pos += piece.len;
+        if (skip >= piece.len) continue;
+        bytes_cut(&piece, skip);
+        size_t lf = bytes_find(piece, '\n');
+        size_t end = bytes_find((struct bytes){piece.ptr, lf}, '\r');
+        if (end < piece.len) return pos - piece.len + end;
+    }
+    return pos;
+}
+
+/* An event that was gathered is whole. */
+static bool end_gathered(struct core *core, struct exchange *x)
+{
+    struct api_event e;
+    char name[EVENT_NAME_MAX];
+    if (!big_end(core, x, &e)) return broke(core, x, ATTEMPT_PROTOCOL, 0, NULL);
+    if (!took_event(core, x, &e)) return false;
+    struct translator_text event = {.chain = &x->event, .at = x->event_data,
+                                    .end = line_end(core, x, x->event_data)};
+    if (x->event_name) {
+        chain_read(&core->mem, &x->event, x->event_name, name, x->event_name_len);
+        event.name = (struct bytes){name, x->event_name_len};
+    }
+    bool ok = retell(core, x, &event, &e);
+    chain_drop(&core->mem, &x->event);
+    return ok;
+}
 
 /* An oversized event has gone by. What it said counts, though the client has it already. */
 static bool end_big(struct core *core, struct exchange *x)
 {
     struct api_event e;
+    if (x->translated) return end_gathered(core, x);
     if (!big_end(core, x, &e)) return true;
-    if (e.kind == API_EVENT_ERROR) {
-        bool ours = e.error_status == 401 || e.error_status == 403;
-        return broke(core, x, ATTEMPT_ERROR_EVENT, (unsigned)e.error_status,
-                     ours ? NULL : e.error_text);
-    }
+    if (e.kind == API_EVENT_ERROR) return said_error(core, x, &e);
     took_content(core, x, &e);
     if (e.kind == API_EVENT_DONE) x->done_seen = x->finished = true;
     return true;
@@ -231,11 +320,34 @@ static bool pass_big(struct core *core, struct exchange *x, struct bytes *in)
     if (!big_feed(x, part)) x->text_bytes += part.len;
     x->event_bytes += part.len;
     x->tail_big = ends >= 2 ? 0 : (uint8_t)(ends + 1);
-    if (x->event_bytes > EVENT_MAX && x->tail_big) {
+    if (x->event_bytes > (x->translated ? GATHER_MAX : EVENT_MAX) && x->tail_big) {
         return broke(core, x, ATTEMPT_LARGE, 0, NULL);
     }
-    if (!emit(core, x, part)) return no_room(core, x);
+    bool ok = x->translated ? chain_copy(&core->mem, &x->event, part) : emit(core, x, part);
+    if (!ok) return no_room(core, x);
     return x->tail_big || end_big(core, x);
+}
+
+/* The unfinished event does not fit, and is to be translated: it goes on in a chain. */
+static bool begin_gathered(struct core *core, struct exchange *x, struct bytes *in)
+{
+    struct bytes part = gather_bytes(&x->tail), rest = part;
+    size_t name = x->sse.event, name_len = x->sse.event_len;
+    /* in one line, as everybody sends them */
+    bool one = x->sse.data_lines <= 1 && big_data(&rest);
+    if (!one || name > UINT8_MAX || name_len > EVENT_NAME_MAX) {
+        return broke(core, x, ATTEMPT_LARGE, 0, NULL);
+    }
+    x->event_data = (uint64_t)(rest.ptr - part.ptr);
+    x->event_name = name_len ? (uint8_t)name : 0;
+    x->event_name_len = (uint8_t)name_len;
+    x->tail_big = part.ptr[part.len - 1] == '\n' ? 2 : 1;
+    x->event_bytes = part.len;
+    big_begin(core, x, part);
+    bool ok = x->big && chain_copy(&core->mem, &x->event, part);
+    gather_drop(&core->mem, &x->tail);
+    x->sse = (struct sse){.begun = true};
+    return ok ? pass_big(core, x, in) : no_room(core, x);
 }
 
 /* The unfinished event does not fit: from here on it is relayed as it comes, and read as it
@@ -243,11 +355,12 @@ static bool pass_big(struct core *core, struct exchange *x, struct bytes *in)
 static bool begin_big(struct core *core, struct exchange *x, struct bytes *in)
 {
     struct bytes part = gather_bytes(&x->tail), field = BYTES("data:");
+    if (x->translated) return begin_gathered(core, x, in);
     if (x->array && !bytes_starts(part, field)) return broke(core, x, ATTEMPT_LARGE, 0, NULL);
     if (x->state == X_WAIT && !commit(core, x)) return no_room(core, x);
     /* what follows the field's name is one JSON text, and line ends behind it are blanks */
     if (x->array) bytes_cut(&part, field.len);
-    bool ok = (!x->array || emit(core, x, array_next(x))) && emit(core, x, part);
+    bool ok = (!x->array || emit(core, x, stream_entry(x))) && emit(core, x, part);
     x->tail_big = part.ptr[part.len - 1] == '\n' ? 2 : 1;
     x->event_bytes = part.len;
     big_begin(core, x, gather_bytes(&x->tail));
@@ -257,10 +370,25 @@ static bool begin_big(struct core *core, struct exchange *x, struct bytes *in)
     return pass_big(core, x, in);
 }
 
+static bool messages(struct core *core, struct exchange *x, struct bytes *in)
+{
+    struct eventstream_message m;
+    while (in->len > 0) {
+        size_t need;
+        enum net_rc rc = eventstream_next(in, &m, &need);
+        if (rc == NET_MORE && need > MEM_BLOCK) return broke(core, x, ATTEMPT_LARGE, 0, NULL);
+        if (rc == NET_MORE) return true;
+        if (rc != NET_OK) return broke(core, x, ATTEMPT_PROTOCOL, 0, NULL);
+        if (!on_message(core, x, &m)) return false;
+    }
+    return true;
+}
+
 /* Cut whole events off *in. False: the attempt or exchange ended. */
 static bool events(struct core *core, struct exchange *x, struct bytes *in)
 {
     struct sse_event ev;
+    if (x->is_binary) return messages(core, x, in);
     while (in->len > 0) {
         enum net_rc rc = sse_next(&x->sse, in, &ev);
         if (rc == NET_MORE) return true;
@@ -286,6 +414,10 @@ static bool feed_tail(struct core *core, struct exchange *x, struct bytes *in)
 /* Say the proper end of a stream that is stopped; in an array, as its last entry. */
 static bool say_stop(struct core *core, struct exchange *x, const struct api_stop *s)
 {
+    if (x->translated) {
+        if (!translator_stop(core, x, &s->usage)) return false;
+        return !x->array || answer_body(core, x, BYTES("]"));
+    }
     size_t n = api_stream_stop((enum api)x->api, &x->notes, s, core->text, CORE_SCRATCH);
     struct bytes said = {core->text, n};
     if (!x->array) {
@@ -295,7 +427,7 @@ static bool say_stop(struct core *core, struct exchange *x, const struct api_sto
     if (x->tail_big) return true;       /* its big entry was cut: the array stays open */
     assert(bytes_starts(said, BYTES("data: ")) && n > 10);
     said = (struct bytes){said.ptr + 6, n - 6 - 4};     /* without CRLF CRLF */
-    return answer_body(core, x, array_next(x)) && answer_body(core, x, said) &&
+    return answer_body(core, x, stream_entry(x)) && answer_body(core, x, said) &&
            answer_body(core, x, BYTES("]"));
 }
 
@@ -347,23 +479,27 @@ void stream_end(struct core *core, struct exchange *x, bool clean)
     /* CR alone ends lines too: the empty line is there, it only waited for an LF to follow. */
     bool cr_ended = rest.len > 1 && rest.ptr[rest.len - 1] == '\r' &&
                     (rest.ptr[rest.len - 2] == '\r' || rest.ptr[rest.len - 2] == '\n');
-    if (rest.len > 0 && !x->done_seen && sse_finish(&x->sse, rest, &ev) == NET_OK) {
+    bool cut = rest.len > 0 && x->is_binary;       /* in the middle of a message */
+    bool text = rest.len > 0 && !x->is_binary && !x->done_seen;
+    if (text && sse_finish(&x->sse, rest, &ev) == NET_OK) {
         if (!on_event(core, x, &ev)) return;
         /* Its empty line was cut off; what we put behind it must not become part of it. A line
          * feed alone would only complete a CR. */
         struct bytes end = ev.raw.ptr[ev.raw.len - 1] == '\r' ? BYTES("\n\n") : BYTES("\n");
-        if (x->state == X_RELAY && !cr_ended && !x->array && !emit(core, x, end)) {
+        bool theirs = x->state == X_RELAY && !x->array && !x->translated;
+        if (theirs && !cr_ended && !emit(core, x, end)) {
             (void)no_room(core, x);
             return;
         }
     }
-    if (x->state == X_WAIT || !x->finished || x->tail_big || (!clean && !x->done_seen)) {
+    bool half = cut || x->tail_big || (!clean && !x->done_seen);
+    if (x->state == X_WAIT || !x->finished || half) {
         bool empty = x->state == X_WAIT && clean;
         (void)broke(core, x, empty ? ATTEMPT_EMPTY : ATTEMPT_RESET, 0, NULL);
         return;
     }
     struct bytes end = x->array ? BYTES("]") : dialect_good_end((enum api)x->api);
-    if (!x->done_seen && !emit(core, x, end)) {
+    if (!x->done_seen && !(x->translated ? retell_end(core, x) : emit(core, x, end))) {
         (void)no_room(core, x);
         return;
     }
@@ -372,35 +508,48 @@ void stream_end(struct core *core, struct exchange *x, bool clean)
 
 /* The error as the stream's own event, or as the array's last entry. An array whose big entry
  * was cut in the middle stays open: nothing behind it would be an entry. */
-static size_t error_event(struct exchange *x, enum close_why why, const char *text,
+static size_t error_event(struct exchange *x, const struct api_fault *fault,
                           char out[ERROR_EVENT_MAX])
 {
-    char id[65] = {0};
-    memcpy(id, x->rec.request_id, sizeof x->rec.request_id);
-    struct api_fault fault = {.status = close_status(why), .code = close_code(why),
-                              .message = text ? text : close_sentence(why),
-                              .request_id = id};
+    static const struct api_stream fresh;
     enum api api = (enum api)x->api;
-    if (!x->array) return api_error_event(api, &fault, &x->notes, out, ERROR_EVENT_MAX);
+    const struct api_stream *notes = x->translated ? &fresh : &x->notes;
+    if (!x->array) return api_error_event(api, fault, notes, out, ERROR_EVENT_MAX);
     if (x->tail_big) return 0;
-    struct bytes before = array_next(x);
+    struct bytes before = stream_entry(x);
     memcpy(out, before.ptr, before.len);
-    size_t n = api_error_body(api, &fault, out + before.len, ERROR_EVENT_MAX - 4);
+    size_t n = api_error_body(api, fault, out + before.len, ERROR_EVENT_MAX - 4);
     assert(n > 0);
     out[before.len + n] = ']';
     return before.len + n + 1;
 }
 
+/* Say the error, in a stream that has begun. */
+static bool say_fault(struct core *core, struct exchange *x, enum close_why why,
+                      const char *text)
+{
+    char id[65] = {0}, event[ERROR_EVENT_MAX];
+    memcpy(id, x->rec.request_id, sizeof x->rec.request_id);
+    struct api_fault fault = {.status = close_status(why), .code = close_code(why),
+                              .message = text ? text : close_sentence(why),
+                              .request_id = id};
+    if (x->translated && x->state == X_RELAY) {
+        bool said = translator_fault(core, x, &fault);
+        return said && (!x->array || answer_body(core, x, BYTES("]")));
+    }
+    size_t n = error_event(x, &fault, event);
+    return answer_body(core, x, (struct bytes){event, n});
+}
+
 void stream_break(struct core *core, struct exchange *x, enum close_why why, const char *text)
 {
     assert(x->c && x->head_sent);
-    char event[ERROR_EVENT_MAX];
-    size_t n = error_event(x, why, text, event);
     if (x->state == X_RELAY) book_price(core, x);
     if (!x->booked) book_end(core, x, why, x->shown);
     bool sse = x->sse_head;        /* else the close without a last chunk tells */
-    bool ok = !x->tail_big || answer_body(core, x, BYTES("\n\n"));
-    if (ok && sse) ok = answer_body(core, x, (struct bytes){event, n});
+    bool half = x->tail_big && !x->translated;     /* of the provider's event */
+    bool ok = !half || answer_body(core, x, BYTES("\n\n"));
+    if (ok && sse) ok = say_fault(core, x, why, text);
     if (ok && sse) ok = answer_end(core, x);
     x->c->close_after = true;  /* without room for it the close tells */
     exchange_finish(core, x, false);

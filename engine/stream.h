@@ -5,6 +5,7 @@
 
 #include "engine/stats.h"
 
+struct bytes;
 struct core;
 struct exchange;
 
@@ -12,6 +13,12 @@ struct exchange;
 MUST_USE bool stream_feed(struct core *core, struct exchange *x, struct bytes piece);
 /* The provider's body ended. clean: as its framing said. */
 void stream_end(struct core *core, struct exchange *x, bool clean);
+/* Put bytes of the client's stream where they belong: held before the commit, sent after it.
+ * copies. False: no room. */
+MUST_USE bool stream_put(struct core *core, struct exchange *x, struct bytes b);
+/* What stands before the next entry of a stream that is an array (Gemini without alt=sse).
+ * Static text. */
+struct bytes stream_entry(struct exchange *x);
 /* End a committed stream with an error event in the client's dialect, without any sign of a
  * good end. text: what happened. */
 void stream_break(struct core *core, struct exchange *x, enum close_why why, const char *text);

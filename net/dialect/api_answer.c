@@ -7,7 +7,8 @@ void api_answer_begin(struct api_answer_reader *r, enum api api)
     memset(&r->ans, 0, sizeof r->ans);
     json_init(&r->json, JSON_DEPTH_MAX);
     api_reply_begin(&r->reply, api_form(api), false, NULL);
-    r->counts_only = api == API_COUNT_TOKENS || api == API_GENERATE_COUNT;
+    r->counts_only = api == API_COUNT_TOKENS || api == API_GENERATE_COUNT ||
+                     api == API_RESPONSES_COUNT;
 }
 
 void api_answer_begin_brief(struct api_answer_reader *r, enum api api)

@@ -14,6 +14,7 @@ enum api {
     API_GENERATE,               /* Gemini: models/{m}:generateContent, :streamGenerateContent;
                                    model and streaming stand in the path: api_request_path */
     API_GENERATE_COUNT,         /* Gemini: models/{m}:countTokens */
+    API_RESPONSES_COUNT,        /* OpenAI: POST responses/input_tokens */
     /* what only providers speak: no client's path leads here */
     API_CONVERSE,               /* Amazon Bedrock: model/{m}/converse, /converse-stream */
     API_COHERE,                 /* Cohere: POST v2/chat */

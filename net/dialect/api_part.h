@@ -15,7 +15,7 @@ static inline enum api_form api_form(enum api api)
         [API_RESPONSES] = API_FORM_RESPONSES, [API_MESSAGES] = API_FORM_MESSAGES,
         [API_COUNT_TOKENS] = API_FORM_MESSAGES, [API_GENERATE] = API_FORM_GENERATE,
         [API_GENERATE_COUNT] = API_FORM_GENERATE, [API_CONVERSE] = API_FORM_CONVERSE,
-        [API_COHERE] = API_FORM_COHERE,
+        [API_COHERE] = API_FORM_COHERE, [API_RESPONSES_COUNT] = API_FORM_RESPONSES,
     };
     assert(api < APIS);
     return forms[api];

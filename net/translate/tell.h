@@ -65,8 +65,8 @@ struct tell {
 /* Takes one event. False: no room, and the rest is not told. t borrows. */
 typedef bool (*tell_take)(void *arg, const struct tell *t);
 
-enum { TELL_CALLS_MAX = 64,      /* calls in one answer whose deltas may be mixed */
-       TELL_NAMES = 1024 };      /* bytes of tool names that a stream must know */
+enum { TELL_CALLS_MAX = 56,      /* calls in one answer whose deltas may be mixed */
+       TELL_NAMES = 2560 };      /* bytes of tool names that a stream must know */
 
 /* What a writer must know besides; kept as long as the answer runs. */
 struct tell_facts {

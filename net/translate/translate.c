@@ -60,9 +60,9 @@ static bool take(void *arg, const struct tell *tell)
 
 void translate_begin(struct translate *t, enum api from)
 {
-    assert(t->keep.put && t->keep.source.piece);
-    tell_begin(&t->reader, from, t->facts.seed[0], take, t);
-    tell_write_begin(&t->writer, &t->facts, &t->keep);
+    assert(t->facts && t->keep.put && t->keep.source.piece);
+    tell_begin(&t->reader, from, t->facts->seed[0], take, t);
+    tell_write_begin(&t->writer, t->facts, &t->keep);
     t->pen = NULL;
     t->usage = NULL;
 }
@@ -84,10 +84,12 @@ bool translate_event(struct translate *t, struct bytes name, const struct walk_s
     return told;
 }
 
-bool translate_end(struct translate *t, struct pen *p)
+bool translate_end(struct translate *t, const struct api_usage *usage, struct pen *p)
 {
     t->pen = p;
+    t->usage = usage;
     bool told = tell_end(&t->reader);
+    t->usage = NULL;
     t->pen = NULL;
     return told;
 }
@@ -102,7 +104,7 @@ bool translate_fault(struct translate *t, const struct api_fault *f, struct pen 
 {
     char room[FAULT_ROOM];
     struct api_stream s = {.sequence = t->writer.sequence};
-    size_t n = api_error_event(t->facts.api, f, &s, room, sizeof room);
+    size_t n = api_error_event(t->facts->api, f, &s, room, sizeof room);
     t->reader.ended = true;
     pen_put(p, (struct bytes){room, n});
     return n > 0 && !p->full;

@@ -23,7 +23,7 @@ MUST_USE enum ask_rc translate_request(struct ask *a, enum api from,
 struct translate {           /* a stream that is being translated: in counted memory */
     struct tell_reader reader;
     struct tell_writer writer;
-    struct tell_facts facts;
+    struct tell_facts *facts;           /* borrowed */
     struct tell_keep keep;
     struct pen *pen;         /* private: set for each call */
     const struct api_usage *usage;      /* private: to be told before the end */
@@ -36,8 +36,8 @@ MUST_USE bool translate_event(struct translate *t, struct bytes name,
                               const struct walk_source *data, struct json_index *scratch,
                               const struct api_usage *usage, struct pen *p);
 /* The provider's good end ("[DONE]", message_stop, or the end of the body, once it had
- * finished). */
-MUST_USE bool translate_end(struct translate *t, struct pen *p);
+ * finished). usage: all of it, as it is booked. */
+MUST_USE bool translate_end(struct translate *t, const struct api_usage *usage, struct pen *p);
 /* Weir stops it: no more may be spent. */
 MUST_USE bool translate_stop(struct translate *t, const struct api_usage *usage, struct pen *p);
 /* An event of ours that ends it without a good end, in the client's form. */

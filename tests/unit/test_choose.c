@@ -151,8 +151,8 @@ static void test_an_empty_plan_says_why(void **state)
     cases[] = {
         {{.body = BODY("\"model\":\"cheap/smal\"")}, CLOSE_MODEL_UNKNOWN,
          "did you mean 'cheap/small'?", "model"},
-        {{.body = BODY("\"model\":\"other/word\"")}, CLOSE_DIALECT,
-         "ask it at /v1/messages", "model"},
+        {{.body = "{\"input\":\"hi\",\"model\":\"other/word\"}", .api = API_EMBEDDINGS},
+         CLOSE_DIALECT, "is asked at /v1/messages", "model"},
         {{.body = BODY("\"model\":\"fast/small\",\"provider\":{\"zdr\":true}")},
          CLOSE_POLICY_DENIED, "fast/small", "provider"},
         {{.body = BODY("\"model\":\"fast/free\"")}, CLOSE_POLICY_DENIED,

@@ -77,6 +77,7 @@ struct request {
     struct exchange *x;
     struct upstream *u;
     struct api_reader *reader;
+    uint8_t peer;               /* enum api that the body was translated to; APIS: it is not */
     char wire[8192];
 };
 
@@ -100,7 +101,8 @@ static struct request request_make(void)
 {
     struct request r = {.hosts = calloc(1, sizeof *r.hosts), .core = calloc(1, sizeof *r.core),
                         .x = calloc(1, sizeof *r.x), .u = calloc(1, sizeof *r.u),
-                        .reader = calloc(1, sizeof *r.reader)};
+                        .reader = calloc(1, sizeof *r.reader),
+                        .peer = APIS};
     r.conf = conf_of(yaml);
     r.tables = tables_make(r.conf, r.hosts, NULL);
     assert_non_null(r.tables);
@@ -151,6 +153,8 @@ static const char *composed_at(struct request *r, const char *target, const char
     struct path path = path_read(head.path);
     assert_int_equal(path.target, PATH_ASK);
     r->x->api = path.api;
+    r->x->translated = r->peer < APIS;
+    r->x->peer = r->x->translated ? r->peer : path.api;
     r->x->path_stream = false;
     assert_true(compose_keep(r->core, r->x, &head, &path));
     api_request_begin(r->reader, (enum api)path.api);
@@ -162,7 +166,10 @@ static const char *composed_at(struct request *r, const char *target, const char
     assert_true(exchange_keep_request(r->core, r->x, &r->reader->req));
     r->x->stream = r->reader->req.stream;
     assert_true(chain_copy(m, &r->x->body, bytes_of(body)));
+    struct bytes other = BYTES("{\"other\":1}");
+    if (r->x->translated) assert_true(chain_copy(m, &r->x->wire, other));
     assert_true(compose_request(r->core, r->x));
+    assert_int_equal(r->x->wire.bytes, 0);
     size_t len = r->u->out.bytes;
     assert_true(len < sizeof r->wire);
     chain_read(m, &r->u->out, 0, r->wire, len);
@@ -304,6 +311,57 @@ static void test_dialects(void **state)
     request_free(&r);
 }
 
+/* A provider of another dialect: its path, none of the client's query, the translated body, and
+ * none of the fields that only the client's own knows. */
+static void test_another_dialect(void **state)
+{
+    (void)state;
+    static const char say[] = "{\"model\":\"x\",\"max_tokens\":1,\"messages\":[]}";
+    static const char soon[] = "{\"model\":\"x\",\"stream\":true,\"input\":\"hi\"}";
+    static const char theirs[] = "Content-Type: text/json\r\nanthropic-version: 2099\r\n"
+                                 "Anthropic-Beta: b\r\nopenai-organization: o\r\n"
+                                 "X-Stainless-OS: l\r\nx-goog-api-client: g\r\nx-own: 1\r\n";
+    static const struct {
+        const char *target, *model, *body;
+        enum api peer;
+        const char *line;
+        bool kin;
+    } cases[] = {
+        {"/v1/messages?beta=true", "one/same", say, API_CHAT, "POST /v1/chat/completions HTTP",
+         false},
+        {"/v1/messages?beta=true", "gem/flash", say, API_GENERATE,
+         "POST /v1beta/models/flash:generateContent HTTP", false},
+        {"/v1/responses", "gem/flash", soon, API_GENERATE,
+         "POST /v1beta/models/flash:streamGenerateContent?alt=sse HTTP", false},
+        {"/v1/responses", "one/same", soon, API_CHAT, "POST /v1/chat/completions HTTP", true},
+        {"/v1beta/models/m:streamGenerateContent?alt=sse", "ant/claude", "{\"contents\":[]}",
+         API_MESSAGES, "POST /v1/messages HTTP", false},
+        {"/v1/chat/completions", "ant/claude", say, API_MESSAGES, "POST /v1/messages HTTP",
+         false},
+        {"/v1/messages", "ant/claude", say, API_MESSAGES, "POST /v1/messages HTTP", true},
+    };
+    struct request r = request_make();
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        r.peer = (uint8_t)cases[i].peer;
+        const char *wire = composed_at(&r, cases[i].target, cases[i].model, cases[i].body,
+                                       theirs);
+        if (strncmp(wire, cases[i].line, strlen(cases[i].line)) != 0) fail_msg("%s", wire);
+        assert_string_equal(strstr(wire, "\r\n\r\n") + 4, "{\"other\":1}");
+        assert_non_null(strstr(wire, "\r\nx-own: 1\r\n"));
+        assert_int_equal(strcasestr(wire, "anthropic-beta") != NULL, cases[i].kin);
+        assert_int_equal(strcasestr(wire, "x-stainless") != NULL, cases[i].kin);
+        assert_int_equal(strcasestr(wire, "x-goog-api-client") != NULL, cases[i].kin);
+        assert_int_equal(strstr(wire, "text/json") != NULL, cases[i].kin);
+        if (cases[i].kin) continue;
+        bool anthropic = cases[i].peer == API_MESSAGES;
+        assert_int_equal(strstr(wire, "anthropic-version: 2023-06-01") != NULL, anthropic);
+        assert_null(strstr(wire, "2099"));
+        assert_null(strstr(wire, "openai-organization"));
+        assert_non_null(strstr(wire, "\r\ncontent-type: application/json\r\n"));
+    }
+    request_free(&r);
+}
+
 /* What a Connection field nominates stops here, wherever it stands and however often (RFC 9110
  * section 7.6.1). */
 static void test_nominated_names_stop(void **state)
@@ -381,6 +439,7 @@ int main(void)
         cmocka_unit_test(test_what_passes),
         cmocka_unit_test(test_the_body_with_its_edits),
         cmocka_unit_test(test_the_head), cmocka_unit_test(test_dialects),
+        cmocka_unit_test(test_another_dialect),
         cmocka_unit_test(test_nominated_names_stop),
         cmocka_unit_test(test_no_memory_is_an_answer),
         cmocka_unit_test(test_kept_lines_move_the_request),

@@ -1,0 +1,506 @@
+/* translator.c - see translator.h. Two ways for bytes: sources that read a chain where it lies,
+ * and pens whose windows are a chain's own room, or a part of the core's scratch that goes to
+ * the client whenever it is full. */
+#include "engine/translator.h"
+#include "engine/book.h"
+#include "engine/compose.h"
+#include "engine/conf.h"
+#include "engine/core.h"
+#include "engine/dialect.h"
+#include "engine/exchange.h"
+#include "engine/rand.h"
+#include "engine/stream.h"
+#include "engine/tables.h"
+#include "net/json_index.h"
+#include "net/translate/ask.h"
+#include "net/translate/translate.h"
+
+#include <stdio.h>
+
+enum {
+    OUTPUT_USUAL = 8192,           /* tokens: a limit for who must have one and states none */
+    WINDOW_MIN = 2048,             /* bytes of scratch that a pen must have at least */
+    ENTRY_HEAD = 6,                /* bytes of "data: " */
+    ENTRY_TAIL = 4,                /* and of the line ends behind an event of Gemini's */
+};
+
+/* Where a document lies in a chain, with the place where it was looked at last. */
+struct place {
+    const struct mem *mem;
+    const struct chain *chain;
+    uint64_t base, end;            /* of the document, in the chain */
+    uint64_t pos;                  /* of piece */
+    struct bytes piece;
+    uint32_t at, left;             /* what follows it */
+};
+
+struct translator {                /* in a page; but for t, zeroed */
+    struct chain keep;
+    struct place log;              /* of keep */
+    struct mem *mem;
+    struct tell_facts *facts;      /* in another */
+    uint32_t facts_page;
+    uint64_t keep_max;
+    uint8_t entry;                 /* bytes of an event that go on in an array without their
+                                      lines: 0 .. its head, its data, its tail */
+    bool begun;
+    bool half;                     /* an event was begun that found no room for its rest */
+    struct translate t;
+};
+static_assert(sizeof(struct translator) <= MEM_PAGE && sizeof(struct tell_facts) <= MEM_PAGE,
+              "a page each");
+
+static_assert((int)TRANSLATOR_WRITTEN == (int)ASK_WRITTEN &&
+              (int)TRANSLATOR_UNSAYABLE == (int)ASK_UNSAYABLE &&
+              (int)TRANSLATOR_WRONG == (int)ASK_WRONG &&
+              (int)TRANSLATOR_NO_ROOM == (int)ASK_NO_ROOM, "one number each");
+
+struct asking { struct ask ask; struct json_index index; };
+static_assert(sizeof(struct asking) <= CORE_SCRATCH, "fits the scratch");
+
+/* ---- sources ---- */
+
+static void rewind_place(struct place *p)
+{
+    p->at = p->chain->first;
+    p->left = p->chain->count;
+    p->pos = 0;
+    p->piece = (struct bytes){0};
+}
+
+/* walk_source.piece. A chain that grows behind what was seen is looked at from its start. */
+static struct bytes place_piece(void *arg, uint64_t at)
+{
+    struct place *p = arg;
+    at += p->base;
+    assert(at < p->end);
+    if (at < p->pos) rewind_place(p);
+    while (at >= p->pos + p->piece.len) {
+        p->pos += p->piece.len;
+        if (chain_next(p->mem, &p->at, &p->left, &p->piece)) continue;
+        rewind_place(p);
+    }
+    size_t skip = (size_t)(at - p->pos);
+    struct bytes rest = {p->piece.ptr + skip, p->piece.len - skip};
+    if (rest.len > p->end - at) rest.len = (size_t)(p->end - at);
+    return rest;
+}
+
+static void place_begin(struct place *p, const struct mem *m, const struct chain *c,
+                        uint64_t from, uint64_t to)
+{
+    assert(from <= to && to <= c->bytes);
+    *p = (struct place){.mem = m, .chain = c, .base = from, .end = to};
+    rewind_place(p);
+}
+
+static struct walk_source source_of(struct place *p)
+{
+    return (struct walk_source){place_piece, p, p->end - p->base};
+}
+
+/* ---- pens ---- */
+
+struct sheet {                     /* where a body is written */
+    struct mem *mem;
+    struct chain *chain;
+    const struct chain *from;      /* what is read; NULL: its bytes are copied */
+};
+
+static bool sheet_more(struct pen *p)
+{
+    struct sheet *s = p->arg;
+    struct chain *c = s->chain;
+    if (p->len) chain_fill(s->mem, c, p->len);
+    size_t want = c->bytes > 2 * MEM_PAGE ? MEM_BLOCK : MEM_PAGE;
+    p->len = p->room = 0;
+    p->at = chain_room(s->mem, c, want);
+    if (p->at) p->room = want;
+    return p->at != NULL;
+}
+
+static bool sheet_view(struct pen *p, uint64_t from, uint64_t to)
+{
+    struct sheet *s = p->arg;
+    return chain_view(s->mem, s->chain, s->from, from, to);
+}
+
+static void sheet_begin(struct sheet *s, struct pen *p)
+{
+    pen_init(p, NULL, 0);
+    p->more = sheet_more;
+    p->view = s->from ? sheet_view : NULL;
+    p->arg = s;
+}
+
+/* What is left in the window belongs to the chain too. False: something did not fit. */
+static bool sheet_end(const struct sheet *s, const struct pen *p)
+{
+    if (!p->full && p->len) chain_fill(s->mem, s->chain, p->len);
+    return !p->full;
+}
+
+struct speech {                    /* what a stream's client reads */
+    struct core *core;
+    struct exchange *x;
+    char *window;
+    size_t room;
+};
+
+/* Events of Gemini's form as entries of an array: without the lines around their data. */
+static bool put_entries(struct core *core, struct exchange *x, struct bytes said)
+{
+    struct translator *tr = x->translator;
+    while (said.len > 0) {
+        bool data = tr->entry == ENTRY_HEAD;
+        size_t all = tr->entry < ENTRY_HEAD ? ENTRY_HEAD - tr->entry
+                                            : ENTRY_HEAD + ENTRY_TAIL - tr->entry;
+        size_t n = data ? bytes_find(said, '\r') : all < said.len ? all : said.len;
+        struct bytes part = bytes_cut(&said, n);
+        if (data && !stream_put(core, x, part)) return false;
+        if (data && said.len > 0) bytes_cut(&said, 1), n = 1;
+        else if (data) n = 0;
+        tr->entry = (uint8_t)(tr->entry + n);
+        bool begins = !data && tr->entry == ENTRY_HEAD;
+        if (begins && !stream_put(core, x, stream_entry(x))) return false;
+        if (tr->entry == ENTRY_HEAD + ENTRY_TAIL) tr->entry = 0;
+    }
+    return true;
+}
+
+static bool speech_put(const struct speech *s, struct bytes said)
+{
+    if (said.len == 0) return true;
+    return s->x->array ? put_entries(s->core, s->x, said) : stream_put(s->core, s->x, said);
+}
+
+static bool speech_more(struct pen *p)
+{
+    struct speech *s = p->arg;
+    bool ok = speech_put(s, (struct bytes){p->at, p->len});
+    p->at = s->window;
+    p->len = 0;
+    p->room = ok ? s->room : 0;
+    return ok;
+}
+
+/* Say something behind the first `used` bytes of the core's scratch. False: they leave no
+ * room. */
+static bool speech_begin(struct speech *s, struct pen *p, struct core *core,
+                         struct exchange *x, size_t used)
+{
+    if (used > CORE_SCRATCH - WINDOW_MIN) return false;
+    *s = (struct speech){core, x, core->text + used, CORE_SCRATCH - used};
+    pen_init(p, s->window, s->room);
+    p->more = speech_more;
+    p->arg = s;
+    return true;
+}
+
+static bool speech_end(const struct speech *s, const struct pen *p, bool ok)
+{
+    size_t used = (size_t)(s->window - s->core->text);
+    size_t most = p->wrote ? s->room : p->len;
+    core_text_put(s->core, used + most);
+    if (p->full && p->wrote) s->x->translator->half = true;
+    return ok && !p->full && speech_put(s, (struct bytes){p->at, p->len});
+}
+
+/* ---- which form ---- */
+
+/* Is there a signature in the body that another maker's answer brought? Its own dialect cannot
+ * be given that either. */
+static bool is_marked(const struct core *core, const struct exchange *x)
+{
+    static const struct bytes sign = BYTES_INIT("\"WeirSg");
+    enum { APART = 16 };           /* a mark that lies in two pieces */
+    uint32_t at = x->body.first, left = x->body.count;
+    struct bytes piece;
+    uint64_t pos = 0;
+    assert(bytes_starts(ask_mark(MAKER_NONE), (struct bytes){sign.ptr + 1, sign.len - 1}));
+    while (chain_next(&core->mem, &at, &left, &piece)) {
+        char seam[2 * APART];
+        uint64_t from = pos < APART ? 0 : pos - APART;
+        uint64_t to = pos + (piece.len < APART ? piece.len : APART);
+        if (pos > 0) chain_read(&core->mem, &x->body, from, seam, (size_t)(to - from));
+        if (pos > 0 && memmem(seam, (size_t)(to - from), sign.ptr, sign.len)) return true;
+        if (memmem(piece.ptr, piece.len, sign.ptr, sign.len)) return true;
+        pos += piece.len;
+    }
+    return false;
+}
+
+void translator_aim(struct core *core, struct exchange *x)
+{
+    enum { UNKNOWN, PLAIN, MARKED };
+    const struct catalog *c = x->tables->catalog;
+    enum api api = (enum api)x->api;
+    x->peer = (uint8_t)dialect_peer(api, &c->provider[c->model[x->model].provider]);
+    x->translated = x->peer != x->api;
+    chain_drop(&core->mem, &x->wire);
+    bool talks = api == API_CHAT || api == API_RESPONSES || api == API_MESSAGES ||
+                 api == API_GENERATE;
+    if (x->translated || !talks || exchange_request(x)->assistant_turns == 0) return;
+    compose_restore(core, x);
+    if (x->marks == UNKNOWN) x->marks = is_marked(core, x) ? MARKED : PLAIN;
+    x->translated = x->marks == MARKED;
+}
+
+/* ---- requests ---- */
+
+static bool keep_put(void *arg, struct bytes b)
+{
+    struct translator *tr = arg;
+    if (tr->keep.bytes + b.len > tr->keep_max) return false;
+    if (!chain_copy(tr->mem, &tr->keep, b)) return false;
+    tr->log.end = tr->t.keep.source.size = tr->keep.bytes;
+    return true;
+}
+
+/* What the client calls the model, as written in JSON. */
+static void name_model(const struct exchange *x, struct tell_facts *facts)
+{
+    struct bytes name = exchange_request(x)->model;
+    const char *id = x->tables->catalog->model[x->model].id;
+    struct pen p;
+    pen_init(&p, facts->model, sizeof facts->model - 1);
+    pen_begin(&p);
+    pen_part_text(&p, name);
+    pen_end(&p);
+    if (p.full) {                  /* long, and to be escaped: the catalogue's is neither */
+        static_assert(CATALOG_NAME_MAX < sizeof facts->model, "an id fits");
+        memcpy(facts->model, id, strlen(id) + 1);
+        return;
+    }
+    memmove(facts->model, facts->model + 1, p.len - 2);     /* without its quotes */
+    facts->model[p.len - 2] = '\0';
+}
+
+static struct translator *translator_of(struct core *core, struct exchange *x)
+{
+    struct mem *m = &core->mem;
+    char *page, *facts;
+    uint32_t facts_page;
+    if (x->translator) return x->translator;
+    if (!mem_page_take(m, &facts_page, &facts)) return NULL;
+    if (!mem_page_take(m, &x->translator_page, &page)) {
+        mem_page_give(m, facts_page, 0);
+        return NULL;
+    }
+    struct translator *tr = (void *)page;
+    memset(page, 0, offsetof(struct translator, t));
+    memset(facts, 0, offsetof(struct tell_facts, names));
+    tr->mem = m;
+    tr->keep_max = x->tables->conf->limit_answer;
+    tr->facts = (void *)facts;
+    tr->facts_page = facts_page;
+    tr->facts->seed[0] = rand_next(&core->rand);
+    tr->facts->seed[1] = rand_next(&core->rand);
+    x->translator = tr;
+    return tr;
+}
+
+static void note_facts(const struct core *core, const struct exchange *x,
+                       struct tell_facts *facts)
+{
+    facts->api = (enum api)x->api;
+    facts->created = (int64_t)(core->unix_ns / 1000000000u);
+    facts->cost_nusd = -1;
+    facts->usage = (struct api_usage){.present = true, .input = book_prompt_tokens(x)};
+    name_model(x, facts);
+}
+
+static uint64_t quirks_of(const struct catalog_model *m, const struct catalog_provider *p)
+{
+    unsigned has = m->quirks | p->quirks;
+    uint64_t bits = 0;
+    bool only_max = has & QUIRK_NO_COMPLETION;
+    if (has & (QUIRK_COMPLETION | QUIRK_NO_MAX) && !only_max) bits |= ASK_COMPLETION_TOKENS;
+    if (has & QUIRK_NO_OPTIONS) bits |= ASK_NO_OPTIONS;
+    if (has & QUIRK_NO_SAMPLING) bits |= ASK_NO_SAMPLING;
+    return bits;
+}
+
+static struct ask_target target_of(const struct exchange *x)
+{
+    static_assert((int)CATALOG_THOUGHTS_CONTENT == (int)THOUGHTS_REASONING_CONTENT &&
+                  (int)CATALOG_THOUGHTS_REASONING == (int)THOUGHTS_REASONING &&
+                  (int)CATALOG_THOUGHTS_DETAILS == (int)THOUGHTS_DETAILS, "one number each");
+    const struct catalog_model *m = &x->tables->catalog->model[x->model];
+    const struct catalog_provider *p = &x->tables->catalog->provider[m->provider];
+    return (struct ask_target){
+        .api = (enum api)x->peer, .model = bytes_of(m->upstream),
+        .output_max = x->spend.output_max,
+        .output_default = m->max_output ? m->max_output : OUTPUT_USUAL,
+        .quirks = quirks_of(m, p), .efforts = m->quality.efforts,
+        .effort = x->effort, .thoughts = p->thoughts, .stream = x->stream,
+        .thinks = m->abilities & ABILITY_REASONING, .official = p->official,
+    };
+}
+
+/* Keep the first sentence about what cannot be said. */
+static void note_unsaid(struct exchange *x, const struct ask *a)
+{
+    static_assert(sizeof x->unsaid == sizeof a->error, "as long");
+    static_assert(sizeof x->unsaid_at == sizeof a->pointer, "as long");
+    if (x->unsaid[0]) return;
+    memcpy(x->unsaid, a->error, sizeof x->unsaid);
+    memcpy(x->unsaid_at, a->pointer, sizeof x->unsaid_at);
+}
+
+/* Nobody reads the one form, or writes the other. */
+static enum translator_rc no_form(struct exchange *x)
+{
+    (void)snprintf(x->unsaid, sizeof x->unsaid, "this API is not translated into the one that "
+                   "the candidate speaks");
+    return TRANSLATOR_UNSAYABLE;
+}
+
+enum translator_rc translator_ask(struct core *core, struct exchange *x)
+{
+    struct translator *tr = translator_of(core, x);
+    struct asking *room = (void *)core->text;
+    assert(x->translated && x->wire.bytes == 0);
+    if (!tr) return TRANSLATOR_NO_ROOM;
+    if (!ask_reads((enum api)x->api) || !ask_writes((enum api)x->peer)) return no_form(x);
+    compose_restore(core, x);
+    core_text_put(core, sizeof *room);
+    note_facts(core, x, tr->facts);
+    struct ask_target target = target_of(x);
+    struct place body;
+    place_begin(&body, &core->mem, &x->body, 0, x->body.bytes);
+    struct walk_source source = source_of(&body);
+    struct sheet sheet = {&core->mem, &x->wire, &x->body};
+    struct pen pen;
+    sheet_begin(&sheet, &pen);
+    enum ask_rc rc = translate_request(&room->ask, (enum api)x->api, &source, &room->index,
+                                       &target, tr->facts, &pen);
+    tr->facts->want_usage = x->want_usage;     /* OpenRouter's include asks for it too */
+    if (rc == ASK_UNSAYABLE || rc == ASK_WRONG) note_unsaid(x, &room->ask);
+    bool whole = sheet_end(&sheet, &pen);
+    if (rc == ASK_WRITTEN && !whole) rc = ASK_NO_ROOM;
+    if (rc != ASK_WRITTEN) chain_drop(&core->mem, &x->wire);
+    return (enum translator_rc)rc;
+}
+
+/* ---- streams ---- */
+
+void translator_begin(struct core *core, struct exchange *x)
+{
+    struct translator *tr = x->translator;
+    assert(tr && !tr->begun && tr->keep.bytes == 0);
+    tr->begun = true;
+    place_begin(&tr->log, &core->mem, &tr->keep, 0, 0);
+    tr->t.keep = (struct tell_keep){.put = keep_put, .arg = tr,
+                                    .source = {place_piece, &tr->log, 0}};
+    tr->t.facts = tr->facts;
+    translate_begin(&tr->t, (enum api)x->peer);
+}
+
+bool translator_event(struct core *core, struct exchange *x,
+                      const struct translator_text *event, const struct api_usage *usage)
+{
+    struct translator *tr = x->translator;
+    struct json_index index;
+    struct walk_source source;
+    struct bytes data = event->data;
+    struct place place;
+    struct speech speech;
+    struct pen pen;
+    /* several lines of data were joined in the scratch */
+    size_t used = data.ptr == core->text ? data.len : 0;
+    assert(tr && tr->begun);
+    if (data.ptr) {
+        walk_source_of(&source, &data);
+    } else {
+        place_begin(&place, &core->mem, event->chain, event->at, event->end);
+        source = source_of(&place);
+    }
+    if (!speech_begin(&speech, &pen, core, x, used)) return false;
+    bool ok = translate_event(&tr->t, event->name, &source, &index, usage, &pen);
+    return speech_end(&speech, &pen, ok);
+}
+
+bool translator_end(struct core *core, struct exchange *x)
+{
+    struct translator *tr = x->translator;
+    struct speech speech;
+    struct pen pen;
+    assert(tr && tr->begun);
+    book_price(core, x);
+    struct api_usage usage = book_usage(&x->rec);
+    if (x->want_cost) tr->facts->cost_nusd = x->rec.cost_nusd;
+    bool begun = speech_begin(&speech, &pen, core, x, 0);
+    assert(begun);
+    return begun && speech_end(&speech, &pen, translate_end(&tr->t, &usage, &pen));
+}
+
+bool translator_stop(struct core *core, struct exchange *x, const struct api_usage *usage)
+{
+    struct translator *tr = x->translator;
+    struct speech speech;
+    struct pen pen;
+    assert(tr && tr->begun);
+    tr->facts->cost_nusd = x->want_cost ? x->rec.cost_nusd : -1;
+    bool begun = speech_begin(&speech, &pen, core, x, 0);
+    assert(begun);
+    return begun && speech_end(&speech, &pen, translate_stop(&tr->t, usage, &pen));
+}
+
+bool translator_fault(struct core *core, struct exchange *x, const struct api_fault *fault)
+{
+    struct translator *tr = x->translator;
+    struct speech speech;
+    struct pen pen;
+    assert(tr && tr->begun);
+    if (x->array && tr->entry) return false;       /* in the middle of an entry */
+    if (tr->half && !stream_put(core, x, BYTES("\n\n"))) return false;
+    bool begun = speech_begin(&speech, &pen, core, x, 0);
+    assert(begun);
+    return begun && speech_end(&speech, &pen, translate_fault(&tr->t, fault, &pen));
+}
+
+/* ---- whole answers ---- */
+
+bool translator_whole(struct core *core, struct exchange *x, struct chain *out)
+{
+    struct tell_facts *facts = x->translator->facts;
+    struct json_index *index = (void *)core->text;
+    static_assert(sizeof *index <= CORE_SCRATCH, "fits the scratch");
+    struct place answer;
+    struct pen pen;
+    struct sheet sheet = {&core->mem, out, NULL};
+    core_text_put(core, sizeof *index);
+    facts->usage = book_usage(&x->rec);
+    facts->cost_nusd = x->want_cost ? x->rec.cost_nusd : -1;
+    place_begin(&answer, &core->mem, &x->answer, 0, x->answer.bytes);
+    struct walk_source source = source_of(&answer);
+    sheet_begin(&sheet, &pen);
+    bool ok = translate_whole(facts, (enum api)x->peer, &source, index, &pen);
+    ok = sheet_end(&sheet, &pen) && ok;
+    if (!ok) chain_drop(&core->mem, out);
+    return ok;
+}
+
+/* ---- the end ---- */
+
+void translator_reset(struct core *core, struct exchange *x)
+{
+    struct translator *tr = x->translator;
+    chain_drop(&core->mem, &x->event);
+    if (!tr) return;
+    chain_drop(&core->mem, &tr->keep);
+    tr->begun = tr->half = false;
+    tr->entry = 0;
+}
+
+void translator_drop(struct core *core, struct exchange *x)
+{
+    translator_reset(core, x);
+    chain_drop(&core->mem, &x->wire);
+    struct translator *tr = x->translator;
+    if (!tr) return;
+    mem_page_give(&core->mem, tr->facts_page, sizeof *tr->facts);
+    mem_page_give(&core->mem, x->translator_page, sizeof *tr);
+    x->translator = NULL;
+}

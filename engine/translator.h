@@ -1,0 +1,59 @@
+/* translator.h - an exchange whose provider speaks another dialect than its client, or whose
+ * history holds what only another maker can read: the request is written anew for each
+ * candidate, the answer as it comes. Model: one page of counted memory per exchange that needs
+ * it, made with its first such request; what a client's dialect repeats at the end of a stream
+ * (net/translate/tell.h) lies in a chain. Rule: bodies are read where they lie and written
+ * where they are sent from; nothing of them stays on the stack. */
+#ifndef ENGINE_TRANSLATOR_H
+#define ENGINE_TRANSLATOR_H
+
+#include "net/bytes.h"
+
+struct api_fault;
+struct api_usage;
+struct chain;
+struct core;
+struct exchange;
+
+enum translator_rc {         /* the numbers of enum ask_rc (net/translate/ask.h) */
+    TRANSLATOR_WRITTEN,
+    TRANSLATOR_UNSAYABLE,    /* the provider's dialect has no way to say it */
+    TRANSLATOR_WRONG,        /* it is malformed where the client's own API says so */
+    TRANSLATOR_NO_ROOM,
+};
+
+struct translator_text {     /* an event's data: in one piece, or [at, end) of a chain */
+    struct bytes name;       /* of the event (event:) */
+    struct bytes data;       /* ptr NULL: it lies in the chain */
+    const struct chain *chain;
+    uint64_t at, end;
+};
+
+/* Decide in which form x's current candidate is asked: x->peer, x->translated. */
+void translator_aim(struct core *core, struct exchange *x);
+/* Write the request for it: x->wire. _UNSAYABLE, _WRONG: x->unsaid and x->unsaid_at say why and
+ * where, the first time; and x->wire is empty, as with _NO_ROOM. */
+MUST_USE enum translator_rc translator_ask(struct core *core, struct exchange *x);
+/* The answer is a stream: what the client reads of it begins. */
+void translator_begin(struct core *core, struct exchange *x);
+/* One event of the provider's; usage: what it told, or NULL. These say what the client is to
+ * read with stream_put(). False: no room, or the answer holds more than may be kept of it. */
+MUST_USE bool translator_event(struct core *core, struct exchange *x,
+                               const struct translator_text *event,
+                               const struct api_usage *usage);
+/* All is told. */
+MUST_USE bool translator_end(struct core *core, struct exchange *x);
+/* Nothing more may be spent: the proper end. */
+MUST_USE bool translator_stop(struct core *core, struct exchange *x,
+                              const struct api_usage *usage);
+/* An error of ours ends what has begun. */
+MUST_USE bool translator_fault(struct core *core, struct exchange *x,
+                               const struct api_fault *fault);
+/* The whole answer in x->answer becomes the client's, in *out. False: no room. */
+MUST_USE bool translator_whole(struct core *core, struct exchange *x, struct chain *out);
+/* Forget what was said of an attempt's answer. */
+void translator_reset(struct core *core, struct exchange *x);
+/* Release. */
+void translator_drop(struct core *core, struct exchange *x);
+
+#endif
