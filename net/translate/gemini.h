@@ -2,13 +2,9 @@
 #ifndef NET_TRANSLATE_GEMINI_H
 #define NET_TRANSLATE_GEMINI_H
 
-#include "net/translate/base.h"
+#include "net/translate/tell.h"
 
 struct ask_target;
-struct tell;
-struct tell_facts;
-struct tell_story;
-struct tell_writer;
 
 /* Members of an object by their names in lowerCamelCase, which stand as such or in snake_case
  * (proto JSON takes both): values[i] is that of names[i]; absent where there is none, or null.
@@ -23,5 +19,17 @@ MUST_USE bool gemini_tell_write(struct tell_writer *s, const struct tell *t, str
 /* tell_dialect.write_whole, of gemini_tell. */
 MUST_USE bool gemini_tell_write_whole(const struct tell_facts *facts,
                                       const struct tell_story *story, struct pen *p);
+
+/* Gemini's word for how an answer ended. */
+struct bytes gemini_reason(enum tell_finish finish);
+/* The last members of an answer: its usage (NULL: it is not told here), model and id. */
+void gemini_put_foot(struct pen *p, const struct tell_facts *facts,
+                     const struct api_usage *usage);
+/* Elements of logprobsResult.chosenCandidates, or of .topCandidates, from an array as chat's
+ * choices[].logprobs.content has it. */
+void gemini_put_tokens(struct pen *p, struct bytes json, bool tops);
+/* Does a signature of thoughts stand for itself, at whichever part comes next? text: the
+ * thoughts have one. Else it is of that very text. */
+bool gemini_is_apart(enum ask_maker maker, bool text);
 
 #endif

@@ -18,6 +18,7 @@ enum { UNIT_MAX = 12, ESCAPED_ROOM = 512, CHOICES_MAX = 64 };
 static const struct tell_dialect *const dialects[APIS] = {
     [API_RESPONSES] = &responses_tell,
     [API_MESSAGES] = &messages_tell,
+    [API_GENERATE] = &gemini_tell,
 };
 
 const struct tell_dialect *tell_dialect_of(enum api api)

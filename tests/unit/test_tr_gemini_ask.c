@@ -181,7 +181,8 @@ static void check(enum api api, const char *body, const char *want, unsigned wha
 #define MODEL "{\"role\":\"model\",\"parts\":["
 
 static const struct { const char *body, *want; } conversations[] = {
-    {CONTENTS("{\"parts\":[{\"text\":\"Hi \\u00e9\"}]}"), "turn user\ntext text=\"Hi \\u00e9\"\n"},
+    {CONTENTS("{\"parts\":[{\"text\":\"Hi \\u00e9\"}]}"), "turn user\ntext text=\"Hi \\u00e9\""
+     "\n"},
     {"{\"system_instruction\":{\"role\":\"system\",\"parts\":[{\"text\":\"A\"},{\"text\":\"\"},"
      "{\"text\":\"B\"}]},\"contents\":[" USER "{\"text\":\"x\"}]}," USER "{\"text\":\"y\"}]}]}",
      "turn system\ntext text=\"A\"\ntext text=\"B\"\nturn user\ntext text=\"x\"\n"
@@ -210,8 +211,10 @@ static const struct { const char *body, *want; } conversations[] = {
     /* Ids where there are some; a result that leaves its call's out. */
     {CONTENTS(MODEL "{\"functionCall\":{\"id\":\"c1\",\"name\":\"f\",\"args\":{}}},"
      "{\"functionCall\":{\"id\":\"c2\",\"name\":\"f\",\"args\":{}}}]}," USER
-     "{\"functionResponse\":{\"id\":\"c2\",\"name\":\"f\",\"response\":{\"result\":{\"k\":1}}}},"
-     "{\"functionResponse\":{\"name\":\"f\",\"response\":{\"name\":\"f\",\"content\":\"t\"}}}]}"),
+     "{\"functionResponse\":{\"id\":\"c2\",\"name\":\"f\",\"response\":{\"result\":{\"k\":1}}}"
+     "},"
+     "{\"functionResponse\":{\"name\":\"f\",\"response\":{\"name\":\"f\",\"content\":\"t\"}}}]"
+     "}"),
      "turn model\ncall id=\"c1\" name=f args={}\ncall id=\"c2\" name=f args={}\nturn tool\n"
      "result id=\"c2\" name=f\n  text text=\"{\\\"k\\\":1}\"\nresult-end\n"
      "result id=\"c1\" name=f\n  text text=\"t\"\nresult-end\n"},
@@ -221,10 +224,12 @@ static const struct { const char *body, *want; } conversations[] = {
      "turn model\ncall id=\"call_uggm15qdiknd3\" name=f\nturn tool\n"
      "result id=\"call_uggm15qdiknd3\" name=f\n  image mime=image/png data=AA==\nresult-end\n"},
     /* A stream as Google's SDK keeps it; thoughts and their signature; ours and marked ones. */
-    {CONTENTS(MODEL "{\"text\":\"Let \",\"thought\":true}]}," MODEL "{\"text\":\"me\",\"thought\":"
+    {CONTENTS(MODEL "{\"text\":\"Let \",\"thought\":true}]}," MODEL "{\"text\":\"me\",\"though"
+     "t\":"
      "true}]}," MODEL "{\"text\":\"\",\"thought\":true,\"thoughtSignature\":\"WeirSgM0abc\"}]},"
      MODEL "{\"text\":\"Hel\"}]}," MODEL "{\"text\" : \"l\\\"o\"}]}," MODEL "{\"text\":\"\"}]},"
-     MODEL "{\"text\":\"!\"},{\"functionCall\":{\"name\":\"f\"},\"thoughtSignature\":\"own\"}]}"),
+     MODEL "{\"text\":\"!\"},{\"functionCall\":{\"name\":\"f\"},\"thoughtSignature\":\"own\"}]"
+         "}"),
      "turn model\nthinking text=\"Let me\" maker=3 sig=abc\ntext text=\"Hell\\\"o!\"\n"
      "call id=\"call_uggm15qdiknd3\" name=f maker=4 sig=own\n"},
     {CONTENTS(MODEL "{\"functionCall\":{\"name\":\"f\"},\"thoughtSignature\":\"WeirSgR0enc\"},"
@@ -232,15 +237,18 @@ static const struct { const char *body, *want; } conversations[] = {
      "turn model\nthinking maker=2 sig=enc\ncall id=\"call_uggm15qdiknd3\" name=f\n"
      "thinking maker=4 sig=tail\n"},
     /* Not one text: what else stands in a part, or in a content, or who speaks. */
-    {CONTENTS(MODEL "{\"text\":\"a\"},{\"text\":\"b\",\"x\":{\"text\":\"no\"}},{\"text\":\"c\"}]},"
+    {CONTENTS(MODEL "{\"text\":\"a\"},{\"text\":\"b\",\"x\":{\"text\":\"no\"}},{\"text\":\"c\""
+     "}]},"
      USER "{\"text\":\"d\"},{\"text\":\"e\"}]}"),
      "turn model\ntext text=\"a\"\ntext text=\"b\"\ntext text=\"c\"\n"
      "turn user\ntext text=\"d\"\ntext text=\"e\"\n"},
     {CONTENTS(USER "{\"inlineData\":{\"mime_type\":\"audio/wav\",\"data\":\"AA\"}},"
      "{\"fileData\":{\"fileUri\":\"https://a/b.png\"}},{\"fileData\":{\"mimeType\":"
      "\"application/pdf\",\"fileUri\":\"gs://b/c\"}},{\"fileData\":{\"fileUri\":"
-     "\"https://generativelanguage.googleapis.com/v1beta/files/x\",\"mimeType\":\"video/mp4\"}},"
-     "{\"fileData\":{\"fileUri\":\"https://www.youtube.com/watch?v=1\"},\"videoMetadata\":{}}]}"),
+     "\"https://generativelanguage.googleapis.com/v1beta/files/x\",\"mimeType\":\"video/mp4\"}"
+     "},"
+     "{\"fileData\":{\"fileUri\":\"https://www.youtube.com/watch?v=1\"},\"videoMetadata\":{}}]"
+     "}"),
      "turn user\naudio mime=audio/wav data=AA\nimage url=https://a/b.png\n"
      "document mime=application/pdf file=gs://b/c\nvideo mime=video/mp4 "
      "file=https://generativelanguage.googleapis.com/v1beta/files/x\n"
@@ -285,7 +293,8 @@ static const struct { const char *body, *want; } settings[] = {
      "set budget=4000 effort=3 thinking=2\n"},
     {CONFIG("\"thinkingConfig\":{\"thinkingLevel\":\"HIGH\"}"), "set effort=5\n"},
     {CONFIG("\"responseMimeType\":\"application/json\""), "set format=1\n"},
-    {CONFIG("\"responseMimeType\":\"application/json\",\"responseSchema\":{\"type\":\"OBJECT\"}"),
+    {CONFIG("\"responseMimeType\":\"application/json\",\"responseSchema\":{\"type\":\"OBJECT\""
+     "}"),
      "set schema={\"type\":\"OBJECT\"} format=2 gemini=1\n"},
     {CONFIG("\"responseJsonSchema\":{\"type\":\"object\"}"),
      "set schema={\"type\":\"object\"} format=2\n"},
@@ -321,7 +330,8 @@ static void test_settings(void **state)
 
 #define DECLARED "[{\"functionDeclarations\":[{\"name\":\"a\",\"description\":\"A\"," \
     "\"parameters\":{\"type\":\"OBJECT\"}},{\"name\":\"b\",\"parametersJsonSchema\":" \
-    "{\"type\":\"object\"}}]},{\"googleSearch\":{},\"function_declarations\":[{\"name\":\"c\"," \
+    "{\"type\":\"object\"}}]},{\"googleSearch\":{},\"function_declarations\":[{\"name\":\"c" \
+    "\"," \
     "\"parameters_json_schema\":{\"type\":\"OBJECT\"}}]},{\"urlContext\":null}]"
 #define ALLOWED(mode) ",\"toolConfig\":{\"functionCallingConfig\":{\"mode\":\"" mode "\"," \
     "\"allowedFunctionNames\":[\"c\",\"a\"]}}"
@@ -335,10 +345,12 @@ static void test_tools(void **state)
           "tool 0 name=c gemini={\"type\":\"OBJECT\"}\n"
           "tool 2 raw={\"googleSearch\":{},\"function_declarations\":[{\"name\":\"c\","
           "\"parameters_json_schema\":{\"type\":\"OBJECT\"}}]}\n", TOOLS);
-    check(API_GENERATE, "{\"contents\":[],\"tools\":[{\"functionDeclarations\":[{\"name\":\"a\"},"
+    check(API_GENERATE, "{\"contents\":[],\"tools\":[{\"functionDeclarations\":[{\"name\":\"a"
+        "\"},"
           "{\"name\":\"b\"},{\"name\":\"c\"}]}]" ALLOWED("ANY") "}",
           "set choice=2 said=1\ntool 0 name=a\ntool 0 name=c\n", TOOLS | SETTINGS);
-    check(API_GENERATE, "{\"contents\":[],\"tools\":[{\"functionDeclarations\":[{\"name\":\"a\"},"
+    check(API_GENERATE, "{\"contents\":[],\"tools\":[{\"functionDeclarations\":[{\"name\":\"a"
+        "\"},"
           "{\"name\":\"b\"}]}]" ALLOWED("NONE") "}",
           "set choice=1 said=1\ntool 0 name=a\ntool 0 name=b\n", TOOLS | SETTINGS);
     check(API_GENERATE, "{\"contents\":[],\"tools\":[]}", "", TOOLS);

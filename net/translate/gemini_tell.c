@@ -1,0 +1,398 @@
+/* gemini_tell.c - reads answers in Gemini's form: the chunks of a stream and whole answers are
+ * the same object. Model: candidates, each with parts in order; a part is text, a thought, a
+ * whole functionCall, or a piece of one (partialArgs, where it was asked for), an image.
+ * Rules: a signature is of the thoughts before the part it stands at, so it signs the thoughts
+ * that are open, or the call; why an answer ended is told at its end, for some models say it
+ * in each chunk. What runs at Google (executableCode) only its own clients are shown. */
+#include "net/translate/ask.h"
+#include "net/translate/gemini.h"
+#include "net/translate/tell.h"
+
+enum { CHOICES_MAX = 8,      /* candidateCount's largest value */
+       NAME_MAX_BYTES = 256, /* of an id or a name */
+       ESCAPED_MAX = 256, PATH_MAX_BYTES = 200, FINISH_BITS = 4 };
+
+enum number { CALLS,         /* of this answer so far */
+              FINISH };      /* FINISH_BITS a choice: enum tell_finish + 1; 0: not told */
+enum flag { PARTIAL = 1,     /* arguments of the latest call come in pieces: */
+            MEMBERS = 2,     /* there was a member, */
+            STRING = 4 };    /* the last one's string is open */
+
+static bool span_short(const struct walk *w, struct node n, char *room, struct bytes *out)
+{
+    *out = walk_bytes(w, walk_inside(n), room, NAME_MAX_BYTES);
+    return out->ptr != NULL && out->len > 0;
+}
+
+/* ---- arguments in pieces ---- */
+
+/* Text of a call's arguments, raw, as it stands in them. */
+static bool put_arguments(struct tell_reader *r, struct bytes raw)
+{
+    char room[ESCAPED_MAX];
+    bool told = true;
+    while (raw.len > 0 && told) {
+        size_t n = 0;
+        while (raw.len > 0 && n + JSON_ESCAPE_MAX < sizeof room - 4) {
+            char c = *bytes_cut(&raw, 1).ptr;
+            bool plain = (unsigned char)c >= 0x20 && c != '"' && c != '\\';
+            if (plain) room[n++] = c;
+            else n += json_escape(c, room + n);
+            while (raw.len > 0 && (*raw.ptr & 0xC0) == 0x80) {  /* the rest of a letter */
+                room[n++] = *bytes_cut(&raw, 1).ptr;
+            }
+        }
+        struct bytes inside = {room, n};
+        struct walk_source source;
+        walk_source_of(&source, &inside);
+        struct walk w = {.source = &source, .whole = inside};
+        told = tell_arguments(r, r->number[CALLS] - 1, &w, (struct walk_span){0, n});
+    }
+    explicit_bzero(room, sizeof room);
+    return told;
+}
+
+static bool put_arguments_span(struct tell_reader *r, const struct walk *w, struct walk_span s)
+{
+    char room[64];
+    bool told = true;
+    while (s.start < s.end && told) {
+        struct walk_span cut = {s.start, s.end};
+        if (cut.end - cut.start > sizeof room) cut.end = cut.start + sizeof room;
+        struct bytes b = walk_bytes(w, cut, room, sizeof room);
+        if (cut.end < s.end) {  /* no letter is to be cut: the last one is left for later */
+            while ((b.ptr[b.len - 1] & 0xC0) == 0x80) b.len--;
+            if (b.ptr[b.len - 1] & 0x80) b.len--;
+        }
+        told = put_arguments(r, b);
+        s.start += b.len;
+    }
+    explicit_bzero(room, sizeof room);
+    return told;
+}
+
+/* The string that is open is over. */
+static bool end_string(struct tell_reader *r)
+{
+    if (!(r->flags & STRING)) return true;
+    r->flags &= ~(unsigned)STRING;
+    r->kept_len = 0;
+    return put_arguments(r, BYTES("\""));
+}
+
+/* A member of the arguments: its path is "$.name". What lies deeper is put as a member of its
+ * whole path's name: nobody was seen to send it, and nothing is lost. */
+static bool take_partial(struct tell_reader *r, const struct walk *w, struct node node)
+{
+    enum { PATH, TEXT, NUMBER, BOOL, NOTHING, GOES_ON, NAMES };
+    static const struct bytes names[NAMES] = {BYTES_INIT("jsonPath"),
+        BYTES_INIT("stringValue"), BYTES_INIT("numberValue"), BYTES_INIT("boolValue"),
+        BYTES_INIT("nullValue"), BYTES_INIT("willContinue")};
+    struct node v[NAMES];
+    char room[PATH_MAX_BYTES];
+    gemini_members(w, node, names, NAMES, v);
+    struct bytes path = walk_bytes(w, walk_inside(v[PATH]), room, sizeof room);
+    if (!path.ptr || path.len < 3) return true;
+    bool same = (r->flags & STRING) && bytes_eq((struct bytes){r->kept, r->kept_len}, path);
+    if (!same) {
+        struct bytes comma = r->flags & MEMBERS ? BYTES(",\"") : BYTES("{\"");
+        if (!end_string(r) || !put_arguments(r, comma)) return false;
+        r->flags |= MEMBERS;
+        struct bytes name = {path.ptr + 2, path.len - 2};
+        if (!put_arguments(r, name) || !put_arguments(r, BYTES("\":"))) return false;
+    }
+    if (v[TEXT].type == JSON_STRING) {
+        if (!same && !put_arguments(r, BYTES("\""))) return false;
+        r->flags |= STRING;
+        assert(path.len <= sizeof r->kept);
+        memcpy(r->kept, path.ptr, path.len);
+        r->kept_len = (uint16_t)path.len;
+        if (!put_arguments_span(r, w, walk_inside(v[TEXT]))) return false;
+        return v[GOES_ON].type == JSON_TRUE || end_string(r);
+    }
+    if (same) return end_string(r);
+    struct node value = v[NUMBER].type != JSON_NONE ? v[NUMBER] : v[BOOL];
+    if (value.type == JSON_NONE) return put_arguments(r, BYTES("null"));
+    return put_arguments_span(r, w, walk_all(value));
+}
+
+/* The call whose arguments came in pieces is over. */
+static bool end_partial(struct tell_reader *r)
+{
+    if (!(r->flags & PARTIAL)) return true;
+    if (!end_string(r)) return false;
+    bool any = r->flags & MEMBERS;
+    r->flags &= ~(unsigned)(PARTIAL | MEMBERS);
+    if (!put_arguments(r, any ? BYTES("}") : BYTES("{}"))) return false;
+    return tell_close_call(r, r->number[CALLS] - 1);
+}
+
+/* ---- parts ---- */
+
+static bool take_call(struct tell_reader *r, const struct walk *w, struct node call,
+                      struct walk_span signature)
+{
+    enum { ID, NAME, ARGS, PARTIAL_ARGS, GOES_ON, NAMES };
+    static const struct bytes names[NAMES] = {BYTES_INIT("id"), BYTES_INIT("name"),
+        BYTES_INIT("args"), BYTES_INIT("partialArgs"), BYTES_INIT("willContinue")};
+    struct node v[NAMES];
+    char id_room[NAME_MAX_BYTES], name_room[NAME_MAX_BYTES];
+    struct bytes id, name;
+    gemini_members(w, call, names, NAMES, v);
+    bool goes_on = v[GOES_ON].type == JSON_TRUE;
+    if (!span_short(w, v[ID], id_room, &id)) id = (struct bytes){0};
+    if (span_short(w, v[NAME], name_room, &name)) {
+        if (!end_partial(r) || !tell_call(r, r->number[CALLS]++, id, name, false)) return false;
+        if (!tell_sign(r, MAKER_GEMINI, w, signature)) return false;
+        if (!goes_on && v[PARTIAL_ARGS].type == JSON_NONE) {
+            return tell_arguments_value(r, r->number[CALLS] - 1, w, v[ARGS]);
+        }
+        r->flags |= PARTIAL;
+    }
+    if (!(r->flags & PARTIAL)) return true;  /* an end, {}, of nothing */
+    struct walk_each e;
+    struct node key, value;
+    walk_begin(w, v[PARTIAL_ARGS], &e);
+    while (walk_next(&e, &key, &value)) {
+        if (!take_partial(r, w, value)) return false;
+    }
+    return goes_on || end_partial(r);
+}
+
+static bool take_text(struct tell_reader *r, const struct walk *w, struct walk_span text,
+                      struct walk_span signature)
+{
+    bool opens = !r->open && r->call_count == 0;
+    if (walk_has(signature) && (opens || (r->open && r->block == TELL_THINKING))) {
+        if (opens && !tell_open(r, TELL_THINKING)) return false;
+        if (!tell_sign(r, MAKER_GEMINI, w, signature)) return false;
+        signature = (struct walk_span){0};
+    }
+    if (!tell_more_span(r, TELL_TEXT, w, text)) return false;
+    if (!r->open) return true;  /* behind calls: it signs what is signed already */
+    return tell_sign(r, MAKER_GEMINI, w, signature);
+}
+
+/* An image, or speech: as a block of its own. */
+static bool take_media(struct tell_reader *r, const struct walk *w, struct node media)
+{
+    static const struct bytes names[] = {BYTES_INIT("mimeType"), BYTES_INIT("data")};
+    struct node v[COUNT(names)];
+    char room[NAME_MAX_BYTES];
+    struct bytes mime;
+    gemini_members(w, media, names, COUNT(names), v);
+    if (!span_short(w, v[0], room, &mime) || !walk_has(walk_inside(v[1]))) return true;
+    bool image = bytes_starts(mime, BYTES("image/"));
+    if (!image && !bytes_starts(mime, BYTES("audio/"))) return true;
+    enum tell_block block = image ? TELL_IMAGE : TELL_AUDIO;
+    return tell_open_as(r, block, (struct bytes){0}, mime) &&
+           tell_more_span(r, block, w, walk_inside(v[1])) && tell_close(r);
+}
+
+static bool take_part(struct tell_reader *r, const struct walk *w, struct node part)
+{
+    enum { TEXT, THOUGHT, SIGNATURE, CALL, INLINE, NAMES };
+    static const struct bytes names[NAMES] = {BYTES_INIT("text"), BYTES_INIT("thought"),
+        BYTES_INIT("thoughtSignature"), BYTES_INIT("functionCall"), BYTES_INIT("inlineData")};
+    struct node v[NAMES];
+    gemini_members(w, part, names, NAMES, v);
+    struct walk_span signature = walk_inside(v[SIGNATURE]);
+    if (v[CALL].type == JSON_OBJECT) return take_call(r, w, v[CALL], signature);
+    if (!end_partial(r)) return false;
+    if (v[INLINE].type == JSON_OBJECT) return take_media(r, w, v[INLINE]);
+    if (v[THOUGHT].type != JSON_TRUE) return take_text(r, w, walk_inside(v[TEXT]), signature);
+    if (!tell_more_span(r, TELL_THINKING, w, walk_inside(v[TEXT]))) return false;
+    if (!walk_has(signature) || !r->open || r->block != TELL_THINKING) return true;
+    return tell_sign(r, MAKER_GEMINI, w, signature);
+}
+
+/* ---- what stands beside the parts ---- */
+
+/* Sources, of the text that is open. */
+static bool take_grounding(struct tell_reader *r, const struct walk *w, struct node grounding)
+{
+    static const struct bytes chunks[] = {BYTES_INIT("groundingChunks")};
+    static const struct bytes where[] = {BYTES_INIT("web"), BYTES_INIT("retrievedContext")};
+    static const struct bytes names[] = {BYTES_INIT("uri"), BYTES_INIT("title")};
+    struct node list, key, value, source[COUNT(where)], v[COUNT(names)];
+    struct walk_each e;
+    char room[NAME_MAX_BYTES], url_room[NAME_MAX_BYTES * 4];
+    gemini_members(w, grounding, chunks, 1, &list);
+    if (!r->open || r->block != TELL_TEXT) return true;
+    walk_begin(w, list, &e);
+    while (walk_next(&e, &key, &value)) {
+        struct tell t = {.kind = TELL_CITE, .block = TELL_TEXT, .item = r->item,
+                         .choice = r->choice};
+        gemini_members(w, value, where, COUNT(where), source);
+        gemini_members(w, source[source[0].type == JSON_NONE], names, COUNT(names), v);
+        t.url = walk_bytes(w, walk_inside(v[0]), url_room, sizeof url_room);
+        if (!span_short(w, v[1], room, &t.name)) t.name = (struct bytes){0};
+        if (t.url.len > 0 && t.url.ptr && !r->take(r->arg, &t)) return false;
+    }
+    return true;
+}
+
+/* A token of logprobsResult, and those that might have stood there, as chat has them. */
+static void put_logprob(struct pen *p, const struct walk *w, struct node token)
+{
+    static const struct bytes names[] = {BYTES_INIT("token"), BYTES_INIT("logProbability")};
+    struct node v[COUNT(names)];
+    gemini_members(w, token, names, COUNT(names), v);
+    pen_key(p, BYTES("token"));
+    pen_span(p, w, walk_inside(v[0]));
+    pen_key(p, BYTES("logprob"));
+    if (v[1].type == JSON_NUMBER) pen_node(p, w, v[1]);
+    else pen_int(p, 0);
+    pen_key(p, BYTES("bytes"));
+    pen_null(p);
+}
+
+static bool take_logprob(struct tell_reader *r, const struct walk *w, struct node chosen,
+                         struct node top)
+{
+    static const struct bytes names[] = {BYTES_INIT("candidates")};
+    struct walk_each e;
+    struct node list, key, value;
+    char room[4096];
+    struct pen p;
+    pen_init(&p, room, sizeof room);
+    pen_array(&p);
+    pen_object(&p);
+    put_logprob(&p, w, chosen);
+    pen_key(&p, BYTES("top_logprobs"));
+    pen_array(&p);
+    gemini_members(w, top, names, 1, &list);
+    walk_begin(w, list, &e);
+    while (walk_next(&e, &key, &value)) {
+        pen_object(&p);
+        put_logprob(&p, w, value);
+        pen_object_end(&p);
+    }
+    pen_array_end(&p);
+    pen_object_end(&p);
+    pen_array_end(&p);
+    struct tell t = {.kind = TELL_LOGPROBS, .choice = r->choice, .text = {room, p.len}};
+    bool told = p.full || r->take(r->arg, &t);
+    explicit_bzero(room, sizeof room);
+    return told;
+}
+
+/* The two lists run side by side. */
+static bool take_logprobs(struct tell_reader *r, const struct walk *w, struct node result)
+{
+    static const struct bytes names[] = {BYTES_INIT("chosenCandidates"),
+                                         BYTES_INIT("topCandidates")};
+    struct node v[COUNT(names)], key, chosen, top;
+    struct walk_each all, tops;
+    gemini_members(w, result, names, COUNT(names), v);
+    walk_begin(w, v[0], &all);
+    walk_begin(w, v[1], &tops);
+    while (walk_next(&all, &key, &chosen)) {
+        if (!walk_next(&tops, &key, &top)) top = (struct node){0};
+        if (!take_logprob(r, w, chosen, top)) return false;
+    }
+    return true;
+}
+
+static void note_finish(struct tell_reader *r, enum tell_finish finish)
+{
+    unsigned shift = r->choice * FINISH_BITS;
+    assert(r->choice < CHOICES_MAX);
+    r->number[FINISH] &= ~(15u << shift);
+    r->number[FINISH] |= (finish + 1u) << shift;
+}
+
+/* Why it ended, or was not begun: finishReason, blockReason. */
+static void take_reason(struct tell_reader *r, const struct walk *w, struct node reason)
+{
+    static const struct bytes words[] = {
+        BYTES_INIT("STOP"), BYTES_INIT("MAX_TOKENS"), BYTES_INIT("FINISH_REASON_UNSPECIFIED"),
+        BYTES_INIT("SAFETY"), BYTES_INIT("BLOCKLIST"), BYTES_INIT("PROHIBITED_CONTENT"),
+        BYTES_INIT("SPII"), BYTES_INIT("IMAGE_SAFETY"), BYTES_INIT("MODEL_ARMOR"),
+        BYTES_INIT("IMAGE_PROHIBITED_CONTENT"),
+    };
+    enum { ENDED, LENGTH, UNSAID, FILTERS };
+    if (reason.type != JSON_STRING) return;
+    size_t i = walk_word(w, reason, words, COUNT(words));
+    if (i == UNSAID) return;
+    note_finish(r, i == ENDED ? TELL_STOP : i == LENGTH ? TELL_LENGTH
+                 : i >= FILTERS && i < COUNT(words) ? TELL_FILTER : TELL_OTHER);
+}
+
+static bool take_candidate(struct tell_reader *r, const struct walk *w, struct node candidate)
+{
+    enum { INDEX, CONTENT, REASON, GROUNDING, LOGPROBS, NAMES };
+    static const struct bytes names[NAMES] = {BYTES_INIT("index"), BYTES_INIT("content"),
+        BYTES_INIT("finishReason"), BYTES_INIT("groundingMetadata"),
+        BYTES_INIT("logprobsResult")};
+    static const struct bytes inner[] = {BYTES_INIT("parts")};
+    struct node v[NAMES], parts, key, part;
+    struct walk_each e;
+    int64_t index = 0;
+    gemini_members(w, candidate, names, NAMES, v);
+    if (v[INDEX].type != JSON_NONE && !walk_int(w, v[INDEX], &index)) return true;
+    if (index < 0 || index >= CHOICES_MAX) return true;
+    if (index != r->choice && !end_partial(r)) return false;
+    if (r->open && r->open_choice != index && !tell_close(r)) return false;
+    r->choice = (uint8_t)index;
+    gemini_members(w, v[CONTENT], inner, 1, &parts);
+    walk_begin(w, parts, &e);
+    while (walk_next(&e, &key, &part)) {
+        if (!take_part(r, w, part)) return false;
+    }
+    take_reason(r, w, v[REASON]);
+    if (v[LOGPROBS].type != JSON_NONE && !take_logprobs(r, w, v[LOGPROBS])) return false;
+    return v[GROUNDING].type == JSON_NONE || take_grounding(r, w, v[GROUNDING]);
+}
+
+static bool take_answer(struct tell_reader *r, const struct walk *w, struct node root)
+{
+    enum { CANDIDATES, FEEDBACK, ID, MODEL, NAMES };
+    static const struct bytes names[NAMES] = {BYTES_INIT("candidates"),
+        BYTES_INIT("promptFeedback"), BYTES_INIT("responseId"), BYTES_INIT("modelVersion")};
+    static const struct bytes inner[] = {BYTES_INIT("blockReason")};
+    struct node v[NAMES], reason, key, candidate;
+    struct walk_each e;
+    gemini_members(w, root, names, NAMES, v);
+    if (v[CANDIDATES].type == JSON_NONE && v[FEEDBACK].type == JSON_NONE) return true;
+    if (!r->started) {
+        char id_room[NAME_MAX_BYTES], model_room[NAME_MAX_BYTES];
+        struct bytes id, model;
+        if (!span_short(w, v[ID], id_room, &id)) id = (struct bytes){0};
+        if (!span_short(w, v[MODEL], model_room, &model)) model = (struct bytes){0};
+        if (!tell_start(r, id, model)) return false;
+    }
+    walk_begin(w, v[CANDIDATES], &e);
+    while (walk_next(&e, &key, &candidate)) {
+        if (!take_candidate(r, w, candidate)) return false;
+    }
+    gemini_members(w, v[FEEDBACK], inner, 1, &reason);
+    if (reason.type == JSON_STRING && r->number[FINISH] == 0) {
+        r->choice = 0;
+        note_finish(r, TELL_FILTER);
+    }
+    return true;
+}
+
+static bool take_event(struct tell_reader *r, struct bytes name, const struct walk *w,
+                       struct node root)
+{
+    (void)name;  /* Gemini's events have none */
+    return take_answer(r, w, root);
+}
+
+static bool take_end(struct tell_reader *r)
+{
+    if (!end_partial(r)) return false;
+    for (uint32_t i = 0; i < CHOICES_MAX; i++) {
+        unsigned finish = r->number[FINISH] >> i * FINISH_BITS & 15;
+        if (finish == 0) continue;
+        if (!tell_finish(r, i, (enum tell_finish)(finish - 1), (struct bytes){0})) return false;
+    }
+    return true;
+}
+
+const struct tell_dialect gemini_tell = {
+    .event = take_event, .end = take_end, .whole = take_answer,
+    .write = gemini_tell_write, .write_whole = gemini_tell_write_whole,
+};
