@@ -93,7 +93,7 @@ $(B)/weir $(B)/weir-sealed $(B)/weir-mock $(B)/weirctl:
 	$(call say,LD,$@) $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(B)/unit/%: tests/unit/%.c $(UNIT_HELP:%.c=$(B)/%.o) $(LIB)
 	$(call say,TEST,$@) mkdir -p $(@D) && $(link) -lcmocka $(LDLIBS)
-$(B)/bin/fuzz_%: tests/fuzz/fuzz_%.c $(LIB)
+$(B)/bin/fuzz_%: tests/fuzz/fuzz_%.c $(B)/tests/unit/tr_kit.o $(B)/tests/unit/tr_props.o $(LIB)
 	$(call say,FUZZ,$@) mkdir -p $(@D) && $(link) -fsanitize=fuzzer $(LDLIBS)
 include tests/sim/sim.mk tests/arm64.mk tests/tsan.mk tests/kill.mk tests/agents.mk
 

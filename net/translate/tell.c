@@ -104,10 +104,17 @@ bool tell_start(struct tell_reader *r, struct bytes id, struct bytes model)
     return give(r, &(struct tell){.kind = TELL_START, .id = id, .name = model});
 }
 
+/* Is the choice over? What is told of it behind that is no part of the answer. */
+static bool is_over(const struct tell_reader *r)
+{
+    assert(r->choice < CHOICES_MAX);
+    return r->finishes >> r->choice & 1;
+}
+
 /* Something of the choice begins. */
 static bool begin_in(struct tell_reader *r)
 {
-    assert(r->choice < CHOICES_MAX);
+    assert(!is_over(r));
     r->choices |= UINT64_C(1) << r->choice;
     return tell_start(r, (struct bytes){0}, (struct bytes){0});
 }
@@ -159,6 +166,7 @@ bool tell_open_as(struct tell_reader *r, enum tell_block block, struct bytes id,
                   struct bytes name)
 {
     assert(block != TELL_CALL);
+    if (is_over(r)) return true;
     if (!begin_in(r) || !tell_close(r) || !calls_settle(r)) return false;
     r->item = r->items++;
     r->block = (uint8_t)block;
@@ -182,7 +190,7 @@ static bool have_open(struct tell_reader *r, enum tell_block block)
 
 bool tell_more(struct tell_reader *r, enum tell_block block, struct bytes text)
 {
-    if (text.len == 0) return true;
+    if (text.len == 0 || is_over(r)) return true;
     if (!have_open(r, block)) return false;
     return give(r, &(struct tell){.kind = TELL_MORE, .block = r->block, .item = r->item,
                                   .choice = r->choice, .text = text});
@@ -257,7 +265,7 @@ static bool give_span(struct tell_reader *r, struct tell *t, const struct walk *
 bool tell_more_span(struct tell_reader *r, enum tell_block block, const struct walk *w,
                     struct walk_span inside)
 {
-    if (!walk_has(inside)) return true;
+    if (!walk_has(inside) || is_over(r)) return true;
     if (!have_open(r, block)) return false;
     struct tell t = {.kind = TELL_MORE, .block = r->block, .item = r->item,
                      .choice = r->choice};
@@ -336,7 +344,7 @@ bool tell_call(struct tell_reader *r, uint32_t index, struct bytes id, struct by
     struct tell_call_state *c = call_find(r, index);
     uint32_t hash = hash_of(id);
     char room[32];
-    if (c && (hash == 0 || c->id == hash)) return true;
+    if (is_over(r) || (c && (hash == 0 || c->id == hash))) return true;
     if (!begin_in(r) || !tell_close(r) || !calls_settle(r)) return false;
     if (r->call_count == TELL_CALLS_MAX && !calls_forget(r)) return false;
     r->called |= UINT64_C(1) << r->choice;

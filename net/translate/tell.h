@@ -22,7 +22,8 @@ enum tell_kind {
                         come in parts */
     TELL_CITE,       /* TEXT: a source: url, name (title), both as written */
     TELL_CLOSE,      /* the block is over */
-    TELL_LOGPROBS,   /* text: an array as chat's choices[].logprobs.content has it, raw JSON */
+    TELL_LOGPROBS,   /* text: an array as chat's choices[].logprobs.content has it, raw JSON;
+                        may be left out where it does not lie together */
     TELL_FINISH,     /* finish, and stop_sequence in text where known */
     TELL_USAGE,      /* usage: so far; the last one counts */
     TELL_END,        /* the provider's word that all is told */

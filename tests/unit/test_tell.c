@@ -128,6 +128,9 @@ static void test_blocks(void **state)
     more(TELL_TEXT, "c");
     finish(0, TELL_STOP);
     finish(0, TELL_LENGTH);
+    more(TELL_TEXT, "late");
+    call(0, "late", "f");
+    assert_true(tell_open(&reader, TELL_THINKING));
     assert_string_equal(heard.text,
         "start(m#id) <h0 h0'hm h0'm >h0 <t1 t1'a t1'b >t1 <t2 t2'c >t2 finish:0");
 }
