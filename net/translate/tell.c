@@ -19,6 +19,7 @@ static const struct tell_dialect *const dialects[APIS] = {
     [API_RESPONSES] = &responses_tell,
     [API_MESSAGES] = &messages_tell,
     [API_GENERATE] = &gemini_tell,
+    [API_CONVERSE] = &converse_tell, [API_COHERE] = &cohere_tell,
 };
 
 const struct tell_dialect *tell_dialect_of(enum api api)
