@@ -51,15 +51,18 @@ struct writer {
 
 /* ---- small things ---- */
 
-/* Say what the dialect has no way for, and where. */
+static const char *list_of(enum api api)
+{
+    bool gemini = api == API_GENERATE || api == API_GENERATE_COUNT;
+    return gemini ? "contents" : api == API_RESPONSES ? "input" : "messages";
+}
+
+/* Say what the dialect has no way for, in the message in hand. */
 static bool refuse(struct writer *w, const char *what)
 {
     struct ask *a = w->a;
     char pointer[sizeof a->pointer];
-    const char *list = a->api == API_RESPONSES ? "input"
-                     : a->api == API_GENERATE || a->api == API_GENERATE_COUNT ? "contents"
-                     : "messages";
-    snprintf(pointer, sizeof pointer, "/%s/%u", list, a->message);
+    snprintf(pointer, sizeof pointer, "/%s/%u", list_of(a->api), a->message);
     ask_blame(a, pointer, "the Anthropic dialect has no way to say %s", what);
     w->rc = ASK_UNSAYABLE;
     return false;
@@ -744,6 +747,12 @@ static void put_sampling(struct writer *w)
     }
 }
 
+static const char *stop_pointer(enum api api)
+{
+    bool gemini = api == API_GENERATE || api == API_GENERATE_COUNT;
+    return gemini ? "/generationConfig/stopSequences" : "/stop";
+}
+
 /* A sequence of blanks is refused by Anthropic; without it the answer would go on. */
 static bool put_stop(struct writer *w)
 {
@@ -756,7 +765,8 @@ static bool put_stop(struct writer *w)
     while (list ? walk_next(&each, &key, &value) : !open) {
         if (value.type != JSON_STRING) continue;
         if (is_blank(walk, walk_inside(value))) {
-            ask_blame(w->a, "", "the Anthropic dialect has no way to stop at blanks alone");
+            ask_blame(w->a, stop_pointer(w->a->api),
+                      "the Anthropic dialect has no way to stop at blanks alone");
             w->rc = ASK_UNSAYABLE;
             return false;
         }
@@ -804,8 +814,7 @@ static void put_config(struct writer *w)
         pen_key(w->p, BYTES("format")), pen_object(w->p);
         put_word(w->p, BYTES("type"), BYTES("json_schema"));
         pen_key(w->p, BYTES("schema"));
-        if (s->gemini) schema_put(w->p, &w->a->walk, s->schema);
-        else pen_node(w->p, &w->a->walk, s->schema);
+        schema_put_closed(w->p, &w->a->walk, s->schema);
         pen_object_end(w->p);
     }
     pen_object_end(w->p);
@@ -839,7 +848,11 @@ static bool put_conversation(struct writer *w)
     put_format_words(w);
     if (w->system) pen_array_end(w->p);
     if (w->prefill && (w->t->quirks & ASK_NO_PREFILL) != 0) {
-        return refuse(w, "how the answer begins, to this model");
+        char pointer[16];
+        snprintf(pointer, sizeof pointer, "/%s", list_of(w->a->api));
+        ask_blame(w->a, pointer, "this model does not go on with an answer that is begun");
+        w->rc = ASK_UNSAYABLE;
+        return false;
     }
     plan_settings(w);
     pen_key(w->p, BYTES("messages"));

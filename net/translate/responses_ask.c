@@ -112,9 +112,8 @@ static const char *place(const struct ask *a, char *room, size_t max)
 {
     const char *inner = a->stage == OUTPUT ? "output" : a->stage == THOUGHTS ? "summary"
                                                                             : "content";
-    unsigned item = a->message - 1;  /* it is counted already, and so is the part */
-    if (a->stage == ITEMS) (void)snprintf(room, max, "/input/%u", item);
-    else (void)snprintf(room, max, "/input/%u/%s/%u", item, inner, a->element - 1);
+    if (a->stage == ITEMS) (void)snprintf(room, max, "/input/%u", a->message);
+    else (void)snprintf(room, max, "/input/%u/%s/%u", a->message, inner, a->element);
     return room;
 }
 
@@ -310,7 +309,7 @@ static void rewind_responses(struct ask *a)
     a->stage = INSTRUCTIONS;
     a->flags &= OF_TOOLS;
     a->held_at = a->held_count = 0;
-    a->message = a->element = 0;
+    a->message = a->element = UINT32_MAX;   /* so that the first is 0 */
     a->role = NOBODY;
 }
 
@@ -444,7 +443,7 @@ static bool read_message(struct ask *a, const struct node *at)
         return wrong(a, "content must be a string or an array");
     }
     walk_begin(&a->walk, at[I_CONTENT], &a->each[EACH_PART]);
-    a->element = 0;
+    a->element = UINT32_MAX;
     a->stage = CONTENT;
     return true;
 }
@@ -478,7 +477,7 @@ static bool read_result(struct ask *a, const struct node *at, bool custom)
     part->id = walk_inside(at[I_CALL_ID]);
     a->stage = OUTPUT;
     walk_begin(&a->walk, of_type(at[I_OUTPUT], JSON_ARRAY), &a->each[EACH_PART]);
-    a->element = 0;
+    a->element = UINT32_MAX;
     if (at[I_OUTPUT].type == JSON_STRING) hold_text(a, walk_inside(at[I_OUTPUT]));
     else if (at[I_OUTPUT].type == JSON_OBJECT) hold_said(a, ASK_TEXT)->value = at[I_OUTPUT];
     return true;
@@ -508,7 +507,7 @@ static bool read_reasoning_item(struct ask *a, const struct node *at, struct nod
         a->at[AT_RAW] = item;
         a->flags |= SIGNED;
         walk_begin(&a->walk, list, &a->each[EACH_PART]);
-        a->element = 0;
+        a->element = UINT32_MAX;
         a->stage = THOUGHTS;
     }
     return true;

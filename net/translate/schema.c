@@ -11,6 +11,8 @@ enum form { ANYTHING, SCHEMA, SCHEMAS, SCHEMA_MAP, TYPE, FORMAT, COUNT_OF, ENUM,
 
 struct member { struct bytes name, to; enum form form; };
 
+struct at { uint8_t depth; bool closed; };      /* where in it; for schema_put_closed() */
+
 #define SAME(name, form) {BYTES_INIT(name), BYTES_INIT(name), form}
 #define BOTH(snake, camel, form) {BYTES_INIT(snake), BYTES_INIT(camel), form}, SAME(camel, form)
 static const struct member members[] = {
@@ -104,11 +106,17 @@ static void put_count(struct pen *p, const struct walk *w, struct node n)
     }
 }
 
-static void put(struct pen *p, const struct walk *w, struct node schema, unsigned depth);
+static struct at deeper(struct at at)
+{
+    at.depth++;
+    return at;
+}
+
+static void put(struct pen *p, const struct walk *w, struct node schema, struct at at);
 
 /* A list of schemas; null: and one more, for null. */
 static void put_list(struct pen *p, const struct walk *w, struct node list, bool null,
-                     unsigned depth)
+                     struct at at)
 {
     struct walk_each e;
     struct node key, value;
@@ -118,12 +126,12 @@ static void put_list(struct pen *p, const struct walk *w, struct node list, bool
     }
     pen_array(p);
     walk_begin(w, list, &e);
-    while (walk_next(&e, &key, &value)) put(p, w, value, depth + 1);
+    while (walk_next(&e, &key, &value)) put(p, w, value, deeper(at));
     if (null) pen_value(p, BYTES("{\"type\":\"null\"}"));
     pen_array_end(p);
 }
 
-static void put_map(struct pen *p, const struct walk *w, struct node map, unsigned depth)
+static void put_map(struct pen *p, const struct walk *w, struct node map, struct at at)
 {
     struct walk_each e;
     struct node key, value;
@@ -135,20 +143,47 @@ static void put_map(struct pen *p, const struct walk *w, struct node map, unsign
     walk_begin(w, map, &e);
     while (walk_next(&e, &key, &value)) {
         pen_key_span(p, w, walk_inside(key));
-        put(p, w, value, depth + 1);
+        put(p, w, value, deeper(at));
     }
     pen_object_end(p);
 }
 
 /* What of a schema must be known before any of it is written. */
-struct look { bool nullable, typed; };
+struct look {
+    bool nullable, typed;
+    bool open;               /* an object that does not say what else may be in it */
+};
 
 static struct look look_at(const struct walk *w, struct node schema)
 {
-    static const struct bytes names[] = {BYTES_INIT("nullable"), BYTES_INIT("type")};
+    static const struct bytes names[] = {BYTES_INIT("nullable"), BYTES_INIT("type"),
+        BYTES_INIT("properties"), BYTES_INIT("additionalProperties"),
+        BYTES_INIT("additional_properties")};
     struct node v[COUNT(names)];
     walk_members(w, schema, names, COUNT(names), v);
-    return (struct look){v[0].type == JSON_TRUE, v[1].type == JSON_STRING};
+    bool object = v[2].type == JSON_OBJECT ||
+                  walk_is(w, walk_inside(v[1]), BYTES("object")) ||
+                  walk_is(w, walk_inside(v[1]), BYTES("OBJECT"));
+    return (struct look){
+        .nullable = v[0].type == JSON_TRUE, .typed = v[1].type == JSON_STRING,
+        .open = object && v[3].type == JSON_NONE && v[4].type == JSON_NONE,
+    };
+}
+
+/* Does it only bound what its type allows? */
+static bool is_bound(const struct walk *w, struct bytes name, struct node value)
+{
+    static const struct bytes names[] = {
+        BYTES_INIT("minimum"), BYTES_INIT("maximum"), BYTES_INIT("exclusiveMinimum"),
+        BYTES_INIT("exclusiveMaximum"), BYTES_INIT("multipleOf"), BYTES_INIT("minLength"),
+        BYTES_INIT("maxLength"), BYTES_INIT("maxItems"), BYTES_INIT("uniqueItems"),
+        BYTES_INIT("minProperties"), BYTES_INIT("maxProperties"),
+    };
+    int64_t least;
+    for (size_t i = 0; i < COUNT(names); i++) {
+        if (bytes_eq(name, names[i])) return true;
+    }
+    return bytes_eq(name, BYTES("minItems")) && walk_int(w, value, &least) && least > 1;
 }
 
 /* Is there nothing to write for the member? */
@@ -160,15 +195,15 @@ static bool is_left_out(const struct walk *w, const struct member *m, struct nod
 }
 
 static void put_member(struct pen *p, const struct walk *w, const struct member *m,
-                       struct node value, struct look look, unsigned depth)
+                       struct node value, struct look look, struct at at)
 {
     switch (m->form) {
-    case SCHEMA: put(p, w, value, depth + 1); break;
+    case SCHEMA: put(p, w, value, deeper(at)); break;
     case SCHEMAS:
         put_list(p, w, value, look.nullable && !look.typed &&
-                              bytes_eq(m->to, BYTES("anyOf")), depth);
+                              bytes_eq(m->to, BYTES("anyOf")), at);
         break;
-    case SCHEMA_MAP: put_map(p, w, value, depth); break;
+    case SCHEMA_MAP: put_map(p, w, value, at); break;
     case TYPE: put_type(p, w, value, look.nullable); break;
     case ENUM: put_enum(p, w, value, look.nullable); break;
     case COUNT_OF: put_count(p, w, value); break;
@@ -176,11 +211,11 @@ static void put_member(struct pen *p, const struct walk *w, const struct member 
     }
 }
 
-static void put(struct pen *p, const struct walk *w, struct node schema, unsigned depth)
+static void put(struct pen *p, const struct walk *w, struct node schema, struct at at)
 {
     struct walk_each e;
     struct node key, value;
-    if (schema.type != JSON_OBJECT || depth > SCHEMA_DEPTH_MAX) {
+    if (schema.type != JSON_OBJECT || at.depth > SCHEMA_DEPTH_MAX) {
         pen_node(p, w, schema);
         return;
     }
@@ -191,19 +226,27 @@ static void put(struct pen *p, const struct walk *w, struct node schema, unsigne
         char room[NAME_MAX_BYTES];
         struct bytes name = walk_bytes(w, walk_inside(key), room, sizeof room);
         const struct member *m = name.ptr ? member_of(name) : NULL;
+        if (at.closed && is_bound(w, m ? m->to : name, value)) continue;
         if (!m) {
             pen_key_span(p, w, walk_inside(key));
             pen_node(p, w, value);
         } else if (!is_left_out(w, m, value)) {
             pen_key(p, m->to);
-            put_member(p, w, m, value, look, depth);
+            put_member(p, w, m, value, look, at);
         }
     }
+    if (at.closed && look.open) pen_key(p, BYTES("additionalProperties")), pen_bool(p, false);
     pen_object_end(p);
 }
 
 void schema_put(struct pen *p, const struct walk *w, struct node schema)
 {
     assert(schema.type != JSON_NONE);
-    put(p, w, schema, 0);
+    put(p, w, schema, (struct at){0});
+}
+
+void schema_put_closed(struct pen *p, const struct walk *w, struct node schema)
+{
+    assert(schema.type != JSON_NONE);
+    put(p, w, schema, (struct at){.closed = true});
 }

@@ -41,7 +41,9 @@ static const struct { const char *gemini, *json; } cases[] = {
     {"{\"properties\":[1],\"anyOf\":{},\"enum\":{},\"type\":{\"x\":1}}", NULL},
 };
 
-static void check(const char *gemini, const char *want, size_t step)
+typedef void put_schema(struct pen *p, const struct walk *w, struct node schema);
+
+static void check(const char *gemini, const char *want, size_t step, put_schema *put)
 {
     struct kit_pieces pieces;
     struct walk_source source = kit_pieces(&pieces, bytes_of(gemini), step);
@@ -50,7 +52,7 @@ static void check(const char *gemini, const char *want, size_t step)
     struct walk w;
     assert_true(walk_open(&w, &source, NULL, &root));
     kit_pen(&k, 0, NULL);
-    schema_put(&k.pen, &w, root);
+    put(&k.pen, &w, root);
     struct bytes out = kit_pen_text(&k);
     if (out.len != strlen(want) || memcmp(out.ptr, want, out.len) != 0) {
         fprintf(stderr, "%s\n%.*s\n%s\n", gemini, (int)out.len, out.ptr, want);
@@ -66,8 +68,9 @@ static void test_schemas(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         const char *want = cases[i].json ? cases[i].json : cases[i].gemini;
-        for (size_t step = 0; step < 12; step++) check(cases[i].gemini, want, step);
-        for (size_t step = 0; step < 3; step++) check(want, want, step);  /* once is enough */
+        for (size_t step = 0; step < 12; step++) check(cases[i].gemini, want, step, schema_put);
+        /* Once is enough. */
+        for (size_t step = 0; step < 3; step++) check(want, want, step, schema_put);
     }
 }
 
@@ -87,8 +90,33 @@ static void test_depth(void **state)
     b += (size_t)snprintf(want + b, sizeof want - b, "{}");
     memset(gemini + a, '}', LEVELS);
     memset(want + b, '}', LEVELS);
-    check(gemini, want, 0);
-    check(gemini, want, 7);
+    check(gemini, want, 0, schema_put);
+    check(gemini, want, 7, schema_put);
+}
+
+/* For who takes no bounds, and no objects that may hold more than they say. */
+static void test_closed(void **state)
+{
+    (void)state;
+    static const struct { const char *schema, *closed; } closed[] = {
+        {"{\"type\":\"OBJECT\",\"properties\":{\"minimum\":{\"type\":"
+         "\"INTEGER\",\"minimum\":1,\"maximum\":\"5\"},\"b\":{\"type\":\"object\",\"additionalProperties\":{}}}}",
+         "{\"type\":\"object\",\"properties\":{\"minimum\":{\"type\":\"integer\"},"
+         "\"b\":{\"type\":\"object\",\"additionalProperties\":{}}},"
+         "\"additionalProperties\":false}"},
+        {"{\"type\":\"array\",\"minItems\":2,\"max_items\":3,\"items\":{\"properties\":{}}}",
+         "{\"type\":\"array\",\"items\":{\"properties\":{},"
+         "\"additionalProperties\":false}}"},
+        {"{\"type\":\"array\",\"minItems\":1,\"uniqueItems\":true,\"items\":{\"type\":"
+         "\"string\",\"maxLength\":3,\"pattern\":\"a\"}}",
+         "{\"type\":\"array\",\"minItems\":1,\"items\":{\"type\":\"string\","
+         "\"pattern\":\"a\"}}"},
+    };
+    for (size_t i = 0; i < COUNT(closed); i++) {
+        for (size_t step = 0; step < 12; step++) {
+            check(closed[i].schema, closed[i].closed, step, schema_put_closed);
+        }
+    }
 }
 
 int main(void)
@@ -96,6 +124,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_schemas),
         cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
