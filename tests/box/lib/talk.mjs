@@ -17,26 +17,32 @@ globalThis.fetch = async (url, init) => {
   return response;
 };
 
+const SKIP = 'skip_thought_signature_validator';
 const SIGNERS = ['responses', 'messages', 'gemini'];
 
 // Gemini has no cut between texts of one turn, chat none between blocks: texts are joined.
 function plainParts(parts, provider) {
   const out = [];
   for (const part of parts) {
-    if (part.thought && (provider === 'chat' || part.thought.signature === undefined)) continue;
-    // Gemini needs the signature of a call; thoughts are its own business.
-    if (part.thought && provider === 'gemini') continue;
+    // Gemini needs the signature of a call; thoughts are its own business. Nobody is told what
+    // another one signed.
+    if (part.thought && (['chat', 'gemini'].includes(provider) || !part.thought.signature ||
+                         (part.thought.maker ?? provider) !== provider)) continue;
     if (part.text !== undefined) {
       if (part.text === '') continue;
       if (out.at(-1)?.text !== undefined) out.at(-1).text += part.text;
       else out.push({ text: part.text });
     } else if (part.call) {
-      const { id, name, args, signature } = part.call;
-      out.push({ call: { id, name, args, ...(signature && provider === 'gemini'
-        ? { signature } : {}) } });
+      const { id, name, args, signature, maker = 'gemini' } = part.call;
+      const signed = signature && signature !== SKIP && provider === 'gemini' &&
+                     maker === 'gemini';
+      out.push({ call: { id, name, args, ...(signed ? { signature } : {}) } });
     } else if (part.result) {
       const { id, text, images } = part.result;
       out.push({ result: { id, text, ...(images ? { images } : {}) } });
+    } else if (part.thought) {
+      const { text, signature } = part.thought;
+      out.push({ thought: { text, signature } });
     } else out.push(part);
   }
   return out;
@@ -56,6 +62,13 @@ export class Talk {
     this.session.user(content);
     this.push('user', typeof content === 'string' ? [{ text: content }] : content);
     return this.exchange(scripted, how);
+  }
+
+  // Another provider goes on from here.
+  turnTo(provider, model = `${provider}/m`) {
+    this.provider = provider;
+    this.session.options.model = model;
+    return this;
   }
 
   // Results of the calls in the last answer go back: texts in order, or { text, images, error }.
@@ -117,7 +130,8 @@ export class Talk {
     want.forEach((turn, i) => turn.parts.forEach((part, j) => {
       const mine = part.call ?? part.result, theirs = got[i]?.parts[j];
       const it = theirs?.call ?? theirs?.result;
-      if (mine && it && String(mine.id).startsWith('none-')) it.id = mine.id;
+      if (mine && it && /^none-/.test(mine.id)) it.id = mine.id;
+      if (mine && it && /^gemini-\d/.test(it.id)) it.id = mine.id;    // was sent without any
     }));
   }
 
@@ -154,12 +168,13 @@ export class Talk {
     const signs = SIGNERS.includes(this.provider);
     const parts = scripted.parts.map((part) => {
       if (part.thought !== undefined) {
-        return { thought: { text: part.thought, signature: signs ? part.sign : undefined } };
+        return { thought: { text: part.thought, signature: signs ? part.sign : undefined,
+                            maker: this.provider } };
       }
       if (!part.call) return { text: part.text };
       const own = this.provider !== 'gemini' || part.call.own;
       return { call: { ...part.call, id: own ? part.call.id : `none-${this.count++}`,
-                       signature: part.sign } };
+                       signature: part.sign, maker: this.provider } };
     }).map((part) => {
       if (part.call) delete part.call.own;
       return part;
