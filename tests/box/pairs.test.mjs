@@ -227,6 +227,24 @@ each('an empty answer', async ({ stream, ...pair }) => {
   await talk.say('and?', { parts: [{ text: 'now' }] }, { stream });
 });
 
+// The provider's own count where it has one, else Weir's estimate, which says so.
+each('tokens are counted', async ({ client, provider }) => {
+  if (client === 'chat') return;       // has no such call
+  const session = new clients[client]({ url: weir.url, key: weir.key, model: `${provider}/m`,
+    ...(client === 'gemini' ? {} : { system: 'You count.', tools }) });
+  there.script = () => ({ count: 4711 });
+  there.faults.length = 0;
+  last.headers = null;
+  const count = await session.user(`${odd} `.repeat(40)).count();
+  assert.deepEqual(there.faults, []);
+  const estimated = last.headers?.get('x-weir-estimated');
+  if (estimated) assert.ok(count > 300 && count < 4000, `${count}`);
+  else assert.equal(count, 4711);
+  const own = client === provider || !['chat', 'responses'].includes(client) &&
+              !['chat', 'responses'].includes(provider);
+  if (own && client !== 'responses') assert.equal(estimated ?? null, null);
+}, ['whole']);
+
 // Ask, and give what the SDK threw.
 async function failed(talk, scripted, stream) {
   talk.session.user('x');

@@ -250,6 +250,12 @@ class Responses extends Session {
     return { ...answer, chunks };
   }
 
+  async count() {
+    const { model, input, instructions, tools } = this.body();
+    return (await this.client.responses.inputTokens.count({ model, input, instructions, tools }))
+      .input_tokens;
+  }
+
   static message = (error) => error.error?.message ?? error.message;
 }
 
@@ -335,6 +341,12 @@ class Messages extends Session {
     return { ...this.answer(await stream.finalMessage()), chunks };
   }
 
+  async count() {
+    const { model, messages, system, tools } = this.body();
+    return (await this.client.messages.countTokens({ model, messages, system,
+                                                     tools: tools ?? [] })).input_tokens;
+  }
+
   static message = (error) => error.error?.error?.message ?? error.message;
 }
 
@@ -415,6 +427,11 @@ class Gemini extends Session {
     for await (const chunk of await this.client.models.generateContentStream(
       { ...body, config: { ...body.config, abortSignal: signal } })) chunks.push(chunk);
     return this.answer(chunks);
+  }
+
+  async count() {
+    const { model, contents } = this.body();
+    return (await this.client.models.countTokens({ model, contents })).totalTokens;
   }
 
   static message = (error) => {

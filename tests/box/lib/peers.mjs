@@ -22,6 +22,7 @@ export const USAGE = { input: 70, cached: 20, write: 0, output: 30, reasoning: 0
 function where(path) {
   if (/\/chat\/completions$/.test(path)) return { dialect: 'chat' };
   if (/\/responses$/.test(path)) return { dialect: 'responses' };
+  if (/\/responses\/input_tokens$/.test(path)) return { dialect: 'responses', count: true };
   if (/\/messages$/.test(path)) return { dialect: 'messages' };
   if (/\/messages\/count_tokens$/.test(path)) return { dialect: 'messages', count: true };
   const m = /\/models\/(.+):(generateContent|streamGenerateContent|countTokens)$/.exec(path);
@@ -82,8 +83,9 @@ class Peers {
   async counted(ask, json) {
     const answer = await this.script(ask) ?? {};
     if (answer.status) return json(answer.status, errorBody(ask.dialect, answer.status, 'no'));
-    return json(200, ask.dialect === 'gemini' ? { totalTokens: answer.count ?? 42 }
-                                              : { input_tokens: answer.count ?? 42 });
+    if (ask.dialect === 'gemini') return json(200, { totalTokens: answer.count ?? 42 });
+    return json(200, { ...(ask.dialect === 'responses' ? { object: 'response.input_tokens' } : {}),
+                       input_tokens: answer.count ?? 42 });
   }
 
   async answer(ask, res, json) {

@@ -13,7 +13,9 @@ export const last = { headers: null };
 const plainFetch = globalThis.fetch;
 globalThis.fetch = async (url, init) => {
   const response = await plainFetch(url, init);
-  if (response.headers.has('x-weir-attempts')) last.headers = response.headers;
+  if (['attempts', 'estimated'].some((name) => response.headers.has(`x-weir-${name}`))) {
+    last.headers = response.headers;
+  }
   return response;
 };
 
