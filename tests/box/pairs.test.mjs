@@ -118,7 +118,7 @@ each('tools, several turns, parallel calls', async ({ stream, ...pair }) => {
   asked.neutral.tools.forEach((tool, i) => {
     if (tools[i].schema) assert.deepEqual(tool.schema, tools[i].schema);
   });
-  await talk.results([odd, '', '{"hour": 12}'], { parts: [
+  await talk.results([odd, '', '{"hour":12}'], { parts: [
     call(provider, 'write-file', { path: 'c', text: odd, deep: { list: [1, 2.5, -3e7, true,
       null, { x: [] }] } })] }, { stream });
   await talk.results(['done'], { parts: [{ text: 'All is written.' }] }, { stream });

@@ -118,8 +118,15 @@ export class Talk {
 
   // What the provider was told is what was said.
   heard(asked) {
-    const { neutral } = asked, plain = (turns) => turns.map(({ role, parts }) =>
-      ({ role, parts: plainParts(parts, this.provider) }));
+    const { neutral } = asked, plain = (turns) => {
+      const out = [];            // a turn without anything is none, and joins its neighbours
+      for (const { role, parts } of turns) {
+        if (parts.length === 0) continue;
+        if (out.at(-1)?.role === role) out.at(-1).parts.push(...parts);
+        else out.push({ role, parts: [...parts] });
+      }
+      return out.map(({ role, parts }) => ({ role, parts: plainParts(parts, this.provider) }));
+    };
     assert.equal(neutral.system.join('\n\n'), this.system.join('\n\n'));
     const got = plain(neutral.turns), want = plain(this.turns);
     this.fitIds(got, want);
