@@ -319,6 +319,10 @@ static enum ask_rc put_result(struct out *o, const struct ask_part *head)
     for (;;) {
         if (!ask_next(o->a, &part)) return ASK_WRONG;
         if (part.kind == ASK_RESULT_END) break;
+        if (part.kind == ASK_OTHER && part.raw.type != JSON_NONE) {
+            part.kind = ASK_TEXT;    /* tool_reference: the model can read it as it is */
+            part.value = part.raw;
+        }
         bool text = part.kind == ASK_TEXT || part.kind == ASK_REFUSAL ||
                     (part.kind == ASK_DOCUMENT && ask_has_text(&part));
         if (text) {
@@ -350,7 +354,9 @@ static enum ask_rc put_part(struct out *o, const struct ask_part *part)
         open_turn(o);
         return put_media(o, part);
     case ASK_IMAGE: case ASK_AUDIO: case ASK_VIDEO: open_turn(o); return put_media(o, part);
-    case ASK_OTHER: return unsayable(o, "what only the client's own dialect knows");
+    case ASK_OTHER:          /* a hosted tool's: what it said stands in the text */
+        if (o->role == ASK_MODEL) return ASK_WRITTEN;
+        return unsayable(o, "what only the client's own dialect knows");
     case ASK_TURN: case ASK_END: case ASK_RESULT_END: break;
     }
     return ASK_WRITTEN;
@@ -449,6 +455,8 @@ static void put_function(struct out *o, const struct ask_tool *tool)
     pen_object_end(p);
 }
 
+/* Hosted tools of others are left out where functions stand beside them: agents offer them
+ * always. Where there is nothing else, the answer would be another one. */
 static enum ask_rc put_tools(struct out *o)
 {
     static const struct bytes modes[] = {
@@ -458,13 +466,10 @@ static enum ask_rc put_tools(struct out *o)
     const struct ask_settings *s = &o->a->settings;
     struct ask_tool tool;
     struct pen *p = o->p;
-    bool begun = false;
+    bool begun = false, hosted = false;
     for (ask_tools(o->a); ask_tool(o->a, &tool);) {
-        if (tool.kind == ASK_HOSTED) {
-            ask_blame(o->a, "/tools", "the Gemini dialect has no way to offer a tool that runs "
-                      "at another provider");
-            return ASK_UNSAYABLE;
-        }
+        hosted = hosted || tool.kind == ASK_HOSTED;
+        if (tool.kind == ASK_HOSTED) continue;
         if (!begun) {
             pen_key(p, BYTES("tools"));
             pen_array(p);
@@ -474,6 +479,11 @@ static enum ask_rc put_tools(struct out *o)
             begun = true;
         }
         put_function(o, &tool);
+    }
+    if (!begun && hosted && s->choice != API_CHOICE_NONE) {
+        ask_blame(o->a, "/tools", "the Gemini dialect has no way to offer a tool that runs at "
+                  "another provider");
+        return ASK_UNSAYABLE;
     }
     if (!begun) return ASK_WRITTEN;
     pen_array_end(p);
