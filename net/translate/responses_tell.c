@@ -16,6 +16,7 @@ enum {
     SUMMARY = 2,     /* the open thought is told by its summary */
     RAW = 4,         /* by its own text */
     BROKEN = 8,      /* another part of the summary comes: an empty line goes before it */
+    HEARD = 16,      /* some item was told */
 };
 
 enum event { E_TYPE, E_ITEM, E_INDEX, E_PART_INDEX, E_SUMMARY_INDEX, E_DELTA, E_TEXT, E_REFUSAL,
@@ -78,6 +79,7 @@ static bool is_told(const struct tell_reader *r, uint32_t index)
 static void note_told(struct tell_reader *r, uint32_t index)
 {
     r->number[N_LAST] = index;
+    r->flags |= HEARD;
     if (index < TOLD_MAX) r->number[N_TOLD + index / 32] |= 1u << index % 32;
     assert(is_told(r, index));
 }
@@ -110,14 +112,34 @@ static bool cite(struct in *in, struct node annotation)
     return right;
 }
 
+static bool give_logprobs(struct tell_reader *r, struct bytes array)
+{
+    return r->take(r->arg, &(struct tell){.kind = TELL_LOGPROBS, .block = TELL_TEXT,
+                                          .choice = r->choice, .item = r->item,
+                                          .text = array});
+}
+
+/* An array as it stands; one that lies in pieces goes token by token. */
 static bool tell_logprobs(struct in *in, struct node logprobs)
 {
-    struct tell_reader *r = in->r;
-    if (logprobs.type != JSON_ARRAY || walk_count(in->w, logprobs) == 0) return true;
+    char room[4096];
+    struct walk_each e;
+    struct node key, token;
+    bool right = true;
+    if (logprobs.type != JSON_ARRAY || logprobs.end - logprobs.start <= 2) return true;
     struct bytes b = walk_piece(in->w, logprobs.start, logprobs.end);
-    if (b.len < logprobs.end - logprobs.start) return true;  /* in pieces: left out */
-    return r->take(r->arg, &(struct tell){.kind = TELL_LOGPROBS, .block = TELL_TEXT,
-                                          .choice = r->choice, .item = r->item, .text = b});
+    if (b.len == logprobs.end - logprobs.start) return give_logprobs(in->r, b);
+    walk_begin(in->w, logprobs, &e);
+    while (right && walk_next(&e, &key, &token)) {
+        b = walk_bytes(in->w, walk_all(token), room + 1, sizeof room - 2);
+        if (!b.ptr || b.len > sizeof room - 2) continue;  /* no token is that long */
+        if (b.ptr != room + 1) memcpy(room + 1, b.ptr, b.len);
+        room[0] = '[';
+        room[1 + b.len] = ']';
+        right = give_logprobs(in->r, (struct bytes){room, b.len + 2});
+    }
+    explicit_bzero(room, sizeof room);
+    return right;
 }
 
 static bool on_text_delta(struct in *in)
@@ -393,16 +415,19 @@ static enum tell_finish finish_of(struct in *in, struct node response)
     return in->r->flags & CALLED ? TELL_CALLS : TELL_STOP;
 }
 
-/* The whole response: items that no event told, and how it ended. */
+/* The whole response: how it ended, and its items, unless events told of any: places in the
+ * output are not always what the events called output_index. */
 static bool finish(struct in *in, struct node response)
 {
     struct walk_each e;
     struct node key, item;
     if (!begin(in, response)) return false;
+    struct node output = walk_member(in->w, response, BYTES("output"));
+    if (in->r->flags & HEARD) output = (struct node){0};
     in->index = 0;
-    walk_begin(in->w, walk_member(in->w, response, BYTES("output")), &e);
+    walk_begin(in->w, output, &e);
     for (; walk_next(&e, &key, &item); in->index++) {
-        if (!is_told(in->r, in->index) && !tell_item(in, item)) return false;
+        if (!tell_item(in, item)) return false;
         in->r->number[N_PART] = 0;
     }
     return tell_finish(in->r, 0, finish_of(in, response), (struct bytes){0});
@@ -447,6 +472,7 @@ static bool event_responses(struct tell_reader *r, struct bytes name, const stru
 {
     char room[64];
     struct in in = {.r = r, .w = w};
+    if (r->finished) return true;  /* another answer is none of this one */
     walk_members(w, root, event_names, EVENT_NAMES, in.at);
     struct bytes type = word_of(w, in.at[E_TYPE], room, sizeof room);
     if (type.len == 0) type = name;
