@@ -76,8 +76,7 @@ static void print_json(const struct row *r, uint64_t now, bool first)
     put_text(&w, "rate_limit_headers", r->known.limits);
     put_text(&w, "reasoning_field", r->known.thoughts);
     jsonw_key(&w, "quirks");
-    show_words(&w, "completion|no_max|no_completion|no_options|no_sampling",
-               m->quirks | r->known.quirks);
+    show_words(&w, CATALOG_QUIRK_WORDS, m->quirks | r->known.quirks);
     jsonw_object_end(&w);
     assert(!w.full);
     (void)printf("%s%.*s", first ? "" : ",\n", (int)w.len, line);

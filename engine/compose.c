@@ -245,7 +245,7 @@ static struct api_change change_for(const struct exchange *x, const struct catal
     return (struct api_change){
         .model = bytes_of(m->upstream),
         .want_usage = x->stream && (x->api == API_CHAT || x->api == API_COMPLETIONS),
-        .completion_tokens = no_max || (quirks & QUIRK_COMPLETION && !only_max),
+        .completion_tokens = no_max || (quirks & QUIRK_COMPLETION_TOKENS && !only_max),
         .no_max = no_max, .no_completion = only_max,
         .no_options = quirks & QUIRK_NO_OPTIONS,
         .no_sampling = quirks & QUIRK_NO_SAMPLING && !is_named,

@@ -13,7 +13,7 @@ enum { ORIGIN_MAX = 255 };
 static void refuse(struct conf_reader *r, const struct conf_setting *s, struct conf_node *item,
                    const char *why)
 {
-    char shown[CONF_QUOTE_MAX], takes[256];
+    char shown[CONF_QUOTE_MAX], takes[CONF_TAKES_MAX];
     conf_error(r, item->at, "%s has %s: %s; it takes %s", conf_setting_label(s),
                conf_quote(item, shown), why, conf_takes(s, takes, sizeof takes));
     item->bad = true;

@@ -5,7 +5,7 @@
 #include "engine/conf.h"
 #include "engine/conf_parts.h"
 
-enum { MANUAL_LINE_MAX = 512 };
+enum { MANUAL_LINE_MAX = 1536 };
 
 /* Copy text so that mdoc takes it as it is: no macro at the start, no escape inside. */
 static void plain(const char *text, char *out, size_t room)
@@ -23,7 +23,7 @@ static void plain(const char *text, char *out, size_t room)
 static void put_setting(const struct conf_setting *s, void (*put)(void *arg, const char *line),
                         void *arg)
 {
-    char takes[256], text[MANUAL_LINE_MAX], line[MANUAL_LINE_MAX];
+    char takes[CONF_TAKES_MAX], text[MANUAL_LINE_MAX], line[MANUAL_LINE_MAX];
     snprintf(line, sizeof line, ".It Cm %s", s->path);
     put(arg, line);
     snprintf(text, sizeof text, "Takes %s.", conf_takes(s, takes, sizeof takes));

@@ -16,6 +16,7 @@ enum {
     CONF_VALUE_MAX = 64 << 10,   /* bytes of one value after ${...} */
     CONF_DEPTH_MAX = 32,         /* lists and maps inside each other */
     CONF_QUOTE_MAX = 96,         /* bytes of a value as a message shows it */
+    CONF_TAKES_MAX = 512,        /* bytes of what conf_takes() says */
     CONF_MESSAGE_MAX = 400,      /* bytes of one message */
     CONF_SHOWN_MAX = 20,         /* diagnostics of one kind printed; CONF_ERRORS_MAX */
     CONF_PATH_MAX = 96,          /* bytes of a dotted setting name */

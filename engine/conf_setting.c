@@ -6,6 +6,7 @@
 
 #include "engine/conf.h"
 #include "engine/conf_parts.h"
+#include "net/translate/ask.h"
 #include "net/url.h"
 
 #define MS(n) ((uint64_t)(n) * 1000000u)
@@ -38,9 +39,11 @@ static_assert(DIALECT_RESPONSES == 1 && DIALECT_ANTHROPIC == 2 && DIALECT_GEMINI
 static_assert(ABILITY_TOOLS == 1 && ABILITY_VISION == 2 && ABILITY_JSON_SCHEMA == 4 &&
               ABILITY_REASONING == 8, "abilities are the bits of words in conf.def");
 
-static_assert(QUIRK_COMPLETION == 1 && QUIRK_NO_MAX == 2 && QUIRK_NO_COMPLETION == 4 &&
-              QUIRK_NO_OPTIONS == 8 && QUIRK_NO_SAMPLING == 16,
-              "quirks are the bits of words in conf.def");
+#define X(name, word) static_assert((int)ASK_##name == (int)QUIRK_##name, "one bit " word);
+#define Y(name, word)
+#include "route/quirk.def"
+#undef X
+#undef Y
 
 const struct conf_setting *conf_settings(size_t *count)
 {
@@ -192,7 +195,7 @@ static void apply_simple(struct conf_reader *r, const struct conf_setting *s,
     if (!conf_value(r, s, n, &v)) return;
     const char *fault = text_fault(s, v.text);
     if (fault) {
-        char shown[CONF_QUOTE_MAX], takes[256];
+        char shown[CONF_QUOTE_MAX], takes[CONF_TAKES_MAX];
         if (s->type == CONF_URL && (memchr(v.text.ptr, '@', v.text.len) ||
                                     memchr(v.text.ptr, '?', v.text.len))) {
             conf_hide_node(r, n);   /* user:password@, ?key= */

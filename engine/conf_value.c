@@ -227,7 +227,8 @@ const char *conf_takes(const struct conf_setting *s, char *out, size_t room)
 
 void conf_value_wrong(struct conf_reader *r, const struct conf_setting *s, struct conf_node *n)
 {
-    char shown[CONF_QUOTE_MAX], takes[256], hint[CONF_QUOTE_MAX] = "", word[CONF_QUOTE_MAX];
+    char shown[CONF_QUOTE_MAX], takes[CONF_TAKES_MAX];
+    char hint[CONF_QUOTE_MAX] = "", word[CONF_QUOTE_MAX];
     if (n->bad) return;
     n->bad = true;
     if (s->words && n->kind == CONF_SCALAR && !n->expanded) {

@@ -310,17 +310,6 @@ static void note_facts(const struct core *core, const struct exchange *x,
     name_model(x, facts);
 }
 
-static uint64_t quirks_of(const struct catalog_model *m, const struct catalog_provider *p)
-{
-    unsigned has = m->quirks | p->quirks;
-    uint64_t bits = 0;
-    bool only_max = has & QUIRK_NO_COMPLETION;
-    if (has & (QUIRK_COMPLETION | QUIRK_NO_MAX) && !only_max) bits |= ASK_COMPLETION_TOKENS;
-    if (has & QUIRK_NO_OPTIONS) bits |= ASK_NO_OPTIONS;
-    if (has & QUIRK_NO_SAMPLING) bits |= ASK_NO_SAMPLING;
-    return bits;
-}
-
 static struct ask_target target_of(const struct exchange *x)
 {
     static_assert((int)CATALOG_THOUGHTS_CONTENT == (int)THOUGHTS_REASONING_CONTENT &&
@@ -332,7 +321,7 @@ static struct ask_target target_of(const struct exchange *x)
         .api = (enum api)x->peer, .model = bytes_of(m->upstream),
         .output_max = x->spend.output_max,
         .output_default = m->max_output ? m->max_output : OUTPUT_USUAL,
-        .quirks = quirks_of(m, p), .efforts = m->quality.efforts,
+        .quirks = catalog_quirks(m, p), .efforts = m->quality.efforts,
         .effort = x->effort, .thoughts = p->thoughts, .stream = x->stream,
         .thinks = m->abilities & ABILITY_REASONING, .official = p->official,
     };

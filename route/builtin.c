@@ -51,24 +51,25 @@ static bool is_ready(const struct builtin_provider *p)
     return false;
 }
 
-static uint8_t quirks(struct bytes words)
+static uint32_t quirks(struct bytes words)
 {
     static const struct { struct bytes word; enum catalog_quirk bit; } known[] = {
-        {BYTES_INIT("completion"), QUIRK_COMPLETION}, {BYTES_INIT("no_max"), QUIRK_NO_MAX},
-        {BYTES_INIT("no_completion"), QUIRK_NO_COMPLETION},
-        {BYTES_INIT("no_options"), QUIRK_NO_OPTIONS},
-        {BYTES_INIT("no_sampling"), QUIRK_NO_SAMPLING},
+#define X(name, text) {BYTES_INIT(text), QUIRK_##name},
+#define Y X
+#include "route/quirk.def"
+#undef X
+#undef Y
     };
     unsigned bits = 0;
     while (words.len > 0) {
         struct bytes word = cut_until(&words, ',');
         unsigned before = bits;
         for (size_t i = 0; i < COUNT(known); i++) {
-            if (bytes_eq(word, known[i].word)) bits |= known[i].bit;
+            if (bytes_eq(word, known[i].word)) bits |= (unsigned)known[i].bit;
         }
         assert(bits != before);
     }
-    return (uint8_t)bits;
+    return bits;
 }
 
 bool builtin_provider_next(struct bytes *at, struct builtin_provider *out)

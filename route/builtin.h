@@ -21,7 +21,7 @@ struct builtin_provider {        /* an empty slice: not stated */
     struct bytes limits;         /* family of its rate-limit headers: "openai", ... */
     struct bytes thoughts;       /* field of an answer that holds them */
     struct bytes speaks;         /* comma list of further dialects at base_url */
-    uint8_t quirks;              /* enum catalog_quirk bits */
+    uint32_t quirks;             /* enum catalog_quirk bits */
     bool ready;                  /* a key in the environment is all it needs: base_url has no
                                     braces, a dialect we speak, auth is a key in a header */
 };
@@ -35,7 +35,7 @@ struct builtin_model {
     uint8_t abilities;           /* enum model_ability bits */
     bool no_text;                /* it answers with embeddings or the like */
     bool by_name;                /* for who names it, not for auto */
-    uint8_t quirks;              /* enum catalog_quirk bits, without its provider's */
+    uint32_t quirks;             /* enum catalog_quirk bits, without its provider's */
     struct bytes released;       /* "2026", "2026-03" or "2026-03-05" */
     struct quality quality;
     struct bytes figures_of;     /* the name its published figures stand under; empty: none */

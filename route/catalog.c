@@ -281,3 +281,19 @@ const char *catalog_nearest(const struct catalog *c, struct bytes name)
     }
     return n.found;
 }
+
+const char catalog_quirk_text[] = ""
+#define X(name, word) "|" word
+#define Y X
+#include "route/quirk.def"
+#undef X
+#undef Y
+    ;
+
+uint64_t catalog_quirks(const struct catalog_model *m, const struct catalog_provider *p)
+{
+    uint32_t all = m->quirks | p->quirks, bits = all & QUIRKS_ASK;
+    if (all & QUIRK_NO_MAX) bits |= QUIRK_COMPLETION_TOKENS;
+    if (all & QUIRK_NO_COMPLETION) bits &= ~(uint32_t)QUIRK_COMPLETION_TOKENS;
+    return bits;
+}

@@ -28,15 +28,25 @@ enum model_ability {             /* bits */
     ABILITIES_ALL = 15,
 };
 
-/* What a request must be written like for one provider or model: bits, in the order of words in
- * conf.def. */
-enum catalog_quirk {
-    QUIRK_COMPLETION = 1,        /* an output limit that is added is max_completion_tokens */
-    QUIRK_NO_MAX = 2,            /* max_tokens is refused: max_completion_tokens instead */
-    QUIRK_NO_COMPLETION = 4,     /* the other way */
-    QUIRK_NO_OPTIONS = 8,        /* stream_options is refused: never sent */
-    QUIRK_NO_SAMPLING = 16,      /* temperature and top_p are refused */
+/* What a request must be written like for one provider or model: bits, by the places of words
+ * in quirk.def. */
+enum catalog_quirk_at {
+#define X(name, word) QUIRK_AT_##name,
+#define Y X
+#include "route/quirk.def"
+#undef X
+    QUIRKS
 };
+enum catalog_quirk {
+#define X(name, word) QUIRK_##name = 1 << QUIRK_AT_##name,
+#include "route/quirk.def"
+#undef X
+#undef Y
+    QUIRKS_ASK = (1 << QUIRK_AT_NO_MAX) - 1,     /* those that enum ask_quirk has */
+};
+extern const char catalog_quirk_text[];
+/* All words, "a|b|c", in the order of the bits. */
+#define CATALOG_QUIRK_WORDS (catalog_quirk_text + 1)
 
 struct catalog_provider {        /* texts are NUL-ended and live as long as the catalogue */
     const char *name;
@@ -59,7 +69,7 @@ struct catalog_provider {        /* texts are NUL-ended and live as long as the 
     uint8_t dialect;             /* enum dialect */
     uint8_t speaks;              /* further ones at the same address: bits of enum dialect */
     uint8_t thoughts;            /* enum catalog_thoughts */
-    uint8_t quirks;              /* enum catalog_quirk bits, of all its models */
+    uint32_t quirks;             /* enum catalog_quirk bits, of all its models */
     uint8_t key_count, header_count;
     bool tls, host_is_ip, zero_retention;
     bool official;               /* at the address of who made the dialect */
@@ -76,7 +86,7 @@ struct catalog_model {
     uint8_t abilities;           /* enum model_ability bits */
     uint8_t lacks;               /* those that the configuration says it has not: what sources
                                     say of that is not to be relied on */
-    uint8_t quirks;              /* enum catalog_quirk bits, beside its provider's */
+    uint32_t quirks;             /* enum catalog_quirk bits, beside its provider's */
     bool no_text;                /* embeddings, moderations: never a candidate of auto */
     bool by_name;                /* a candidate of auto only where that names it in full */
     bool configured;             /* named by the configuration, not only built in */
@@ -117,6 +127,9 @@ int32_t catalog_alias_exact(const struct catalog *c, struct bytes name);
  * within a small edit distance; NULL where none is near. Borrows. For error texts only: it
  * looks at every name (about a millisecond for a thousand models). */
 const char *catalog_nearest(const struct catalog *c, struct bytes name);
+/* What a request that is written anew for this model is to be like, its provider's quirks
+ * included: bits of enum ask_quirk (net/translate/ask.h). */
+uint64_t catalog_quirks(const struct catalog_model *m, const struct catalog_provider *p);
 /* Glob match: '*' any run, '?' one byte. No recursion, no backtracking beyond the last '*': at
  * most pattern.len * text.len steps. */
 bool glob_match(struct bytes pattern, struct bytes text);

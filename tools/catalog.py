@@ -44,22 +44,38 @@ UNSPOKEN = (("openai", "text-embedding-3-small", "0.02", "8192"),
             ("openai", "text-embedding-ada-002", "0.10", "8192"),
             ("openai", "omni-moderation-latest", "0", ""),
             ("openai", "omni-moderation-2024-09-26", "0", ""))
-# What a model's request is to be written like: words of the column quirks. In both lists; a
-# provider's hold for all its models.
-#   completion   an output limit that Weir adds is called max_completion_tokens
-#   no_max       max_tokens is refused: a client's is renamed to max_completion_tokens
-#   no_completion  the other way
-#   no_options   stream_options is refused or does harm: never sent
-#   no_sampling  temperature and top_p are refused: left out where the model was not named
-QUIRKS = ("completion", "no_max", "no_completion", "no_options", "no_sampling")
+# What a model's request is to be written like: words of the column quirks, which stand in
+# route/quirk.def. In both lists; a provider's hold for all its models. Sources: providers.tsv.
 PROVIDER_QUIRKS = {
     "openai": "completion",             # max_tokens is deprecated there
     "azure": "completion",
-    "mistral": "no_completion",         # 422 extra_forbidden
+    "deepseek": "no_developer,keep_thoughts,think_object,no_schema",
+    "mistral": "no_completion,id_9,no_name,random_seed,choice_any,no_developer,no_thoughts,"
+               "no_logprobs,no_tier,no_user",       # 422 extra_forbidden
+    "groq": "no_name,no_thoughts,no_logprobs,plain_text",
+    "openrouter": "cache_marks,top_k",
+    "together": "no_developer,top_k",
+    "fireworks": "no_developer,top_k",
+    "cerebras": "no_developer,no_thoughts,no_penalties,no_tier",
+    "perplexity": "no_developer,alternate",
+    "moonshotai": "no_developer,keep_thoughts,think_object",
+    "zai": "no_developer,think_object,no_schema,cool",
+    "zhipuai": "no_developer,think_object,no_schema,cool",
+    "alibaba": "no_developer,top_k,think_switch",
+    "minimax": "no_developer,cool",
+    "sambanova": "no_developer,cool",
+    "siliconflow": "no_developer,top_k,think_switch",
+    "novita": "no_developer,top_k,think_switch",
+    "deepinfra": "top_k",
+    "vllm": "no_developer,top_k",
+    "llamacpp": "no_developer,top_k",
+    "ollama": "no_developer",
+    "lmstudio": "no_developer",
     "chutes": "no_completion",
     "xiaomi": "no_completion",          # sources differ; litellm maps to max_tokens
-    "databricks": "no_options",         # 400 for models served through Bedrock
-    "nvidia": "no_options",             # may hang the stream
+    "databricks": "no_options,no_strict,no_parallel",   # 400 for some models there
+    "nvidia": "no_options,no_penalties,cool",       # stream_options may hang the stream
+    "vertex": "count_flat",
 }
 # Models that auto leaves alone, beside those that are deprecated: made for one purpose, or a
 # name that stands for another row and may mean another one tomorrow.
@@ -71,9 +87,13 @@ ONE_PURPOSE = re.compile(r"search|deep-research|computer-use|robotics|guard|(^|[
 OTHER_API = (("openai azure", r"(o\d|gpt-5(\.\d)?)(-mini)?-(pro|codex).*|codex-mini.*|"
                               r"gpt-3\.5-turbo-instruct.*"),)
 MODEL_QUIRKS = (                        # providers, model id, words
-    ("openai azure", r"(gpt-5|o[134])(?!.*chat).*", "no_max,no_sampling"),
-    ("anthropic", r"claude-(opus-4-[789]|opus-5|sonnet-5|fable-5).*", "no_sampling"),
-    ("moonshotai", r"kimi-k(2\.[5-9]|3).*", "no_sampling"),
+    ("openai azure", r"(gpt-5|o[134])(?!.*chat).*", "no_max,no_sampling,no_stop"),
+    ("anthropic vertex bedrock azure",
+     r"(.*anthropic\.)?claude-(opus-4-[789]|opus-5|sonnet-5|fable-5).*",
+     "no_sampling,adaptive,no_prefill"),
+    ("google vertex", r"gemini-3.*", "signed_calls"),
+    ("xai", r"grok-(3-mini|4|5|code)(?!.*non-reasoning).*", "no_penalties,no_stop"),
+    ("moonshotai", r"kimi-k(2\.[5-9]|3).*", "no_sampling,no_penalties"),
 )
 # Levels of reasoning effort that the provider's own parameter takes (n none, i minimal, l low,
 # m medium, h high, x xhigh), then the one that counts where a request says none. Sources:
@@ -428,8 +448,15 @@ def also(row, base):
     return "responses"
 
 
+def quirk_words():
+    """The words that the program knows."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    with open(os.path.join(here, "..", "route", "quirk.def"), encoding="ascii") as file:
+        return set(re.findall(r'^[XY]\(\w+, "(\w+)"\)$', file.read(), re.M))
+
+
 def providers(path, fields):
-    taken, out = set(), {}
+    taken, out, words = set(), {}, quirk_words()
     for where, row in rows(path):
         names = [row["name"]] + [alias for alias in row["aliases"].split(",") if alias]
         for name in names:
@@ -445,7 +472,7 @@ def providers(path, fields):
             fail(where, f"key_env {row['key_env']!r}")
         keys = ",".join(key for key in row["key_env"].split(",") if not NOT_KEYS.fullmatch(key))
         quirks = PROVIDER_QUIRKS.get(row["name"], "")
-        if not set(quirks.split(",")) <= {"", *QUIRKS}:
+        if not set(quirks.split(",")) <= {"", *words}:
             fail(where, f"quirks {quirks!r}")
         field = fields.get(row["name"], "")
         if re.match(r"field reasoning\b|.*; field reasoning\b", row["quirks"]):

@@ -52,7 +52,8 @@ struct ask_part {            /* spans are the insides of strings, as written, bu
     struct walk_span url;    /* ... or where it is ... */
     struct walk_span file;   /* ... or its id at the provider */
     struct walk_span mime;   /* of data, or of url; absent: not said. DOCUMENT that is plain
-                                text: it is in text */
+                                text: it is in text. AUDIO: the type, or the part of it
+                                behind "audio/" (wav, mp3) */
     struct walk_span detail; /* IMAGE: low, high, auto */
     struct node cache;       /* cache_control as written, or absent */
     struct node raw;         /* the part as written */
@@ -153,7 +154,8 @@ struct ask_target {
 enum ask_thoughts { THOUGHTS_NONE, THOUGHTS_REASONING_CONTENT, THOUGHTS_REASONING,
                     THOUGHTS_DETAILS /* OpenRouter's reasoning_details */ };
 
-/* What a provider, or a model of it, does otherwise than its dialect says. */
+/* What a provider, or a model of it, does otherwise than its dialect says. The same bits as in
+ * route/quirk.def. */
 enum ask_quirk {
     ASK_COMPLETION_TOKENS = 1 << 0,  /* chat: max_completion_tokens, not max_tokens */
     ASK_NO_OPTIONS = 1 << 1,         /* chat: stream_options is refused */
@@ -178,10 +180,13 @@ enum ask_quirk {
     ASK_NO_SCHEMA = 1 << 20,         /* response_format json_schema is refused: json_object */
     ASK_THINK_OBJECT = 1 << 21,      /* chat: thinking: {type} besides reasoning_effort */
     ASK_NO_TIER = 1 << 22,           /* service_tier is refused */
-    ASK_NO_SEED = 1 << 23,
-    ASK_NO_USER = 1 << 24,           /* user, metadata, store, cache keys are refused */
-    ASK_COUNT_FLAT = 1 << 30,        /* Gemini's countTokens without generateContentRequest
+    ASK_COUNT_FLAT = 1 << 23,        /* Gemini's countTokens without generateContentRequest
                                         around it (Vertex AI) */
+    ASK_NO_USER = 1 << 24,           /* user, metadata, store, cache keys are refused */
+    ASK_PLAIN_TEXT = 1 << 25,        /* chat: content is a string, but for the user's */
+    ASK_TOP_K = 1 << 26,             /* chat: top_k is taken */
+    ASK_COOL = 1 << 27,              /* a temperature above 1 is refused */
+    ASK_THINK_SWITCH = 1 << 28,      /* chat: enable_thinking, thinking_budget (Qwen) */
 };
 
 /* Is there a reader, a writer of that API's requests? */

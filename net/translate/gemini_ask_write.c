@@ -547,9 +547,7 @@ static void put_stop(struct out *o)
 static void put_seed(struct out *o)
 {
     int64_t seed;
-    if ((o->t->quirks & ASK_NO_SEED) || !walk_int(&o->a->walk, o->a->settings.seed, &seed)) {
-        return;
-    }
+    if (!walk_int(&o->a->walk, o->a->settings.seed, &seed)) return;
     pen_int(config(o, BYTES("seed")), seed & INT32_MAX);
 }
 

@@ -185,7 +185,7 @@ test('models: what is known of one, and where it comes from', async () => {
   assert.match(gpt.sources, /A/);
   assert.match(gpt.released, /^2025-08/);
   assert.deepEqual(Object.keys(gpt.efforts), ['minimal', 'low', 'medium', 'high', 'default']);
-  assert.deepEqual(gpt.quirks, ['completion', 'no_max', 'no_sampling']);
+  assert.deepEqual(gpt.quirks, ['completion', 'no_sampling', 'no_stop', 'no_max']);
   const mine = by.get('openai/mine');
   assert.equal(mine.price.audio_input, '3');
   assert.equal(mine.price.audio_output, '2');

@@ -232,11 +232,16 @@ static void test_efforts_and_quirks(void **state)
     assert_true(m.quality.effort[EFFORT_UNSET] == m.quality.effort[EFFORT_MEDIUM]);
     assert_true(m.quality.effort[EFFORT_MINIMAL] < m.quality.effort[EFFORT_LOW]);
     assert_true(m.quality.effort[EFFORT_LOW] < m.quality.effort[EFFORT_HIGH]);
-    assert_int_equal(m.quirks, QUIRK_NO_MAX | QUIRK_NO_SAMPLING);
+    assert_int_equal(m.quirks, QUIRK_NO_MAX | QUIRK_NO_SAMPLING | QUIRK_NO_STOP);
     m = model_of("anthropic", "claude-sonnet-4-5");   /* thinks only when it is told to */
     assert_int_equal(m.quality.efforts, 0);
     assert_true(m.quality.effort[EFFORT_UNSET] == m.quality.effort[EFFORT_NONE]);
     assert_true(m.quality.effort[EFFORT_UNSET] < -0.1f);
+    assert_int_equal(model_of("anthropic", "claude-opus-4-6").quirks, 0);
+    assert_int_equal(model_of("vertex", "claude-opus-4-7@default").quirks,
+                     QUIRK_NO_SAMPLING | QUIRK_ADAPTIVE | QUIRK_NO_PREFILL);
+    assert_int_equal(model_of("google", "gemini-3-flash-preview").quirks, QUIRK_SIGNED_CALLS);
+    assert_int_equal(model_of("google", "gemini-2.5-flash").quirks, 0);
     m = model_of("openai", "gpt-4.1");
     assert_true(m.quality.efforts == 0 && m.quality.effort[EFFORT_UNSET] == 0 && !m.quirks);
     m = model_of("openai", "text-embedding-3-small");
@@ -245,9 +250,12 @@ static void test_efforts_and_quirks(void **state)
     assert_true(model_of("openai", "gpt-4.1-2025-04-14").by_name);      /* the same again */
     assert_true(model_of("openai", "o3-deep-research").by_name);
     struct builtin_provider p;
-    assert_true(builtin_provider_find(BYTES("openai"), &p) && p.quirks == QUIRK_COMPLETION);
+    assert_true(builtin_provider_find(BYTES("openai"), &p));
+    assert_int_equal(p.quirks, QUIRK_COMPLETION_TOKENS);
     assert_true(builtin_provider_find(BYTES("mistral"), &p));
-    assert_int_equal(p.quirks, QUIRK_NO_COMPLETION);
+    assert_int_equal(p.quirks, QUIRK_NO_COMPLETION | QUIRK_ID_9 | QUIRK_NO_NAME |
+                     QUIRK_RANDOM_SEED | QUIRK_CHOICE_ANY | QUIRK_NO_DEVELOPER |
+                     QUIRK_NO_THOUGHTS | QUIRK_NO_LOGPROBS | QUIRK_NO_TIER | QUIRK_NO_USER);
     assert_true(bytes_eq(p.region, BYTES("eu")) && bytes_eq(p.limits, BYTES("mistral")));
     assert_true(bytes_eq(p.usage, BYTES("always")));
 }

@@ -53,12 +53,15 @@ static void test_auth_of_a_dialect(void **state)
 static void test_what_a_name_brings_with_it(void **state)
 {
     (void)state;
-    static const struct { const char *entry, *region; unsigned quirks; } cases[] = {
-        {"{name: mistral, keys: [k]}", "eu", QUIRK_NO_COMPLETION},
-        {"{name: mistral, keys: [k], region: fr}", "fr", QUIRK_NO_COMPLETION},
-        {"{name: mistral, keys: [k], url: \"http://h/v1\"}", "", QUIRK_NO_COMPLETION},
+    const unsigned mistral = QUIRK_NO_COMPLETION | QUIRK_ID_9 | QUIRK_NO_NAME |
+        QUIRK_RANDOM_SEED | QUIRK_CHOICE_ANY | QUIRK_NO_DEVELOPER | QUIRK_NO_THOUGHTS |
+        QUIRK_NO_LOGPROBS | QUIRK_NO_TIER | QUIRK_NO_USER;
+    const struct { const char *entry, *region; unsigned quirks; } cases[] = {
+        {"{name: mistral, keys: [k]}", "eu", mistral},
+        {"{name: mistral, keys: [k], region: fr}", "fr", mistral},
+        {"{name: mistral, keys: [k], url: \"http://h/v1\"}", "", mistral},
         {"{name: mistral, keys: [k], url: \"http://h/v1\", region: eu}", "eu",
-         QUIRK_NO_COMPLETION},
+         mistral},
         {"{name: mistral, keys: [k], quirks: []}", "eu", 0},
         {"{name: openai, keys: [k], quirks: [no_options, no_sampling]}", "",
          QUIRK_NO_OPTIONS | QUIRK_NO_SAMPLING},
