@@ -17,8 +17,9 @@ enum {
 
 /* By whose form it is; counts are asked for in the form of what they count. */
 static const struct ask_dialect *const dialects[APIS] = {
-    [API_RESPONSES] = &responses_ask,
+    [API_CHAT] = &chat_ask,
     [API_MESSAGES] = &messages_ask, [API_COUNT_TOKENS] = &messages_ask,
+    [API_RESPONSES] = &responses_ask,
     [API_GENERATE] = &gemini_ask, [API_GENERATE_COUNT] = &gemini_ask,
     [API_CONVERSE] = &converse_ask, [API_COHERE] = &cohere_ask,
 };

@@ -16,10 +16,11 @@ enum { UNIT_MAX = 12, ESCAPED_ROOM = 512, CHOICES_MAX = 64 };
 
 /* By whose form it is. */
 static const struct tell_dialect *const dialects[APIS] = {
-    [API_RESPONSES] = &responses_tell,
+    [API_CHAT] = &chat_tell,
     [API_MESSAGES] = &messages_tell,
     [API_GENERATE] = &gemini_tell,
     [API_CONVERSE] = &converse_tell, [API_COHERE] = &cohere_tell,
+    [API_RESPONSES] = &responses_tell,
 };
 
 const struct tell_dialect *tell_dialect_of(enum api api)
