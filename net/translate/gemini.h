@@ -31,5 +31,8 @@ void gemini_put_tokens(struct pen *p, struct bytes json, bool tops);
 /* Does a signature of thoughts stand for itself, at whichever part comes next? text: the
  * thoughts have one. Else it is of that very text. */
 bool gemini_is_apart(enum ask_maker maker, bool text);
+/* Where the path of an address ends: its query and fragment tell no type (RFC 3986 section
+ * 3.3). uri: the inside of a string. */
+uint64_t gemini_path_end(const struct walk *w, struct walk_span uri);
 
 #endif

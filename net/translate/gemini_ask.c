@@ -334,14 +334,27 @@ static enum ask_kind kind_of(const struct walk *w, struct walk_span mime)
     return ASK_DOCUMENT;
 }
 
+uint64_t gemini_path_end(const struct walk *w, struct walk_span uri)
+{
+    for (uint64_t at = uri.start; at < uri.end;) {
+        struct bytes b = walk_piece(w, at, uri.end);
+        for (size_t i = 0; i < b.len; i++) {
+            if (b.ptr[i] == '?' || b.ptr[i] == '#') return at + i;
+        }
+        at += b.len;
+    }
+    return uri.end;
+}
+
 /* What lies at an address that comes without a type: as its name ends. */
 static enum ask_kind kind_by_name(const struct walk *w, struct walk_span uri)
 {
     static const struct bytes ends[] = {BYTES_INIT(".png"), BYTES_INIT(".jpg"),
         BYTES_INIT(".jpeg"), BYTES_INIT(".webp"), BYTES_INIT(".gif"), BYTES_INIT(".heic")};
+    uint64_t end = gemini_path_end(w, uri);
     for (size_t i = 0; i < COUNT(ends); i++) {
-        if (uri.end - uri.start < ends[i].len) continue;
-        struct walk_span tail = {uri.end - ends[i].len, uri.end};
+        if (end - uri.start < ends[i].len) continue;
+        struct walk_span tail = {end - ends[i].len, end};
         if (walk_is(w, tail, ends[i])) return ASK_IMAGE;
     }
     return ASK_DOCUMENT;

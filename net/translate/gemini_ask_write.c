@@ -138,9 +138,10 @@ static struct bytes guess_mime(const struct walk *w, const struct ask_part *part
         {BYTES_INIT(".txt"), BYTES_INIT("text/plain")},
         {BYTES_INIT(".mp3"), BYTES_INIT("audio/mp3")},
     };
+    uint64_t end = gemini_path_end(w, part->url);
     for (size_t i = 0; i < COUNT(types); i++) {
-        if (part->url.end - part->url.start <= types[i].end.len) continue;
-        struct walk_span tail = {part->url.end - types[i].end.len, part->url.end};
+        if (end - part->url.start <= types[i].end.len) continue;
+        struct walk_span tail = {end - types[i].end.len, end};
         if (walk_is(w, tail, types[i].end)) return types[i].mime;
     }
     switch (part->kind) {

@@ -331,6 +331,7 @@ static bool write(void *arg, const struct tell *t)
     switch (t->kind) {
     case TELL_OPEN:
         told = close_block(m);  /* a call stays open where its arguments are not whole */
+        if (told && t->block == TELL_THINKING) told = flush(m);   /* signed before these */
         m->inside = true;
         m->current = t->item;
         m->kind = t->block;

@@ -191,7 +191,8 @@ static bool open_block(struct tell_writer *s, const struct tell *t, struct pen *
     if (t->block == TELL_TEXT || t->block == TELL_REFUSAL || t->block == TELL_TRANSCRIPT) {
         return true;
     }
-    if (s->open_count == COUNT(s->open)) {
+    /* Thoughts are to come back in the order in which they were signed. */
+    if (t->block == TELL_THINKING || s->open_count == COUNT(s->open)) {
         flush_waiting(s, t->choice, p);
         if (s->open_count == COUNT(s->open)) return true;  /* no reader has so many */
     }

@@ -22,7 +22,7 @@ enum { NOWHERE = -1 };  /* a->message, a->element: before the first */
 
 enum root { R_SYSTEM, R_MESSAGES, R_TOOLS, R_CHOICE, R_MAX, R_TEMPERATURE, R_TOP_P, R_TOP_K,
             R_STOP, R_STREAM, R_METADATA, R_TIER, R_THINKING, R_CONFIG, R_FORMAT, R_CONTAINER,
-            R_SERVERS, ROOTS };
+            R_SERVERS, R_THREAD, ROOTS };
 static const struct bytes root_names[ROOTS] = {
     [R_SYSTEM] = BYTES_INIT("system"), [R_MESSAGES] = BYTES_INIT("messages"),
     [R_TOOLS] = BYTES_INIT("tools"), [R_CHOICE] = BYTES_INIT("tool_choice"),
@@ -32,7 +32,7 @@ static const struct bytes root_names[ROOTS] = {
     [R_METADATA] = BYTES_INIT("metadata"), [R_TIER] = BYTES_INIT("service_tier"),
     [R_THINKING] = BYTES_INIT("thinking"), [R_CONFIG] = BYTES_INIT("output_config"),
     [R_FORMAT] = BYTES_INIT("output_format"), [R_CONTAINER] = BYTES_INIT("container"),
-    [R_SERVERS] = BYTES_INIT("mcp_servers"),
+    [R_SERVERS] = BYTES_INIT("mcp_servers"), [R_THREAD] = BYTES_INIT("thread"),
 };
 
 enum block { B_TYPE, B_TEXT, B_CACHE, B_SOURCE, B_ID, B_NAME, B_INPUT, B_USE_ID, B_CONTENT,
@@ -118,15 +118,16 @@ static struct node string(struct node n)
     return n.type == JSON_STRING ? n : (struct node){0};
 }
 
-/* What only Anthropic can do: without such servers and containers the answer would be another
- * one. */
+/* What only Anthropic can do: without such servers, containers and conversations that it holds
+ * the answer would be another one. */
 static void read_only(struct ask *a, const struct node *at)
 {
     bool container = at[R_CONTAINER].type != JSON_NONE;
     bool servers = walk_count(&a->walk, at[R_SERVERS]) > 0;
-    a->unsayable = container || servers;
+    bool thread = at[R_THREAD].type != JSON_NONE;
+    a->unsayable = container || servers || thread;
     if (a->unsayable) {
-        ask_blame(a, container ? "/container" : "/mcp_servers",
+        ask_blame(a, thread ? "/thread" : container ? "/container" : "/mcp_servers",
                   "only the Anthropic dialect has a way to say this");
     }
 }
