@@ -242,6 +242,9 @@ static const struct { const char *body, *want; } conversations[] = {
      USER "{\"text\":\"d\"},{\"text\":\"e\"}]}"),
      "turn model\ntext text=\"a\"\ntext text=\"b\"\ntext text=\"c\"\n"
      "turn user\ntext text=\"d\"\ntext text=\"e\"\n"},
+    {CONTENTS(MODEL "{\"text\":\"a\"},{\"text\":\"\",\"x\":{\"text\":\"no\"}},"
+              "{\"text\":\"c\"}]}"),
+     "turn model\ntext text=\"a\"\ntext text=\"c\"\n"},
     {CONTENTS(USER "{\"inlineData\":{\"mime_type\":\"audio/wav\",\"data\":\"AA\"}},"
      "{\"fileData\":{\"fileUri\":\"https://a/b.png\"}},{\"fileData\":{\"mimeType\":"
      "\"application/pdf\",\"fileUri\":\"gs://b/c\"}},{\"fileData\":{\"fileUri\":"

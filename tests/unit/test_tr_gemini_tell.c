@@ -2,6 +2,7 @@
  * the same wherever they are cut; and read, written, read again they say the same. */
 #include "net/translate/ask.h"
 #include "net/translate/tell.h"
+#include "openai_tape.h"
 #include "tr_kit.h"
 
 #include <setjmp.h>
@@ -79,6 +80,20 @@ static bool take(void *arg, const struct tell *t)
     case TELL_END: note(n, "end\n"); break;
     }
     return true;
+}
+
+static bool is_letters(struct bytes text)
+{
+    char room[1024];
+    int n = snprintf(room, sizeof room, "\"%.*s\"", (int)text.len, text.ptr);
+    return kit_is_json((struct bytes){room, (size_t)n});
+}
+
+/* The same, where each piece must begin with a letter and end with one. */
+static bool take_letters(void *arg, const struct tell *t)
+{
+    if (t->kind == TELL_MORE) assert_true(is_letters(t->text));
+    return take(arg, t);
 }
 
 static void note_begin(struct note *n, bool ids)
@@ -458,6 +473,117 @@ static void test_again(void **state)
     }
 }
 
+/* Whole answers too, as far as Gemini's own readers go. */
+static void check_whole_again(struct bytes answer)
+{
+    struct note first, again;
+    struct writing g;
+    struct open o;
+    note_begin(&first, false);
+    note_begin(&again, false);
+    read_answer(answer, false, 0, take, &first);
+    writing_begin(&g);
+    open_text(&o, answer, 1000);
+    struct tell_story story = tell_story(API_GENERATE, 42, &o.w, o.root);
+    assert_true(tell_write_whole(&g.facts, &story, &g.k.pen));
+    read_answer(kit_pen_text(&g.k), false, 0, take, &again);
+    assert_string_equal(again.at, first.at);
+    kit_pieces_free(&o.pieces);
+    writing_end(&g);
+    free(first.at);
+    free(again.at);
+}
+
+static void play(const struct tape *tape, void *arg)
+{
+    size_t *count = arg;
+    struct bytes found;
+    if (tape->events.len > 0) {
+        check_again(tape->events, true, tape->name);
+        ++*count;
+    } else if (tape->answer.len > 0 && !tape_path(tape->answer, "error", &found)) {
+        check_again(tape->answer, false, tape->name);
+        check_whole_again(tape->answer);
+        ++*count;
+    }
+}
+
+static void test_tapes(void **state)
+{
+    (void)state;
+    size_t count = 0;
+    if (!tapes_each("gemini-generate", play, &count)) {
+        print_message("no recordings here: skipped\n");
+        skip();
+    }
+    assert_true(count > 90);
+}
+
+/* What a whole answer is, letter by letter. */
+static void test_whole(void **state)
+{
+    (void)state;
+    static const struct { struct tell tell[12]; const char *parts; } answers[] = {
+        {{FINISH(TELL_FILTER), END}, "{\"text\":\"\"}"},
+        {{CALL(0, "f"), SIGN(TELL_CALL, 0, MAKER_GEMINI, "own"), VALUE(0, "{}"),
+          CLOSE(TELL_CALL, 0), FINISH(TELL_FILTER), END},
+         "{\"functionCall\":{\"id\":\"c0\",\"name\":\"f\",\"args\":{}},"
+         "\"thoughtSignature\":\"own\"}"},
+        {{OPEN(TELL_THINKING, 0), MORE(TELL_THINKING, 0, "h"), MORE(TELL_THINKING, 0, "m"),
+          SIGN(TELL_THINKING, 0, MAKER_MESSAGES, "S"), CLOSE(TELL_THINKING, 0),
+          OPEN(TELL_THINKING, 1), SIGN(TELL_THINKING, 1, MAKER_RESPONSES, "E"),
+          CLOSE(TELL_THINKING, 1), FINISH(TELL_FILTER), END},
+         "{\"thought\":true,\"text\":\"hm\",\"thoughtSignature\":\"WeirSgM0S\"},"
+         "{\"text\":\"\",\"thoughtSignature\":\"WeirSgR0E\"}"},
+        /* Deltas of calls that are mixed: none is, but it is JSON all the same. */
+        {{CALL(0, "f"), CALL(1, "g"), MORE(TELL_CALL, 0, "{"), MORE(TELL_CALL, 1, "{}"),
+          MORE(TELL_CALL, 0, "}"), CLOSE(TELL_CALL, 0), CLOSE(TELL_CALL, 1),
+          FINISH(TELL_FILTER), END},
+         "{\"functionCall\":{\"id\":\"c0\",\"name\":\"f\",\"args\":{}}},"
+         "{\"functionCall\":{\"id\":\"c1\",\"name\":\"g\",\"args\":{}}}"},
+    };
+    for (size_t i = 0; i < COUNT(answers); i++) {
+        char want[1024];
+        struct writing g;
+        struct tell_story story = {.again = tell_script,
+                                   .root.start = (uintptr_t)answers[i].tell};
+        writing_begin(&g);
+        assert_true(tell_write_whole(&g.facts, &story, &g.k.pen));
+        snprintf(want, sizeof want, "{\"candidates\":[{\"content\":{\"parts\":[%s],\"role\":"
+                 "\"model\"},\"finishReason\":\"SAFETY\",\"index\":0}],\"usageMetadata\":{"
+                 "\"promptTokenCount\":10,\"candidatesTokenCount\":5,\"totalTokenCount\":19,"
+                 "\"cachedContentTokenCount\":3,\"thoughtsTokenCount\":4},\"modelVersion\":"
+                 "\"a/b\",\"responseId\":" ID "}", answers[i].parts);
+        check_written(&g, want);
+        writing_end(&g);
+    }
+}
+
+/* Arguments in long pieces: no letter is cut. */
+static void test_long_partial(void **state)
+{
+    (void)state;
+    for (size_t before = 50; before < 70; before++) {
+        char stream[1024], want[1024], x[80];
+        memset(x, 'x', before);
+        x[before] = '\0';
+        snprintf(stream, sizeof stream,
+                 "data: {\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"id\":"
+                 "\"c\",\"name\":\"f\",\"partialArgs\":[{\"jsonPath\":\"$.a\","
+                 "\"stringValue\":\"%s\xF0\x9F\x98\x80\xC3\xA9%s\"}]}}]}}]}\n", x, x);
+        snprintf(want, sizeof want, "start  \n0 call c f|{\"a\":\"%s\xF0\x9F\x98\x80\xC3\xA9%s"
+            "\"}"
+                 "|\n0 finish 4\nend\n", x, x);
+        for (size_t step = 0; step < 7; step++) {
+            struct note n;
+            note_begin(&n, true);
+            read_answer(bytes_of(stream), true, step, take_letters, &n);
+            assert_string_equal(n.at, want);
+            free(n.at);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,6 +591,9 @@ int main(void)
         cmocka_unit_test(test_write),
         cmocka_unit_test(test_whole_says_what_streams_say),
         cmocka_unit_test(test_again),
+        cmocka_unit_test(test_tapes),
+        cmocka_unit_test(test_whole),
+        cmocka_unit_test(test_long_partial),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
