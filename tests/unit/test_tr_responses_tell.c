@@ -463,7 +463,10 @@ static void check_stream(const struct tape *tape, struct tally *tally)
     tell_stream(tape->events, tally->step, note_tell, &cut);
     compare(tape, note.at, cut.at);
     each_event(tape->events, keep_response, &response);
-    if (response.len == 0) return;  /* an error ended it */
+    if (response.len == 0) {  /* an error ended it */
+        note_free(&note), note_free(&cut);
+        return;
+    }
     tell_document(response, 0, note_tell, &whole);
     struct note stream = {0};
     note_add(&stream, "%s", note.at);
