@@ -100,7 +100,8 @@ static void test_closed(void **state)
     (void)state;
     static const struct { const char *schema, *closed; } closed[] = {
         {"{\"type\":\"OBJECT\",\"properties\":{\"minimum\":{\"type\":"
-         "\"INTEGER\",\"minimum\":1,\"maximum\":\"5\"},\"b\":{\"type\":\"object\",\"additionalProperties\":{}}}}",
+         "\"INTEGER\",\"minimum\":1,\"maximum\":\"5\"},\"b\":{\"type\":\"object\","
+         "\"additionalProperties\":{}}}}",
          "{\"type\":\"object\",\"properties\":{\"minimum\":{\"type\":\"integer\"},"
          "\"b\":{\"type\":\"object\",\"additionalProperties\":{}}},"
          "\"additionalProperties\":false}"},
