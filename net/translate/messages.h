@@ -4,6 +4,7 @@
 
 #include "net/translate/tell.h"
 
+struct ask_part;
 struct ask_target;
 
 /* In front of what a redacted_thinking block holds, so that it is not taken for the signature
@@ -17,6 +18,11 @@ MUST_USE enum ask_rc messages_write(struct ask *a, const struct ask_target *t, s
  * thoughts that others made. */
 MUST_USE enum ask_rc messages_write_own(struct ask *a, const struct ask_target *t,
                                         struct pen *p);
+/* Why an image or document cannot be given to Anthropic: "... no way to say" it. NULL: it can.
+ * Static text. */
+const char *messages_media_fault(const struct walk *w, const struct ask_part *part);
+/* The member source of an image or document that can. */
+void messages_put_source(struct pen *p, const struct walk *w, const struct ask_part *part);
 
 /* tell_dialect's write and write_whole. */
 MUST_USE bool messages_tell_write(struct tell_writer *s, const struct tell *t, struct pen *p);

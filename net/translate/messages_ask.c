@@ -152,7 +152,8 @@ static bool open_messages(struct ask *a)
     if (walk_count(&a->walk, at[R_STOP]) > 0) s->stop = at[R_STOP];
     s->stream = at[R_STREAM].type == JSON_TRUE;
     s->user = string(walk_member(&a->walk, at[R_METADATA], BYTES("user_id")));
-    s->tier = string(at[R_TIER]);
+    /* Its other word, standard_only, no other dialect knows. */
+    if (walk_is(&a->walk, walk_inside(at[R_TIER]), BYTES("auto"))) s->tier = at[R_TIER];
     read_config(a, at[R_CONFIG], at[R_FORMAT]);
     read_thinking(a, at[R_THINKING]);
     read_choice(a, at[R_CHOICE]);

@@ -96,12 +96,6 @@ static bool is_own_thought(const struct ask_part *part)
            walk_has(part->signature);
 }
 
-static void put_word(struct pen *p, struct bytes key, struct bytes word)
-{
-    pen_key(p, key);
-    pen_string(p, word);
-}
-
 static void put_cache(struct writer *w, struct node cache)
 {
     if (cache.type != JSON_OBJECT) return;
@@ -112,7 +106,7 @@ static void put_cache(struct writer *w, struct node cache)
 static void put_text(struct writer *w, const struct ask_part *part)
 {
     pen_object(w->p);
-    put_word(w->p, BYTES("type"), BYTES("text"));
+    messages_put_word(w->p, BYTES("type"), BYTES("text"));
     pen_key(w->p, BYTES("text"));
     pen_begin(w->p);
     ask_text(w->p, &w->a->walk, part);
@@ -229,7 +223,7 @@ static void put_format_words(struct writer *w)
     if (schema && (w->t->quirks & ASK_NO_SCHEMA) == 0) return;
     open_system(w);
     pen_object(w->p);
-    put_word(w->p, BYTES("type"), BYTES("text"));
+    messages_put_word(w->p, BYTES("type"), BYTES("text"));
     pen_key(w->p, BYTES("text"));
     pen_begin(w->p);
     pen_part(w->p, BYTES("Answer with one JSON value and nothing else: no words around it, "
@@ -347,7 +341,8 @@ static void open_message(struct writer *w, uint8_t role)
     if (w->open && w->role == as) return;
     close_message(w);
     pen_object(w->p);
-    put_word(w->p, BYTES("role"), as == ASK_MODEL ? BYTES("assistant") : BYTES("user"));
+    messages_put_word(w->p, BYTES("role"), as == ASK_MODEL ? BYTES("assistant")
+                                                           : BYTES("user"));
     pen_key(w->p, BYTES("content"));
     pen_array(w->p);
     w->open = true;
@@ -366,82 +361,20 @@ static void open_block(struct writer *w, const struct ask_part *part)
     }
 }
 
-struct kind { struct bytes starts, mime; };
-
-/* The kind of file that base64 begins with, where nobody says it. */
-static struct bytes mime_of(const struct walk *w, struct walk_span data)
-{
-    static const struct kind kinds[] = {
-        {BYTES_INIT("iVBOR"), BYTES_INIT("image/png")},
-        {BYTES_INIT("/9j/"), BYTES_INIT("image/jpeg")},
-        {BYTES_INIT("R0lG"), BYTES_INIT("image/gif")},
-        {BYTES_INIT("UklG"), BYTES_INIT("image/webp")},
-        {BYTES_INIT("JVBER"), BYTES_INIT("application/pdf")},
-    };
-    char room[8];
-    struct walk_span head = {data.start, data.end < data.start + sizeof room
-                                             ? data.end : data.start + sizeof room};
-    struct bytes b = walk_bytes(w, head, room, sizeof room), mime = {0};
-    for (size_t i = 0; i < COUNT(kinds) && b.ptr; i++) {
-        if (bytes_starts(b, kinds[i].starts)) mime = kinds[i].mime;
-    }
-    explicit_bzero(room, sizeof room);
-    return mime;
-}
-
-/* The MIME type of a part's bytes in Anthropic's words; empty: it takes no such thing. */
-static struct bytes mime_for(const struct walk *w, const struct ask_part *part)
-{
-    static const struct bytes words[] = {
-        BYTES_INIT("image/png"), BYTES_INIT("image/jpeg"), BYTES_INIT("image/gif"),
-        BYTES_INIT("image/webp"), BYTES_INIT("image/jpg"), BYTES_INIT("application/pdf"),
-        BYTES_INIT("image/*"), BYTES_INIT("application/octet-stream"),
-    };
-    enum { JPEG = 1, JPG = 4, KNOWN = 6 };
-    size_t i = 0;
-    while (i < COUNT(words) && !walk_is(w, part->mime, words[i])) i++;
-    if (i == JPG) return words[JPEG];
-    if (i < KNOWN) return words[i];
-    return i < COUNT(words) || !walk_has(part->mime) ? mime_of(w, part->data)
-                                                     : (struct bytes){0};
-}
-
 static bool put_media(struct writer *w, const struct ask_part *part)
 {
     const struct walk *walk = &w->a->walk;
-    bool image = part->kind == ASK_IMAGE, plain = walk_has(part->text);
-    struct bytes mime = {0};
+    bool image = part->kind == ASK_IMAGE;
     if (part->role == ASK_MODEL) {
         return refuse(w, image ? "an image in the model's turn"
                                : "a document in the model's turn");
     }
-    if (walk_has(part->data)) {
-        mime = mime_for(walk, part);
-        bool fits = image ? bytes_starts(mime, BYTES("image/"))
-                          : bytes_eq(mime, BYTES("application/pdf"));
-        if (!fits) {
-            return refuse(w, image ? "images but JPEG, PNG, GIF and WebP"
-                                   : "documents but PDF and plain text");
-        }
-    } else if (!plain && !walk_has(part->url)) {
-        return refuse(w, image ? "an image by file id" : "a document by file id");
-    }
+    const char *cannot = messages_media_fault(walk, part);
+    if (cannot) return refuse(w, cannot);
     open_block(w, part);
     pen_object(w->p);
-    put_word(w->p, BYTES("type"), image ? BYTES("image") : BYTES("document"));
-    pen_key(w->p, BYTES("source")), pen_object(w->p);
-    put_word(w->p, BYTES("type"), walk_has(part->data) ? BYTES("base64")
-                                  : plain ? BYTES("text") : BYTES("url"));
-    if (walk_has(part->data)) put_word(w->p, BYTES("media_type"), mime);
-    else if (plain) put_word(w->p, BYTES("media_type"), BYTES("text/plain"));
-    if (walk_has(part->data) || plain) {
-        pen_key(w->p, BYTES("data"));
-        pen_span(w->p, walk, plain ? part->text : part->data);
-    } else {
-        pen_key(w->p, BYTES("url"));
-        pen_span(w->p, walk, part->url);
-    }
-    pen_object_end(w->p);
+    messages_put_word(w->p, BYTES("type"), image ? BYTES("image") : BYTES("document"));
+    messages_put_source(w->p, walk, part);
     if (!image && walk_has(part->name)) {
         pen_key(w->p, BYTES("title"));
         pen_span(w->p, walk, part->name);
@@ -464,10 +397,10 @@ static void put_thought(struct writer *w, const struct ask_part *part)
     pen_object(w->p);
     if (redacted) {
         data.start = head.end;
-        put_word(w->p, BYTES("type"), BYTES("redacted_thinking"));
+        messages_put_word(w->p, BYTES("type"), BYTES("redacted_thinking"));
         pen_key(w->p, BYTES("data"));
     } else {
-        put_word(w->p, BYTES("type"), BYTES("thinking"));
+        messages_put_word(w->p, BYTES("type"), BYTES("thinking"));
         pen_key(w->p, BYTES("thinking"));
         pen_begin(w->p);
         ask_text(w->p, walk, part);
@@ -489,7 +422,7 @@ static bool put_call(struct writer *w, const struct ask_part *part)
 {
     open_message(w, ASK_MODEL);
     pen_object(w->p);
-    put_word(w->p, BYTES("type"), BYTES("tool_use"));
+    messages_put_word(w->p, BYTES("type"), BYTES("tool_use"));
     pen_key(w->p, BYTES("id"));
     ask_put_id(w->p, &w->a->walk, part->id, ID_MESSAGES);
     put_name(w, part->space, part->name);
@@ -507,7 +440,7 @@ static void put_result(struct writer *w, const struct ask_part *part)
 {
     open_message(w, ASK_USER);
     pen_object(w->p);
-    put_word(w->p, BYTES("type"), BYTES("tool_result"));
+    messages_put_word(w->p, BYTES("type"), BYTES("tool_result"));
     pen_key(w->p, BYTES("tool_use_id"));
     ask_put_id(w->p, &w->a->walk, part->id, ID_MESSAGES);
     if (part->is_error) pen_key(w->p, BYTES("is_error")), pen_bool(w->p, true);
@@ -621,7 +554,7 @@ static void put_schema(struct writer *w, const struct ask_tool *tool)
     struct walk_each each;
     struct node key, value;
     pen_object(w->p);
-    put_word(w->p, BYTES("type"), BYTES("object"));
+    messages_put_word(w->p, BYTES("type"), BYTES("object"));
     walk_begin(walk, tool->schema, &each);
     while (walk_next(&each, &key, &value)) {
         char room[64];
@@ -675,7 +608,7 @@ static void put_choice(struct writer *w, bool tools)
     if (tools && !s->choice_said && s->parallel != 0) return;
     pen_key(w->p, BYTES("tool_choice"));
     pen_object(w->p);
-    put_word(w->p, BYTES("type"), words[choice]);
+    messages_put_word(w->p, BYTES("type"), words[choice]);
     if (choice == API_CHOICE_NAMED) put_name(w, (struct walk_span){0}, s->choice_name);
     if (choice != API_CHOICE_NONE && s->parallel == 0) {
         pen_key(w->p, BYTES("disable_parallel_tool_use"));
@@ -784,14 +717,14 @@ static void put_thinking(struct writer *w)
     if (!plan->disabled && !thinks(w)) return;
     pen_key(w->p, BYTES("thinking"));
     pen_object(w->p);
-    put_word(w->p, BYTES("type"), plan->disabled ? BYTES("disabled")
+    messages_put_word(w->p, BYTES("type"), plan->disabled ? BYTES("disabled")
                                   : plan->adaptive ? BYTES("adaptive") : BYTES("enabled"));
     if (plan->budget > 0) {
         pen_key(w->p, BYTES("budget_tokens"));
         pen_int(w->p, plan->budget);
     }
     if (plan->adaptive && w->a->settings.thoughts == 1) {
-        put_word(w->p, BYTES("display"), BYTES("summarized"));
+        messages_put_word(w->p, BYTES("display"), BYTES("summarized"));
     }
     pen_object_end(w->p);
 }
@@ -809,10 +742,10 @@ static void put_config(struct writer *w)
     if (!schema && !effort) return;
     pen_key(w->p, BYTES("output_config"));
     pen_object(w->p);
-    if (effort) put_word(w->p, BYTES("effort"), words[w->plan.effort]);
+    if (effort) messages_put_word(w->p, BYTES("effort"), words[w->plan.effort]);
     if (schema) {
         pen_key(w->p, BYTES("format")), pen_object(w->p);
-        put_word(w->p, BYTES("type"), BYTES("json_schema"));
+        messages_put_word(w->p, BYTES("type"), BYTES("json_schema"));
         pen_key(w->p, BYTES("schema"));
         schema_put_closed(w->p, &w->a->walk, s->schema);
         pen_object_end(w->p);
@@ -832,10 +765,10 @@ static void put_rest(struct writer *w)
         pen_span(w->p, walk, user);
         pen_object_end(w->p);
     }
-    if (walk_is(walk, tier, BYTES("default")) || walk_is(walk, tier, BYTES("standard_only"))) {
-        put_word(w->p, BYTES("service_tier"), BYTES("standard_only"));
+    if (walk_is(walk, tier, BYTES("default"))) {
+        messages_put_word(w->p, BYTES("service_tier"), BYTES("standard_only"));
     } else if (walk_is(walk, tier, BYTES("auto")) || walk_is(walk, tier, BYTES("priority"))) {
-        put_word(w->p, BYTES("service_tier"), BYTES("auto"));
+        messages_put_word(w->p, BYTES("service_tier"), BYTES("auto"));
     }
     if (w->t->stream) pen_key(w->p, BYTES("stream")), pen_bool(w->p, true);
 }

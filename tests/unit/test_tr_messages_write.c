@@ -319,12 +319,48 @@ static void test_media(void **state)
         "\"document\",\"source\":{\"type\":\"base64\",\"media_type\":\"application/pdf\","
         "\"data\":\"JVBERi0\"},\"title\":\"a.pdf\"},{\"type\":\"document\",\"source\":{"
         "\"type\":\"url\",\"url\":\"https://x/z\"}}]}],\"max_tokens\":8192");
+    expect_input("[{\"role\":\"user\",\"content\":[{\"type\":\"input_file\",\"file_data\":"
+        "\"data:text/markdown;base64,IyBHcsO8w59lICJ5b3UiCvCfmoA=\"}]}]", "", 0,
+        "\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"document\",\"source\":{"
+        "\"type\":\"text\",\"media_type\":\"text/plain\",\"data\":"
+        "\"# Gr\xC3\xBC\xC3\x9F" "e \\\"you\\\"\\n\xF0\x9F\x9A\x80\"}}]}],\"max_tokens\":8192");
     expect_refused("{\"type\":\"input_image\",\"file_id\":\"f\"}", "an image by file id");
     expect_refused("{\"type\":\"input_file\",\"file_id\":\"f\"}", "a document by file id");
     expect_refused("{\"type\":\"input_image\",\"image_url\":\"data:image/heic;base64,AAAA\"}",
                    "images but JPEG, PNG, GIF and WebP");
     expect_refused("{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"AA\",\"format\":"
                    "\"wav\"}}", "audio");
+}
+
+/* Text in base64 that is longer than what is decoded together: no letter is cut. */
+static void test_long_documents(void **state)
+{
+    (void)state;
+    static char body[8192], want[8192];
+    for (size_t shift = 0; shift < 3; shift++) {
+        char text[1536] = "", data[2049];
+        size_t n = shift;
+        memset(text, 'x', shift);
+        while (n + 4 <= 1500) memcpy(text + n, "\xF0\x9F\x9A\x80", 4), n += 4;
+        while (n % 3 != 0) text[n++] = 'y';
+        static const char letters[] =
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        for (size_t i = 0; i < n / 3; i++) {
+            const unsigned char *t = (const unsigned char *)text + 3 * i;
+            uint32_t bits = (uint32_t)t[0] << 16 | (uint32_t)t[1] << 8 | t[2];
+            for (unsigned k = 0; k < 4; k++) {
+                data[4 * i + k] = letters[bits >> (18 - 6 * k) & 63];
+            }
+        }
+        data[n / 3 * 4] = '\0';
+        (void)snprintf(body, sizeof body, "{\"contents\":[{\"parts\":[{\"inlineData\":{"
+                       "\"mimeType\":\"text/plain\",\"data\":\"%s\"}}]}]}", data);
+        (void)snprintf(want, sizeof want, "{\"model\":\"c\",\"messages\":[{\"role\":\"user\","
+                       "\"content\":[{\"type\":\"document\",\"source\":{\"type\":\"text\","
+                       "\"media_type\":\"text/plain\",\"data\":\"%s\"}}]}],"
+                       "\"max_tokens\":8192}", text);
+        expect(API_GENERATE, body, claude(0), want);
+    }
 }
 
 static void test_what_is_refused(void **state)
@@ -386,6 +422,7 @@ int main(void)
         cmocka_unit_test(test_tools_of_every_kind),
         cmocka_unit_test(test_answers_in_json),
         cmocka_unit_test(test_media),
+        cmocka_unit_test(test_long_documents),
         cmocka_unit_test(test_what_is_refused),
         cmocka_unit_test(test_from_gemini),
     };
