@@ -85,7 +85,7 @@ static void put_anthropic(struct jsonw *w, const struct api_fault *f)
     jsonw_object(w);
     jsonw_key(w, "type"), jsonw_text(w, anthropic_type(f->status));
     jsonw_key(w, "message"), jsonw_text(w, f->message);
-    if (f->status == 400 && f->param && strcmp(f->param, "thread") == 0) put_threadless(w);
+    if (f->status == 400 && f->param && strcmp(f->param, "/thread") == 0) put_threadless(w);
     jsonw_object_end(w);
     jsonw_key(w, "request_id"), jsonw_text(w, f->request_id);
     jsonw_object_end(w);

@@ -16,7 +16,7 @@ struct api_fault {              /* an error of ours; texts borrow, NUL-ended */
  * Responses; Anthropic {"type":"error","error":{"type","message"},"request_id"}; Gemini
  * {"error":{"code","message","status"}}. Code budget_exceeded ends agents: OpenAI's type is
  * insufficient_quota, Gemini's details hold a QuotaFailure whose quotaId ends in PerDay. Param
- * thread with 400 makes Anthropic's SDK say the whole conversation: details. Gives its length;
+ * /thread with 400 makes Anthropic's SDK say the whole conversation: details. Gives its length;
  * 0: no room. */
 size_t api_error_body(enum api api, const struct api_fault *f, char *out, size_t room);
 /* The same as an event of a stream that has begun, with its lines and its empty line. s: for

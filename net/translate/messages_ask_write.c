@@ -158,7 +158,9 @@ static bool put_system(struct writer *w, const struct ask_part *part)
 struct survey {              /* of the turns between two of the model's */
     uint32_t turn, first;    /* number of the turn; of the first one of this user's message */
     bool user, said, noted;  /* in a user's message; something but results was in it; noted */
-    bool model, signed_first, any, called;  /* of the model's latest message */
+    bool resulted;           /* results were in it: the model's turn goes on behind it */
+    bool model, signed_first, any, called;  /* of the model's latest turn, which runs on over
+                                               messages that bring results */
 };
 
 /* A message of the user's or of the model's begins, or goes on. */
@@ -166,8 +168,9 @@ static void survey_turn(struct survey *s, uint8_t role)
 {
     s->turn++;
     bool model = role == ASK_MODEL;
-    if (model && !s->model) s->signed_first = s->any = s->called = false;
-    if (!model && !s->user) s->first = s->turn, s->said = s->noted = false;
+    bool over = s->said && !s->resulted;
+    if (model && !s->model && over) s->signed_first = s->any = s->called = false;
+    if (!model && !s->user) s->first = s->turn, s->said = s->noted = s->resulted = false;
     s->model = model;
     s->user = !model;
 }
@@ -187,13 +190,15 @@ static void survey_part(struct writer *w, struct survey *s, const struct ask_par
         s->any = true;
         s->signed_first = part->kind == ASK_THINKING;
     }
+    s->resulted |= part->kind == ASK_RESULT;
     if (part->kind == ASK_RESULT && s->said && !s->noted && w->sorted_count < SORTED_MAX) {
         w->sorted[w->sorted_count++] = s->first;
         s->noted = true;
     }
     if (s->user && !part->inside && part->kind != ASK_RESULT &&
         part->kind != ASK_RESULT_END) s->said = true;
-    w->loop_unsigned = s->called && !s->signed_first;
+    bool goes_on = s->model || s->resulted || !s->said;
+    w->loop_unsigned = s->called && !s->signed_first && goes_on;
 }
 
 /* The system prompt is written, the rest is looked at. */

@@ -62,7 +62,7 @@ static void test_bodies(void **state)
 static void test_a_thread_that_cannot_be_held(void **state)
 {
     (void)state;
-    struct api_fault f = {.status = 400, .code = "c", .message = "m", .param = "thread"};
+    struct api_fault f = {.status = 400, .code = "c", .message = "m", .param = "/thread"};
     static const char plain[] = "{\"type\":\"error\",\"error\":{\"type\":"
                                 "\"invalid_request_error\",\"message\":\"m\"},"
                                 "\"request_id\":null}";
@@ -70,7 +70,7 @@ static void test_a_thread_that_cannot_be_held(void **state)
                "\"invalid_request_error\",\"message\":\"m\",\"details\":{\"error_code\":"
                "\"thread_unsupported_request\",\"unsupported\":[\"thread\"]}},"
                "\"request_id\":null}");
-    f.param = "threads";
+    f.param = "/threads";
     check_body(API_MESSAGES, &f, plain);
     f.param = NULL;
     check_body(API_MESSAGES, &f, plain);
