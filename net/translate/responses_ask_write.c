@@ -523,8 +523,12 @@ static void put_settings(struct out *o)
 
 static bool put_translated(struct out *o)
 {
-    if (o->a->settings.n > 1) return cannot(o, "/n", "n > 1");
-    if (o->a->settings.audio.type != JSON_NONE) return cannot(o, "/audio", "spoken answers");
+    const struct ask_settings *s = &o->a->settings;
+    if (s->n > 1) return cannot(o, "/n", "n > 1");
+    if (s->audio.type != JSON_NONE) return cannot(o, "/audio", "spoken answers");
+    if (s->stop.type == JSON_STRING || walk_count(o->w, s->stop) > 0) {
+        return cannot(o, "/stop", "stop sequences");
+    }
     put_model(o);
     if (!put_input(o)) return false;
     if (put_tools(o)) put_choice(o);

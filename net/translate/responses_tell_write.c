@@ -210,19 +210,17 @@ static void response_event(struct tell_writer *s, struct pen *p, struct bytes na
 
 static void put_part(struct tell_writer *s, struct pen *p, const struct tell_slot *slot)
 {
+    bool refusal = slot->block == TELL_REFUSAL;
     pen_object(p);
-    if (slot->block == TELL_REFUSAL) {
-        key_text(p, BYTES("type"), BYTES("refusal"));
-        pen_key(p, BYTES("refusal"));
-    } else {
-        key_text(p, BYTES("type"), BYTES("output_text"));
+    key_text(p, BYTES("type"), refusal ? BYTES("refusal") : BYTES("output_text"));
+    pen_key(p, refusal ? BYTES("refusal") : BYTES("text"));
+    put_kept(s, slot, W_TEXT, p);
+    if (!refusal) {
         pen_key(p, BYTES("annotations"));
         put_list(s, slot, W_CITE, CITED, p);
         pen_key(p, BYTES("logprobs"));
         put_list(s, slot, W_LOGPROBS, GAUGED, p);
-        pen_key(p, BYTES("text"));
     }
-    put_kept(s, slot, W_TEXT, p);
     pen_object_end(p);
 }
 

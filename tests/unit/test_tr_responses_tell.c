@@ -311,36 +311,94 @@ static void has(struct bytes out, const char *text)
     }
 }
 
+static const struct tell texts[] = {
+    {.kind = TELL_START},
+    {.kind = TELL_OPEN, .block = TELL_TEXT, .item = 0},
+    {.kind = TELL_MORE, .block = TELL_TEXT, .item = 0, .text = BYTES_INIT("a\\n")},
+    {.kind = TELL_CLOSE, .block = TELL_TEXT, .item = 0},
+    {.kind = TELL_OPEN, .block = TELL_TEXT, .item = 1},
+    {.kind = TELL_MORE, .block = TELL_TEXT, .item = 1, .text = BYTES_INIT("b")},
+    {.kind = TELL_CITE, .block = TELL_TEXT, .item = 1, .url = BYTES_INIT("https://u"),
+     .name = BYTES_INIT("t")},
+    {.kind = TELL_CITE, .block = TELL_TEXT, .item = 1, .url = BYTES_INIT("https://v")},
+    {.kind = TELL_LOGPROBS, .item = 1, .text = BYTES_INIT("[{\"token\":\"a\"}]")},
+    {.kind = TELL_LOGPROBS, .item = 1, .text = BYTES_INIT("[{\"token\":\"b\"}]")},
+    {.kind = TELL_CLOSE, .block = TELL_TEXT, .item = 1},
+    {.kind = TELL_OPEN, .block = TELL_REFUSAL, .item = 2},
+    {.kind = TELL_MORE, .block = TELL_REFUSAL, .item = 2, .text = BYTES_INIT("no")},
+    {.kind = TELL_CLOSE, .block = TELL_REFUSAL, .item = 2},
+    {.kind = TELL_FINISH, .finish = TELL_LENGTH},
+    {.kind = TELL_USAGE, .usage = {.present = true, .input = 3, .output = 5}},
+    {.kind = TELL_END},
+};
+
+/* A custom tool that the provider knows as a function, in a namespace; Gemini's signature. */
+static const struct tell calls[] = {
+    {.kind = TELL_START},
+    {.kind = TELL_OPEN, .block = TELL_CALL, .item = 0, .id = BYTES_INIT("c0"),
+     .name = BYTES_INIT("ns__exec")},
+    {.kind = TELL_SIGN, .block = TELL_CALL, .item = 0, .maker = MAKER_GEMINI,
+     .text = BYTES_INIT("sig")},
+    {.kind = TELL_OPEN, .block = TELL_CALL, .item = 1, .id = BYTES_INIT("c1"),
+     .name = BYTES_INIT("f")},
+    {.kind = TELL_MORE, .block = TELL_CALL, .item = 0,
+     .text = BYTES_INIT("{\\\"input\\\":\\\"ls ")},
+    {.kind = TELL_MORE, .block = TELL_CALL, .item = 1, .value = true,
+     .text = BYTES_INIT("{\"a\":\"b\"}")},
+    {.kind = TELL_MORE, .block = TELL_CALL, .item = 0,
+     .text = BYTES_INIT("\\\\\\\"x\\\\\\\"\\\"}")},
+    {.kind = TELL_CLOSE, .block = TELL_CALL, .item = 0},
+    {.kind = TELL_CLOSE, .block = TELL_CALL, .item = 1},
+    {.kind = TELL_OPEN, .block = TELL_CALL, .item = 2, .id = BYTES_INIT("c2"),
+     .name = BYTES_INIT("g")},
+    {.kind = TELL_CLOSE, .block = TELL_CALL, .item = 2},
+    {.kind = TELL_FINISH, .finish = TELL_CALLS},
+    {.kind = TELL_END},
+};
+static const char call_names[] = "s\2\0nsc\10\0ns__exec";
+
+/* Thoughts, shown and not; an image; what is of another choice. */
+static const struct tell others[] = {
+    {.kind = TELL_START},
+    {.kind = TELL_OPEN, .block = TELL_THINKING, .item = 0},
+    {.kind = TELL_MORE, .block = TELL_THINKING, .item = 0, .text = BYTES_INIT("hm")},
+    {.kind = TELL_SIGN, .block = TELL_THINKING, .item = 0, .maker = MAKER_MESSAGES,
+     .text = BYTES_INIT("si")},
+    {.kind = TELL_SIGN, .block = TELL_THINKING, .item = 0, .maker = MAKER_MESSAGES,
+     .text = BYTES_INIT("gn")},
+    {.kind = TELL_CLOSE, .block = TELL_THINKING, .item = 0},
+    {.kind = TELL_OPEN, .block = TELL_THINKING, .item = 1},
+    {.kind = TELL_SIGN, .block = TELL_THINKING, .item = 1, .maker = MAKER_RESPONSES,
+     .text = BYTES_INIT("gA")},
+    {.kind = TELL_CLOSE, .block = TELL_THINKING, .item = 1},
+    {.kind = TELL_OPEN, .block = TELL_IMAGE, .item = 2, .name = BYTES_INIT("image/png")},
+    {.kind = TELL_MORE, .block = TELL_IMAGE, .item = 2, .text = BYTES_INIT("AAAA")},
+    {.kind = TELL_CLOSE, .block = TELL_IMAGE, .item = 2},
+    {.kind = TELL_OPEN, .block = TELL_AUDIO, .item = 3},
+    {.kind = TELL_MORE, .block = TELL_AUDIO, .item = 3, .text = BYTES_INIT("BBBB")},
+    {.kind = TELL_CLOSE, .block = TELL_AUDIO, .item = 3},
+    {.kind = TELL_OPEN, .block = TELL_TRANSCRIPT, .item = 4},
+    {.kind = TELL_MORE, .block = TELL_TRANSCRIPT, .item = 4, .text = BYTES_INIT("said")},
+    {.kind = TELL_CLOSE, .block = TELL_TRANSCRIPT, .item = 4},
+    {.kind = TELL_OPEN, .block = TELL_TEXT, .item = 5, .choice = 1},
+    {.kind = TELL_MORE, .block = TELL_TEXT, .item = 5, .choice = 1, .text = BYTES_INIT("?")},
+    {.kind = TELL_CLOSE, .block = TELL_TEXT, .item = 5, .choice = 1},
+    {.kind = TELL_FINISH, .finish = TELL_STOP},
+    {.kind = TELL_FINISH, .finish = TELL_STOP, .choice = 1},
+    {.kind = TELL_USAGE, .usage = {.present = true, .input = 3, .output = 5}},
+    {.kind = TELL_END},
+};
+
 static void test_texts_in_a_row_are_one_message(void **state)
 {
     (void)state;
-    static const struct tell events[] = {
-        {.kind = TELL_START},
-        {.kind = TELL_OPEN, .block = TELL_TEXT, .item = 0},
-        {.kind = TELL_MORE, .block = TELL_TEXT, .item = 0, .text = BYTES_INIT("a\\n")},
-        {.kind = TELL_CLOSE, .block = TELL_TEXT, .item = 0},
-        {.kind = TELL_OPEN, .block = TELL_TEXT, .item = 1},
-        {.kind = TELL_MORE, .block = TELL_TEXT, .item = 1, .text = BYTES_INIT("b")},
-        {.kind = TELL_CITE, .block = TELL_TEXT, .item = 1, .url = BYTES_INIT("https://u"),
-         .name = BYTES_INIT("t")},
-        {.kind = TELL_CITE, .block = TELL_TEXT, .item = 1, .url = BYTES_INIT("https://v")},
-        {.kind = TELL_LOGPROBS, .text = BYTES_INIT("[{\"token\":\"a\"}]")},
-        {.kind = TELL_LOGPROBS, .text = BYTES_INIT("[{\"token\":\"b\"}]")},
-        {.kind = TELL_CLOSE, .block = TELL_TEXT, .item = 1},
-        {.kind = TELL_OPEN, .block = TELL_REFUSAL, .item = 2},
-        {.kind = TELL_MORE, .block = TELL_REFUSAL, .item = 2, .text = BYTES_INIT("no")},
-        {.kind = TELL_CLOSE, .block = TELL_REFUSAL, .item = 2},
-        {.kind = TELL_FINISH, .finish = TELL_LENGTH},
-        {.kind = TELL_USAGE, .usage = {.present = true, .input = 3, .output = 5}},
-        {.kind = TELL_END},
-    };
     struct writing *x = writing(0);
-    struct bytes out = written(x, events, COUNT(events));
-    has(out, "\"content\":[{\"type\":\"output_text\",\"annotations\":["
+    struct bytes out = written(x, texts, COUNT(texts));
+    has(out, "\"content\":[{\"type\":\"output_text\",\"text\":\"a\\nb\",\"annotations\":["
              "{\"type\":\"url_citation\",\"url\":\"https://u\",\"title\":\"t\","
              "\"start_index\":0,\"end_index\":0},{\"type\":\"url_citation\","
              "\"url\":\"https://v\",\"title\":\"\",\"start_index\":0,\"end_index\":0}],"
-             "\"logprobs\":[{\"token\":\"a\"},{\"token\":\"b\"}],\"text\":\"a\\nb\"},"
+             "\"logprobs\":[{\"token\":\"a\"},{\"token\":\"b\"}]},"
              "{\"type\":\"refusal\",\"refusal\":\"no\"}]");
     has(out, "\"status\":\"incomplete\",\"role\"");
     has(out, "\"incomplete_details\":{\"reason\":\"max_output_tokens\"}");
@@ -350,37 +408,13 @@ static void test_texts_in_a_row_are_one_message(void **state)
     writing_end(x);
 }
 
-/* A custom tool that the provider knows as a function, in a namespace; Gemini's signature. */
 static void test_calls_come_back_as_the_client_defined_them(void **state)
 {
     (void)state;
-    static const struct tell events[] = {
-        {.kind = TELL_START},
-        {.kind = TELL_OPEN, .block = TELL_CALL, .item = 0, .id = BYTES_INIT("c0"),
-         .name = BYTES_INIT("ns__exec")},
-        {.kind = TELL_SIGN, .block = TELL_CALL, .item = 0, .maker = MAKER_GEMINI,
-         .text = BYTES_INIT("sig")},
-        {.kind = TELL_OPEN, .block = TELL_CALL, .item = 1, .id = BYTES_INIT("c1"),
-         .name = BYTES_INIT("f")},
-        {.kind = TELL_MORE, .block = TELL_CALL, .item = 0,
-         .text = BYTES_INIT("{\\\"input\\\":\\\"ls ")},
-        {.kind = TELL_MORE, .block = TELL_CALL, .item = 1, .value = true,
-         .text = BYTES_INIT("{\"a\":\"b\"}")},
-        {.kind = TELL_MORE, .block = TELL_CALL, .item = 0,
-         .text = BYTES_INIT("\\\\\\\"x\\\\\\\"\\\"}")},
-        {.kind = TELL_CLOSE, .block = TELL_CALL, .item = 0},
-        {.kind = TELL_CLOSE, .block = TELL_CALL, .item = 1},
-        {.kind = TELL_OPEN, .block = TELL_CALL, .item = 2, .id = BYTES_INIT("c2"),
-         .name = BYTES_INIT("g")},
-        {.kind = TELL_CLOSE, .block = TELL_CALL, .item = 2},
-        {.kind = TELL_FINISH, .finish = TELL_CALLS},
-        {.kind = TELL_END},
-    };
-    static const char names[] = "s\2\0nsc\10\0ns__exec";
     struct writing *x = writing(0);
-    memcpy(x->facts.names, names, sizeof names - 1);
-    x->facts.names_len = sizeof names - 1;
-    struct bytes out = written(x, events, COUNT(events));
+    memcpy(x->facts.names, call_names, sizeof call_names - 1);
+    x->facts.names_len = sizeof call_names - 1;
+    struct bytes out = written(x, calls, COUNT(calls));
     struct bytes last = {0};
     for (struct bytes at = out; at.len > 0; bytes_cut(&at, 1)) {
         if (bytes_starts(at, BYTES("\"output\":[{"))) last = at;
@@ -393,6 +427,82 @@ static void test_calls_come_back_as_the_client_defined_them(void **state)
               "\"name\":\"f\",\"arguments\":\"{\\\"a\\\":\\\"b\\\"}\"},");
     has(last, "\"call_id\":\"c2\",\"name\":\"g\",\"arguments\":\"{}\"}]");
     writing_end(x);
+}
+
+static void test_thoughts_and_images(void **state)
+{
+    (void)state;
+    struct writing *x = writing(0);
+    struct bytes out = written(x, others, COUNT(others));
+    has(out, "\"summary\":[{\"type\":\"summary_text\",\"text\":\"hm\"}],"
+             "\"encrypted_content\":\"WeirSgM0sign\"}");
+    has(out, "\"summary\":[],\"encrypted_content\":\"gA\"}");
+    has(out, "\"result\":\"AAAA\"}");
+    has(out, "\"text\":\"said\",\"annotations\":[],\"logprobs\":[]}]}]");
+    writing_end(x);
+    x = writing(0);
+    x->facts.want_thoughts = false;
+    out = written(x, others, COUNT(others));
+    has(out, "\"summary\":[],\"encrypted_content\":\"WeirSgM0sign\"}");
+    assert_null(memmem(out.ptr, out.len, "hm", 2));
+    writing_end(x);
+}
+
+struct script { struct tell_story story; const struct tell *events; size_t count; };
+
+/* Blocks one behind the other, as all documents have them. */
+static bool tell_script(const struct tell_story *story, tell_take take, void *arg)
+{
+    const struct script *script = (const struct script *)story;
+    const struct tell *t = script->events, *end = t + script->count;
+    if (!take(arg, t)) return false;
+    for (uint32_t item = 0; item < script->count; item++) {
+        for (t = script->events + 1; t < end; t++) {
+            bool block = t->kind >= TELL_OPEN && t->kind <= TELL_LOGPROBS;
+            if (block && t->item == item && !take(arg, t)) return false;
+        }
+    }
+    for (t = script->events + 1; t < end; t++) {
+        if (t->kind >= TELL_FINISH && t->kind != TELL_USAGE && !take(arg, t)) return false;
+    }
+    return true;
+}
+
+/* The output of the last event of a stream, and of a whole answer. */
+static void take_output(struct bytes name, struct bytes data, void *arg)
+{
+    (void)name;
+    if (tape_path(data, "response.output", arg)) return;
+}
+
+static void test_a_whole_answer_is_what_a_stream_ends_with(void **state)
+{
+    (void)state;
+    const struct { const struct tell *at; size_t count; } tables[] = {
+        {texts, COUNT(texts)}, {calls, COUNT(calls)}, {others, COUNT(others)},
+    };
+    for (size_t i = 0; i < 2 * COUNT(tables); i++) {
+        struct script script = {{.again = tell_script}, tables[i / 2].at, tables[i / 2].count};
+        struct writing *x = writing(0), *y = writing(0);
+        memcpy(x->facts.names, call_names, sizeof call_names - 1);
+        x->facts.names_len = sizeof call_names - 1;
+        x->facts.want_thoughts = i % 2 == 0;
+        struct bytes stream, whole, out = written(x, script.events, script.count);
+        each_event(out, take_output, &stream);
+        assert_true(tell_write_whole(&x->facts, &script.story, &y->out.pen));
+        out = kit_pen_text(&y->out);
+        assert_true(kit_is_json(out));
+        assert_true(tape_path(out, "output", &whole));
+        char *a = strndup(stream.ptr, stream.len), *b = strndup(whole.ptr, whole.len);
+        char *cut = strstr(a, "incomplete");  /* of which item, only a stream says */
+        if (cut) {
+            memcpy(cut, "completed", 9);
+            memmove(cut + 9, cut + 10, strlen(cut + 10) + 1);
+        }
+        assert_string_equal(a, b);
+        free(a), free(b);
+        writing_end(x), writing_end(y);
+    }
 }
 
 /* ---- recordings ---- */
@@ -540,6 +650,8 @@ int main(void)
         cmocka_unit_test(test_other_items),
         cmocka_unit_test(test_texts_in_a_row_are_one_message),
         cmocka_unit_test(test_calls_come_back_as_the_client_defined_them),
+        cmocka_unit_test(test_thoughts_and_images),
+        cmocka_unit_test(test_a_whole_answer_is_what_a_stream_ends_with),
         cmocka_unit_test(test_recordings_read_written_and_read_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
