@@ -32,6 +32,7 @@ struct walk {                /* private */
     const struct walk_source *source;
     struct bytes whole;      /* where all of it lies together; else empty */
     const struct json_index *index;   /* of whole; NULL: there is none */
+    bool plain;              /* whole has no backslash, so no string of it is escaped */
 };
 
 /* Who made a signature or encrypted thoughts: only they can read them again. */

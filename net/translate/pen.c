@@ -136,6 +136,19 @@ void pen_array_end(struct pen *p)
 void pen_key(struct pen *p, struct bytes name)
 {
     assert(!p->after_key && (p->objects & level(p)));
+    if (name.len + 4 <= p->room - p->len) {  /* mostly it fits */
+        char *at = p->at + p->len;
+        if (p->commas & level(p)) *at++ = ',';
+        p->commas |= level(p);
+        *at++ = '"';
+        memcpy(at, name.ptr, name.len);
+        at += name.len;
+        *at++ = '"';
+        *at++ = ':';
+        p->len = (size_t)(at - p->at);
+        p->after_key = true;
+        return;
+    }
     comma(p);
     put_byte(p, '"');
     put(p, name.ptr, name.len);

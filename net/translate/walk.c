@@ -72,7 +72,7 @@ static size_t word_len(const char *p)
     return n;
 }
 
-static struct node index_node(const struct walk *w, uint32_t i)
+static inline struct node index_node(const struct walk *w, uint32_t i)
 {
     const struct json_index *x = w->index;
     const char *text = w->whole.ptr;
@@ -81,7 +81,7 @@ static struct node index_node(const struct walk *w, uint32_t i)
     if (n.type == JSON_STRING) {
         struct bytes inside = json_index_text(x, text, i);
         n.end = n.start + inside.len + 2;
-        n.escaped = inside.len > 0 && memchr(inside.ptr, '\\', inside.len);
+        n.escaped = !w->plain && inside.len > 0 && memchr(inside.ptr, '\\', inside.len);
     } else if (n.type == JSON_OBJECT || n.type == JSON_ARRAY) {
         n.end = (uint64_t)x->at[x->close[i]] + 1;
     } else {
@@ -91,7 +91,7 @@ static struct node index_node(const struct walk *w, uint32_t i)
 }
 
 /* The next member's key, or the next element: its token; 0: there is none. */
-static uint32_t index_step(struct walk_each *e)
+static inline uint32_t index_step(struct walk_each *e)
 {
     const struct json_index *x = e->w->index;
     uint32_t i = e->token;
@@ -204,6 +204,7 @@ bool walk_open(struct walk *w, const struct walk_source *source, struct json_ind
     if (first.len >= source->size) w->whole = (struct bytes){first.ptr, (size_t)source->size};
     if (scratch && w->whole.len > 0 && json_index_build(scratch, w->whole, WALK_DEPTH_MAX)) {
         w->index = scratch;
+        w->plain = !memchr(w->whole.ptr, '\\', w->whole.len);
         *root = index_node(w, 0);
         return true;
     }
@@ -247,9 +248,12 @@ bool walk_next(struct walk_each *e, struct node *key, struct node *value)
 /* Which of the names that is; count: none. */
 static size_t name_of(struct bytes key, const struct bytes *names, size_t count)
 {
+    if (!key.ptr) return count;
     for (size_t i = 0; i < count; i++) {
-        if (names[i].len == key.len && key.ptr &&
-            memcmp(names[i].ptr, key.ptr, key.len) == 0) return i;
+        if (names[i].len != key.len) continue;
+        /* Most names of one length differ in their first letter. */
+        if (key.len == 0 || (*names[i].ptr == *key.ptr &&
+                             memcmp(names[i].ptr, key.ptr, key.len) == 0)) return i;
     }
     return count;
 }
@@ -377,7 +381,7 @@ static struct bytes text_short(const struct walk *w, struct walk_span s, char *r
     if (!walk_has(s)) return BYTES("");
     if (s.end - s.start > SHORT_MAX * 6) return (struct bytes){.len = SHORT_MAX + 1};
     struct bytes raw = walk_bytes(w, s, room, SHORT_MAX);
-    if (raw.ptr && !memchr(raw.ptr, '\\', raw.len)) return raw;
+    if (raw.ptr && (w->plain || !memchr(raw.ptr, '\\', raw.len))) return raw;
     struct walk_text t = walk_text(w, s);
     char part[SHORT_MAX];
     size_t n = 0;
@@ -412,6 +416,10 @@ size_t walk_word(const struct walk *w, struct node n, const struct bytes *words,
 {
     char room[SHORT_MAX];
     if (n.type != JSON_STRING) return count;
+    if (!n.escaped && w->whole.len > 0) {
+        const char *at = w->whole.ptr + n.start + 1;
+        return name_of((struct bytes){at, (size_t)(n.end - n.start - 2)}, words, count);
+    }
     struct bytes b = text_short(w, walk_inside(n), room);
     size_t i = name_of(b, words, count);
     short_wipe(b, room);
