@@ -100,7 +100,7 @@ static void none_left(struct core *core, struct exchange *x)
         return;
     }
     if (unsaid) {
-        exchange_fail(core, x, CLOSE_UNSAYABLE, x->unsaid, x->unsaid_at);
+        exchange_fail(core, x, CLOSE_UNSAYABLE, x->other->unsaid, x->other->unsaid_at);
         return;
     }
     enum close_why why = all_slow  ? CLOSE_UPSTREAM_SLOW
@@ -163,7 +163,8 @@ static void start(struct core *core, struct exchange *x)
     x->state = X_ASK;
     x->u = upstream_take(core, x, x->tables->host[m->provider], provider_of(x)->connect_ns,
                          x->fresh, &end);
-    bool again = x->translated && x->wire.bytes == 0;      /* another key, or connection */
+    /* written for the candidate; for another key or connection, again */
+    bool again = x->translated && x->other->wire.bytes == 0;
     bool written = x->u && (!again || translator_ask(core, x) == TRANSLATOR_WRITTEN);
     if (written && compose_request(core, x)) {
         upstream_dirty(core, x->u);
@@ -272,7 +273,7 @@ static bool translate(struct core *core, struct exchange *x, bool *ended)
     case TRANSLATOR_WRITTEN: return true;
     case TRANSLATOR_WRONG:
         *ended = true;
-        exchange_fail(core, x, CLOSE_REQUEST_BAD, x->unsaid, x->unsaid_at);
+        exchange_fail(core, x, CLOSE_REQUEST_BAD, x->other->unsaid, x->other->unsaid_at);
         return false;
     case TRANSLATOR_UNSAYABLE:
         if (dialect_counts((enum api)x->api)) {     /* then it is counted here */
@@ -280,7 +281,7 @@ static bool translate(struct core *core, struct exchange *x, bool *ended)
             estimate(core, x);
             return false;
         }
-        pass_over(core, x, ATTEMPT_UNSAYABLE, x->unsaid); return false;
+        pass_over(core, x, ATTEMPT_UNSAYABLE, x->other->unsaid); return false;
     case TRANSLATOR_NO_ROOM: break;
     }
     pass_over(core, x, ATTEMPT_NO_ROOM, NULL);

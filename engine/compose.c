@@ -6,6 +6,7 @@
 #include "engine/exchange.h"
 #include "engine/path.h"
 #include "engine/tables.h"
+#include "engine/translator.h"
 #include "engine/upstream.h"
 #include "net/http.h"
 
@@ -276,9 +277,9 @@ bool compose_request(struct core *core, struct exchange *x)
     const struct catalog_model *m = &x->tables->catalog->model[x->model];
     const struct catalog_provider *p = &x->tables->catalog->provider[m->provider];
     if (x->translated) {
-        assert(x->wire.bytes > 0);
-        if (!queue_head(core, x, p, x->wire.bytes)) return false;
-        chain_move(&core->mem, &x->u->out, &x->wire);
+        assert(x->other->wire.bytes > 0);
+        if (!queue_head(core, x, p, x->other->wire.bytes)) return false;
+        chain_move(&core->mem, &x->u->out, &x->other->wire);
         return true;
     }
     char scratch[EDIT_SCRATCH];

@@ -3,6 +3,8 @@
 #include "net/translate/translate.h"
 #include "route/catalog.h"
 
+enum { ALL = (1 << DIALECT_OTHER) - 1 };
+
 /* A dialect's own form of what generates text; APIS: it has none. */
 static enum api native(unsigned dialect)
 {
@@ -22,16 +24,8 @@ static bool generates(enum api api)
 
 unsigned dialect_bits(enum api api)
 {
-    if (dialect_counts(api)) return (1u << DIALECT_OTHER) - 1;
-    if (!generates(api)) return 1u << DIALECT_OPENAI;
-    unsigned bits = 0;
-    for (unsigned d = 0; d < DIALECT_OTHER; d++) {
-        if (translate_can(api, native(d))) bits |= 1u << d;
-    }
-    /* of those that speak chat, some speak Responses beside it */
-    if (api == API_RESPONSES) bits |= 1u << DIALECT_OPENAI;
-    assert(bits);
-    return bits;
+    if (!generates(api) && !dialect_counts(api)) return 1u << DIALECT_OPENAI;
+    return ALL;
 }
 
 enum api dialect_peer(enum api api, const struct catalog_provider *p)

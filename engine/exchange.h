@@ -22,7 +22,7 @@ struct core;
 struct http_head;
 struct path;
 struct tables;
-struct translator;
+struct translation;
 struct upstream;
 
 enum { EXCHANGE_PLAN_MAX = PLAN_MAX, EXCHANGE_LESSON_WORDS = 9 };
@@ -67,12 +67,7 @@ struct exchange {
     uint32_t theirs_at;        /* where the provider's lines lie, up to the end; 0: the body
                                   was not read */
     struct chain body;
-    struct translator *translator;   /* in a page, once a request of it was translated */
-    uint32_t translator_page;
-    struct chain wire;             /* the body as the current candidate is to have it, where it
-                                      is translated */
-    char unsaid[160];              /* what a candidate's dialect cannot say; "" nothing yet */
-    char unsaid_at[80];            /* and where in the body: a JSON pointer */
+    struct translation *other;     /* in a page, once a request of it was translated */
     struct api_reader *reader;   /* in a block, while a large body is read */
     uint32_t reader_block;
     struct plan_candidate plan[EXCHANGE_PLAN_MAX];   /* candidates */
@@ -120,11 +115,7 @@ struct exchange {
     struct sse sse;
     uint64_t left;                  /* with a Content-Length */
     uint64_t answer_bytes;          /* of the body so far */
-    uint64_t event_bytes;           /* of the oversized event that is being relayed, */
-    struct chain event;             /* or gathered here, to be translated */
-    uint64_t event_data;            /* where in it its data begins */
-    uint8_t event_name;             /* where in it its name begins; 0: it has none */
-    uint8_t event_name_len;
+    uint64_t event_bytes;           /* of the oversized event that is being relayed */
     uint64_t text_bytes;            /* of generated text, for own counts */
     struct tokens_kept tokens;      /* of the request's text and tools, and what the answer's
                                        bytes count, for own counts */

@@ -211,11 +211,19 @@ static bool retell(struct core *core, struct exchange *x, const struct translato
     return ok || no_room(core, x);
 }
 
+/* The provider says that it is still there, in its own way: so does Weir, where a client takes
+ * that. */
+static bool ping(struct core *core, struct exchange *x)
+{
+    bool may = x->state == X_RELAY && dialect_takes_comments((enum api)x->api);
+    return !may || stream_put(core, x, BYTES(": ping\n\n")) || no_room(core, x);
+}
+
 static bool on_event(struct core *core, struct exchange *x, const struct sse_event *ev)
 {
     if (x->done_seen) return true;                   /* what follows the end is nobody's */
     if (ev->data_lines == 0) {
-        if (x->translated) return true;
+        if (x->translated) return ping(core, x);
         return emit_whole(core, x, ev, (struct bytes){0}) || no_room(core, x);
     }
     struct api_event e;
@@ -229,6 +237,7 @@ static bool on_event(struct core *core, struct exchange *x, const struct sse_eve
     }
     api_event_read_like(data, x->peer, &x->notes, core->shapes, &e);
     if (!took_event(core, x, &e)) return false;
+    if (x->translated && bytes_eq(ev->event, BYTES("ping"))) return ping(core, x);
     if (x->translated) {
         struct translator_text event = {.name = ev->event, .data = data};
         return retell(core, x, &event, &e);
@@ -260,7 +269,7 @@ static bool on_message(struct core *core, struct exchange *x,
 /* Where the line that begins at `from` of the gathered event ends. */
 static uint64_t line_end(const struct core *core, const struct exchange *x, uint64_t from)
 {
-    uint32_t at = x->event.first, left = x->event.count;
+    uint32_t at = x->other->event.first, left = x->other->event.count;
     struct bytes piece;
     uint64_t pos = 0;
     while (chain_next(&core->mem, &at, &left, &piece)) {
@@ -282,15 +291,16 @@ static bool end_gathered(struct core *core, struct exchange *x)
     char name[EVENT_NAME_MAX];
     if (!big_end(core, x, &e)) return broke(core, x, ATTEMPT_PROTOCOL, 0, NULL);
     if (!took_event(core, x, &e)) return false;
-    struct translator_text event = {.chain = &x->event, .at = x->event_data,
-                                    .end = line_end(core, x, x->event_data)};
-    if (x->event_name) {
-        chain_read(&core->mem, &x->event, x->event_name, name, x->event_name_len);
-        event.name = (struct bytes){name, x->event_name_len};
+    struct translation *o = x->other;
+    struct translator_text event = {.chain = &o->event, .at = o->event_data,
+                                    .end = line_end(core, x, o->event_data)};
+    if (o->event_name) {
+        chain_read(&core->mem, &o->event, o->event_name, name, o->event_name_len);
+        event.name = (struct bytes){name, o->event_name_len};
     }
-    bool ok = retell(core, x, &event, &e);
-    chain_drop(&core->mem, &x->event);
-    return ok;
+    if (!retell(core, x, &event, &e)) return false;    /* and reset, or over */
+    chain_drop(&core->mem, &o->event);
+    return true;
 }
 
 /* An oversized event has gone by. What it said counts, though the client has it already. */
@@ -323,7 +333,8 @@ static bool pass_big(struct core *core, struct exchange *x, struct bytes *in)
     if (x->event_bytes > (x->translated ? GATHER_MAX : EVENT_MAX) && x->tail_big) {
         return broke(core, x, ATTEMPT_LARGE, 0, NULL);
     }
-    bool ok = x->translated ? chain_copy(&core->mem, &x->event, part) : emit(core, x, part);
+    bool ok = x->translated ? chain_copy(&core->mem, &x->other->event, part)
+                            : emit(core, x, part);
     if (!ok) return no_room(core, x);
     return x->tail_big || end_big(core, x);
 }
@@ -338,13 +349,13 @@ static bool begin_gathered(struct core *core, struct exchange *x, struct bytes *
     if (!one || name > UINT8_MAX || name_len > EVENT_NAME_MAX) {
         return broke(core, x, ATTEMPT_LARGE, 0, NULL);
     }
-    x->event_data = (uint64_t)(rest.ptr - part.ptr);
-    x->event_name = name_len ? (uint8_t)name : 0;
-    x->event_name_len = (uint8_t)name_len;
+    x->other->event_data = (uint64_t)(rest.ptr - part.ptr);
+    x->other->event_name = name_len ? (uint8_t)name : 0;
+    x->other->event_name_len = (uint8_t)name_len;
     x->tail_big = part.ptr[part.len - 1] == '\n' ? 2 : 1;
     x->event_bytes = part.len;
     big_begin(core, x, part);
-    bool ok = x->big && chain_copy(&core->mem, &x->event, part);
+    bool ok = x->big && chain_copy(&core->mem, &x->other->event, part);
     gather_drop(&core->mem, &x->tail);
     x->sse = (struct sse){.begun = true};
     return ok ? pass_big(core, x, in) : no_room(core, x);

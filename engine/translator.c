@@ -15,8 +15,6 @@
 #include "net/translate/ask.h"
 #include "net/translate/translate.h"
 
-#include <stdio.h>
-
 enum {
     OUTPUT_USUAL = 8192,           /* tokens: a limit for who must have one and states none */
     WINDOW_MIN = 2048,             /* bytes of scratch that a pen must have at least */
@@ -38,8 +36,8 @@ struct translator {                /* in a page; but for t, zeroed */
     struct chain keep;
     struct place log;              /* of keep */
     struct mem *mem;
-    struct tell_facts *facts;      /* in another */
-    uint32_t facts_page;
+    struct tell_facts *facts;      /* in the other */
+    uint32_t page, other_page;     /* where these lie */
     uint64_t keep_max;
     uint8_t entry;                 /* bytes of an event that go on in an array without their
                                       lines: 0 .. its head, its data, its tail */
@@ -47,8 +45,13 @@ struct translator {                /* in a page; but for t, zeroed */
     bool half;                     /* an event was begun that found no room for its rest */
     struct translate t;
 };
-static_assert(sizeof(struct translator) <= MEM_PAGE && sizeof(struct tell_facts) <= MEM_PAGE,
-              "a page each");
+static_assert(sizeof(struct translator) <= MEM_PAGE, "a page");
+
+struct other {                     /* in a page; zeroed up to the names of facts */
+    struct translation is;         /* x->other */
+    struct tell_facts facts;
+};
+static_assert(sizeof(struct other) <= MEM_PAGE, "the other page");
 
 static_assert((int)TRANSLATOR_WRITTEN == (int)ASK_WRITTEN &&
               (int)TRANSLATOR_UNSAYABLE == (int)ASK_UNSAYABLE &&
@@ -150,7 +153,7 @@ struct speech {                    /* what a stream's client reads */
 /* Events of Gemini's form as entries of an array: without the lines around their data. */
 static bool put_entries(struct core *core, struct exchange *x, struct bytes said)
 {
-    struct translator *tr = x->translator;
+    struct translator *tr = x->other->to;
     while (said.len > 0) {
         bool data = tr->entry == ENTRY_HEAD;
         size_t all = tr->entry < ENTRY_HEAD ? ENTRY_HEAD - tr->entry
@@ -202,7 +205,7 @@ static bool speech_end(const struct speech *s, const struct pen *p, bool ok)
     size_t used = (size_t)(s->window - s->core->text);
     size_t most = p->wrote ? s->room : p->len;
     core_text_put(s->core, used + most);
-    if (p->full && p->wrote) s->x->translator->half = true;
+    if (p->full && p->wrote) s->x->other->to->half = true;
     return ok && !p->full && speech_put(s, (struct bytes){p->at, p->len});
 }
 
@@ -237,7 +240,7 @@ void translator_aim(struct core *core, struct exchange *x)
     enum api api = (enum api)x->api;
     x->peer = (uint8_t)dialect_peer(api, &c->provider[c->model[x->model].provider]);
     x->translated = x->peer != x->api;
-    chain_drop(&core->mem, &x->wire);
+    if (x->other) chain_drop(&core->mem, &x->other->wire);
     bool talks = api == API_CHAT || api == API_RESPONSES || api == API_MESSAGES ||
                  api == API_GENERATE;
     if (x->translated || !talks || exchange_request(x)->assistant_turns == 0) return;
@@ -276,27 +279,31 @@ static void name_model(const struct exchange *x, struct tell_facts *facts)
     facts->model[p.len - 2] = '\0';
 }
 
+/* The pages of x. NULL: no room. */
 static struct translator *translator_of(struct core *core, struct exchange *x)
 {
     struct mem *m = &core->mem;
-    char *page, *facts;
-    uint32_t facts_page;
-    if (x->translator) return x->translator;
-    if (!mem_page_take(m, &facts_page, &facts)) return NULL;
-    if (!mem_page_take(m, &x->translator_page, &page)) {
-        mem_page_give(m, facts_page, 0);
+    char *page, *other_page;
+    uint32_t idx, other_idx;
+    if (x->other) return x->other->to;
+    if (!mem_page_take(m, &other_idx, &other_page)) return NULL;
+    if (!mem_page_take(m, &idx, &page)) {
+        mem_page_give(m, other_idx, 0);
         return NULL;
     }
     struct translator *tr = (void *)page;
+    struct other *other = (void *)other_page;
     memset(page, 0, offsetof(struct translator, t));
-    memset(facts, 0, offsetof(struct tell_facts, names));
+    memset(other_page, 0, offsetof(struct other, facts) + offsetof(struct tell_facts, names));
     tr->mem = m;
     tr->keep_max = x->tables->conf->limit_answer;
-    tr->facts = (void *)facts;
-    tr->facts_page = facts_page;
+    tr->facts = &other->facts;
+    tr->page = idx;
+    tr->other_page = other_idx;
     tr->facts->seed[0] = rand_next(&core->rand);
     tr->facts->seed[1] = rand_next(&core->rand);
-    x->translator = tr;
+    other->is.to = tr;
+    x->other = &other->is;
     return tr;
 }
 
@@ -328,30 +335,22 @@ static struct ask_target target_of(const struct exchange *x)
 }
 
 /* Keep the first sentence about what cannot be said. */
-static void note_unsaid(struct exchange *x, const struct ask *a)
+static void note_unsaid(struct translation *o, const struct ask *a)
 {
-    static_assert(sizeof x->unsaid == sizeof a->error, "as long");
-    static_assert(sizeof x->unsaid_at == sizeof a->pointer, "as long");
-    if (x->unsaid[0]) return;
-    memcpy(x->unsaid, a->error, sizeof x->unsaid);
-    memcpy(x->unsaid_at, a->pointer, sizeof x->unsaid_at);
-}
-
-/* Nobody reads the one form, or writes the other. */
-static enum translator_rc no_form(struct exchange *x)
-{
-    (void)snprintf(x->unsaid, sizeof x->unsaid, "this API is not translated into the one that "
-                   "the candidate speaks");
-    return TRANSLATOR_UNSAYABLE;
+    static_assert(sizeof o->unsaid == sizeof a->error, "as long");
+    static_assert(sizeof o->unsaid_at == sizeof a->pointer, "as long");
+    if (o->unsaid[0]) return;
+    memcpy(o->unsaid, a->error, sizeof o->unsaid);
+    memcpy(o->unsaid_at, a->pointer, sizeof o->unsaid_at);
 }
 
 enum translator_rc translator_ask(struct core *core, struct exchange *x)
 {
     struct translator *tr = translator_of(core, x);
     struct asking *room = (void *)core->text;
-    assert(x->translated && x->wire.bytes == 0);
+    assert(x->translated && (!tr || x->other->wire.bytes == 0));
     if (!tr) return TRANSLATOR_NO_ROOM;
-    if (!ask_reads((enum api)x->api) || !ask_writes((enum api)x->peer)) return no_form(x);
+    struct chain *wire = &x->other->wire;
     compose_restore(core, x);
     core_text_put(core, sizeof *room);
     note_facts(core, x, tr->facts);
@@ -359,16 +358,16 @@ enum translator_rc translator_ask(struct core *core, struct exchange *x)
     struct place body;
     place_begin(&body, &core->mem, &x->body, 0, x->body.bytes);
     struct walk_source source = source_of(&body);
-    struct sheet sheet = {&core->mem, &x->wire, &x->body};
+    struct sheet sheet = {&core->mem, wire, &x->body};
     struct pen pen;
     sheet_begin(&sheet, &pen);
     enum ask_rc rc = translate_request(&room->ask, (enum api)x->api, &source, &room->index,
                                        &target, tr->facts, &pen);
     tr->facts->want_usage = x->want_usage;     /* OpenRouter's include asks for it too */
-    if (rc == ASK_UNSAYABLE || rc == ASK_WRONG) note_unsaid(x, &room->ask);
+    if (rc == ASK_UNSAYABLE || rc == ASK_WRONG) note_unsaid(x->other, &room->ask);
     bool whole = sheet_end(&sheet, &pen);
     if (rc == ASK_WRITTEN && !whole) rc = ASK_NO_ROOM;
-    if (rc != ASK_WRITTEN) chain_drop(&core->mem, &x->wire);
+    if (rc != ASK_WRITTEN) chain_drop(&core->mem, wire);
     return (enum translator_rc)rc;
 }
 
@@ -376,7 +375,7 @@ enum translator_rc translator_ask(struct core *core, struct exchange *x)
 
 void translator_begin(struct core *core, struct exchange *x)
 {
-    struct translator *tr = x->translator;
+    struct translator *tr = x->other->to;
     assert(tr && !tr->begun && tr->keep.bytes == 0);
     tr->begun = true;
     place_begin(&tr->log, &core->mem, &tr->keep, 0, 0);
@@ -389,7 +388,7 @@ void translator_begin(struct core *core, struct exchange *x)
 bool translator_event(struct core *core, struct exchange *x,
                       const struct translator_text *event, const struct api_usage *usage)
 {
-    struct translator *tr = x->translator;
+    struct translator *tr = x->other->to;
     struct json_index index;
     struct walk_source source;
     struct bytes data = event->data;
@@ -412,7 +411,7 @@ bool translator_event(struct core *core, struct exchange *x,
 
 bool translator_end(struct core *core, struct exchange *x)
 {
-    struct translator *tr = x->translator;
+    struct translator *tr = x->other->to;
     struct speech speech;
     struct pen pen;
     assert(tr && tr->begun);
@@ -426,7 +425,7 @@ bool translator_end(struct core *core, struct exchange *x)
 
 bool translator_stop(struct core *core, struct exchange *x, const struct api_usage *usage)
 {
-    struct translator *tr = x->translator;
+    struct translator *tr = x->other->to;
     struct speech speech;
     struct pen pen;
     assert(tr && tr->begun);
@@ -438,7 +437,7 @@ bool translator_stop(struct core *core, struct exchange *x, const struct api_usa
 
 bool translator_fault(struct core *core, struct exchange *x, const struct api_fault *fault)
 {
-    struct translator *tr = x->translator;
+    struct translator *tr = x->other->to;
     struct speech speech;
     struct pen pen;
     assert(tr && tr->begun);
@@ -453,7 +452,7 @@ bool translator_fault(struct core *core, struct exchange *x, const struct api_fa
 
 bool translator_whole(struct core *core, struct exchange *x, struct chain *out)
 {
-    struct tell_facts *facts = x->translator->facts;
+    struct tell_facts *facts = x->other->to->facts;
     struct json_index *index = (void *)core->text;
     static_assert(sizeof *index <= CORE_SCRATCH, "fits the scratch");
     struct place answer;
@@ -475,9 +474,9 @@ bool translator_whole(struct core *core, struct exchange *x, struct chain *out)
 
 void translator_reset(struct core *core, struct exchange *x)
 {
-    struct translator *tr = x->translator;
-    chain_drop(&core->mem, &x->event);
-    if (!tr) return;
+    if (!x->other) return;
+    struct translator *tr = x->other->to;
+    chain_drop(&core->mem, &x->other->event);
     chain_drop(&core->mem, &tr->keep);
     tr->begun = tr->half = false;
     tr->entry = 0;
@@ -485,11 +484,11 @@ void translator_reset(struct core *core, struct exchange *x)
 
 void translator_drop(struct core *core, struct exchange *x)
 {
+    if (!x->other) return;
+    struct translator *tr = x->other->to;
     translator_reset(core, x);
-    chain_drop(&core->mem, &x->wire);
-    struct translator *tr = x->translator;
-    if (!tr) return;
-    mem_page_give(&core->mem, tr->facts_page, sizeof *tr->facts);
-    mem_page_give(&core->mem, x->translator_page, sizeof *tr);
-    x->translator = NULL;
+    chain_drop(&core->mem, &x->other->wire);
+    x->other = NULL;
+    mem_page_give(&core->mem, tr->other_page, sizeof(struct other));
+    mem_page_give(&core->mem, tr->page, sizeof *tr);
 }

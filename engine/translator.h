@@ -1,17 +1,16 @@
 /* translator.h - an exchange whose provider speaks another dialect than its client, or whose
  * history holds what only another maker can read: the request is written anew for each
- * candidate, the answer as it comes. Model: one page of counted memory per exchange that needs
- * it, made with its first such request; what a client's dialect repeats at the end of a stream
- * (net/translate/tell.h) lies in a chain. Rule: bodies are read where they lie and written
- * where they are sent from; nothing of them stays on the stack. */
+ * candidate, the answer as it comes. Model: two pages of counted memory per exchange that needs
+ * them, taken for its first such request; what a client's dialect repeats at the end of a
+ * stream (net/translate/tell.h) lies in a chain. Rule: bodies are read where they lie and
+ * written where they are sent from; nothing of them stays on the stack. */
 #ifndef ENGINE_TRANSLATOR_H
 #define ENGINE_TRANSLATOR_H
 
-#include "net/bytes.h"
+#include "engine/mem.h"
 
 struct api_fault;
 struct api_usage;
-struct chain;
 struct core;
 struct exchange;
 
@@ -20,6 +19,19 @@ enum translator_rc {         /* the numbers of enum ask_rc (net/translate/ask.h)
     TRANSLATOR_UNSAYABLE,    /* the provider's dialect has no way to say it */
     TRANSLATOR_WRONG,        /* it is malformed where the client's own API says so */
     TRANSLATOR_NO_ROOM,
+};
+
+struct translator;           /* private */
+
+struct translation {         /* of an exchange */
+    struct chain wire;       /* the body as the current candidate is to have it */
+    struct chain event;      /* a large event of a stream while it is gathered */
+    uint64_t event_data;     /* where in it its data begins */
+    uint8_t event_name;      /* where in it its name begins; 0: it has none */
+    uint8_t event_name_len;
+    char unsaid[160];        /* what a candidate's dialect cannot say; "" nothing yet */
+    char unsaid_at[80];      /* and where in the body: a JSON pointer */
+    struct translator *to;
 };
 
 struct translator_text {     /* an event's data: in one piece, or [at, end) of a chain */
@@ -31,8 +43,9 @@ struct translator_text {     /* an event's data: in one piece, or [at, end) of a
 
 /* Decide in which form x's current candidate is asked: x->peer, x->translated. */
 void translator_aim(struct core *core, struct exchange *x);
-/* Write the request for it: x->wire. _UNSAYABLE, _WRONG: x->unsaid and x->unsaid_at say why and
- * where, the first time; and x->wire is empty, as with _NO_ROOM. */
+/* Write the request for it: x->other->wire. _UNSAYABLE, _WRONG: unsaid and unsaid_at say why
+ * and where, the first time; and wire is empty, as with _NO_ROOM, which alone may leave x->other
+ * NULL. */
 MUST_USE enum translator_rc translator_ask(struct core *core, struct exchange *x);
 /* The answer is a stream: what the client reads of it begins. */
 void translator_begin(struct core *core, struct exchange *x);
