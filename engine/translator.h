@@ -44,8 +44,8 @@ struct translator_text {     /* an event's data: in one piece, or [at, end) of a
 /* Decide in which form x's current candidate is asked: x->peer, x->translated. */
 void translator_aim(struct core *core, struct exchange *x);
 /* Write the request for it: x->other->wire. _UNSAYABLE, _WRONG: unsaid and unsaid_at say why
- * and where, the first time; and wire is empty, as with _NO_ROOM, which alone may leave x->other
- * NULL. */
+ * and where, the first time; wire is empty then, and with _NO_ROOM, which alone may leave
+ * x->other NULL. */
 MUST_USE enum translator_rc translator_ask(struct core *core, struct exchange *x);
 /* The answer is a stream: what the client reads of it begins. */
 void translator_begin(struct core *core, struct exchange *x);
