@@ -35,4 +35,18 @@ bool gemini_is_apart(enum ask_maker maker, bool text);
  * 3.3). uri: the inside of a string. */
 uint64_t gemini_path_end(const struct walk *w, struct walk_span uri);
 
+enum gemini_number {         /* tell_reader.number */
+    GEMINI_CALLS,            /* of this answer so far */
+    GEMINI_FINISH,           /* some bits a choice: enum tell_finish + 1; 0: not told */
+};
+enum gemini_flag {           /* tell_reader.flags */
+    GEMINI_PARTIAL = 1,      /* arguments of the latest call come in pieces, */
+    GEMINI_STRING = 2,       /* in the middle of a string */
+};
+/* A piece of the latest call's arguments: an element of partialArgs. False: take said so. */
+MUST_USE bool gemini_take_partial(struct tell_reader *r, const struct walk *w,
+                                  struct node piece);
+/* Those arguments are all there, if they came in pieces, and the call is over. */
+MUST_USE bool gemini_end_partial(struct tell_reader *r);
+
 #endif

@@ -10,121 +10,12 @@
 
 enum { CHOICES_MAX = 8,      /* candidateCount's largest value */
        NAME_MAX_BYTES = 256, /* of an id or a name */
-       ESCAPED_MAX = 256, PATH_MAX_BYTES = 200, FINISH_BITS = 4 };
-
-enum number { CALLS,         /* of this answer so far */
-              FINISH };      /* FINISH_BITS a choice: enum tell_finish + 1; 0: not told */
-enum flag { PARTIAL = 1,     /* arguments of the latest call come in pieces: */
-            MEMBERS = 2,     /* there was a member, */
-            STRING = 4 };    /* the last one's string is open */
+       FINISH_BITS = 4 };
 
 static bool span_short(const struct walk *w, struct node n, char *room, struct bytes *out)
 {
     *out = walk_bytes(w, walk_inside(n), room, NAME_MAX_BYTES);
     return out->ptr != NULL && out->len > 0;
-}
-
-/* ---- arguments in pieces ---- */
-
-/* Text of a call's arguments, raw, as it stands in them. */
-static bool put_arguments(struct tell_reader *r, struct bytes raw)
-{
-    char room[ESCAPED_MAX];
-    bool told = true;
-    while (raw.len > 0 && told) {
-        size_t n = 0;
-        while (raw.len > 0 && n + JSON_ESCAPE_MAX < sizeof room - 4) {
-            char c = *bytes_cut(&raw, 1).ptr;
-            bool plain = (unsigned char)c >= 0x20 && c != '"' && c != '\\';
-            if (plain) room[n++] = c;
-            else n += json_escape(c, room + n);
-            while (raw.len > 0 && (*raw.ptr & 0xC0) == 0x80) {  /* the rest of a letter */
-                room[n++] = *bytes_cut(&raw, 1).ptr;
-            }
-        }
-        struct bytes inside = {room, n};
-        struct walk_source source;
-        walk_source_of(&source, &inside);
-        struct walk w = {.source = &source, .whole = inside};
-        told = tell_arguments(r, r->number[CALLS] - 1, &w, (struct walk_span){0, n});
-    }
-    explicit_bzero(room, sizeof room);
-    return told;
-}
-
-static bool put_arguments_span(struct tell_reader *r, const struct walk *w, struct walk_span s)
-{
-    char room[64];
-    bool told = true;
-    while (s.start < s.end && told) {
-        struct walk_span cut = {s.start, s.end};
-        if (cut.end - cut.start > sizeof room) cut.end = cut.start + sizeof room;
-        struct bytes b = walk_bytes(w, cut, room, sizeof room);
-        if (cut.end < s.end) {  /* no letter is to be cut: the last one is left for later */
-            while ((b.ptr[b.len - 1] & 0xC0) == 0x80) b.len--;
-            if (b.ptr[b.len - 1] & 0x80) b.len--;
-        }
-        told = put_arguments(r, b);
-        s.start += b.len;
-    }
-    explicit_bzero(room, sizeof room);
-    return told;
-}
-
-/* The string that is open is over. */
-static bool end_string(struct tell_reader *r)
-{
-    if (!(r->flags & STRING)) return true;
-    r->flags &= ~(unsigned)STRING;
-    r->kept_len = 0;
-    return put_arguments(r, BYTES("\""));
-}
-
-/* A member of the arguments: its path is "$.name". What lies deeper is put as a member of its
- * whole path's name: nobody was seen to send it, and nothing is lost. */
-static bool take_partial(struct tell_reader *r, const struct walk *w, struct node node)
-{
-    enum { PATH, TEXT, NUMBER, BOOL, NOTHING, GOES_ON, NAMES };
-    static const struct bytes names[NAMES] = {BYTES_INIT("jsonPath"),
-        BYTES_INIT("stringValue"), BYTES_INIT("numberValue"), BYTES_INIT("boolValue"),
-        BYTES_INIT("nullValue"), BYTES_INIT("willContinue")};
-    struct node v[NAMES];
-    char room[PATH_MAX_BYTES];
-    gemini_members(w, node, names, NAMES, v);
-    struct bytes path = walk_bytes(w, walk_inside(v[PATH]), room, sizeof room);
-    if (!path.ptr || path.len < 3) return true;
-    bool same = (r->flags & STRING) && bytes_eq((struct bytes){r->kept, r->kept_len}, path);
-    if (!same) {
-        struct bytes comma = r->flags & MEMBERS ? BYTES(",\"") : BYTES("{\"");
-        if (!end_string(r) || !put_arguments(r, comma)) return false;
-        r->flags |= MEMBERS;
-        struct bytes name = {path.ptr + 2, path.len - 2};
-        if (!put_arguments(r, name) || !put_arguments(r, BYTES("\":"))) return false;
-    }
-    if (v[TEXT].type == JSON_STRING) {
-        if (!same && !put_arguments(r, BYTES("\""))) return false;
-        r->flags |= STRING;
-        assert(path.len <= sizeof r->kept);
-        memcpy(r->kept, path.ptr, path.len);
-        r->kept_len = (uint16_t)path.len;
-        if (!put_arguments_span(r, w, walk_inside(v[TEXT]))) return false;
-        return v[GOES_ON].type == JSON_TRUE || end_string(r);
-    }
-    if (same) return end_string(r);
-    struct node value = v[NUMBER].type != JSON_NONE ? v[NUMBER] : v[BOOL];
-    if (value.type == JSON_NONE) return put_arguments(r, BYTES("null"));
-    return put_arguments_span(r, w, walk_all(value));
-}
-
-/* The call whose arguments came in pieces is over. */
-static bool end_partial(struct tell_reader *r)
-{
-    if (!(r->flags & PARTIAL)) return true;
-    if (!end_string(r)) return false;
-    bool any = r->flags & MEMBERS;
-    r->flags &= ~(unsigned)(PARTIAL | MEMBERS);
-    if (!put_arguments(r, any ? BYTES("}") : BYTES("{}"))) return false;
-    return tell_close_call(r, r->number[CALLS] - 1);
 }
 
 /* ---- parts ---- */
@@ -142,21 +33,22 @@ static bool take_call(struct tell_reader *r, const struct walk *w, struct node c
     bool goes_on = v[GOES_ON].type == JSON_TRUE;
     if (!span_short(w, v[ID], id_room, &id)) id = (struct bytes){0};
     if (span_short(w, v[NAME], name_room, &name)) {
-        if (!end_partial(r) || !tell_call(r, r->number[CALLS]++, id, name, false)) return false;
+        if (!gemini_end_partial(r)) return false;
+        if (!tell_call(r, r->number[GEMINI_CALLS]++, id, name, false)) return false;
         if (!tell_sign(r, MAKER_GEMINI, w, signature)) return false;
         if (!goes_on && v[PARTIAL_ARGS].type == JSON_NONE) {
-            return tell_arguments_value(r, r->number[CALLS] - 1, w, v[ARGS]);
+            return tell_arguments_value(r, r->number[GEMINI_CALLS] - 1, w, v[ARGS]);
         }
-        r->flags |= PARTIAL;
+        r->flags |= GEMINI_PARTIAL;
     }
-    if (!(r->flags & PARTIAL)) return true;  /* an end, {}, of nothing */
+    if (!(r->flags & GEMINI_PARTIAL)) return true;  /* an end, {}, of nothing */
     struct walk_each e;
     struct node key, value;
     walk_begin(w, v[PARTIAL_ARGS], &e);
     while (walk_next(&e, &key, &value)) {
-        if (!take_partial(r, w, value)) return false;
+        if (!gemini_take_partial(r, w, value)) return false;
     }
-    return goes_on || end_partial(r);
+    return goes_on || gemini_end_partial(r);
 }
 
 static bool take_text(struct tell_reader *r, const struct walk *w, struct walk_span text,
@@ -198,7 +90,7 @@ static bool take_part(struct tell_reader *r, const struct walk *w, struct node p
     gemini_members(w, part, names, NAMES, v);
     struct walk_span signature = walk_inside(v[SIGNATURE]);
     if (v[CALL].type == JSON_OBJECT) return take_call(r, w, v[CALL], signature);
-    if (!end_partial(r)) return false;
+    if (!gemini_end_partial(r)) return false;
     if (v[INLINE].type == JSON_OBJECT) return take_media(r, w, v[INLINE]);
     if (v[THOUGHT].type != JSON_TRUE) return take_text(r, w, walk_inside(v[TEXT]), signature);
     if (!tell_more_span(r, TELL_THINKING, w, walk_inside(v[TEXT]))) return false;
@@ -298,8 +190,8 @@ static void note_finish(struct tell_reader *r, enum tell_finish finish)
 {
     unsigned shift = r->choice * FINISH_BITS;
     assert(r->choice < CHOICES_MAX);
-    r->number[FINISH] &= ~(15u << shift);
-    r->number[FINISH] |= (finish + 1u) << shift;
+    r->number[GEMINI_FINISH] &= ~(15u << shift);
+    r->number[GEMINI_FINISH] |= (finish + 1u) << shift;
 }
 
 /* Why it ended, or was not begun: finishReason, blockReason. */
@@ -332,7 +224,7 @@ static bool take_candidate(struct tell_reader *r, const struct walk *w, struct n
     gemini_members(w, candidate, names, NAMES, v);
     if (v[INDEX].type != JSON_NONE && !walk_int(w, v[INDEX], &index)) return true;
     if (index < 0 || index >= CHOICES_MAX) return true;
-    if (index != r->choice && !end_partial(r)) return false;
+    if (index != r->choice && !gemini_end_partial(r)) return false;
     if (r->open && r->open_choice != index && !tell_close(r)) return false;
     r->choice = (uint8_t)index;
     gemini_members(w, v[CONTENT], inner, 1, &parts);
@@ -367,7 +259,7 @@ static bool take_answer(struct tell_reader *r, const struct walk *w, struct node
         if (!take_candidate(r, w, candidate)) return false;
     }
     gemini_members(w, v[FEEDBACK], inner, 1, &reason);
-    if (reason.type == JSON_STRING && r->number[FINISH] == 0) {
+    if (reason.type == JSON_STRING && r->number[GEMINI_FINISH] == 0) {
         r->choice = 0;
         note_finish(r, TELL_FILTER);
     }
@@ -383,9 +275,9 @@ static bool take_event(struct tell_reader *r, struct bytes name, const struct wa
 
 static bool take_end(struct tell_reader *r)
 {
-    if (!end_partial(r)) return false;
+    if (!gemini_end_partial(r)) return false;
     for (uint32_t i = 0; i < CHOICES_MAX; i++) {
-        unsigned finish = r->number[FINISH] >> i * FINISH_BITS & 15;
+        unsigned finish = r->number[GEMINI_FINISH] >> i * FINISH_BITS & 15;
         if (finish == 0) continue;
         if (!tell_finish(r, i, (enum tell_finish)(finish - 1), (struct bytes){0})) return false;
     }

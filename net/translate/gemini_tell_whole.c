@@ -231,7 +231,7 @@ static void more_arguments(struct whole *m, const struct tell *t)
 {
     struct piece piece;
     const struct block *b = find_block(m, t->item);
-    bool broken = !b || b->flags & BROKEN;
+    bool broken = !b || t->custom || b->flags & BROKEN;
     struct walk_span span = piece_of(&piece, t->text);
     if (t->value) {
         pen_value(m->p, t->text);
@@ -240,7 +240,7 @@ static void more_arguments(struct whole *m, const struct tell *t)
     }
     if (m->open == NOTHING && broken) {
         pen_object(m->p);
-        begin_string(m, BYTES("arguments"));
+        begin_string(m, t->custom ? BYTES("input") : BYTES("arguments"));
     } else if (m->open == NOTHING) {
         pen_inner_begin(m->p, &(struct pen_check){.any = true});
         m->open = ARGUMENTS;

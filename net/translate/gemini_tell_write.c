@@ -17,7 +17,8 @@ enum { SIGNED = 1,      /* flags of a block */
        APART = 4,       /* its signature stands for itself */
        SAID = 8,        /* a call that is written */
        WAITS = 16,      /* it is over, but its signature waits for a part */
-       HIDDEN = 32 };   /* it has had text, which was not */
+       HIDDEN = 32,     /* it has had text, which was not */
+       CUSTOM = 64 };   /* a call of a tool that takes any text */
 enum { CITED = 1 };     /* s->flags */
 enum { CHOICES_MAX = 8, USAGE_MAX = 1024 };
 static const uint32_t of_answer = UINT32_MAX;   /* item under which sources are kept */
@@ -199,7 +200,7 @@ static bool open_block(struct tell_writer *s, const struct tell *t, struct pen *
     size_t i = s->open_count++;
     s->open[i].item = t->item;
     s->open[i].block = t->block;
-    s->open[i].flags = 0;
+    s->open[i].flags = t->custom ? CUSTOM : 0;
     s->open[i].kept_from = s->keep->source.size;
     return tell_keep_put(s->keep, t->item, KEPT_ID, t->id) &&
            tell_keep_put(s->keep, t->item, KEPT_NAME, t->name);
@@ -294,10 +295,12 @@ static bool sign(struct tell_writer *s, const struct tell *t)
  * client's tool refuses them, and the model reads why. */
 static void put_kept_call(struct tell_writer *s, size_t i, uint32_t choice, struct pen *p)
 {
+    bool custom = s->open[i].flags & CUSTOM;
     call_begin(s, i, p);
-    if (!tell_keep_value(s->keep, s->open[i].kept_from, s->open[i].item, KEPT_MORE, p)) {
+    if (custom ||
+        !tell_keep_value(s->keep, s->open[i].kept_from, s->open[i].item, KEPT_MORE, p)) {
         pen_object(p);
-        put_kept_string(s, i, BYTES("arguments"), KEPT_MORE, p);
+        put_kept_string(s, i, custom ? BYTES("input") : BYTES("arguments"), KEPT_MORE, p);
         pen_object_end(p);
     }
     call_end(s, i, choice, p);

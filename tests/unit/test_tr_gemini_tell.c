@@ -245,6 +245,19 @@ static const struct { const char *stream, *want; } streams[] = {
      "start r1 m\n0 call c f|<4 S>{\"a\":\"x\\\"\xC3\xA9y\",\"n\":1.5,\"b\":false,\"z\":null}|"
      "\n"
      "0 call d g|{}|\n0 finish 4\nend\n"},
+    {CHUNK("{\"functionCall\":{\"id\":\"c\",\"name\":\"f\",\"partialArgs\":[{\"jsonPath\":"
+           "\"$.a.b[0].c\",\"stringValue\":\"1\",\"willContinue\":true},{\"jsonPath\":\"$.a.b["
+           "0].d[0][0]\","
+           "\"numberValue\":2},{\"jsonPath\":\"$.a.b[0].d[1]\",\"boolValue\":true},"
+           "{\"jsonPath\":\"$.a.b[1]\",\"stringValue\":\"3\"},{\"jsonPath\":\"$.a['x.y']\","
+           "\"nullValue\":null},{\"jsonPath\":\"$.e.f\",\"stringValue\":\"4\",\"willContinue\":"
+           "true}]}}", ",\"finishReason\":\"STOP\""),
+     "start r1 m\n0 call c f|{\"a\":{\"b\":[{\"c\":\"1\",\"d\":[[2],true]},\"3\"],"
+     "\"x.y\":null},\"e\":{\"f\":\"4\"}}|\n0 finish 4\nend\n"},
+    {CHUNK("{\"functionCall\":{\"id\":\"c\",\"name\":\"f\",\"partialArgs\":[{\"jsonPath\":"
+           "\"$.a\",\"stringValue\":\"1\"},{\"jsonPath\":\"$.a.b\",\"stringValue\":\"2\"}]}}",
+           ",\"finishReason\":\"STOP\""),
+     "start r1 m\n0 call c f|{\"a\":\"1\"<out of order>\"2\"}|\n0 finish 4\nend\n"},
     {CHUNK("{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"AAAA\"}},"
            "{\"executableCode\":{\"code\":\"1\"}}", ",\"finishReason\":\"RECITATION\""),
      "start r1 m\n0 image image/png|AAAA|\n0 finish 8\nend\n"},
@@ -365,6 +378,11 @@ static const struct script scripts[] = {
      PART("{\"functionCall\":{\"id\":\"c2\",\"name\":\"h\",\"args\":{\"v\":[]}}}")
      PART("{\"functionCall\":{\"id\":\"c3\",\"name\":\"i\",\"args\":{}}}")
      LAST("{\"text\":\"\"}", "STOP", "")},
+    {{{.kind = TELL_OPEN, .block = TELL_CALL, .id = BYTES_INIT("c"), .name = BYTES_INIT("f"),
+       .custom = true}, {.kind = TELL_MORE, .block = TELL_CALL, .text = BYTES_INIT("{}"),
+       .custom = true}, CLOSE(TELL_CALL, 0), FINISH(TELL_CALLS), END}, SHOWN,
+     PART("{\"functionCall\":{\"id\":\"c\",\"name\":\"f\",\"args\":{\"input\":\"{}\"}}}")
+     LAST("{\"text\":\"\"}", "STOP", "")},
     /* The first call's arguments are told to be over late; there are none of the second's. */
     {{CALL(0, "f"), MORE(TELL_CALL, 0, "{\\\"a"), CALL(1, "g"), CALL(2, "h"),
       MORE(TELL_CALL, 2, "{}"), CLOSE(TELL_CALL, 0), CLOSE(TELL_CALL, 1), CLOSE(TELL_CALL, 2),
@@ -469,6 +487,8 @@ static void test_again(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(streams); i++) {
+        /* Spoilt arguments come back as the text of a member. */
+        if (strstr(streams[i].want, "<out of order>")) continue;
         check_again(bytes_of(streams[i].stream), true, streams[i].want);
     }
 }
