@@ -162,6 +162,10 @@ static void test_a_calls_signature_comes_back_to_it(void **state)
            "\"id\":\"c\",\"name\":\"f\",\"input\":{}}]}]}",
            "model:\n call id=a name=f args={} sig=c2ln by=4\n call id=b name=f args={}\n"
            " thinking sig=ZW5k by=4\nmodel:\n call id=c name=f args={}\n");
+    expect("{\"messages\":[{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\","
+           "\"thinking\":\"\",\"signature\":\"WeirSgG0c2ln\"},{\"type\":\"text\",\"text\":"
+           "\"t\"},{\"type\":\"tool_use\",\"id\":\"a\",\"name\":\"f\",\"input\":{}}]}]}",
+           "model:\n thinking sig=c2ln by=4\n text is=t\n call id=a name=f args={}\n");
 }
 
 static void test_media_of_every_source(void **state)
@@ -276,6 +280,8 @@ static void test_settings(void **state)
                              "\"output_config\":{\"effort\":\"high\"}}"), 0, true));
     assert_int_equal(s->thinking, THINKING_OFF);
     assert_int_equal(s->effort, API_EFFORT_NONE);
+    assert_true(ask_of(BYTES("{\"messages\":[],\"service_tier\":\"standard_only\"}"), 0, true));
+    assert_int_equal(s->tier.type, JSON_NONE);
 }
 
 static void test_tools(void **state)

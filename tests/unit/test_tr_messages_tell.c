@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-enum { BLOCKS = 64, TEXT = 1 << 18, WIRE = 1 << 20 };
+enum { BLOCKS = TELL_CALLS_MAX + 1, TEXT = 1 << 18, WIRE = 1 << 20 };
 
 struct block {
     struct tell t;
@@ -86,7 +86,7 @@ static bool take(void *arg, const struct tell *t)
         b->maker = t->maker;
         b->sign = add(b->sign, t->text);
         break;
-    case TELL_CITE: assert_non_null(b); b->cite = add(b->cite, t->url); break;
+    case TELL_CITE: assert_true(b && t->url.len > 0); b->cite = add(b->cite, t->url); break;
     case TELL_CLOSE: assert_true(b && !b->closed); b->closed = true; break;
     case TELL_FINISH:
         assert_false(a->finished);
@@ -233,6 +233,7 @@ static void test_what_ran_at_the_provider_is_passed_over(void **state)
     expect_stream(
         START BEGIN("0", "{\"type\":\"text\",\"text\":\"\"}")
         DELTA("0", "{\"type\":\"text_delta\",\"text\":\"one\"}") STOP("0")
+        DELTA("0", "{\"type\":\"text_delta\",\"text\":\"late\"}")
         BEGIN("1", "{\"type\":\"server_tool_use\",\"id\":\"s\",\"name\":\"web_search\","
                    "\"input\":{}}")
         DELTA("1", "{\"type\":\"input_json_delta\",\"partial_json\":\"{}\"}") STOP("1")
@@ -498,6 +499,50 @@ static void test_a_calls_signature_stands_before_it(void **state)
         SAYS_STOP("2"), "\"tool_use\",\"stop_sequence\":null");
 }
 
+/* A client that asked for no words of them gets the signature alone, to be sent back. */
+static void test_thoughts_that_nobody_asked_for(void **state)
+{
+    (void)state;
+    struct wire wire;
+    wire_begin(&wire);
+    wire.facts.want_thoughts = false;
+    for (uint32_t item = 0; item < 2; item++) {
+        TOLD(.kind = TELL_OPEN, .block = TELL_THINKING, .item = item);
+        TOLD(.kind = TELL_MORE, .block = TELL_THINKING, .item = item, .text = BYTES("hm"));
+        if (item) TOLD(.kind = TELL_SIGN, .block = TELL_THINKING, .item = item,
+                       .maker = MAKER_GEMINI, .text = BYTES("c2ln"));
+        TOLD(.kind = TELL_CLOSE, .block = TELL_THINKING, .item = item);
+    }
+    told_end(&wire, TELL_STOP, "");
+    expect_wire(&wire,
+        SAYS_BEGIN("0", "\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"")
+        SAYS_MORE("0", "\"type\":\"signature_delta\",\"signature\":\"WeirSgG0c2ln\"")
+        SAYS_STOP("0"), "\"end_turn\",\"stop_sequence\":null");
+}
+
+/* More calls are open than there is room for: the first is taken for whole. */
+static void test_more_calls_than_there_is_room_for(void **state)
+{
+    (void)state;
+    struct wire wire;
+    struct answer a = {0};
+    wire_begin(&wire);
+    for (uint32_t item = 0; item < TELL_CALLS_MAX; item++) {
+        TOLD(.kind = TELL_OPEN, .block = TELL_CALL, .item = item, .id = BYTES("a"),
+             .name = BYTES("f"));
+        TOLD(.kind = TELL_MORE, .block = TELL_CALL, .item = item, .text = BYTES("{}"));
+    }
+    TOLD(.kind = TELL_OPEN, .block = TELL_TEXT, .item = TELL_CALLS_MAX);
+    TOLD(.kind = TELL_MORE, .block = TELL_TEXT, .item = TELL_CALLS_MAX, .text = BYTES("t"));
+    told_end(&wire, TELL_CALLS, "");
+    read_stream(&a, kit_pen_text(&wire.pen), 0);
+    assert_int_equal(a.count, TELL_CALLS_MAX + 1);
+    for (size_t i = 0; i < TELL_CALLS_MAX; i++) assert_string_equal(a.block[i].text, "{}");
+    assert_string_equal(a.block[TELL_CALLS_MAX].text, "t");
+    answer_free(&a);
+    kit_pen_free(&wire.pen);
+}
+
 static void test_refusals_and_images(void **state)
 {
     (void)state;
@@ -533,12 +578,11 @@ static bool again(const struct tell_story *story, tell_take f, void *arg)
     return true;
 }
 
-static void expect_whole(const struct tell *t, size_t count, const char *content,
-                         const char *reason)
+static void expect_whole_for(struct tell_facts facts, const struct tell *t, size_t count,
+                             const char *content, const char *reason)
 {
     struct script script = {t, count};
     struct tell_story story = {.again = again, .walk = (const void *)&script};
-    struct tell_facts facts = facts_of_client();
     struct kit_pen pen;
     kit_pen(&pen, PEN_NEED_MAX, NULL);
     assert_true(tell_write_whole(&facts, &story, &pen.pen));
@@ -554,6 +598,12 @@ static void expect_whole(const struct tell *t, size_t count, const char *content
     assert_string_equal(text + strlen("{\"id\":\"msg_") + 24, want);
     free(text);
     kit_pen_free(&pen);
+}
+
+static void expect_whole(const struct tell *t, size_t count, const char *content,
+                         const char *reason)
+{
+    expect_whole_for(facts_of_client(), t, count, content, reason);
 }
 
 static void test_whole_answers_are_written(void **state)
@@ -608,6 +658,43 @@ static void test_whole_answers_are_written(void **state)
         "{\"type\":\"tool_use\",\"id\":\"e\",\"name\":\"f\",\"input\":{}},"
         "{\"type\":\"tool_use\",\"id\":\"g\",\"name\":\"f\",\"input\":{\"arguments\":"
         "\"{\\\"cut\"}}", "\"tool_use\",\"stop_sequence\":null");
+}
+
+/* Thoughts that nobody asked for, a choice that nobody asked for, a sequence that stopped it. */
+static void test_whole_answers_without_more(void **state)
+{
+    (void)state;
+    const struct tell thoughts[] = {
+        {.kind = TELL_START},
+        {.kind = TELL_OPEN, .block = TELL_THINKING},
+        {.kind = TELL_MORE, .block = TELL_THINKING, .text = BYTES("h")},
+        {.kind = TELL_CLOSE, .block = TELL_THINKING},
+        {.kind = TELL_OPEN, .block = TELL_THINKING, .item = 1},
+        {.kind = TELL_SIGN, .block = TELL_THINKING, .item = 1, .maker = MAKER_RESPONSES,
+         .text = BYTES("gA")},
+        {.kind = TELL_CLOSE, .block = TELL_THINKING, .item = 1},
+        {.kind = TELL_END},
+    };
+    struct tell_facts facts = facts_of_client();
+    facts.want_thoughts = false;
+    expect_whole_for(facts, thoughts, COUNT(thoughts),
+                     "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":"
+                     "\"WeirSgR0gA\"}",
+                     "\"end_turn\",\"stop_sequence\":null");
+    const struct tell two[] = {
+        {.kind = TELL_START},
+        {.kind = TELL_OPEN, .block = TELL_CALL, .choice = 1, .id = BYTES("x"),
+         .name = BYTES("f")},
+        {.kind = TELL_SIGN, .block = TELL_CALL, .choice = 1, .maker = MAKER_GEMINI,
+         .text = BYTES("no")},
+        {.kind = TELL_CLOSE, .block = TELL_CALL, .choice = 1},
+        {.kind = TELL_OPEN, .block = TELL_CALL, .item = 1, .id = BYTES("y"),
+         .name = BYTES("g")},
+        {.kind = TELL_CLOSE, .block = TELL_CALL, .item = 1},
+        {.kind = TELL_END},
+    };
+    expect_whole(two, COUNT(two), "{\"type\":\"tool_use\",\"id\":\"y\",\"name\":\"g\","
+                 "\"input\":{}}", "\"tool_use\",\"stop_sequence\":null");
     const struct tell stopped[] = {
         {.kind = TELL_START},
         {.kind = TELL_FINISH, .finish = TELL_STOP_SEQUENCE, .text = BYTES("\\n\\n")},
@@ -727,8 +814,11 @@ int main(void)
         cmocka_unit_test(test_thoughts_are_signed),
         cmocka_unit_test(test_blocks_follow_one_another),
         cmocka_unit_test(test_a_calls_signature_stands_before_it),
+        cmocka_unit_test(test_thoughts_that_nobody_asked_for),
+        cmocka_unit_test(test_more_calls_than_there_is_room_for),
         cmocka_unit_test(test_refusals_and_images),
         cmocka_unit_test(test_whole_answers_are_written),
+        cmocka_unit_test(test_whole_answers_without_more),
         cmocka_unit_test(test_recorded_answers_survive),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
