@@ -660,7 +660,7 @@ static void test_whole_answers_are_written(void **state)
         "\"{\\\"cut\"}}", "\"tool_use\",\"stop_sequence\":null");
 }
 
-/* Thoughts that nobody asked for, a choice that nobody asked for, a sequence that stopped it. */
+/* Thoughts and a choice that nobody asked for; a sequence that stopped it. */
 static void test_whole_answers_without_more(void **state)
 {
     (void)state;
