@@ -165,7 +165,7 @@ static bool put_tools(struct out *o)
             pen_array(o->p);
         }
         if (tool.kind == ASK_HOSTED) pen_node(o->p, &o->a->walk, tool.raw);
-        else if (tool.kind == ASK_CUSTOM && o->t->official) put_custom(o, &tool);
+        else if (tool.kind == ASK_CUSTOM && known(o)) put_custom(o, &tool);
         else put_function(o, &tool);
     }
     if (o->tools > 0) {

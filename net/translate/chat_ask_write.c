@@ -11,7 +11,7 @@
 
 enum { SAID_MAX = 64, THOUGHTS_MAX = 32, MEDIA_MAX = 16 };
 
-enum content { NOTHING, HELD, PLAIN, PARTS };    /* of the open message: what is written yet */
+enum content { NOTHING, HELD, PLAIN, PARTS, DONE };     /* what is written of the message's */
 
 struct said {                /* a text, or a refusal, of the model's */
     struct walk_span text;
@@ -365,12 +365,51 @@ static void begin_model(struct out *o)
     begin_message(o, "assistant");
 }
 
+/* Write the texts that were noted, as parts, or of one string; they are as text what they
+ * refuse. */
+static void put_texts(struct out *o)
+{
+    for (uint32_t i = 0; i < o->said_count; i++) {
+        const struct said *s = &o->said[i];
+        struct ask_part text = {.text = s->text, .value = s->value, .cache = s->cache};
+        if (o->content == PARTS) put_text(o, &text);
+        else ask_text(o->p, &o->a->walk, &text);
+    }
+    o->said_count = 0;
+}
+
+/* There are too many texts to be noted: they are written as they come, unless calls are. */
+static bool flush_texts(struct out *o)
+{
+    if (o->calls) return blame(o, "so many texts around calls");
+    begin_model(o);
+    if (o->content == NOTHING) {
+        o->content = has(o, ASK_PLAIN_TEXT) ? PLAIN : PARTS;
+        pen_key(o->p, BYTES("content"));
+        if (o->content == PLAIN) pen_begin(o->p);
+        else pen_array(o->p);
+    }
+    put_texts(o);
+    return true;
+}
+
+/* Content that was begun is over; what else is said of it is too late. */
+static void close_content(struct out *o)
+{
+    if (o->content == NOTHING || o->content == DONE) return;
+    put_texts(o);
+    if (o->content == PLAIN) pen_end(o->p);
+    else pen_array_end(o->p);
+    o->content = DONE;
+}
+
 static bool put_call(struct out *o, const struct ask_part *part)
 {
     struct pen *p = o->p;
     const struct walk *w = &o->a->walk;
-    bool custom = part->custom && o->t->official;
+    bool custom = part->custom && (o->t->official || o->a->api == API_CHAT);
     begin_model(o);
+    close_content(o);
     if (!o->calls) {
         pen_key(p, BYTES("tool_calls"));
         pen_array(p);
@@ -418,7 +457,8 @@ static bool model_part(struct out *o, const struct ask_part *part)
         }
         return true;
     case ASK_TEXT: case ASK_REFUSAL:
-        if (o->said_count == SAID_MAX) return blame(o, "so many texts in one answer");
+        if (o->content == DONE) return blame(o, "so many texts around calls");
+        if (o->said_count == SAID_MAX && !flush_texts(o)) return false;
         o->said[o->said_count++] = (struct said){
             part->text, part->value, part->cache,
             part->kind == ASK_REFUSAL && o->t->official};
@@ -427,6 +467,7 @@ static bool model_part(struct out *o, const struct ask_part *part)
     case ASK_OTHER:
         if (o->a->api != API_CHAT) return blame(o, "what only the client's own dialect knows");
         begin_model(o);
+        close_content(o);
         if (o->calls) return blame(o, "this behind calls");
         pen_key(o->p, BYTES("audio"));
         pen_node(o->p, &o->a->walk, part->raw);
@@ -499,11 +540,13 @@ static void end_model(struct out *o)
 {
     if (!o->open && o->said_count == 0) return;     /* thoughts that nobody may see again */
     begin_model(o);
+    close_content(o);
     if (o->calls) pen_array_end(o->p);
     put_thoughts(o);
-    put_content(o);
+    if (o->content != DONE) put_content(o);
     pen_object_end(o->p);
     o->open = o->calls = false;
+    o->content = NOTHING;
 }
 
 /* ---- turns ---- */
@@ -595,7 +638,7 @@ static enum ask_rc put_messages(struct out *o)
         if (o->p->full) return ASK_NO_ROOM;
     }
     if (o->turn && o->role == ASK_MODEL && has(o, ASK_NO_PREFILL)) {
-        blame(o, "to go on with an answer that was begun");
+        blame(o, "that the last turn is the model's");
         return ASK_UNSAYABLE;
     }
     if (!end_turn(o)) return ASK_UNSAYABLE;

@@ -10,14 +10,17 @@
 #include "net/dialect/api_write.h"
 #include "net/translate/ask.h"
 #include "net/translate/chat.h"
+#include "net/translate/custom.h"
 #include "net/translate/tell.h"
 
 #include <stdio.h>
 
-enum kept { KEPT_TEXT, KEPT_SIGN, KEPT_ID, KEPT_NAME };
+enum kept { KEPT_TEXT, KEPT_SIGN, KEPT_ID, KEPT_NAME,
+            KEPT_VALUE };    /* arguments as JSON, not as the inside of a string */
 enum state { PENDING = 1,    /* a call's first chunk is not written yet */
              CUSTOM = 2, SIGNED = 4, SAID = 8,
              LOST = 16,      /* there was no room to keep its text */
+             WRAPPED = 32,   /* the model was given a function for a tool of any text */
              MAKER_SHIFT = 8 };          /* above: enum ask_maker of the signature */
 enum { CALLS_OF = 0, CHOICES = 8,        /* number: calls so far, by choice */
        DETAILS = 8, ROLES = 9, THOUGHTS = 10, ROLES_MAX = 32 };
@@ -288,11 +291,45 @@ static void end_call(struct pen *p)
 
 static bool open_call(struct tell_writer *s, const struct tell *t)
 {
+    struct tell_name name = tell_name(s->facts, t->name);
     uint32_t i = note(s, t);
     uint32_t choice = t->choice < CHOICES ? t->choice : CHOICES - 1;
     s->open[i].index = s->number[CALLS_OF + choice]++;
-    s->open[i].flags = (uint16_t)(PENDING | (t->custom ? CUSTOM : 0));
-    return keep(s, t->item, KEPT_ID, t->id) && keep(s, t->item, KEPT_NAME, t->name);
+    s->open[i].flags = (uint16_t)(PENDING | (t->custom || name.custom ? CUSTOM : 0) |
+                                  (name.custom && !t->custom ? WRAPPED : 0));
+    return keep(s, t->item, KEPT_ID, t->id) && keep(s, t->item, KEPT_NAME, name.name);
+}
+
+/* What was kept of arguments goes through here on its way out of its wrapping. */
+struct unwrap { struct custom_input *input; bool escaped; };
+
+static bool unwrap_more(struct pen *p)
+{
+    const struct unwrap *u = p->arg;
+    custom_feed(u->input, (struct bytes){p->at, p->len}, u->escaped);
+    p->len = 0;
+    return true;
+}
+
+/* The text of a call whose arguments hold it. */
+static void put_unwrapped(const struct tell_writer *s, uint32_t i, struct pen *p)
+{
+    char room[PEN_NEED_MAX];
+    struct custom_input input;
+    pen_begin(p);
+    custom_begin(&input, p);
+    for (unsigned escaped = 0; escaped < 2; escaped++) {
+        struct unwrap u = {&input, escaped};
+        struct pen pen;
+        pen_init(&pen, room, sizeof room);
+        pen.more = unwrap_more;
+        pen.arg = &u;
+        put_kept(s, i, escaped ? KEPT_TEXT : KEPT_VALUE, &pen);
+        unwrap_more(&pen);
+    }
+    custom_end(&input);
+    explicit_bzero(room, sizeof room);
+    pen_end(p);
 }
 
 static bool call(struct tell_writer *s, const struct tell *t, struct pen *p)
@@ -303,9 +340,11 @@ static bool call(struct tell_writer *s, const struct tell *t, struct pen *p)
     assert(i < s->open_count);
     if (t->kind == TELL_CLOSE) {
         bool custom = s->open[i].flags & CUSTOM, said = s->open[i].flags & SAID;
-        if (!said || s->open[i].flags & SIGNED) {
+        bool wrapped = s->open[i].flags & WRAPPED;
+        if (!said || wrapped || s->open[i].flags & SIGNED) {
             begin_call(s, i, t, p);
-            pen_string(p, said || custom ? (struct bytes){0} : BYTES("{}"));
+            if (wrapped) put_unwrapped(s, i, p);
+            else pen_string(p, said || custom ? (struct bytes){0} : BYTES("{}"));
             end_call(p);
         }
         forget(s, i);
@@ -313,6 +352,9 @@ static bool call(struct tell_writer *s, const struct tell *t, struct pen *p)
     }
     if (t->text.len == 0) return true;
     s->open[i].flags |= SAID;
+    if (s->open[i].flags & WRAPPED) {
+        return keep(s, t->item, t->value ? KEPT_VALUE : KEPT_TEXT, t->text);
+    }
     begin_call(s, i, t, p);
     if (t->value) pen_text(p, t->text);
     else pen_string(p, t->text);
@@ -455,7 +497,9 @@ struct whole {               /* an answer that is being written */
     uint64_t signed_thoughts, said_thoughts, signed_calls;      /* a bit by order */
     bool blocks[TELL_TRANSCRIPT + 1];   /* the choice has some, with text */
     bool sources, logprobs, said, open;
+    bool custom, wrapped;    /* the call at hand */
     uint8_t finish;
+    struct custom_input input;
 };
 
 static uint64_t bit_of(uint32_t order) { return order < 64 ? UINT64_C(1) << order : 0; }
@@ -555,7 +599,8 @@ static bool tell_in(struct whole *w, enum mode mode);
 static bool end_tool_call(struct whole *w, const struct tell *t)
 {
     struct pen *p = w->p;
-    if (!w->said && !t->custom) pen_part(p, BYTES("{}"));
+    if (w->wrapped) custom_end(&w->input);
+    else if (!w->said && !w->custom) pen_part(p, BYTES("{}"));
     pen_end(p);
     pen_object_end(p);
     if (w->signed_calls & bit_of(w->order - 1)) {
@@ -576,6 +621,26 @@ static bool end_tool_call(struct whole *w, const struct tell *t)
     return true;
 }
 
+static void begin_tool_call(struct whole *w, const struct tell *t)
+{
+    struct pen *p = w->p;
+    struct tell_name name = tell_name(w->facts, t->name);
+    w->custom = t->custom || name.custom;
+    w->wrapped = name.custom && !t->custom;
+    w->said = false;
+    pen_object(p);
+    pen_key(p, BYTES("id"));
+    pen_string(p, t->id);
+    put_word(p, "type", w->custom ? "custom" : "function");
+    pen_key(p, w->custom ? BYTES("custom") : BYTES("function"));
+    pen_object(p);
+    pen_key(p, BYTES("name"));
+    pen_string(p, name.name);
+    pen_key(p, w->custom ? BYTES("input") : BYTES("arguments"));
+    pen_begin(p);
+    if (w->wrapped) custom_begin(&w->input, p);
+}
+
 static bool tool_call(struct whole *w, const struct tell *t)
 {
     struct pen *p = w->p;
@@ -583,22 +648,11 @@ static bool tool_call(struct whole *w, const struct tell *t)
     if (t->kind == TELL_OPEN && (call || t->block == TELL_THINKING)) w->order++;
     if (!call) return true;
     switch (t->kind) {
-    case TELL_OPEN:
-        pen_object(p);
-        pen_key(p, BYTES("id"));
-        pen_string(p, t->id);
-        put_word(p, "type", t->custom ? "custom" : "function");
-        pen_key(p, t->custom ? BYTES("custom") : BYTES("function"));
-        pen_object(p);
-        pen_key(p, BYTES("name"));
-        pen_string(p, t->name);
-        pen_key(p, t->custom ? BYTES("input") : BYTES("arguments"));
-        pen_begin(p);
-        w->said = false;
-        break;
+    case TELL_OPEN: begin_tool_call(w, t); break;
     case TELL_MORE:
         if (t->text.len > 0) w->said = true;
-        if (t->value) pen_part_text(p, t->text);
+        if (w->wrapped) custom_feed(&w->input, t->text, !t->value);
+        else if (t->value) pen_part_text(p, t->text);
         else pen_part(p, t->text);
         break;
     case TELL_CLOSE: return end_tool_call(w, t);
