@@ -19,7 +19,7 @@ enum kept { KEPT_TEXT, KEPT_SIGN, KEPT_ID, KEPT_NAME,
             KEPT_VALUE };    /* arguments as JSON, not as the inside of a string */
 enum state { PENDING = 1,    /* a call's first chunk is not written yet */
              CUSTOM = 2, SIGNED = 4, SAID = 8,
-             LOST = 16,      /* there was no room to keep its text */
+             LOST = 16,      /* there was no room to keep its text or signature */
              WRAPPED = 32,   /* the model was given a function for a tool of any text */
              MAKER_SHIFT = 8 };          /* above: enum ask_maker of the signature */
 enum { CALLS_OF = 0, CHOICES = 8,        /* number: calls so far, by choice */
@@ -179,14 +179,14 @@ static void put_sign(const struct tell_writer *s, uint32_t i, struct pen *p)
     pen_end(p);
 }
 
-static bool sign(struct tell_writer *s, const struct tell *t)
+static void sign(struct tell_writer *s, const struct tell *t)
 {
     uint32_t i = find(s, t->item);
-    if (i == s->open_count || t->text.len == 0) return true;
+    if (i == s->open_count || t->text.len == 0) return;
     uint16_t *flags = &s->open[i].flags;
     *flags = (uint16_t)((*flags & ((1u << MAKER_SHIFT) - 1)) | SIGNED |
                         (unsigned)t->maker << MAKER_SHIFT);
-    return keep(s, t->item, KEPT_SIGN, t->text);
+    if (!keep(s, t->item, KEPT_SIGN, t->text)) *flags |= LOST;
 }
 
 /* A thought that was signed is over: it is repeated whole. */
@@ -220,9 +220,12 @@ static bool thinking(struct tell_writer *s, const struct tell *t, struct pen *p)
         note(s, t);
         return true;
     }
-    if (t->kind == TELL_SIGN) return sign(s, t);
     uint32_t i = find(s, t->item);
     assert(i < s->open_count);
+    if (t->kind == TELL_SIGN) {
+        sign(s, t);
+        return true;
+    }
     if (t->kind == TELL_CLOSE) {
         if ((s->open[i].flags & (SIGNED | LOST)) == SIGNED) put_detail(s, i, t, p);
         forget(s, i);
@@ -241,6 +244,18 @@ static bool thinking(struct tell_writer *s, const struct tell *t, struct pen *p)
     return true;
 }
 
+/* What the event that opens a call says of it: as it comes, or kept. */
+static void put_first(const struct tell_writer *s, uint32_t i, const char *key,
+                      enum kept what, const struct tell *t, struct pen *p)
+{
+    struct bytes b = what == KEPT_ID ? t->id : tell_name(s->facts, t->name).name;
+    pen_key(p, bytes_of(key));
+    pen_begin(p);
+    if (t->kind == TELL_OPEN) pen_part(p, b);
+    else put_kept(s, i, what, p);
+    pen_end(p);
+}
+
 /* A chunk about a call, up to its arguments, or input. */
 static void begin_call(struct tell_writer *s, uint32_t i, const struct tell *t, struct pen *p)
 {
@@ -253,13 +268,10 @@ static void begin_call(struct tell_writer *s, uint32_t i, const struct tell *t, 
     pen_key(p, BYTES("index"));
     pen_int(p, s->open[i].index);
     if (flags & PENDING) {
-        pen_key(p, BYTES("id"));
-        pen_begin(p);
-        put_kept(s, i, KEPT_ID, p);
-        pen_end(p);
+        put_first(s, i, "id", KEPT_ID, t, p);
         put_word(p, "type", custom ? "custom" : "function");
     }
-    if (flags & SIGNED) {
+    if ((flags & (SIGNED | LOST)) == SIGNED) {
         pen_key(p, BYTES("extra_content"));
         pen_object(p);
         pen_key(p, BYTES("google"));
@@ -271,12 +283,7 @@ static void begin_call(struct tell_writer *s, uint32_t i, const struct tell *t, 
     }
     pen_key(p, custom ? BYTES("custom") : BYTES("function"));
     pen_object(p);
-    if (flags & PENDING) {
-        pen_key(p, BYTES("name"));
-        pen_begin(p);
-        put_kept(s, i, KEPT_NAME, p);
-        pen_end(p);
-    }
+    if (flags & PENDING) put_first(s, i, "name", KEPT_NAME, t, p);
     pen_key(p, custom ? BYTES("input") : BYTES("arguments"));
     s->open[i].flags &= (uint16_t)~(PENDING | SIGNED);
 }
@@ -289,7 +296,8 @@ static void end_call(struct pen *p)
     end_chunk(p, NULL);
 }
 
-static bool open_call(struct tell_writer *s, const struct tell *t)
+/* A call's first chunk waits for what follows; where it cannot be kept, it goes out. */
+static void open_call(struct tell_writer *s, const struct tell *t, struct pen *p)
 {
     struct tell_name name = tell_name(s->facts, t->name);
     uint32_t i = note(s, t);
@@ -297,7 +305,10 @@ static bool open_call(struct tell_writer *s, const struct tell *t)
     s->open[i].index = s->number[CALLS_OF + choice]++;
     s->open[i].flags = (uint16_t)(PENDING | (t->custom || name.custom ? CUSTOM : 0) |
                                   (name.custom && !t->custom ? WRAPPED : 0));
-    return keep(s, t->item, KEPT_ID, t->id) && keep(s, t->item, KEPT_NAME, name.name);
+    if (keep(s, t->item, KEPT_ID, t->id) && keep(s, t->item, KEPT_NAME, name.name)) return;
+    begin_call(s, i, t, p);
+    pen_string(p, (struct bytes){0});
+    end_call(p);
 }
 
 /* What was kept of arguments goes through here on its way out of its wrapping. */
@@ -334,14 +345,20 @@ static void put_unwrapped(const struct tell_writer *s, uint32_t i, struct pen *p
 
 static bool call(struct tell_writer *s, const struct tell *t, struct pen *p)
 {
-    if (t->kind == TELL_OPEN) return open_call(s, t);
-    if (t->kind == TELL_SIGN) return sign(s, t);
+    if (t->kind == TELL_OPEN) {
+        open_call(s, t, p);
+        return true;
+    }
     uint32_t i = find(s, t->item);
     assert(i < s->open_count);
+    if (t->kind == TELL_SIGN) {
+        sign(s, t);
+        return true;
+    }
     if (t->kind == TELL_CLOSE) {
         bool custom = s->open[i].flags & CUSTOM, said = s->open[i].flags & SAID;
         bool wrapped = s->open[i].flags & WRAPPED;
-        if (!said || wrapped || s->open[i].flags & SIGNED) {
+        if (!said || wrapped || (s->open[i].flags & (SIGNED | LOST)) == SIGNED) {
             begin_call(s, i, t, p);
             if (wrapped) put_unwrapped(s, i, p);
             else pen_string(p, said || custom ? (struct bytes){0} : BYTES("{}"));
