@@ -174,8 +174,9 @@ const ways = {
   upstream_broke: late('breaks', (call) => call.reset()),
   upstream_stalled: late('stalls', (call) => call.over),
   upstream_error_event: late('tells', (call) => call.event({ error: { message: 'on fire' } })),
-  dialect: once(post(where, weir.key, {
-    model: 'ant/claude', messages: [{ role: 'user', content: 'x' }] })),
+  dialect: once(post('/v1/embeddings', weir.key, { model: 'ant/claude', input: 'x' })),
+  unsayable: once(post(where, weir.key, {
+    model: 'ant/claude', n: 2, messages: [{ role: 'user', content: 'x' }] })),
   context_long: once(ask('short', { messages: [{ role: 'user', content: 'long '.repeat(99) }] })),
   answer_large: async () => {
     scripts.set('large', (call) => call.json({ ...chat('x'), data: 'y'.repeat(3 << 20) }));

@@ -236,6 +236,7 @@ export class Yard {
       return answer.status;
     };
     await this.answers(weir, send, { ...headers, 'x-weir-timeout': '1' });
+    await this.translated(weir, headers, count);
     await this.refusals(weir, send, headers);
     await this.wires(weir, where, count);
     await this.tls(weir, where, headers, count);
@@ -256,6 +257,56 @@ export class Yard {
     for (const stream of [false, true]) {
       await send(this.request('far/half', { stream, models, usage: { include: true },
                                             stream_options: { include_usage: true } }));
+    }
+  }
+
+  // The same from clients of other dialects: requests and answers are translated.
+  async translated(weir, headers, count) {
+    const image = Buffer.from(c('image')).toString('base64');
+    const schema = { type: 'object', properties: { [c('property')]: { type: 'string' } } };
+    const asks = {
+      '/v1/messages': (model, stream) => ({
+        model, stream, max_tokens: 99, system: c('system'), metadata: { user_id: c('user') },
+        stop_sequences: [c('stop')], [c('unknown')]: c('member'),
+        messages: [
+          { role: 'user', content: [{ type: 'text', text: c('prompt').repeat(200) },
+            { type: 'image', source: { type: 'base64', media_type: 'image/png', data: image } }] },
+          { role: 'assistant', content: [
+            { type: 'thinking', thinking: c('thought'), signature: `WeirSgG0${c('sign')}` },
+            { type: 'tool_use', id: c('call'), name: c('tool'), input: { a: c('arg') } }] },
+          { role: 'user', content: [{ type: 'tool_result', tool_use_id: c('call'),
+                                      content: c('result') }] }],
+        tools: [{ name: c('tool'), description: c('describes'), input_schema: schema }] }),
+      '/v1/responses': (model, stream) => ({
+        model, stream, instructions: c('system'), user: c('user'), [c('unknown')]: c('member'),
+        input: [{ role: 'user', content: [{ type: 'input_text', text: c('prompt') }] },
+                { type: 'function_call', call_id: c('call'), name: c('tool'),
+                  arguments: JSON.stringify({ a: c('arg') }) },
+                { type: 'function_call_output', call_id: c('call'), output: c('result') }],
+        tools: [{ type: 'function', name: c('tool'), description: c('describes'),
+                  parameters: schema }] }),
+      gemini: () => ({
+        systemInstruction: { parts: [{ text: c('system') }] }, [c('unknown')]: c('member'),
+        contents: [{ role: 'user', parts: [{ text: c('prompt') },
+                     { inlineData: { mimeType: 'image/png', data: image } }] },
+                   { role: 'model', parts: [{ functionCall: { name: c('tool'),
+                                                              args: { a: c('arg') } } }] },
+                   { role: 'user', parts: [{ functionResponse: { name: c('tool'),
+                                             response: { b: c('result') } } }] }],
+        tools: [{ functionDeclarations: [{ name: c('tool'), parameters: schema }] }] }) };
+    for (const [where, body] of Object.entries(asks)) {
+      for (const name of Object.keys(manners)) {
+        if (['denies', 'later'].includes(name)) continue;
+        for (const stream of [false, true]) {
+          const path = where[0] === '/' ? where : `/v1beta/models/far/${name}:` +
+            (stream ? 'streamGenerateContent' : 'generateContent');
+          const answer = await weir.fetch(path, { body: body(`far/${name}`, stream),
+                                                  headers: { ...headers, 'x-weir-timeout': '1' } });
+          const text = await answer.text().catch(() => {});
+          if (['good', 'large', 'event'].includes(name)) assert.equal(answer.status, 200, text);
+          count(answer.status);
+        }
+      }
     }
   }
 
