@@ -8,9 +8,9 @@ struct ask_target;
 
 /* Members of an object by their names in lowerCamelCase, which stand as such or in snake_case
  * (proto JSON takes both): values[i] is that of names[i]; absent where there is none, or null.
- * Anything but an object has no members. */
-void gemini_members(const struct walk *w, struct node object, const struct bytes *names,
-                    size_t count, struct node *values);
+ * Anything but an object has no members. Gives how many members there are, these and others. */
+size_t gemini_members(const struct walk *w, struct node object, const struct bytes *names,
+                      size_t count, struct node *values);
 /* ask_dialect.write, of gemini_ask. */
 MUST_USE enum ask_rc gemini_ask_write(struct ask *a, const struct ask_target *t,
                                       struct pen *p);

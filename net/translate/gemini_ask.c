@@ -53,19 +53,21 @@ static size_t key_of(const struct walk *w, struct node key, const struct bytes *
     return i;
 }
 
-void gemini_members(const struct walk *w, struct node object, const struct bytes *names,
-                    size_t count, struct node *values)
+size_t gemini_members(const struct walk *w, struct node object, const struct bytes *names,
+                      size_t count, struct node *values)
 {
     struct walk_each e;
     struct node key, value;
+    size_t all = 0;
     memset(values, 0, count * sizeof *values);
-    if (object.type != JSON_OBJECT) return;
+    if (object.type != JSON_OBJECT) return 0;
     walk_begin(w, object, &e);
-    while (walk_next(&e, &key, &value)) {
+    for (; walk_next(&e, &key, &value); all++) {
         size_t i = key_of(w, key, names, count);
         if (i == count) continue;
         values[i] = value.type == JSON_NULL ? (struct node){0} : value;
     }
+    return all;
 }
 
 static bool is_text(struct node n)
@@ -566,7 +568,7 @@ static bool take_part(struct ask *a, struct node node)
     };
     struct node v[PART_NAMES];
     if (node.type != JSON_OBJECT) return wrong_part(a, "a part must be an object");
-    gemini_members(&a->walk, node, names, PART_NAMES, v);
+    size_t all = gemini_members(&a->walk, node, names, PART_NAMES, v);
     if (v[CALL].type != JSON_NONE) return take_call(a, v[CALL], v[SIGNATURE]);
     if (v[RESPONSE].type != JSON_NONE) return take_result(a, v[RESPONSE]);
     for (unsigned i = CODE; i < PART_NAMES; i++) {
@@ -584,7 +586,7 @@ static bool take_part(struct ask *a, struct node node)
     bool thought = v[THOUGHT].type == JSON_TRUE;
     size_t known = 0;
     for (unsigned i = TEXT; i <= SIGNATURE; i++) known += v[i].type != JSON_NONE;
-    bool pure = walk_count(&a->walk, node) == known;  /* nothing else is in it */
+    bool pure = all == known;  /* nothing else is in it */
     if (!pure) a->flags &= ~(unsigned)JOINS;
     struct walk_span text = walk_inside(v[TEXT]);
     if (thought) take_thought(a, text, walk_inside(v[SIGNATURE]), pure);
@@ -601,14 +603,14 @@ static bool take_content(struct ask *a, struct node content)
     static const uint8_t are[] = {ASK_USER, ASK_MODEL, ASK_USER, ASK_USER, ASK_SYSTEM};
     struct node v[COUNT(names)];
     char pointer[sizeof a->pointer];
-    gemini_members(&a->walk, content, names, COUNT(names), v);
+    size_t all = gemini_members(&a->walk, content, names, COUNT(names), v);
     size_t role = is_text(v[0]) ? walk_word(&a->walk, v[0], words, COUNT(words)) : 0;
     bool parts = v[1].type == JSON_NONE || v[1].type == JSON_ARRAY;
     if (content.type != JSON_OBJECT || role == COUNT(words) || !parts) {
         snprintf(pointer, sizeof pointer, "/contents/%u", a->message);
         return wrong(a, pointer, "a content has a role, user or model, and a list of parts");
     }
-    bool pure = walk_count(&a->walk, content) == (v[0].type != 0) + (size_t)(v[1].type != 0);
+    bool pure = all == (v[0].type != JSON_NONE) + (size_t)(v[1].type != JSON_NONE);
     a->flags = (pure ? a->flags & JOINS : 0) | are[role] | FRESH;
     a->element = 0;
     walk_begin(&a->walk, v[1], &a->each[1]);
