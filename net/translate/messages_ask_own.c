@@ -8,13 +8,14 @@
 enum { KEY_MAX = 256 };         /* longer ones are no member of any API */
 
 enum member { M_MODEL, M_MAX, M_STREAM, M_MESSAGES, M_TEMPERATURE, M_TOP_P, M_TOP_K, M_MODELS,
-              M_PROVIDER, M_USAGE, MEMBERS };
+              M_PROVIDER, M_USAGE, M_THINKING, M_CONTEXT, MEMBERS };
 static const struct bytes members[MEMBERS] = {
     [M_MODEL] = BYTES_INIT("model"), [M_MAX] = BYTES_INIT("max_tokens"),
     [M_STREAM] = BYTES_INIT("stream"), [M_MESSAGES] = BYTES_INIT("messages"),
     [M_TEMPERATURE] = BYTES_INIT("temperature"), [M_TOP_P] = BYTES_INIT("top_p"),
     [M_TOP_K] = BYTES_INIT("top_k"), [M_MODELS] = BYTES_INIT("models"),
     [M_PROVIDER] = BYTES_INIT("provider"), [M_USAGE] = BYTES_INIT("usage"),
+    [M_THINKING] = BYTES_INIT("thinking"), [M_CONTEXT] = BYTES_INIT("context_management"),
 };
 
 /* Did another maker sign it? A block of thoughts only. */
@@ -100,11 +101,49 @@ static void put_messages(const struct walk *w, struct pen *p, struct node messag
     pen_array_end(p);
 }
 
+/* The type of the first block that stays; text where content is a string. */
+static bool begins_with(const struct walk *w, struct node content, struct bytes type)
+{
+    struct walk_each each;
+    struct node key, block;
+    walk_begin(w, content, &each);
+    while (content.type == JSON_ARRAY && walk_next(&each, &key, &block)) {
+        if (is_foreign(w, block)) continue;
+        struct node is = walk_member(w, block, BYTES("type"));
+        return walk_is(w, walk_inside(is), type);
+    }
+    return false;
+}
+
+/* Is the model in a turn, over messages that bring results, whose first thought is not
+ * Anthropic's? Then it may not be asked to think in it. */
+static bool in_foreign_turn(const struct walk *w, struct node messages)
+{
+    static const struct bytes names[] = {BYTES_INIT("role"), BYTES_INIT("content")};
+    struct walk_each each;
+    struct node key, message, at[COUNT(names)];
+    bool in = false, own = false;
+    walk_begin(w, messages, &each);
+    while (walk_next(&each, &key, &message)) {
+        walk_members(w, message, names, COUNT(names), at);
+        if (walk_is(w, walk_inside(at[0]), BYTES("assistant"))) {
+            if (!in) own = begins_with(w, at[1], BYTES("thinking")) ||
+                           begins_with(w, at[1], BYTES("redacted_thinking"));
+            in = true;
+        } else if (walk_is(w, walk_inside(at[0]), BYTES("user")) &&
+                   !begins_with(w, at[1], BYTES("tool_result"))) {
+            in = false;
+        }
+    }
+    return in && !own;
+}
+
 /* Is this member written, as it stands? What Weir alone reads of OpenRouter's is not, nor what
- * is written behind it anew. */
-static bool stays(size_t member, const struct ask_target *t)
+ * is written behind it anew. unthinking: it may not think, and has no thoughts to clear. */
+static bool stays(size_t member, const struct ask_target *t, bool unthinking)
 {
     switch (member) {
+    case M_THINKING: case M_CONTEXT: return !unthinking;
     case M_MODEL: case M_MAX: case M_STREAM: case M_MESSAGES: case M_MODELS: case M_PROVIDER:
     case M_USAGE: return false;
     case M_TEMPERATURE: case M_TOP_P: case M_TOP_K: return (t->quirks & ASK_NO_SAMPLING) == 0;
@@ -119,12 +158,14 @@ enum ask_rc messages_write_own(struct ask *a, const struct ask_target *t, struct
     struct node key, value;
     int64_t limit = ask_output(a, t);
     assert(a->api == API_MESSAGES || a->api == API_COUNT_TOKENS);
+    bool unthinking = a->settings.thinking == THINKING_ON &&
+                      in_foreign_turn(w, walk_member(w, a->root, BYTES("messages")));
     pen_object(p);
     if (t->model.len > 0) pen_key(p, BYTES("model")), pen_text(p, t->model);
     walk_begin(w, a->root, &each);
     while (walk_next(&each, &key, &value)) {
         size_t member = walk_word(w, key, members, MEMBERS);
-        if (stays(member, t) && put_key(w, p, key)) pen_node(p, w, value);
+        if (stays(member, t, unthinking) && put_key(w, p, key)) pen_node(p, w, value);
         if (member == M_MESSAGES) pen_key(p, BYTES("messages")), put_messages(w, p, value);
     }
     if (t->api == API_MESSAGES) {
