@@ -88,7 +88,6 @@ for (const client of DIALECTS) {
               (i === 0 && turn === 4 ? 'y'.repeat(30000) : script.text(20))), answer, how);
           } else await talk.say(script.text(9), answer, how);
         } catch (error) {
-          if (process.env.WEIR_DUMP) console.error(there.asked.slice(-2).map((a) => a.raw).join('\n\n'));
           error.message = `turn ${turn}, ${how.stream ? 'streamed' : 'whole'}: ${error.message}`;
           throw error;
         }

@@ -390,7 +390,8 @@ class Gemini extends Session {
   }
 
   answer(chunks) {
-    const all = chunks.flatMap((chunk) => chunk.candidates?.[0]?.content?.parts ?? []);
+    const first = chunks.map((chunk) => chunk.candidates?.find((it) => !it.index));
+    const all = first.flatMap((candidate) => candidate?.content?.parts ?? []);
     const parts = [];
     for (const part of all) {
       const had = parts.at(-1);
@@ -400,7 +401,7 @@ class Gemini extends Session {
         if (part.thoughtSignature) had.thoughtSignature = part.thoughtSignature;
       } else if (part.text !== '' || part.thoughtSignature) parts.push({ ...part });
     }
-    const ends = chunks.map((chunk) => chunk.candidates?.[0]?.finishReason).filter(Boolean);
+    const ends = first.map((candidate) => candidate?.finishReason).filter(Boolean);
     assert.equal(ends.length, 1, 'one finishReason');
     const raw = chunks.at(-1), told = raw.usageMetadata;
     const text = (thought) => parts.filter((part) => part.text !== undefined &&

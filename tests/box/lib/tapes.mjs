@@ -11,6 +11,7 @@ export const KINDS = { 'openai-chat': 'chat', 'openai-responses': 'responses',
 export const MORE = { 'cohere-chat': 'cohere', 'bedrock-converse': 'converse' };
 // Several answers one after the other were recorded as one stream: the first is the answer.
 const LAST = { 'anthropic-messages': /event: message_stop\r?\ndata:[^\n]*\n\r?\n/,
+               'openai-chat': /data: ?\[DONE\]\r?\n\r?\n/,
                'openai-responses': /event: response\.(completed|incomplete)\r?\ndata:[^\n]*\n\r?\n/ };
 export function firstAnswer(tape) {
   const last = tape.stream && LAST[tape.dialect];
@@ -21,9 +22,11 @@ export function firstAnswer(tape) {
 const hello = [{ role: 'user', content: 'x' }];
 const args = (text) => { try { return JSON.parse(text || '{}'); } catch { return text; } };
 
-function flat(content) {       // Mistral's content may be a list
-  if (typeof content === 'string') return content;
-  return (content ?? []).map((part) => part.text ?? '').join('');
+// Mistral's content may be a list, with thoughts in it.
+function flat(content, kind = 'text') {
+  if (typeof content === 'string') return kind === 'text' ? content : '';
+  const parts = (content ?? []).filter((part) => (part.type ?? 'text') === kind);
+  return parts.map((part) => (kind === 'text' ? part.text ?? '' : flat(part.thinking))).join('');
 }
 
 async function chat(base, stream) {
@@ -32,14 +35,21 @@ async function chat(base, stream) {
   const body = { model: 'm', messages: hello };
   const told = (usage) => {
     if (!usage) return;
-    answer.usage = { prompt: usage.prompt_tokens, output: usage.completion_tokens,
-      cached: usage.prompt_tokens_details?.cached_tokens ?? usage.prompt_cache_hit_tokens ?? 0 };
+    // some count thoughts apart (xAI): the total has them
+    answer.usage = { prompt: usage.prompt_tokens,
+      output: Math.max(usage.completion_tokens, (usage.total_tokens ?? 0) - usage.prompt_tokens),
+      cached: usage.prompt_tokens_details?.cached_tokens ?? usage.cached_tokens ??
+              usage.prompt_cache_hit_tokens ?? 0 };
   };
   const take = (part, choice) => {
     if (choice.index) return;
-    answer.text += flat(part.content);
+    answer.text += flat(part.content) + (part.audio?.transcript ?? '');
     answer.refusal += part.refusal ?? '';
-    answer.thoughts += part.reasoning_content ?? part.reasoning ?? '';
+    answer.thoughts += part.reasoning_content ?? part.reasoning ?? flat(part.content, 'thinking');
+    if (part.function_call) {
+      answer.calls[0] ??= { name: part.function_call.name, text: '' };
+      answer.calls[0].text += part.function_call.arguments ?? '';
+    }
     for (const [i, call] of (part.tool_calls ?? []).entries()) {
       const at = stream ? call.index ?? i : i;
       answer.calls[at] ??= { id: call.id, name: '', text: '' };
@@ -50,7 +60,7 @@ async function chat(base, stream) {
   };
   if (!stream) {
     const whole = await client.chat.completions.create(body);
-    for (const choice of whole.choices ?? []) take(choice.message, choice);
+    for (const choice of whole.choices) take(choice.message ?? {}, choice);
     told(whole.usage);
   } else {
     for await (const chunk of await client.chat.completions.create({ ...body, stream: true })) {
@@ -60,18 +70,20 @@ async function chat(base, stream) {
   }
   answer.calls = answer.calls.filter(Boolean).map(({ id, name, text }) =>
     ({ id, name, args: args(text) }));
-  return { ...answer, finish: { tool_calls: 'calls', content_filter: 'filter',
-                                function_call: 'calls' }[answer.finish] ?? answer.finish };
+  const own = { tool_calls: 'calls', content_filter: 'filter', function_call: 'calls',
+                eos: 'stop', null: answer.calls.length ? 'calls' : 'stop' };
+  return { ...answer, finish: own[answer.finish] ?? answer.finish };
 }
 
 async function responses(base, stream) {
   const client = new OpenAI({ baseURL: `${base}/v1`, apiKey: 'k', maxRetries: 0 });
   const body = { model: 'm', input: 'x' };
-  let whole = null;
+  let whole = null, deltas = '';
   if (!stream) whole = await client.responses.create(body);
   else {
     for await (const event of await client.responses.create({ ...body, stream: true })) {
       whole = event.response ?? whole;
+      if (event.type === 'response.output_text.delta') deltas += event.delta;
       if (event.type === 'error') throw new Error(event.message);
       if (/^response\.(completed|incomplete|failed)$/.test(event.type)) break;
     }
@@ -80,13 +92,15 @@ async function responses(base, stream) {
   const items = (type) => whole.output.filter((item) => item.type === type);
   const parts = items('message').flatMap((item) => item.content);
   const calls = whole.output.filter((item) => /^(function|custom_tool)_call$/.test(item.type))
-    .map((item) => ({ id: item.call_id, name: item.name,
+    .map((item) => ({ id: item.call_id,
+                      name: item.namespace ? `${item.namespace}__${item.name}` : item.name,
                       args: item.type === 'custom_tool_call' ? { input: item.input }
                         : args(item.arguments) }));
-  return { text: parts.map((part) => part.text ?? '').join(''), calls,
+  // some recordings were shortened in the middle: what was streamed is what a reader saw
+  return { text: deltas || parts.map((part) => part.text ?? '').join(''), calls,
     refusal: parts.map((part) => part.refusal ?? '').join(''),
-    thoughts: items('reasoning').flatMap((item) => [...item.summary ?? []])
-      .map((part) => part.text).join(''),
+    thoughts: items('reasoning').flatMap((item) => (item.summary?.length ? item.summary
+      : item.content ?? [])).map((part) => part.text).join(''),
     types: [...new Set(whole.output.map((item) => item.type))],
     finish: whole.status === 'incomplete'
       ? { max_output_tokens: 'length', content_filter: 'filter' }[whole.incomplete_details.reason]
@@ -105,7 +119,8 @@ async function messages(base, stream) {
     thoughts: all('thinking').map((block) => block.thinking).join(''),
     calls: all('tool_use').map(({ id, name, input }) => ({ id, name, args: input })),
     types: [...new Set(whole.content.map((block) => block.type))],
-    finish: { end_turn: 'stop', tool_use: 'calls', max_tokens: 'length', refusal: 'filter',
+    finish: all('tool_use').length && whole.stop_reason !== 'max_tokens' ? 'calls'
+      : { end_turn: 'stop', tool_use: 'calls', max_tokens: 'length', refusal: 'filter',
               model_context_window_exceeded: 'length', stop_sequence: 'stop',
               pause_turn: 'stop' }[whole.stop_reason] ?? whole.stop_reason,
     usage: { prompt: whole.usage.input_tokens + (whole.usage.cache_read_input_tokens ?? 0) +
@@ -126,7 +141,8 @@ async function gemini(base, stream) {
     .map((part) => part.text ?? '').join('');
   const calls = parts.filter((part) => part.functionCall).map(({ functionCall: call }) =>
     ({ id: call.id, name: call.name, args: call.args ?? {} }));
-  const finish = chunks.map((chunk) => chunk.candidates?.[0]?.finishReason).findLast(Boolean);
+  const end = chunks.map((chunk) => chunk.candidates?.[0]?.finishReason).findLast(Boolean);
+  const finish = { 1: 'STOP', OTHER: 'STOP' }[end] ?? end;    // 1: an old library's number of it
   const blocked = chunks.some((chunk) => chunk.promptFeedback?.blockReason);
   const usage = chunks.map((chunk) => chunk.usageMetadata).findLast(Boolean);
   return { text: text(false), thoughts: text(true), calls, refusal: '',
@@ -134,7 +150,7 @@ async function gemini(base, stream) {
     finish: blocked ? 'filter' : { STOP: calls.length ? 'calls' : 'stop', MAX_TOKENS: 'length',
       SAFETY: 'filter', RECITATION: 'filter', PROHIBITED_CONTENT: 'filter',
       BLOCKLIST: 'filter', SPII: 'filter', IMAGE_SAFETY: 'filter' }[finish] ?? finish,
-    usage: usage && { prompt: usage.promptTokenCount + (usage.toolUsePromptTokenCount ?? 0),
+    usage: usage?.promptTokenCount && { prompt: usage.promptTokenCount + (usage.toolUsePromptTokenCount ?? 0),
       cached: usage.cachedContentTokenCount ?? 0,
       output: (usage.candidatesTokenCount ?? 0) + (usage.thoughtsTokenCount ?? 0) } };
 }
