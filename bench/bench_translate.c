@@ -269,7 +269,8 @@ static void make_bodies(struct bench *b)
         "\"toolu_1\",\"name\":\"read\",\"input\":{\"path\":\"src/main.c\"}}]},{\"role\":"
         "\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"toolu_1\","
         "\"content\":\"int main(void) { return 0; }\"}]}],\"tools\":[{\"name\":\"read\","
-        "\"description\":\"Reads\",\"input_schema\":%s},{\"name\":\"list\",\"description\":\"Lists\","
+        "\"description\":\"Reads\",\"input_schema\":%s},{\"name\":\"list\",\"description\":\"L"
+        "ists\","
         "\"input_schema\":%s}]}", system, user, schema, schema);
     (void)snprintf(b->body[3], BODY_MAX, "{\"generationConfig\":{\"maxOutputTokens\":512,"
         "\"temperature\":0.5},\"systemInstruction\":{\"parts\":[{\"text\":\"%s\"}]},"
