@@ -18,6 +18,7 @@
 #include "engine/endpoint.h"
 #include "engine/exchange.h"
 #include "engine/observe.h"
+#include "engine/sign.h"
 #include "engine/tables.h"
 #include "engine/translator.h"
 #include "engine/upstream.h"
@@ -31,6 +32,7 @@
 enum {
     FIRST_BYTE_S = 30,             /* streams, where none is configured */
     WHY_MAX = 2048,
+    SIGN_QUIET_MS = 2000,          /* a token that is not there yet may be soon */
 };
 
 static const struct catalog_provider *provider_of(const struct exchange *x)
@@ -91,7 +93,8 @@ static void none_left(struct core *core, struct exchange *x)
         if (end != ATTEMPT_UNAFFORDABLE) all_poor = false;
         if (end != ATTEMPT_UNSAYABLE) unsaid = false;
         bool quiet = end == ATTEMPT_OPEN_BREAKER || end == ATTEMPT_BUSY ||
-                     end == ATTEMPT_OFF || end == ATTEMPT_UNSAYABLE;
+                     end == ATTEMPT_OFF || end == ATTEMPT_UNSAYABLE ||
+                     end == ATTEMPT_UNSIGNED;
         if (end == ATTEMPT_NO_ROOM || (end == ATTEMPT_BUSY && x->shed)) no_room = true;
         else if (!quiet && end != ATTEMPT_UNAFFORDABLE) asked = true;
     }
@@ -300,7 +303,11 @@ void attempt_next(struct core *core, struct exchange *x)
             estimate(core, x);
             return;
         }
-        if (!spend_reserve(core, x)) {
+        const char *lack = sign_lack(core, x);
+        if (lack) {
+            note_quiet(x, SIGN_QUIET_MS);
+            pass_over(core, x, ATTEMPT_UNSIGNED, lack);
+        } else if (!spend_reserve(core, x)) {
             pass_over(core, x, ATTEMPT_UNAFFORDABLE, spend_layer_name(x->spend.layer));
         } else if (translate(core, x, &ended) && ask_or_wait(core, x)) {
             return;

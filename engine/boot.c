@@ -318,7 +318,7 @@ void boot_collect(struct engine *engine)
     while (*at) {
         struct tables *t = *at;
         uint64_t since = atomic_load_explicit(&t->replaced_ns, memory_order_acquire);
-        if (now - since < GRACE_NS || tables_pins(t, engine->core_count + 3) > 0 ||
+        if (now - since < GRACE_NS || tables_pins(t, engine->core_count + PARTIES + 1) > 0 ||
             tables_held(t) > 0) {
             at = &t->older;
             continue;

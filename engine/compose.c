@@ -5,31 +5,19 @@
 #include "engine/dialect.h"
 #include "engine/exchange.h"
 #include "engine/path.h"
+#include "engine/sign.h"
 #include "engine/tables.h"
+#include "engine/target.h"
 #include "engine/translator.h"
 #include "engine/upstream.h"
 #include "net/http.h"
 
 enum {
     EDIT_SCRATCH = 12 * API_NAME_MAX + 384,
-    HEAD_ROOM = 1024 + 1024 + 256, /* base path, suffix with a model, length, blanks */
+    HEAD_ROOM = TARGET_ROOM + 256, /* target, length, version, blanks */
     QUERY_MORE = 16,               /* bytes that a query may grow by */
     PARAM_MAX = 32,                /* a longer name is none that is looked for */
     BEGINNING_MAX = 256,           /* bytes of a body up to its last edit, to do it in place */
-};
-
-static const struct bytes suffixes[] = {
-    [API_CHAT] = BYTES_INIT("/chat/completions"),
-    [API_COMPLETIONS] = BYTES_INIT("/completions"),
-    [API_EMBEDDINGS] = BYTES_INIT("/embeddings"),
-    [API_MODERATIONS] = BYTES_INIT("/moderations"),
-    [API_RESPONSES] = BYTES_INIT("/responses"),
-    [API_MESSAGES] = BYTES_INIT("/messages"),
-    [API_COUNT_TOKENS] = BYTES_INIT("/messages/count_tokens"),
-    [API_GENERATE] = BYTES_INIT(":generateContent"),
-    [API_GENERATE_COUNT] = BYTES_INIT(":countTokens"),
-    [API_COHERE] = BYTES_INIT("/chat"),
-    [API_RESPONSES_COUNT] = BYTES_INIT("/responses/input_tokens"),
 };
 
 static bool overridden(const struct catalog_provider *p, struct bytes name)
@@ -128,46 +116,15 @@ static void put_lines(struct http_out *o, const struct exchange *x,
     if (foreign) http_out_field(o, BYTES("content-type"), BYTES("application/json"));
 }
 
-/* A model in a path: what RFC 3986 section 3.3 lets stand there as it is, the rest escaped. A
- * name that is a resource's already ("tunedModels/x") stays one. */
-static void put_model(struct http_out *o, struct bytes name)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    bool whole = bytes_starts(name, BYTES("models/")) ||
-                 bytes_starts(name, BYTES("tunedModels/"));
-    http_out_text(o, whole ? BYTES("/") : BYTES("/models/"));
-    for (size_t i = 0; i < name.len; i++) {
-        unsigned char c = (unsigned char)name.ptr[i];
-        bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-                     (c >= 'A' && c <= 'Z') || (c && strchr("-._~/:@", c));
-        char hex[3] = {'%', digits[c >> 4], digits[c & 15]};
-        http_out_text(o, plain ? (struct bytes){name.ptr + i, 1} : (struct bytes){hex, 3});
-    }
-}
-
-static void put_target(struct http_out *o, const struct exchange *x,
-                       const struct catalog_provider *p)
-{
-    struct bytes query = {x->kept.ptr + x->lines_bytes, x->query_bytes};
-    const struct catalog_model *m = &x->tables->catalog->model[x->model];
-    bool gemini = path_is_gemini((enum api)x->peer), events = gemini && x->stream;
-    http_out_text(o, bytes_of(p->base_path));
-    if (gemini) put_model(o, bytes_of(m->upstream));
-    http_out_text(o, events ? BYTES(":streamGenerateContent") : suffixes[x->peer]);
-    /* the query belongs to the client's API */
-    if (x->peer != x->api) query = events ? BYTES("alt=sse") : (struct bytes){0};
-    if (query.len) http_out_text(o, BYTES("?"));
-    http_out_text(o, query);
-}
-
-static void put_head(struct http_out *o, const struct exchange *x,
+static void put_head(struct core *core, struct http_out *o, const struct exchange *x,
                      const struct catalog_provider *p, uint64_t length)
 {
     const struct catalog_model *m = &x->tables->catalog->model[x->model];
     http_out_text(o, BYTES("POST "));
-    put_target(o, x, p);
+    struct bytes path = target_put(o, x, p);
     http_out_text(o, BYTES(" HTTP/1.1\r\n"));
     http_out_lines(o, x->tables->fixed[m->provider][x->key]);
+    sign_put(core, x, path, o);
     http_out_text(o, BYTES("content-length: "));
     http_out_digits(o, length, 1);
     http_out_text(o, BYTES("\r\n"));
@@ -201,7 +158,7 @@ static bool compose_in_place(struct core *core, struct exchange *x,
     char was[BEGINNING_MAX];
     chain_read(&core->mem, &x->body, 0, was, (size_t)drop);
     struct http_out o = {.out = core->text, .room = CORE_SCRATCH};
-    put_head(&o, x, p, length);
+    put_head(core, &o, x, p, length);
     uint64_t from = 0;
     for (size_t i = 0; i < count; i++) {
         http_out_text(&o, (struct bytes){was + from, (size_t)(edits[i].at - from)});
@@ -252,6 +209,7 @@ static struct api_change change_for(const struct exchange *x, const struct catal
         .no_sampling = quirks & QUIRK_NO_SAMPLING && !is_named,
         .output_max = x->spend.output_max,
         .effort = x->effort,
+        .vertex = p->form == FORM_VERTEX,
     };
 }
 
@@ -261,11 +219,11 @@ static bool queue_head(struct core *core, struct exchange *x, const struct catal
 {
     const struct catalog_model *m = &x->tables->catalog->model[x->model];
     size_t want = HEAD_ROOM + x->tables->fixed[m->provider][x->key].len + x->lines_bytes +
-                  x->query_bytes;
+                  x->query_bytes + sign_room(p);
     char *room = want > MEM_BLOCK ? NULL : chain_room(&core->mem, &x->u->out, want);
     if (!room) return false;
     struct http_out o = {.out = room, .room = want};
-    put_head(&o, x, p, length);
+    put_head(core, &o, x, p, length);
     if (o.full) return false;
     chain_fill(&core->mem, &x->u->out, o.len);
     return true;

@@ -23,6 +23,7 @@ enum {
     CONF_HINTS_MAX = 1000,       /* errors after which no nearest name is looked for */
 };
 
+struct catalog_provider;
 struct conf;
 struct conf_report;
 struct conf_setting;
@@ -252,6 +253,18 @@ void conf_read_admin_tls(struct conf_reader *r);
 /* keys of one provider; base is a struct catalog_provider. */
 void conf_read_keys(struct conf_reader *r, const struct conf_setting *s, struct conf_node *n,
                     void *base);
+/* A service account, of p's settings, or, where it is known by its name, of the environment:
+ * p->token_*, ->project, ->auth, ->signs, ->key. What is wrong is reported at at. */
+void conf_account_credentials(struct conf_reader *r, struct conf_mark at,
+                              struct catalog_provider *p, bool known);
+/* What a known provider's address needs besides its text, of the settings, then of the
+ * environment: into p. Gives the address with its {braces} filled in; or NULL and *missing,
+ * what to set, in words. */
+const char *conf_account_url(struct conf_reader *r, struct catalog_provider *p,
+                             struct bytes address, const char **missing);
+/* The same for AWS keys, and what follows of the address: p->form. */
+void conf_account_read(struct conf_reader *r, struct conf_mark at, struct catalog_provider *p,
+                       bool known);
 /* headers of one provider; base is a struct catalog_provider. */
 void conf_read_headers(struct conf_reader *r, const struct conf_setting *s,
                        struct conf_node *n, void *base);

@@ -212,8 +212,9 @@ static void inherit(struct conf_reader *r, struct catalog_provider *p,
                     const struct builtin_provider *known)
 {
     p->dialect = dialect_of(known->dialect);
-    /* signing requests with an account is not in this release; a plain key is */
-    bool signs = bytes_eq(known->auth, BYTES("service-account"));
+    /* who can be asked with an account can be asked with a key too */
+    bool signs = bytes_eq(known->auth, BYTES("service-account")) ||
+                 bytes_eq(known->auth, BYTES("sigv4"));
     p->auth = signs ? usual_auth(p->dialect) : conf_heap_text(r->heap, known->auth);
     bool whole = bytes_find(known->base_url, '{') == known->base_url.len;
     if (whole) p->url = conf_heap_text(r->heap, known->base_url);
@@ -223,6 +224,28 @@ static void inherit(struct conf_reader *r, struct catalog_provider *p,
     p->speaks = dialects_of(known->speaks);
 }
 
+/* Fill in the address of a known provider, or say what it lacks. */
+static bool take_known_url(struct conf_reader *r, const struct builtin_provider *known,
+                           struct catalog_provider *p, const char **missing)
+{
+    struct bytes address = known->base_url, end = BYTES("/openai/v1");
+    bool dated = *p->api_version >= '0' && *p->api_version <= '9';
+    bool azure = dated && address.len > end.len &&
+                 bytes_eq((struct bytes){address.ptr + address.len - end.len, end.len}, end);
+    if (azure) address.len -= sizeof "/v1" - 1;  /* versions by date are of the old form */
+    p->url = conf_account_url(r, p, address, missing);
+    return p->url != NULL;
+}
+
+/* Is a provider of the environment alone all there? */
+static bool is_addressed(struct conf_reader *r, const struct builtin_provider *known,
+                         struct catalog_provider *p, const char **missing)
+{
+    *missing = "an entry in the configuration file";
+    if (bytes_eq(known->auth, BYTES("none"))) return false;
+    return (p->url || take_known_url(r, known, p, missing)) && take_url(r, p);
+}
+
 /* A provider from the environment alone. False where it cannot be one: no key, or a note
  * says why not. */
 static bool from_env(struct conf_reader *r, const struct builtin_provider *known,
@@ -230,6 +253,7 @@ static bool from_env(struct conf_reader *r, const struct builtin_provider *known
 {
     static const struct conf_mark nowhere = {0, 0};
     char name[VARIABLE_MAX];
+    const char *missing;
     const char *key = key_from_env(r, known->key_env, name);
     if (!key) return false;
     conf_defaults(r, "providers[].", p);
@@ -238,14 +262,15 @@ static bool from_env(struct conf_reader *r, const struct builtin_provider *known
     if (p->dialect == DIALECT_OTHER) {
         conf_warning(r, nowhere, "%s is set, but the dialect of %s is not in this release; "
                      "it is left out", name, p->name);
-    } else if (!known->ready || !p->url || !take_url(r, p)) {
-        conf_warning(r, nowhere, "%s is set, but %s needs an entry in the configuration "
-                     "file; it is left out", name, p->name);
+    } else if (!is_addressed(r, known, p, &missing)) {
+        conf_warning(r, nowhere, "%s is set, but %s needs %s; it is left out", name, p->name,
+                     missing);
     } else if (!conf_is_visible(bytes_of(key))) {
         conf_warning(r, nowhere, "%s is not one word of visible ASCII characters; %s is left "
                      "out", name, p->name);
     } else {
         add_key(r, p, bytes_of(key));
+        conf_account_read(r, nowhere, p, true);
         return true;
     }
     return false;
@@ -279,19 +304,28 @@ static void complete(struct conf_reader *r, struct conf_node *item, struct catal
                    (int)known->dialect.len, known->dialect.ptr, shown);
         return;
     }
+    conf_account_credentials(r, at, p, known != NULL);
+    const char *missing = NULL;
+    if (!p->url && conf_child(item, "url")) return;   /* reported */
+    if (!p->url && known && !take_known_url(r, known, p, &missing)) {
+        conf_error(r, at, "the provider %s needs %s", shown, missing);
+        return;
+    }
     if (!p->url) {
-        if (conf_child(item, "url")) return;   /* reported */
-        const char *near = known ? NULL : known_nearest(r, bytes_of(p->name));
-        conf_error(r, at, "the provider %s %s%s", shown, known ? "needs a url of yours" :
-                   "is not one of the known ones, so it needs a url", conf_hint(near, hint));
+        const char *near = known_nearest(r, bytes_of(p->name));
+        conf_error(r, at, "the provider %s is not one of the known ones, so it needs a url%s",
+                   shown, conf_hint(near, hint));
         return;
     }
     bool none = strcmp(p->auth, "none") == 0;
     bool silent = none && conf_child(item, "auth");   /* none is what the file says */
     struct conf_node *keys = conf_child(item, "keys");
     if (take_url(r, p) && none && !silent && p->key_count) p->auth = "bearer";
-    if ((keys && !conf_is_null(keys)) || silent || !known) return;
-    const char *key = key_from_env(r, known->key_env, name);
+    bool keyed = (keys && !conf_is_null(keys)) || silent || !known || p->signs;
+    const char *key = keyed ? NULL : key_from_env(r, known->key_env, name);
+    if (!key) conf_account_read(r, at, p, known != NULL);
+    if (keyed || p->signs) return;
+    if (key) conf_account_read(r, at, p, false);
     if (key && conf_is_visible(bytes_of(key))) {
         add_key(r, p, bytes_of(key));
         if (none) p->auth = "bearer";   /* a local server that was given a key after all */

@@ -34,7 +34,8 @@ static const struct conf_setting settings[] = {
 
 static_assert(MODE_COST == 1 && MODE_LATENCY == 2 && MODE_AVAILABILITY == 3,
               "enum conf_mode is the order of words in conf.def");
-static_assert(DIALECT_RESPONSES == 1 && DIALECT_ANTHROPIC == 2 && DIALECT_GEMINI == 3,
+static_assert(DIALECT_RESPONSES == 1 && DIALECT_ANTHROPIC == 2 && DIALECT_GEMINI == 3 &&
+              DIALECT_BEDROCK == 4 && DIALECT_COHERE == 5,
               "enum dialect is the order of words in conf.def");
 static_assert(ABILITY_TOOLS == 1 && ABILITY_VISION == 2 && ABILITY_JSON_SCHEMA == 4 &&
               ABILITY_REASONING == 8, "abilities are the bits of words in conf.def");

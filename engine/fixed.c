@@ -5,7 +5,7 @@
 
 static void put_auth(struct http_out *o, const struct catalog_provider *p, unsigned key)
 {
-    if (p->key_count == 0 || strcmp(p->auth, "none") == 0) return;
+    if (p->key_count == 0 || strcmp(p->auth, "none") == 0 || p->signs) return;
     assert(key < p->key_count);
     bool bearer = strcmp(p->auth, "bearer") == 0;
     http_out_text(o, bearer ? BYTES("authorization: Bearer ") : bytes_of(p->auth));

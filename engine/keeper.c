@@ -10,6 +10,7 @@
 #include "engine/look.h"
 #include "engine/stats.h"
 #include "engine/tables.h"
+#include "engine/token.h"
 #include "store/budget.h"
 #include "store/fold.h"
 
@@ -32,7 +33,8 @@ struct resolver { struct keeper *keeper; uint32_t share; };
 
 struct keeper {
     struct engine *engine;
-    pthread_t store, worker, names[RESOLVERS];
+    struct tokens *tokens;
+    pthread_t store, worker, signer, names[RESOLVERS];
     struct resolver resolver[RESOLVERS];
     _Atomic bool stop_store, stop_rest;
     uint64_t folded_ns, expired_ns;
@@ -173,6 +175,20 @@ static void *resolver_main(void *arg)
     return NULL;
 }
 
+/* Blocks in exchanges with token endpoints, and in nothing else that anybody waits for. */
+static void *signer_main(void *arg)
+{
+    struct keeper *k = arg;
+    heap_join();
+    while (!atomic_load_explicit(&k->stop_rest, memory_order_acquire)) {
+        tokens_step(k->tokens, k->engine, clock_now_ns(), clock_unix_ns() / 1000000000u);
+        struct timespec pause = {.tv_nsec = 200000000};
+        (void)nanosleep(&pause, NULL);
+    }
+    heap_leave();
+    return NULL;
+}
+
 struct keeper *keeper_make(struct engine *engine)
 {
     assert(engine->db);
@@ -180,6 +196,7 @@ struct keeper *keeper_make(struct engine *engine)
     if (!k) return NULL;
     engine->keeper = k;  /* before its threads are there, who look for it */
     k->engine = engine;
+    k->tokens = tokens_make();
     k->expired_ns = clock_now_ns();
     return k;
 }
@@ -189,7 +206,8 @@ struct keeper *keeper_start(struct engine *engine)
     struct keeper *k = keeper_make(engine);
     if (!k) return NULL;
     bool ok = pthread_create(&k->store, NULL, store_main, k) == 0 &&
-              pthread_create(&k->worker, NULL, worker_main, k) == 0;
+              pthread_create(&k->worker, NULL, worker_main, k) == 0 && k->tokens &&
+              pthread_create(&k->signer, NULL, signer_main, k) == 0;
     for (uint32_t i = 0; ok && i < RESOLVERS; i++) {
         k->resolver[i] = (struct resolver){k, i};
         ok = pthread_create(&k->names[i], NULL, resolver_main, &k->resolver[i]) == 0;
@@ -206,6 +224,7 @@ bool keeper_stop(struct keeper *k)
     for (uint32_t i = 0; i < RESOLVERS; i++) {
         (void)pthread_detach(k->names[i]);  /* may hang in getaddrinfo; ends with the process */
     }
+    (void)pthread_detach(k->signer);          /* may wait for a token's address */
     atomic_store_explicit(&k->stop_store, true, memory_order_release);
     front_poke(&f->change);
     (void)pthread_join(k->store, NULL);

@@ -20,7 +20,7 @@ static const char *const attempts[ATTEMPT_ENDS] = {
     [ATTEMPT_ENCODED] = "encoded answer",
     [ATTEMPT_NO_ROOM] = "no room left", [ATTEMPT_UNAFFORDABLE] = "not affordable",
     [ATTEMPT_BUSY] = "no room at the provider", [ATTEMPT_OFF] = "taken out of rotation",
-    [ATTEMPT_UNSAYABLE] = "cannot be asked so",
+    [ATTEMPT_UNSAYABLE] = "cannot be asked so", [ATTEMPT_UNSIGNED] = "cannot be signed",
 };
 
 struct stat_text { const char *name, *help; };

@@ -32,6 +32,14 @@ static void carry_keys(breaker_word *to, const struct catalog_provider *a,
     }
 }
 
+static bool same_account(const struct catalog_provider *a, const struct catalog_provider *b)
+{
+    return a->signs == SIGNS_TOKEN && b->signs == SIGNS_TOKEN &&
+           strcmp(a->token_email, b->token_email) == 0 &&
+           strcmp(a->token_key, b->token_key) == 0 &&
+           strcmp(a->token_url, b->token_url) == 0;
+}
+
 /* Learned state goes over by provider name and key text, then by model id. */
 static void carry(struct tables *t, const struct tables *older)
 {
@@ -40,6 +48,9 @@ static void carry(struct tables *t, const struct tables *older)
         int32_t op = catalog_provider_find(oc, bytes_of(c->provider[p].name));
         if (op < 0) continue;
         carry_keys(t->key_word[p], &c->provider[p], older->key_word[op], &oc->provider[op]);
+        if (!same_account(&c->provider[p], &oc->provider[op])) continue;
+        atomic_store_explicit(&t->token[p], atomic_load_explicit(&older->token[op],
+                              memory_order_relaxed), memory_order_relaxed);
     }
     for (uint32_t m = 0; m < c->model_count; m++) {
         int32_t om = catalog_find(oc, bytes_of(c->model[m].id));

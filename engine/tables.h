@@ -14,9 +14,10 @@ struct lesson_scale;
 struct scores;
 struct keyring;
 struct quota;
+struct token;
 
 enum {
-    TABLES_CORES_MAX = 264,       /* cores, admin core, worker, store thread */
+    TABLES_CORES_MAX = 264,       /* cores, admin core, worker, store thread, tokens */
     TABLES_LISTEN_MAX = 8,
 };
 
@@ -46,6 +47,7 @@ struct tables {
     _Atomic uint8_t *model_state;           /* of each model by itself */
     struct keyring *keyring;                /* shared by all versions */
     struct quota *quota[CATALOG_PROVIDERS_MAX][CATALOG_KEYS_MAX];   /* the keyring's */
+    _Atomic(struct token *) token[CATALOG_PROVIDERS_MAX];   /* of service accounts; token.h */
     struct lesson_scale *scale;             /* what learn.c measures models by */
     uint32_t *model_tag;                    /* per model: what sticky.h knows it by */
     struct tables_listen listen[TABLES_LISTEN_MAX], admin;

@@ -326,6 +326,8 @@ static struct ask_target target_of(const struct exchange *x)
     const struct catalog_provider *p = &x->tables->catalog->provider[m->provider];
     return (struct ask_target){
         .api = (enum api)x->peer, .model = bytes_of(m->upstream),
+        .version = p->form == FORM_VERTEX && x->peer == API_MESSAGES
+                       ? BYTES("vertex-2023-10-16") : (struct bytes){0},
         .output_max = x->spend.output_max,
         .output_default = m->max_output ? m->max_output : OUTPUT_USUAL,
         .quirks = catalog_quirks(m, p), .efforts = m->quality.efforts,

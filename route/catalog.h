@@ -48,6 +48,13 @@ extern const char catalog_quirk_text[];
 /* All words, "a|b|c", in the order of the bits. */
 #define CATALOG_QUIRK_WORDS (catalog_quirk_text + 1)
 
+/* How a request is given its sender's name, where that is more than a fixed line. */
+enum catalog_signs { SIGNS_NOT, SIGNS_TOKEN /* a service account's, fetched */, SIGNS_AWS };
+
+/* How a request's path is made, where that is not as its dialect has it. */
+enum catalog_form { FORM_USUAL, FORM_DEPLOYMENT /* Azure, old */,
+                    FORM_VERTEX /* Claude there */ };
+
 struct catalog_provider {        /* texts are NUL-ended and live as long as the catalogue */
     const char *name;
     const char *url;             /* as configured */
@@ -55,8 +62,14 @@ struct catalog_provider {        /* texts are NUL-ended and live as long as the 
     const char *base_path;       /* "" or "/v1" */
     const char *also;            /* comma list of other names it is known by; NULL or "" none */
     const char *auth;            /* "bearer", "x-api-key", "x-goog-api-key", "api-key",
-                                    "none" */
+                                    "none", "sigv4", "service-account" */
     const char *region;          /* "" none */
+    const char *api_version;     /* Azure's; "" none */
+    const char *resource, *project, *location, *account;   /* for known addresses; "" none */
+    const char *access_key_id, *secret_access_key, *session_token;  /* AWS; secrets; "" none */
+    const char *credentials;     /* of a service account, or their path; a secret; "" none */
+    const char *token_email, *token_key_id, *token_key, *token_url;   /* what is in them; the
+                                    third is a secret */
     const char *key[CATALOG_KEYS_MAX];         /* secrets */
     const char *header_name[CATALOG_HEADERS_MAX];
     const char *header_value[CATALOG_HEADERS_MAX];
@@ -73,6 +86,8 @@ struct catalog_provider {        /* texts are NUL-ended and live as long as the 
     uint8_t key_count, header_count;
     bool tls, host_is_ip, zero_retention;
     bool official;               /* at the address of who made the dialect */
+    uint8_t signs;               /* enum catalog_signs */
+    uint8_t form;                /* enum catalog_form */
 };
 
 struct catalog_model {

@@ -30,7 +30,8 @@ MODEL = re.compile(r"[!-~]+")
 NAME_MAX = 96           # CATALOG_NAME_MAX: bytes of "provider/model"
 DATES_MAX = 4           # PRICE_DATES_MAX: the base price and three later ones
 TOKENS_MAX = 2**32 - 1
-DIALECTS = {"chat": "openai", "anthropic": "anthropic", "gemini": "gemini", "other": "other"}
+DIALECTS = {"chat": "openai", "anthropic": "anthropic", "gemini": "gemini", "other": "other",
+            "bedrock": "bedrock"}
 AUTHS = {"bearer", "x-api-key", "x-goog-api-key", "api-key", "sigv4", "service-account", "none"}
 # Environment names in the table that hold no key which could stand in a header.
 NOT_KEYS = re.compile(r".*_(NAME|REGION|LOCATION|PROJECT|HOST|ACCOUNT_ID|CREDENTIALS)|"
@@ -88,7 +89,7 @@ OTHER_API = (("openai azure", r"(o\d|gpt-5(\.\d)?)(-mini)?-(pro|codex).*|codex-m
                               r"gpt-3\.5-turbo-instruct.*"),)
 MODEL_QUIRKS = (                        # providers, model id, words
     ("openai azure", r"(gpt-5|o[134])(?!.*chat).*", "no_max,no_sampling,no_stop"),
-    ("anthropic vertex bedrock azure",
+    ("anthropic vertex-anthropic bedrock azure",
      r"(.*anthropic\.)?claude-(opus-4-[789]|opus-5|sonnet-5|fable-5).*",
      "no_sampling,adaptive,no_prefill"),
     ("google vertex", r"gemini-3.*", "signed_calls"),
@@ -285,7 +286,7 @@ def models(path, providers, priors):
         if not MODEL.fullmatch(row["model_id"]) or len(name) > NAME_MAX or name in seen:
             fail(where, f"model id {name!r} is odd, too long, or comes twice")
         seen.add(name)
-        out.append(model_line(where, row, priors.of(row), by_name(row, price_of)))
+        out.append(model_line(where, kin(row), priors.of(row), by_name(row, price_of)))
     for provider, model, price_text, context in UNSPOKEN:
         if f"{provider}/{model}" not in seen:
             out.append("\t".join([provider, model, price_text, "", "", "0", "", "", "", "", "",
@@ -427,10 +428,33 @@ def thoughts(path):
     return {p: c.most_common(1)[0][0] for p, c in seen.items()}
 
 
+# What Vertex AI asks for in other dialects than Gemini's, as providers of their own: name,
+# further names, dialect, the end of the base, and whose models they are.
+VERTEX = "https://{vertex}/v1/projects/{project}/locations/{location}"
+VERTEX_KIN = (
+    ("vertex-anthropic", "google-vertex-anthropic", "anthropic", "/publishers/anthropic",
+     r"claude-.*"),
+    ("vertex-openai", "vertex-maas", "openai", "/endpoints/openapi", r"[^/]+/.*"),
+)
+
+
+def kin(row):
+    """The provider that has a model of the table: Vertex' own, or one of its kin."""
+    if row["provider"] == "vertex":
+        for name, _, _, _, models_of in VERTEX_KIN:
+            if re.fullmatch(models_of, row["model_id"]):
+                return dict(row, provider=name)
+    return row
+
+
 def spoken(row):
     """Dialect and base. A native dialect that we do not speak gives way to the provider's own
     OpenAI-compatible base, where it has one without braces (Cohere)."""
     dialect, base = DIALECTS.get(row["dialect"]), row["base_url"]
+    if row["name"] == "bedrock":
+        return "bedrock", base
+    if row["name"] == "vertex":  # the host goes with the location: engine/conf_account.c
+        return dialect, base.replace("aiplatform.googleapis.com", "{vertex}")
     if dialect == "other":
         also = re.match(r"chat (https://[^ ;{}]+)(;|$)", row["also_speaks"])
         if also:
@@ -484,6 +508,10 @@ def providers(path, fields):
             region(row["region"]), word(RETENTIONS, row["retention"]),
             word(USAGE, row["usage_in_stream"]), word(LIMITS, row["ratelimit_headers"], True),
             field, also(row, base), quirks])
+        if row["name"] == "vertex":
+            for name, alias, native, end, _ in VERTEX_KIN:
+                out[name] = "\t".join([name, alias, native, VERTEX + end, "", row["auth"], "",
+                                       "", "always", "", "", "", ""])
     return out
 
 

@@ -213,6 +213,8 @@ struct api_change {
     bool no_sampling;           /* it refuses temperature, top_p and top_k: they go */
     int64_t output_max;         /* the output limit is to be this, unless it is lower; 0: is
                                    left alone */
+    bool vertex;                /* Anthropic: the model stands in the path, and in its place
+                                   anthropic_version; counts have both */
     uint8_t effort;             /* enum api_effort; chat, Responses: to be put where the body
                                    has no member for it */
 };

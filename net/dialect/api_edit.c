@@ -292,6 +292,22 @@ static void put_inner_model(struct edits *e, const struct api_request *q, struct
     replace(e, q->inner_model_at, scratch_take(s, &w));
 }
 
+/* Vertex AI takes Anthropic's body without a model, which stands in the path but for counts. */
+static void put_version(struct edits *e, const struct api_request *q, struct bytes model,
+                        struct scratch *s)
+{
+    struct bytes version = BYTES("\"anthropic_version\":\"vertex-2023-10-16\"");
+    struct api_span at = {q->model_at.key.start, q->model_at.value.end};
+    assert(q->api == API_MESSAGES || q->api == API_COUNT_TOKENS);
+    assert(q->model_at.key.end > 0);
+    if (q->api == API_MESSAGES) {
+        replace(e, at, version);
+        return;
+    }
+    put(e, q->model_at.key.start, 0, BYTES("\"anthropic_version\":\"vertex-2023-10-16\","));
+    replace(e, q->model_at.value, text_value(s, model));
+}
+
 /* True where the API writes text, so that there is an output limit. */
 static bool writes(const struct api_request *q)
 {
@@ -313,6 +329,7 @@ size_t api_request_edits(const struct api_request *req, const struct api_change 
     bool stays = req->member_count > gone.count;
     bool in_path = api_form((enum api)req->api) == API_FORM_GENERATE;
     if (in_path) put_inner_model(&e, req, model, &s);
+    else if (change->vertex) put_version(&e, req, model, &s);
     else if (req->model_at.key.end == 0) add[ADD_MODEL] = model_member(&s, model);
     else if (!bytes_eq(req->model, model)) {
         replace(&e, req->model_at.value, text_value(&s, model));

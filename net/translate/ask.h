@@ -138,6 +138,8 @@ struct ask {                 /* a request that is being read. Large: not for a s
 struct ask_target {
     enum api api;            /* the form to write */
     struct bytes model;      /* text; for APIs that have it in the body */
+    struct bytes version;    /* Anthropic's body at another host (Vertex AI): anthropic_version,
+                                in the place of the model; empty: none */
     int64_t output_max;      /* an upper limit for max_tokens; 0 none */
     int64_t output_default;  /* where the client gives no limit and the API must have one: put
                                 by ask_output() for API_MESSAGES alone */

@@ -161,7 +161,9 @@ enum ask_rc messages_write_own(struct ask *a, const struct ask_target *t, struct
     bool unthinking = a->settings.thinking == THINKING_ON &&
                       in_foreign_turn(w, walk_member(w, a->root, BYTES("messages")));
     pen_object(p);
-    if (t->model.len > 0) pen_key(p, BYTES("model")), pen_text(p, t->model);
+    bool versioned = t->version.len > 0;
+    if (versioned) pen_key(p, BYTES("anthropic_version")), pen_text(p, t->version);
+    else if (t->model.len > 0) pen_key(p, BYTES("model")), pen_text(p, t->model);
     walk_begin(w, a->root, &each);
     while (walk_next(&each, &key, &value)) {
         size_t member = walk_word(w, key, members, MEMBERS);

@@ -810,7 +810,9 @@ enum ask_rc messages_write(struct ask *a, const struct ask_target *t, struct pen
     struct writer w = {.a = a, .t = t, .p = p};
     if (rc != ASK_WRITTEN) return rc;
     pen_object(p);
-    if (t->model.len > 0) pen_key(p, BYTES("model")), pen_text(p, t->model);
+    bool versioned = t->version.len > 0;
+    if (versioned) pen_key(p, BYTES("anthropic_version")), pen_text(p, t->version);
+    else if (t->model.len > 0) pen_key(p, BYTES("model")), pen_text(p, t->model);
     if (!put_conversation(&w) || !put_tools(&w)) return w.rc;
     if (t->api == API_MESSAGES) {
         pen_key(p, BYTES("max_tokens")), pen_int(p, w.plan.max_tokens);

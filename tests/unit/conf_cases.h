@@ -405,11 +405,11 @@ static const struct refusal refused_catalogue[] = {
     {"providers: [{name: mine}]",
      "1:20 the provider 'mine' is not one of the known ones, so it needs a url"},
     {"providers: [{name: azure}]",
-     "1:20 the provider 'azure' needs a url of yours"},
+     "1:20 the provider 'azure' needs resource, or AZURE_RESOURCE_NAME"},
     {"providers: [{name: bedrock}]",
-     "1:20 the dialect 'other' of the provider 'bedrock' is not in this release"},
+     "1:20 the provider 'bedrock' needs region, or AWS_REGION"},
     {"providers: [{name: vertex}]",
-     "1:20 the provider 'vertex' needs a url of yours"},
+     "1:20 the provider 'vertex' needs project, or GOOGLE_VERTEX_PROJECT"},
     {"providers: [{name: openai}, {name: openai}]",
      "1:36 the provider 'openai' is given twice, first on line 1"},
     {"providers: [{name: x, url: \"ftp://h\"}]",
@@ -427,13 +427,16 @@ static const struct refusal refused_catalogue[] = {
     {"providers: [{name: x, url: 5}]",
      "1:28 url is '5'; it takes an address like https://api.example.com/v1"},
     {"providers: [{name: x, url: \"http://h\", dialect: openia}]",
-     "1:49 dialect is 'openia'; it takes one of openai, responses, anthropic, gemini (did "
+     "1:49 dialect is 'openia'; it takes one of openai, responses, anthropic, gemini, "
+     "bedrock, cohere (did "
      "you mean 'openai'?)"},
     {"providers: [{name: x, url: \"http://h\", dialect: mistral}]",
-     "1:49 dialect is 'mistral'; it takes one of openai, responses, anthropic, gemini"},
+     "1:49 dialect is 'mistral'; it takes one of openai, responses, anthropic, gemini, "
+     "bedrock, cohere"},
     {"providers: [{name: x, url: \"http://h\", auth: basic}]",
      "1:46 auth is 'basic'; it takes one of bearer, x-api-key, x-goog-api-key, api-key, "
-     "none"},
+     "none, "
+     "sigv4, service-account"},
     {"providers: [{name: x, url: \"http://h\", keys: abc}]",
      "1:46 keys is text; it takes a list of at most 16 texts"},
     {"providers: [{name: x, url: \"http://h\", keys: [\"\"]}]",

@@ -76,7 +76,7 @@ static void test_providers(void **state)
          "COHERE_API_KEY,CO_API_KEY", "bearer", true},
         {"azure", "openai", "https://{resource}.openai.azure.com/openai/v1",
          "AZURE_OPENAI_API_KEY,AZURE_API_KEY", "api-key", false},
-        {"amazon-bedrock", "other", "https://bedrock-runtime.{region}.amazonaws.com",
+        {"amazon-bedrock", "bedrock", "https://bedrock-runtime.{region}.amazonaws.com",
          "AWS_BEARER_TOKEN_BEDROCK", "sigv4", false},
         {"ollama", "openai", "http://localhost:11434/v1", "OLLAMA_API_KEY", "none", false},
         {"llama.cpp", "openai", "http://127.0.0.1:8080/v1", "", "none", false},
@@ -238,7 +238,7 @@ static void test_efforts_and_quirks(void **state)
     assert_true(m.quality.effort[EFFORT_UNSET] == m.quality.effort[EFFORT_NONE]);
     assert_true(m.quality.effort[EFFORT_UNSET] < -0.1f);
     assert_int_equal(model_of("anthropic", "claude-opus-4-6").quirks, 0);
-    assert_int_equal(model_of("vertex", "claude-opus-4-7@default").quirks,
+    assert_int_equal(model_of("vertex-anthropic", "claude-opus-4-7@default").quirks,
                      QUIRK_NO_SAMPLING | QUIRK_ADAPTIVE | QUIRK_NO_PREFILL);
     assert_int_equal(model_of("google", "gemini-3-flash-preview").quirks, QUIRK_SIGNED_CALLS);
     assert_int_equal(model_of("google", "gemini-2.5-flash").quirks, 0);

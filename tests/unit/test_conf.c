@@ -374,9 +374,9 @@ static void test_providers_from_the_environment(void **state)
     assert_string_equal(c->catalog.provider[2].name, "groq");
     assert_int_equal(report.warning_count, 3);
     assert_non_null(strstr(report.text,
-                           "AWS_BEARER_TOKEN_BEDROCK is set, but the dialect of bedrock is not "
-                           "in this release; it is left out\n"));
-    assert_non_null(strstr(report.text, "AZURE_API_KEY is set, but azure needs an entry"));
+                           "AWS_BEARER_TOKEN_BEDROCK is set, but bedrock needs region, or "
+                           "AWS_REGION; it is left out\n"));
+    assert_non_null(strstr(report.text, "AZURE_API_KEY is set, but azure needs resource, or "));
     assert_non_null(strstr(report.text, "DEEPSEEK_API_KEY is not one word"));
     conf_free(c);
     yaml = "providers: [{name: groq}]";   /* a list leaves all others out, silently */
