@@ -216,26 +216,32 @@ static void read_choice(struct ask *a, struct node choice)
     }
 }
 
-/* Tools of OpenAI's own that the client runs: without them it would wait for calls in vain. */
-static void check_tools(struct ask *a, struct node tools)
+/* Tools without a name are none; and without those of OpenAI's own that the client runs, it
+ * would wait for calls in vain. */
+static bool check_tools(struct ask *a, struct node tools)
 {
-    static const struct bytes words[] = {BYTES_INIT("local_shell"), BYTES_INIT("shell"),
-        BYTES_INIT("apply_patch"), BYTES_INIT("computer_use_preview"), BYTES_INIT("computer")};
+    static const struct bytes words[] = {BYTES_INIT("function"), BYTES_INIT("custom"),
+        BYTES_INIT("local_shell"), BYTES_INIT("shell"), BYTES_INIT("apply_patch"),
+        BYTES_INIT("computer_use_preview"), BYTES_INIT("computer")};
+    static const struct bytes names[] = {BYTES_INIT("type"), BYTES_INIT("name")};
+    struct node at[COUNT(names)], key, tool;
     struct walk_each e;
-    struct node key, tool;
-    uint32_t i = 0;
+    char pointer[32];
     walk_begin(&a->walk, tools, &e);
-    for (; walk_next(&e, &key, &tool); i++) {
-        struct node type = walk_member(&a->walk, tool, BYTES("type"));
-        size_t word = walk_word(&a->walk, type, words, COUNT(words));
-        if (word == COUNT(words)) continue;
-        char pointer[32];
-        (void)snprintf(pointer, sizeof pointer, "/tools/%u/type", i);
-        ask_blame(a, pointer, "only the Responses dialect has a tool of type %.*s",
-                  (int)words[word].len, words[word].ptr);
+    for (uint32_t i = 0; walk_next(&e, &key, &tool); i++) {
+        walk_members(&a->walk, tool, names, COUNT(names), at);
+        size_t word = walk_word(&a->walk, at[0], words, COUNT(words));
+        if (word == COUNT(words) || (word < 2 && at[1].type == JSON_STRING)) continue;
+        (void)snprintf(pointer, sizeof pointer, "/tools/%u", i);
+        if (word < 2) {
+            ask_blame(a, pointer, "a tool of type %s needs a name", words[word].ptr);
+            return false;
+        }
+        ask_blame(a, pointer, "only the Responses dialect has a tool of type %s",
+                  words[word].ptr);
         a->unsayable = true;
-        return;
     }
+    return true;
 }
 
 /* What the provider keeps for the client, or does for it later. */
@@ -298,8 +304,7 @@ static bool open_responses(struct ask *a)
     s->stream = at[R_STREAM].type == JSON_TRUE;
     s->store = at[R_STORE].type == JSON_TRUE;
     check_kept(a, at);
-    check_tools(a, a->at[AT_TOOLS]);
-    return true;
+    return check_tools(a, a->at[AT_TOOLS]);
 }
 
 /* ---- the conversation ---- */

@@ -189,7 +189,7 @@ static void test_what_only_its_provider_knows_cannot_be_said(void **state)
           "set\nturn user\ntext text=\"q\"\n");
     reads("{\"input\":\"q\",\"tools\":[{\"type\":\"web_search\"},"
           "{\"type\":\"local_shell\"}]}",
-          "set unsayable /tools/1/type: only the Responses dialect has a tool of type "
+          "set unsayable /tools/1: only the Responses dialect has a tool of type "
           "local_shell\nturn user\ntext text=\"q\"\n");
     reads("{\"input\":\"q\",\"tool_choice\":{\"type\":\"web_search_preview\"}}",
           "set said=1 unsayable /tool_choice: only the Responses dialect can ask for a hosted "
@@ -202,6 +202,8 @@ static void test_what_only_its_provider_knows_cannot_be_said(void **state)
 static void test_what_is_malformed_is_told_with_its_place(void **state)
 {
     (void)state;
+    reads("{\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]}",
+          "wrong /tools/0: a tool of type function needs a name\n");
     reads("{\"input\":[7]}", "set\nwrong /input/0: an item must be an object\n");
     reads("{\"input\":[{\"role\":\"robot\",\"content\":\"x\"}]}",
           "set\nwrong /input/0: role must be user, assistant, system or developer\n");
