@@ -73,6 +73,8 @@ static void test_a_plain_name_that_looks_like_a_space(void **state)
     is("a__x", "", "a__x", false);
     is("a__y", "a", "y", false);
     is("a__b__z", "a__b", "z", false);
+    assert_true(note(SPACE("a__b", FUNCTION("z")) "," SPACE("a", FUNCTION("y")), NULL));
+    is("a__b__z", "a__b", "z", false);
 }
 
 /* What does not fit, or has other letters, is made of its hash, and found again. */

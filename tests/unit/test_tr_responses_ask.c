@@ -316,6 +316,43 @@ static void test_a_gemini_request_is_written(void **state)
                "\"store\":false}");
 }
 
+static void test_thoughts_go_to_their_maker_alone(void **state)
+{
+    (void)state;
+    struct ask_target t = plain;
+    writes_for("{\"max_tokens\":20,\"messages\":[{\"role\":\"assistant\",\"content\":["
+               "{\"type\":\"thinking\",\"thinking\":\"a\",\"signature\":\"claude\"},"
+               "{\"type\":\"thinking\",\"thinking\":\"b\",\"signature\":\"WeirSgR0gA\"},"
+               "{\"type\":\"text\",\"text\":\"c\"}]},{\"role\":\"user\",\"content\":\"d\"}]}",
+               API_MESSAGES, &t,
+               "{\"model\":\"m\",\"input\":[{\"type\":\"reasoning\",\"summary\":["
+               "{\"type\":\"summary_text\",\"text\":\"b\"}],\"encrypted_content\":\"gA\"},"
+               "{\"type\":\"message\",\"role\":\"assistant\",\"content\":["
+               "{\"type\":\"output_text\",\"text\":\"c\"}]},{\"type\":\"message\","
+               "\"role\":\"user\",\"content\":[{\"type\":\"input_text\",\"text\":\"d\"}]}"
+               "],\"max_output_tokens\":20,\"store\":false}");
+}
+
+static void test_what_cannot_be_written(void **state)
+{
+    (void)state;
+    static const struct { const char *body, *why; } cases[] = {
+        {"{\"messages\":[],\"n\":2}", "/n: the Responses dialect has no way to say n > 1"},
+        {"{\"messages\":[],\"stop\":[\"x\"]}",
+         "/stop: the Responses dialect has no way to say stop sequences"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct kit_pen k;
+        struct note why = {0};
+        assert_int_equal(write_for(cases[i].body, API_CHAT, &plain, &k, &why), ASK_UNSAYABLE);
+        note_is(&why, cases[i].why);
+        note_free(&why);
+        kit_pen_free(&k);
+    }
+    writes_for("{\"messages\":[],\"stop\":[]}", API_CHAT, &plain,
+               "{\"model\":\"m\",\"input\":[],\"store\":false}");
+}
+
 /* ---- recordings ---- */
 
 struct tally { unsigned read, left; };
@@ -362,6 +399,8 @@ int main(void)
         cmocka_unit_test(test_allowed_tools_leave_the_others_out),
         cmocka_unit_test(test_its_own_form_goes_on_as_it_is),
         cmocka_unit_test(test_a_gemini_request_is_written),
+        cmocka_unit_test(test_thoughts_go_to_their_maker_alone),
+        cmocka_unit_test(test_what_cannot_be_written),
         cmocka_unit_test(test_recorded_requests_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -196,6 +196,8 @@ static void test_deltas_are_told_once(void **state)
         COMPLETED("[{\"type\":\"message\",\"content\":"
                   "[{\"type\":\"output_text\",\"text\":\"Hello\"}]}]"),
         "start id=resp_1 name=g\nopen 0 text\nmore 0 Hello\nclose 0 text\nfinish stop\nend\n");
+    stream_says(COMPLETED("[]") EVENT("output_text.delta", 0, "\"delta\":\"late\""),
+                "start id=resp_1 name=g\nfinish stop\nend\n");
 }
 
 static void test_what_has_no_deltas_is_told_where_it_first_stands(void **state)
