@@ -347,25 +347,6 @@ static void put_tool(struct out *o, const struct ask_tool *tool)
     pen_object_end(o->p);
 }
 
-/* Hosted tools are another provider's: the model may do without, unless one must be used. */
-static bool put_tools(struct out *o)
-{
-    struct ask_tool tool;
-    bool any = false;
-    ask_tools(o->a);
-    while (ask_tool(o->a, &tool)) {
-        if (tool.kind == ASK_HOSTED) continue;
-        if (!any) {
-            pen_key(o->p, BYTES("tools"));
-            pen_array(o->p);
-        }
-        any = true;
-        put_tool(o, &tool);
-    }
-    if (any) pen_array_end(o->p);
-    return any;
-}
-
 /* Is the named tool one that takes any text? */
 static bool is_custom(struct out *o, struct walk_span name)
 {
@@ -400,6 +381,29 @@ static void put_choice(struct out *o)
              is_custom(o, s->choice_name) ? BYTES("custom") : BYTES("function"));
     key_span(o, BYTES("name"), s->choice_name);
     pen_object_end(o->p);
+}
+
+/* Hosted tools are another provider's: the model may do without where it has others. */
+static bool put_tools(struct out *o)
+{
+    struct ask_tool tool;
+    bool any = false, hosted = false;
+    ask_tools(o->a);
+    while (ask_tool(o->a, &tool)) {
+        hosted |= tool.kind == ASK_HOSTED;
+        if (tool.kind == ASK_HOSTED) continue;
+        if (!any) {
+            pen_key(o->p, BYTES("tools"));
+            pen_array(o->p);
+        }
+        any = true;
+        put_tool(o, &tool);
+    }
+    if (hosted && !any) return cannot(o, "/tools", "another provider's hosted tools");
+    if (!any) return true;
+    pen_array_end(o->p);
+    put_choice(o);
+    return true;
 }
 
 /* ---- settings ---- */
@@ -530,8 +534,7 @@ static bool put_translated(struct out *o)
         return cannot(o, "/stop", "stop sequences");
     }
     put_model(o);
-    if (!put_input(o)) return false;
-    if (put_tools(o)) put_choice(o);
+    if (!put_input(o) || !put_tools(o)) return false;
     put_settings(o);
     return true;
 }

@@ -336,15 +336,20 @@ static void test_thoughts_go_to_their_maker_alone(void **state)
 static void test_what_cannot_be_written(void **state)
 {
     (void)state;
-    static const struct { const char *body, *why; } cases[] = {
-        {"{\"messages\":[],\"n\":2}", "/n: the Responses dialect has no way to say n > 1"},
-        {"{\"messages\":[],\"stop\":[\"x\"]}",
+    static const struct { enum api api; const char *body, *why; } cases[] = {
+        {API_CHAT, "{\"messages\":[],\"n\":2}",
+         "/n: the Responses dialect has no way to say n > 1"},
+        {API_CHAT, "{\"messages\":[],\"stop\":[\"x\"]}",
          "/stop: the Responses dialect has no way to say stop sequences"},
+        {API_MESSAGES, "{\"max_tokens\":9,\"messages\":[],\"tools\":[{\"type\":"
+         "\"web_search_20250305\",\"name\":\"web_search\"}]}",
+         "/tools: the Responses dialect has no way to say another provider's hosted tools"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct kit_pen k;
         struct note why = {0};
-        assert_int_equal(write_for(cases[i].body, API_CHAT, &plain, &k, &why), ASK_UNSAYABLE);
+        assert_int_equal(write_for(cases[i].body, cases[i].api, &plain, &k, &why),
+                         ASK_UNSAYABLE);
         note_is(&why, cases[i].why);
         note_free(&why);
         kit_pen_free(&k);
