@@ -573,7 +573,8 @@ static enum api_effort wanted(const struct out *o)
     return s->budget > 0 ? ask_budget_effort(s->budget) : API_EFFORT_UNSET;
 }
 
-/* Gemini 3 is told a level, and cannot be told not to think; the models before it a budget. */
+/* Gemini 3 is told a level, and cannot be told not to think: low is what each of its models
+ * takes; the models before it are told a budget. */
 static void put_effort(struct out *o, enum api_effort effort)
 {
     static const struct bytes levels[API_EFFORTS] = {
@@ -584,9 +585,8 @@ static void put_effort(struct out *o, enum api_effort effort)
     const struct ask_settings *s = &o->a->settings;
     bool level = o->t->quirks & ASK_SIGNED_CALLS;
     if (level) {
-        if (effort == API_EFFORT_NONE && !(o->t->efforts & 1u << API_EFFORT_MINIMAL)) {
-            effort = API_EFFORT_LOW;
-        }
+        bool minimal = o->t->efforts & 1u << API_EFFORT_MINIMAL;
+        if (effort <= API_EFFORT_MINIMAL && !minimal) effort = API_EFFORT_LOW;
         pen_key(o->p, BYTES("thinkingLevel"));
         pen_string(o->p, levels[effort]);
         return;

@@ -157,7 +157,9 @@ bool gemini_take_partial(struct tell_reader *r, const struct walk *w, struct nod
     bytes_cut(&path, 1);
     bool more = (r->flags & GEMINI_STRING) &&
                 bytes_eq((struct bytes){r->kept, r->kept_len}, path);
-    if (!more && !go_to(r, path)) return false;
+    bool told = more || go_to(r, path);
+    explicit_bzero(room, sizeof room);
+    if (!told) return false;
     if (v[TEXT].type == JSON_STRING) {
         if (!more && !put(r, BYTES("\""))) return false;
         r->flags |= GEMINI_STRING;

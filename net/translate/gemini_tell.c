@@ -109,6 +109,7 @@ static bool take_grounding(struct tell_reader *r, const struct walk *w, struct n
     struct node list, key, value, source[COUNT(where)], v[COUNT(names)];
     struct walk_each e;
     char room[NAME_MAX_BYTES], url_room[NAME_MAX_BYTES * 4];
+    bool told = true;
     gemini_members(w, grounding, chunks, 1, &list);
     if (!r->open || r->block != TELL_TEXT) return true;
     walk_begin(w, list, &e);
@@ -119,9 +120,11 @@ static bool take_grounding(struct tell_reader *r, const struct walk *w, struct n
         gemini_members(w, source[source[0].type == JSON_NONE], names, COUNT(names), v);
         t.url = walk_bytes(w, walk_inside(v[0]), url_room, sizeof url_room);
         if (!span_short(w, v[1], room, &t.name)) t.name = (struct bytes){0};
-        if (t.url.len > 0 && t.url.ptr && !r->take(r->arg, &t)) return false;
+        if (t.url.len > 0 && t.url.ptr) told = told && r->take(r->arg, &t);
     }
-    return true;
+    explicit_bzero(room, sizeof room);
+    explicit_bzero(url_room, sizeof url_room);
+    return told;
 }
 
 /* A token of logprobsResult, and those that might have stood there, as chat has them. */

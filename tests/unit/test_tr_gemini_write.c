@@ -209,6 +209,38 @@ static void test_responses(void **state)
           "\"thinkingLevel\":\"HIGH\",\"includeThoughts\":true}}}");
 }
 
+/* Chat: efforts by level, as the model takes them; texts that are parts; a result in chat's
+ * role of its own. */
+static void test_chat(void **state)
+{
+    (void)state;
+    struct ask_target t = target(ASK_SIGNED_CALLS);
+    static const char body[] = "{\"messages\":[{\"role\":\"developer\",\"content\":\"D\"},"
+        "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"x\"},{\"type\":"
+        "\"input_audio\",\"input_audio\":{\"data\":\"AA\",\"format\":\"mp3\"}}]},{\"role\":"
+        "\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"a\",\"type\":\"function\","
+        "\"function\":{\"name\":\"f\",\"arguments\":\"\"},\"extra_content\":{\"google\":{"
+        "\"thought_signature\":\"WeirSgG0SIG\"}}}]},{\"role\":\"tool\",\"tool_call_id\":\"a\","
+        "\"content\":\"[1]\"}],\"reasoning_effort\":\"minimal\",\"n\":2,\"stop\":\"s\","
+        "\"seed\":-1,\"presence_penalty\":1,\"logit_bias\":{},\"user\":\"u\"}";
+    char want[1024];
+    for (unsigned minimal = 0; minimal < 2; minimal++) {
+        t.efforts = minimal ? 1u << API_EFFORT_MINIMAL | 1u << API_EFFORT_LOW : 0;
+        snprintf(want, sizeof want, "{\"systemInstruction\":{\"parts\":[{\"text\":\"D\"}]},"
+                 "\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"x\"},{\"inlineData\":"
+                 "{\"mimeType\":\"audio/mp3\",\"data\":\"AA\"}}]},{\"role\":\"model\",\"parts"
+                 "\":"
+                 "[{\"functionCall\":{\"id\":\"a\",\"name\":\"f\",\"args\":{}},"
+                 "\"thoughtSignature\":\"SIG\"}]},{\"role\":\"user\",\"parts\":[{"
+                 "\"functionResponse\":{\"id\":\"a\",\"name\":\"f\",\"response\":{\"output\":"
+                 "\"[1]\"}}}]}],\"generationConfig\":{\"candidateCount\":2,\"stopSequences\":["
+                 "\"s\"],\"seed\":2147483647,\"presencePenalty\":1,\"thinkingConfig\":{"
+                 "\"thinkingLevel\":\"%s\",\"includeThoughts\":true}}}",
+                 minimal ? "MINIMAL" : "LOW");
+        check(API_CHAT, body, &t, ASK_WRITTEN, want);
+    }
+}
+
 /* Gemini's own: all stays but what is foreign. */
 static void test_own(void **state)
 {
@@ -257,6 +289,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_responses),
+        cmocka_unit_test(test_chat),
         cmocka_unit_test(test_own),
         cmocka_unit_test(test_counts),
     };
