@@ -366,6 +366,37 @@ static void test_a_body_of_anthropics_stays_but_for_foreign_thoughts(void **stat
                .quirks = ASK_NO_SAMPLING, .stream = true}, written);
 }
 
+/* A turn that another maker began is not thought about, nor has it thoughts to be cleared; the
+ * user's next word begins another. */
+static void test_a_turn_that_another_began_goes_on_without_thoughts(void **state)
+{
+    (void)state;
+    static const char *const turn =
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\","
+        "\"content\":[%s{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\",\"input\":{}}]},"
+        "{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"t\"}]}%s]"
+        "%s}";
+    static const char *const thinking =
+        ",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":1024},"
+        "\"context_management\":{\"edits\":[]}";
+    static const char *const foreign =
+        "{\"type\":\"thinking\",\"thinking\":\"g\",\"signature\":\"WeirSgR0gAAA\"},";
+    static const char *const own =
+        "{\"type\":\"thinking\",\"thinking\":\"c\",\"signature\":\"EqQB\"},";
+    static const char *const more = ",{\"role\":\"user\",\"content\":\"b\"}";
+    static const struct { const char *said, *then; bool thinks; } cases[] = {
+        {foreign, "", false}, {own, "", true}, {foreign, more, true},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char body[1024], written[1024];
+        const char *stays = cases[i].said == own ? own : "";
+        (void)snprintf(body, sizeof body, turn, cases[i].said, cases[i].then, thinking);
+        (void)snprintf(written, sizeof written, turn, stays, cases[i].then,
+                       cases[i].thinks ? thinking : "");
+        expect_own(body, (struct ask_target){.api = API_MESSAGES}, written);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,6 +411,7 @@ int main(void)
         cmocka_unit_test(test_tools),
         cmocka_unit_test(test_containers_are_anthropics_alone),
         cmocka_unit_test(test_a_body_of_anthropics_stays_but_for_foreign_thoughts),
+        cmocka_unit_test(test_a_turn_that_another_began_goes_on_without_thoughts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
