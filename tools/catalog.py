@@ -50,32 +50,30 @@ UNSPOKEN = (("openai", "text-embedding-3-small", "0.02", "8192"),
 PROVIDER_QUIRKS = {
     "openai": "completion",             # max_tokens is deprecated there
     "azure": "completion",
-    "deepseek": "no_developer,keep_thoughts,think_object,no_schema",
-    "mistral": "no_completion,id_9,no_name,random_seed,choice_any,no_developer,no_thoughts,"
-               "no_logprobs,no_tier,no_user",       # 422 extra_forbidden
+    "deepseek": "keep_thoughts,think_object,no_schema",
+    "mistral": "no_completion,id_9,no_name,random_seed,choice_any,no_thoughts,"
+               "no_logprobs,no_tier,no_user,no_effort",       # 422 extra_forbidden
     "groq": "no_name,no_thoughts,no_logprobs,plain_text",
     "openrouter": "cache_marks,top_k",
-    "together": "no_developer,top_k",
-    "fireworks": "no_developer,top_k",
-    "cerebras": "no_developer,no_thoughts,no_penalties,no_tier",
-    "perplexity": "no_developer,alternate",
-    "moonshotai": "no_developer,keep_thoughts,think_object",
-    "zai": "no_developer,think_object,no_schema,cool",
-    "zhipuai": "no_developer,think_object,no_schema,cool",
-    "alibaba": "no_developer,top_k,think_switch",
-    "minimax": "no_developer,cool",
-    "sambanova": "no_developer,cool",
-    "siliconflow": "no_developer,top_k,think_switch",
-    "novita": "no_developer,top_k,think_switch",
+    "together": "top_k",
+    "fireworks": "top_k",
+    "cerebras": "no_thoughts,no_penalties,no_tier",
+    "perplexity": "alternate,no_effort",
+    "moonshotai": "keep_thoughts,think_object,no_effort",
+    "zai": "think_object,no_effort,no_schema,cool",
+    "zhipuai": "think_object,no_effort,no_schema,cool",
+    "alibaba": "top_k,think_switch",
+    "minimax": "cool,no_effort",
+    "sambanova": "cool",
+    "siliconflow": "top_k,think_switch",
+    "novita": "top_k,think_switch",
     "deepinfra": "top_k",
-    "vllm": "no_developer,top_k",
-    "llamacpp": "no_developer,top_k",
-    "ollama": "no_developer",
-    "lmstudio": "no_developer",
+    "vllm": "top_k",
+    "llamacpp": "top_k",
     "chutes": "no_completion",
     "xiaomi": "no_completion",          # sources differ; litellm maps to max_tokens
     "databricks": "no_options,no_strict,no_parallel",   # 400 for some models there
-    "nvidia": "no_options,no_penalties,cool",       # stream_options may hang the stream
+    "nvidia": "no_options,no_penalties,no_effort,cool",  # stream_options may hang the stream
     "vertex": "count_flat",
 }
 # Models that auto leaves alone, beside those that are deprecated: made for one purpose, or a
@@ -93,7 +91,9 @@ MODEL_QUIRKS = (                        # providers, model id, words
      r"(.*anthropic\.)?claude-(opus-4-[789]|opus-5|sonnet-5|fable-5).*",
      "no_sampling,adaptive,no_prefill"),
     ("google vertex", r"gemini-3.*", "signed_calls"),
-    ("xai", r"grok-(3-mini|4|5|code)(?!.*non-reasoning).*", "no_penalties,no_stop"),
+    ("xai", r"grok-(3-mini|4\.[3-9]|5)(?!.*non-reasoning).*", "no_penalties,no_stop"),
+    ("xai", r"grok-(4(?!\.[3-9])|code)(?!.*non-reasoning).*",
+     "no_penalties,no_stop,no_effort"),
     ("moonshotai", r"kimi-k(2\.[5-9]|3).*", "no_sampling,no_penalties"),
 )
 # Levels of reasoning effort that the provider's own parameter takes (n none, i minimal, l low,

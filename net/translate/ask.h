@@ -166,7 +166,7 @@ enum ask_quirk {
     ASK_NO_NAME = 1 << 4,            /* chat: messages[].name is refused */
     ASK_RANDOM_SEED = 1 << 5,        /* chat: seed is called random_seed */
     ASK_CHOICE_ANY = 1 << 6,         /* chat: tool_choice "any" for "required" */
-    ASK_NO_DEVELOPER = 1 << 7,       /* chat: role developer is not known: system */
+    ASK_NO_EFFORT = 1 << 7,          /* chat: reasoning_effort is refused */
     ASK_ADAPTIVE = 1 << 8,           /* Anthropic: thinking adaptive and effort, no budget */
     ASK_NO_PREFILL = 1 << 9,         /* the last turn may not be the model's */
     ASK_KEEP_THOUGHTS = 1 << 10,     /* chat: thoughts of earlier turns must be sent back */

@@ -284,6 +284,7 @@ static void put_thinking(struct out *o)
         pen_object(o->p);
         put_word(o, "type", off ? "disabled" : "enabled");
         pen_object_end(o->p);
+        if (off) return;     /* DeepSeek has no effort of that name */
     }
     if (has(o, ASK_THINK_SWITCH)) {
         pen_key(o->p, BYTES("enable_thinking"));
@@ -291,9 +292,8 @@ static void put_thinking(struct out *o)
         if (!off && s->budget > 0) put_int(o, "thinking_budget", s->budget);
         return;
     }
-    bool says = o->t->efforts != 0 || (o->t->official && o->t->thinks);
     bool own = o->a->api == API_CHAT && s->effort == wanted;
-    if (!says && !own) return;
+    if (has(o, ASK_NO_EFFORT) || (o->t->efforts == 0 && !o->t->thinks && !own)) return;
     enum api_effort effort = ask_effort_for(o->t, wanted);
     assert(effort < API_EFFORTS);
     if (words[effort]) put_word(o, "reasoning_effort", words[effort]);

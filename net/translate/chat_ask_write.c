@@ -575,9 +575,8 @@ static bool begin_turn(struct out *o, const struct ask_part *part)
         [ASK_MODEL] = "assistant"};
     uint8_t role = part->role;
     bool alternate = has(o, ASK_ALTERNATE);
-    if (role == ASK_DEVELOPER && (!o->t->official || has(o, ASK_NO_DEVELOPER))) {
-        role = ASK_SYSTEM;
-    }
+    /* The maker takes both; who imitates it may know but the older word. */
+    if (role == ASK_DEVELOPER && !o->t->official) role = ASK_SYSTEM;
     bool system = role == ASK_SYSTEM || role == ASK_DEVELOPER;
     if (alternate && system && o->talk) role = ASK_USER;
     if (!system) o->talk = true;

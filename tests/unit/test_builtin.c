@@ -254,7 +254,7 @@ static void test_efforts_and_quirks(void **state)
     assert_int_equal(p.quirks, QUIRK_COMPLETION_TOKENS);
     assert_true(builtin_provider_find(BYTES("mistral"), &p));
     assert_int_equal(p.quirks, QUIRK_NO_COMPLETION | QUIRK_ID_9 | QUIRK_NO_NAME |
-                     QUIRK_RANDOM_SEED | QUIRK_CHOICE_ANY | QUIRK_NO_DEVELOPER |
+                     QUIRK_RANDOM_SEED | QUIRK_CHOICE_ANY | QUIRK_NO_EFFORT |
                      QUIRK_NO_THOUGHTS | QUIRK_NO_LOGPROBS | QUIRK_NO_TIER | QUIRK_NO_USER);
     assert_true(bytes_eq(p.region, BYTES("eu")) && bytes_eq(p.limits, BYTES("mistral")));
     assert_true(bytes_eq(p.usage, BYTES("always")));

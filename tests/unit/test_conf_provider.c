@@ -54,7 +54,7 @@ static void test_what_a_name_brings_with_it(void **state)
 {
     (void)state;
     const unsigned mistral = QUIRK_NO_COMPLETION | QUIRK_ID_9 | QUIRK_NO_NAME |
-        QUIRK_RANDOM_SEED | QUIRK_CHOICE_ANY | QUIRK_NO_DEVELOPER | QUIRK_NO_THOUGHTS |
+        QUIRK_RANDOM_SEED | QUIRK_CHOICE_ANY | QUIRK_NO_EFFORT | QUIRK_NO_THOUGHTS |
         QUIRK_NO_LOGPROBS | QUIRK_NO_TIER | QUIRK_NO_USER;
     const struct { const char *entry, *region; unsigned quirks; } cases[] = {
         {"{name: mistral, keys: [k]}", "eu", mistral},

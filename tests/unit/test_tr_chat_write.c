@@ -326,9 +326,10 @@ static void test_settings(void **state)
         {"\"reasoning_effort\":\"low\"", {0}, ",\"reasoning_effort\":\"low\""},
         {"\"reasoning_effort\":\"low\"", {.effort = API_EFFORT_HIGH, .official = true,
                                           .thinks = true}, ",\"reasoning_effort\":\"high\""},
+        {"\"reasoning_effort\":\"low\"", {.quirks = ASK_NO_EFFORT, .thinks = true}, ""},
         {"\"reasoning_effort\":\"none\"", {.quirks = ASK_THINK_OBJECT},
-         ",\"thinking\":{\"type\":\"disabled\"},\"reasoning_effort\":\"none\""},
-        {"\"thinking\":{\"type\":\"enabled\"}", {.quirks = ASK_THINK_OBJECT},
+         ",\"thinking\":{\"type\":\"disabled\"}"},
+        {"\"thinking\":{\"type\":\"enabled\"}", {.quirks = ASK_THINK_OBJECT | ASK_NO_EFFORT},
          ",\"thinking\":{\"type\":\"enabled\"}"},
         {"\"reasoning\":{\"max_tokens\":900}", {.quirks = ASK_THINK_SWITCH},
          ",\"enable_thinking\":true,\"thinking_budget\":900"},
@@ -361,7 +362,12 @@ static void test_settings_of_others(void **state)
     const char *body = CLAUDE("\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":30000},"
                               "\"metadata\":{\"user_id\":\"u\"},\"service_tier\":\"auto\","
                               "\"stop_sequences\":[\"x\"],\"top_k\":3");
-    expect(API_MESSAGES, body, plain, OUT("") ",\"max_tokens\":9,\"stop\":[\"x\"]");
+    expect(API_MESSAGES, body, quirks(ASK_NO_EFFORT),
+           OUT("") ",\"max_tokens\":9,\"stop\":[\"x\"]");
+    expect(API_MESSAGES, body, plain,
+           OUT("") ",\"max_tokens\":9,\"stop\":[\"x\"],\"reasoning_effort\":\"high\"");
+    expect(API_MESSAGES, body, (struct ask_target){0},
+           OUT("") ",\"max_tokens\":9,\"stop\":[\"x\"]");
     expect(API_MESSAGES, body, official,
            OUT("") ",\"max_tokens\":9,\"stop\":[\"x\"],\"reasoning_effort\":\"high\","
            "\"user\":\"u\"");
