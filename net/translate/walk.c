@@ -10,7 +10,7 @@
 #include "net/json_index.h"
 
 enum {
-    SHORT_MAX = 64,    /* bytes of a text that is compared */
+    SHORT_MAX = 96,    /* bytes of a text that is compared: types of documents have 71 */
     ESCAPES_MAX = 12,  /* bytes: a pair of \uXXXX */
 };
 

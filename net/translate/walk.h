@@ -67,7 +67,7 @@ struct bytes walk_piece(const struct walk *w, uint64_t at, uint64_t end);
  * copied to room; longer than max and apart: ptr is NULL. Room that was written to holds a
  * client's words: it is the caller's to wipe. */
 struct bytes walk_bytes(const struct walk *w, struct walk_span s, char *room, size_t max);
-/* Is the span exactly these bytes, escapes resolved? For short ones (<= 64 bytes). */
+/* Is the span exactly these bytes, escapes resolved? For short ones (<= 96 bytes). */
 bool walk_is(const struct walk *w, struct walk_span s, struct bytes text);
 /* Which of the words a string is; count: none, or no string. */
 size_t walk_word(const struct walk *w, struct node n, const struct bytes *words, size_t count);

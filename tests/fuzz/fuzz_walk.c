@@ -58,7 +58,7 @@ static void check_text(const struct walk *w, struct walk_span inside, struct byt
         at += b.len;
     }
     must(at == n);
-    if (n <= 64) must(walk_is(w, inside, (struct bytes){right, n}));
+    if (n <= 96) must(walk_is(w, inside, (struct bytes){right, n}));
     free(right);
 }
 
