@@ -214,13 +214,26 @@ static bool read_held(struct core *core, struct exchange *x, bool brief)
     return true;
 }
 
+/* An answer that is sound says nothing of itself. */
+static bool take_sound(struct core *core, struct exchange *x)
+{
+    struct api_answer_reader *r = (void *)core->text;
+    core_text_put(core, sizeof *r);
+    memset(&r->ans, 0, sizeof r->ans);
+    x->usage = (struct api_usage){0};
+    x->text_bytes = 0;
+    x->finished = true;
+    return true;
+}
+
 /* The text is looked at only where something of it is checked, or where the provider's usage
  * does not stand, or says that there is none. */
 static bool read_answer(struct core *core, struct exchange *x)
 {
+    if (x->api == API_SPEECH) return take_sound(core, x);
     if (api_check_wants(&x->check)) return read_held(core, x, false);
     if (!read_held(core, x, true)) return false;
-    bool textless = x->api == API_EMBEDDINGS || x->api == API_MODERATIONS;
+    bool textless = api_is_textless((enum api)x->api);
     bool said = x->usage.output > 0 || x->usage.audio_output > 0 || textless;
     return (said && book_usage_stands(x)) || read_held(core, x, false);
 }

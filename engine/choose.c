@@ -54,7 +54,7 @@ static bool takes_effort(enum api api)
 /* APIs whose answers are written by a model that was made for conversation. */
 static bool generates(enum api api)
 {
-    return api != API_EMBEDDINGS && api != API_MODERATIONS && !dialect_counts(api);
+    return !api_is_textless(api) && !dialect_counts(api);
 }
 
 static void look(struct choose_work *w, struct features *f, struct gain *g)

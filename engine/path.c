@@ -25,9 +25,11 @@ static const struct row rows[] = {
     {BYTES_INIT("/readyz"), PATH_READY, API_CHAT, false},
     {BYTES_INIT("/v1/responses/"), PATH_NOT_BUILT, API_RESPONSES, true},
     {BYTES_INIT("/v1/messages/"), PATH_NOT_BUILT, API_MESSAGES, true},
+    {BYTES_INIT("/v1/images/generations"), PATH_ASK, API_IMAGES, false},
+    {BYTES_INIT("/v1/audio/speech"), PATH_ASK, API_SPEECH, false},
+    {BYTES_INIT("/v1/rerank"), PATH_ASK, API_RERANK, false},
     {BYTES_INIT("/v1/images/"), PATH_NOT_BUILT, API_CHAT, true},
     {BYTES_INIT("/v1/audio/"), PATH_NOT_BUILT, API_CHAT, true},
-    {BYTES_INIT("/v1/rerank"), PATH_NOT_BUILT, API_CHAT, false},
     {BYTES_INIT("/v1beta/"), PATH_NOT_BUILT, API_GENERATE, true},
 };
 

@@ -21,6 +21,8 @@ static const struct bytes suffixes[] = {
     [API_GENERATE_COUNT] = BYTES_INIT(":countTokens"),
     [API_COHERE] = BYTES_INIT("/chat"),
     [API_RESPONSES_COUNT] = BYTES_INIT("/responses/input_tokens"),
+    [API_IMAGES] = BYTES_INIT("/images/generations"),
+    [API_SPEECH] = BYTES_INIT("/audio/speech"), [API_RERANK] = BYTES_INIT("/rerank"),
 };
 
 /* A segment of a path: what RFC 3986 section 3.3 lets stand there as it is, and of `more`; the

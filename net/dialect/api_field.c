@@ -6,11 +6,12 @@
 
 enum { CHAT = 1 << API_CHAT, COMPLETIONS = 1 << API_COMPLETIONS, MESSAGES = 1 << API_MESSAGES,
        GENERATE_COUNT = 1 << API_GENERATE_COUNT, WRITING = CHAT | COMPLETIONS,
-       TAKING_INPUT = 1 << API_EMBEDDINGS | 1 << API_MODERATIONS,
-       OPENAI = WRITING | TAKING_INPUT, ALL = (1 << APIS) - 1 };
+       IMAGES = 1 << API_IMAGES, RERANK = 1 << API_RERANK,
+       TAKING_INPUT = 1 << API_EMBEDDINGS | 1 << API_MODERATIONS | 1 << API_SPEECH,
+       OPENAI = WRITING | TAKING_INPUT | IMAGES | RERANK, ALL = (1 << APIS) - 1 };
 
 #define ROOT_OPENAI_FIELDS(ROW, n)                                                     \
-    ROW(n, "n",                     WRITING, WANT_COUNT, DO_N, 0)                      \
+    ROW(n, "n",                     WRITING | IMAGES, WANT_COUNT, DO_N, 0)             \
     ROW(n, "top_p",                 WRITING, WANT_ANY, DO_TOP_P, 0)                    \
     ROW(n, "top_k",                 WRITING, WANT_ANY, DO_TOP_K, 0)                    \
     ROW(n, "model",                 OPENAI, WANT_NAME, DO_MODEL, 0)                    \
@@ -19,10 +20,11 @@ enum { CHAT = 1 << API_CHAT, COMPLETIONS = 1 << API_COMPLETIONS, MESSAGES = 1 <<
     ROW(n, "usage",                 OPENAI, WANT_ANY, DO_USAGE, USAGE)                 \
     ROW(n, "audio",                 CHAT, WANT_ANY, DO_AUDIO, 0)                       \
     ROW(n, "stream",                WRITING, WANT_BOOL, DO_STREAM, 0)                  \
-    ROW(n, "prompt",                COMPLETIONS, WANT_ANY, DO_TEXTS, TEXTS)            \
+    ROW(n, "prompt",                COMPLETIONS | IMAGES, WANT_ANY, DO_TEXTS, TEXTS)   \
     ROW(n, "models",                OPENAI, WANT_ARRAY, DO_MODELS, NAMES)              \
     ROW(n, "messages",              CHAT, WANT_LIST, DO_MESSAGES, TEXTS)               \
     ROW(n, "provider",              OPENAI, WANT_OBJECT, DO_PROVIDER, PROVIDER)        \
+    ROW(n, "documents",             RERANK, WANT_ANY, DO_TEXTS, TEXTS)                 \
     ROW(n, "functions",             CHAT, WANT_ARRAY, DO_FUNCTIONS, TOOLS)             \
     ROW(n, "reasoning",             CHAT, WANT_ANY, DO_REASONING, REASONING)           \
     ROW(n, "max_tokens",            WRITING, WANT_COUNT, DO_MAX_TOKENS, 0)             \

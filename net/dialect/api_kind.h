@@ -15,11 +15,21 @@ enum api {
                                    model and streaming stand in the path: api_request_path */
     API_GENERATE_COUNT,         /* Gemini: models/{m}:countTokens */
     API_RESPONSES_COUNT,        /* OpenAI: POST responses/input_tokens */
+    API_IMAGES,                 /* OpenAI: POST images/generations */
+    API_SPEECH,                 /* OpenAI: POST audio/speech: the answer is sound */
+    API_RERANK,                 /* Cohere's and Jina's: POST rerank */
     /* what only providers speak: no client's path leads here */
     API_CONVERSE,               /* Amazon Bedrock: model/{m}/converse, /converse-stream */
     API_COHERE,                 /* Cohere: POST v2/chat */
     APIS
 };
+
+/* APIs whose answers are no text of a model's: relayed as they are, and never asked of auto. */
+static inline bool api_is_textless(enum api api)
+{
+    return api == API_EMBEDDINGS || api == API_MODERATIONS || api == API_IMAGES ||
+           api == API_SPEECH || api == API_RERANK;
+}
 
 struct api_usage {           /* disjoint kinds, as store/journal.h counts them */
     bool present;

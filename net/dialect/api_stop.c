@@ -308,7 +308,7 @@ size_t api_stream_stop(enum api api, const struct api_stream *s, const struct ap
                        char *out, size_t room)
 {
     struct events e = {.out = out, .room = room};
-    assert(api != API_EMBEDDINGS && api != API_MODERATIONS);
+    assert(!api_is_textless(api));
     assert(api != API_COUNT_TOKENS && api < API_GENERATE_COUNT);
     switch (api_form(api)) {
     case API_FORM_OPENAI: stop_chat(&e, api, s, stop); break;

@@ -20,6 +20,7 @@
 #define ROOT_PARTS(ROW, n)                                         \
     ROW(n, "id",         DO_NOTE, NOTE_ID, NOWHERE, NOWHERE)       \
     ROW(n, "code",       DO_ROOT_STATUS, 0, NOWHERE, NOWHERE)      \
+    ROW(n, "meta",       DO_NOTHING, 0, META, NOWHERE)             \
     ROW(n, "usage",      DO_USAGE, 0, USAGE, NOWHERE)              \
     ROW(n, "error",      DO_ERROR, 0, ERROR, NOWHERE)              \
     ROW(n, "model",      DO_NOTE, NOTE_MODEL, NOWHERE, NOWHERE)    \
@@ -29,6 +30,8 @@
     ROW(n, "message",    DO_ROOT_TEXT, 0, NOWHERE, NOWHERE)        \
     ROW(n, "created",    DO_NOTE, NOTE_CREATED, NOWHERE, NOWHERE)  \
     ROW(n, "statusCode", DO_ROOT_STATUS, 1, NOWHERE, NOWHERE)
+#define META_PARTS(ROW, n)                          \
+    ROW(n, "tokens", DO_USAGE, 0, C_TOKENS, NOWHERE)  /* Cohere's rerank */
 #define CHOICE_PARTS(ROW, n)                                      \
     ROW(n, "text",          DO_LEGACY_TEXT, 0, NOWHERE, NOWHERE)  \
     ROW(n, "delta",         DO_SIDE, DELTA, SAID, NOWHERE)        \
@@ -306,6 +309,7 @@
     FIRST(LIST, (n) + 4), FIRST(LIST, (n) + 5), FIRST(LIST, (n) + 6), FIRST(LIST, (n) + 7)
 
 static const struct api_part root_parts[] = {ROOT_PARTS(PART, 0)};
+static const struct api_part meta_parts[] = {META_PARTS(PART, 0)};
 static const struct api_part choice_parts[] = {CHOICE_PARTS(PART, 0)};
 static const struct api_part said_parts[] = {SAID_PARTS(PART, 0)};
 static const struct api_part audio_parts[] = {AUDIO_PARTS(PART, 0)};
@@ -359,6 +363,7 @@ static const struct api_part c_billed_parts[] = {C_BILLED_PARTS(PART, 0)};
 
 const struct api_table api_tables[PLACES] = {
     [ROOT] = PARTS_OF(root_parts, ROOT_PARTS),
+    [META] = PARTS_OF(meta_parts, META_PARTS),
     [CHOICE] = PARTS_OF(choice_parts, CHOICE_PARTS),
     [SAID] = PARTS_OF(said_parts, SAID_PARTS),
     [AUDIO] = PARTS_OF(audio_parts, AUDIO_PARTS),

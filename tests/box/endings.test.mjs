@@ -151,7 +151,7 @@ const ways = {
   method_bad: once(get(where)),
   expect_bad: once(post(where, weir.key, '{}', ['Expect: miracles'])),
   websocket: once(get('/v1/realtime', `${auth}Connection: Upgrade\r\nUpgrade: websocket\r\n`)),
-  not_built: once(post('/v1/rerank', weir.key, '{}')),
+  not_built: once(post('/v1/images/edits', weir.key, '{}')),
   proxy_denied: once(Buffer.from('PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nGET / HTTP/1.1\r\n\r\n')),
   proxy_bad: () => exchange(weir.url, Buffer.from('PROXY TCP4 192.0.2.1 192.0.2.2 1\r\n'), 'GET',
                             '127.0.0.2'),

@@ -96,8 +96,11 @@ static void test_others(void **state)
     static const struct row rows[] = {
         {"/v1/responses/resp_1", PATH_NOT_BUILT, API_RESPONSES, false, NULL},
         {"/v1/messages/batches", PATH_NOT_BUILT, API_MESSAGES, false, NULL},
-        {"/v1/images/generations", PATH_NOT_BUILT, API_CHAT, false, NULL},
-        {"/v1/audio/speech", PATH_NOT_BUILT, API_CHAT, false, NULL},
+        {"/v1/images/generations", PATH_ASK, API_IMAGES, false, NULL},
+        {"/v1/images/edits", PATH_NOT_BUILT, API_CHAT, false, NULL},
+        {"/v1/audio/speech", PATH_ASK, API_SPEECH, false, NULL},
+        {"/v1/audio/transcriptions", PATH_NOT_BUILT, API_CHAT, false, NULL},
+        {"/openai/v1/rerank", PATH_ASK, API_RERANK, false, NULL},
         {"/v1beta/cachedContents", PATH_NOT_BUILT, API_GENERATE, false, NULL},
         {"/", PATH_NONE, API_CHAT, false, NULL},
         {"", PATH_NONE, API_CHAT, false, NULL},
