@@ -33,8 +33,8 @@ struct place {
 };
 
 struct translator {                /* in a page; but for t, zeroed */
-    struct chain keep;
-    struct place log;              /* of keep */
+    struct chain *keep;            /* the exchange's */
+    struct place log;              /* of it */
     struct mem *mem;
     struct tell_facts *facts;      /* in the other */
     uint32_t page, other_page;     /* where these lie */
@@ -254,9 +254,9 @@ void translator_aim(struct core *core, struct exchange *x)
 static bool keep_put(void *arg, struct bytes b)
 {
     struct translator *tr = arg;
-    if (tr->keep.bytes + b.len > tr->keep_max) return false;
-    if (!chain_copy(tr->mem, &tr->keep, b)) return false;
-    tr->log.end = tr->t.keep.source.size = tr->keep.bytes;
+    if (tr->keep->bytes + b.len > tr->keep_max) return false;
+    if (!chain_copy(tr->mem, tr->keep, b)) return false;
+    tr->log.end = tr->t.keep.source.size = tr->keep->bytes;
     return true;
 }
 
@@ -303,6 +303,7 @@ static struct translator *translator_of(struct core *core, struct exchange *x)
     tr->facts->seed[0] = rand_next(&core->rand);
     tr->facts->seed[1] = rand_next(&core->rand);
     other->is.to = tr;
+    tr->keep = &other->is.keep;
     x->other = &other->is;
     return tr;
 }
@@ -378,9 +379,9 @@ enum translator_rc translator_ask(struct core *core, struct exchange *x)
 void translator_begin(struct core *core, struct exchange *x)
 {
     struct translator *tr = x->other->to;
-    assert(tr && !tr->begun && tr->keep.bytes == 0);
+    assert(tr && !tr->begun && tr->keep->bytes == 0);
     tr->begun = true;
-    place_begin(&tr->log, &core->mem, &tr->keep, 0, 0);
+    place_begin(&tr->log, &core->mem, tr->keep, 0, 0);
     tr->t.keep = (struct tell_keep){.put = keep_put, .arg = tr,
                                     .source = {place_piece, &tr->log, 0}};
     tr->t.facts = tr->facts;
@@ -479,7 +480,7 @@ void translator_reset(struct core *core, struct exchange *x)
     if (!x->other) return;
     struct translator *tr = x->other->to;
     chain_drop(&core->mem, &x->other->event);
-    chain_drop(&core->mem, &tr->keep);
+    chain_drop(&core->mem, tr->keep);
     tr->begun = tr->half = false;
     tr->entry = 0;
 }

@@ -26,6 +26,7 @@ struct translator;           /* private */
 struct translation {         /* of an exchange */
     struct chain wire;       /* the body as the current candidate is to have it */
     struct chain event;      /* a large event of a stream while it is gathered */
+    struct chain keep;       /* what is said again at a stream's end */
     uint64_t event_data;     /* where in it its data begins */
     uint8_t event_name;      /* where in it its name begins; 0: it has none */
     uint8_t event_name_len;

@@ -12,6 +12,7 @@
 #include "engine/conn.h"
 #include "engine/core.h"
 #include "engine/exchange.h"
+#include "engine/translator.h"
 #include "engine/upstream.h"
 #include "tests/sim/check.h"
 #include "tests/sim/machine.h"
@@ -77,6 +78,8 @@ static void check_exchange(const struct core *core, const struct exchange *x, st
     s->exchanges++;
     s->unbooked += !x->booked;
     s->segs += x->body.count + x->answer.count;
+    const struct translation *o = x->other;
+    if (o) s->segs += o->wire.count + o->event.count + o->keep.count;
     s->armed += is_timer_armed(&x->timer);
     if (x->state == X_DONE) {
         if (x->u || x->c) violated("links", "core %u: a dead exchange holds on", core->idx);

@@ -1,5 +1,6 @@
 /* model.c - see model.h: requests, answers and configurations as texts. */
 #include "tests/sim/model.h"
+#include "tests/sim/foreign.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/money.h"
 
@@ -69,8 +70,7 @@ void text_put(struct text *t, const char *format, ...)
     text_bytes(t, part, (size_t)n);
 }
 
-/* Inside of a JSON string: letters, escapes, and bytes above ASCII. */
-static void put_words(struct text *t, uint32_t len)
+void model_words(struct text *t, uint32_t len)
 {
     static const char *const odd[] = {"\\n", "\\\"", "\\u00e9", "\xc3\xa9", "\xe2\x82\xac",
                                       "\\\\", "{", "]", "data: ", "\\t"};
@@ -100,7 +100,7 @@ static uint32_t body_size(void)
 
 static void put_json(struct text *t, struct ask *a)
 {
-    put_words(&a->prompt, body_size());
+    model_words(&a->prompt, body_size());
     bool stream = a->kind == ASK_STREAM;
     text_put(t, "{\"model\":\"%s\",", model_name((enum ask_kind)a->kind));
     if (stream && draw_maybe(500)) {
@@ -210,7 +210,7 @@ static void put_usage(struct text *t, const struct reply *p)
              p->output, p->input + p->cached + p->output, p->cached);
 }
 
-static uint32_t answer_size(void)
+uint32_t model_answer_size(void)
 {
     switch (draw(8)) {
     case 0: return draw_range(2000, 20000);
@@ -228,7 +228,7 @@ static void put_whole(struct text *t, const struct reply *p, const char *name)
     }
     text_put(t, "{\"id\":\"%s\",\"object\":\"chat.completion\",\"choices\":[{\"index\":0,"
              "\"message\":{\"role\":\"assistant\",\"content\":\"", name);
-    put_words(t, answer_size());
+    model_words(t, model_answer_size());
     text_put(t, "\"},\"finish_reason\":\"stop\"}]");
     if (p->usage) {
         text_put(t, ",");
@@ -261,11 +261,11 @@ static uint32_t put_contents(struct text *sent, struct text *expect, const char 
                              bool crlf, bool null_usage)
 {
     uint32_t most = 0;
-    uint32_t events = draw_range(1, 12), size = answer_size() / events + 1;
+    uint32_t events = draw_range(1, 12), size = model_answer_size() / events + 1;
     if (null_usage && size > 30000) size = 30000;  /* larger ones pass uninspected */
     for (uint32_t i = 0; i < events; i++) {
         struct text words = {0};
-        put_words(&words, draw_range(1, size));
+        model_words(&words, draw_range(1, size));
         put_event(sent, expect, name, crlf, null_usage, "}}]", &words);
         if (words.len > most) most = (uint32_t)words.len;
         free(words.at);
@@ -384,12 +384,13 @@ struct reply *model_reply(struct ask *a, uint32_t provider)
     p->sse = a->kind == ASK_STREAM && p->status == 200;
     if (p->status != 200) text_put(&body, "{\"error\":{\"message\":\"not now\",\"id\":\"%s\"}}",
                                    name);
+    else if (foreign_is(provider)) foreign_answer(&body, p, name);
     else if (p->sse) put_stream(&body, p, a, name);
     else put_whole(&body, p, name);
     text_put(&p->wire, "content-type: %s\r\n", p->sse ? "text/event-stream; charset=utf-8"
                                                       : "application/json");
     put_framed(p, &body);
-    if (!p->sse) p->expect = body;
+    if (!p->sse && !(foreign_is(provider) && p->status == 200)) p->expect = body;
     else free(body.at);
     return p;
 }
@@ -425,9 +426,10 @@ void model_config(struct text *t, uint32_t version)
     for (uint32_t i = 0; i < MODEL_PROVIDERS; i++) {
         char address[32] = "many.test";
         if (i < 4) (void)snprintf(address, sizeof address, "10.0.0.%u", i + 1);
-        text_put(t, "  - {name: p%u, url: \"http://%s:8000/v1\", keys: [k%u-a%s], timeouts: "
-                 "{connect: 1s, first_byte: %s, stall: 2s, total: %s}", i, address, i,
-                 i % 2 ? ", other" : "", the.patient ? "40s" : "3s",
+        text_put(t, "  - {name: p%u, dialect: %s, url: \"http://%s:8000/v1\", ", i,
+                 foreign_dialect(i), address);
+        text_put(t, "keys: [k%u-a%s], timeouts: {connect: 1s, first_byte: %s, stall: 2s, "
+                 "total: %s}", i, i % 2 ? ", other" : "", the.patient ? "40s" : "3s",
                  the.patient ? "90s" : "12s");
         put_limit(t, "concurrency", the.limits[i].concurrency);
         put_limit(t, "rpm", the.limits[i].rpm);

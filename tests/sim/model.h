@@ -41,7 +41,8 @@ struct reply {
     bool cut;                  /* not all of wire is sent */
     bool sent;                 /* all of it was */
     struct text wire;          /* head and body as sent */
-    struct text expect;        /* the body a client shall see of it */
+    struct text expect;        /* the body a client shall see of it; of another dialect, its
+                                  text (foreign.h) */
     bool usage;
     uint32_t input, cached, output;
     uint32_t event_max;        /* bytes of text in its largest event */
@@ -98,6 +99,10 @@ void text_put(struct text *t, const char *format, ...) __attribute__((format(pri
 /* Append bytes. */
 void text_bytes(struct text *t, const char *bytes, size_t len);
 
+/* Append the inside of a JSON string: letters, escapes, bytes above ASCII. */
+void model_words(struct text *t, uint32_t len);
+/* How long an answer shall be. */
+uint32_t model_answer_size(void);
 /* Make the next request of a client: its number. last: it is the connection's last. */
 uint32_t model_ask(enum ask_kind kind, bool last);
 /* The request of that name ("sim-12"), or NULL. */

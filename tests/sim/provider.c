@@ -3,6 +3,7 @@
  * A connection whose other end went away is closed as soon as that is seen. */
 #include "tests/sim/provider.h"
 #include "engine/host.h"
+#include "tests/sim/foreign.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/model.h"
 
@@ -190,6 +191,10 @@ static bool field(const struct text *in, size_t end, const char *name, char *out
 static void check_request(const struct end *e, const char *body, size_t len)
 {
     const struct ask *a = e->ask;
+    if (foreign_is(e->provider)) {
+        foreign_request(a, e->provider, e->in.at, body, len);
+        return;
+    }
     bool whole = memmem(body, len, a->prompt.at, a->prompt.len) != NULL;
     bool named = memmem(body, len, "\"model\":\"m\"", 11) != NULL;
     bool usage = memmem(body, len, "\"include_usage\":true", 20) != NULL;
@@ -199,15 +204,17 @@ static void check_request(const struct end *e, const char *body, size_t len)
 
 static void on_head(struct end *e, size_t end)
 {
-    char id[80], length[32], authorization[80], want[80];
+    char id[80], length[32], authorization[80], want[80], other[80];
     struct text *in = &e->in;
+    const char *before, *in_field = foreign_key_field(e->provider, &before);
     bool ok = field(in, end, "x-request-id: ", id, sizeof id) &&
               field(in, end, "content-length: ", length, sizeof length) &&
-              field(in, end, "authorization: ", authorization, sizeof authorization);
+              field(in, end, in_field, authorization, sizeof authorization);
     e->ask = ok ? model_find(id, strlen(id)) : NULL;
     if (!e->ask) violated("request", "provider %u got: %.*s", e->provider, (int)end, in->at);
-    (void)snprintf(want, sizeof want, "Bearer k%u-a", e->provider);
-    if (strcmp(authorization, want) != 0 && strcmp(authorization, "Bearer other") != 0) {
+    (void)snprintf(want, sizeof want, "%sk%u-a", before, e->provider);
+    (void)snprintf(other, sizeof other, "%sother", before);
+    if (strcmp(authorization, want) != 0 && strcmp(authorization, other) != 0) {
         violated("request", "provider %u got the key %s", e->provider, authorization);
     }
     e->owed = end + strtoul(length, NULL, 10);

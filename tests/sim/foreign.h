@@ -1,0 +1,24 @@
+/* foreign.h - providers of other dialects than the clients': what they answer, and what a
+ * client must see of it: not the bytes, which are Weir's own, but every text in its order. */
+#ifndef TESTS_SIM_FOREIGN_H
+#define TESTS_SIM_FOREIGN_H
+
+#include "tests/sim/model.h"
+
+/* Does this provider speak another dialect? */
+bool foreign_is(uint32_t provider);
+/* Its dialect as weir.yaml says it. Static text. */
+const char *foreign_dialect(uint32_t provider);
+/* The field in which it wants its key, with its colon, and what stands in front of the key.
+ * Static text. */
+const char *foreign_key_field(uint32_t provider, const char **before);
+/* The body of an answer of it, whole or streamed; p->expect becomes its text. */
+void foreign_answer(struct text *body, struct reply *p, const char *name);
+/* A request came to it: violates "request" where it is not the client's. */
+void foreign_request(const struct ask *a, uint32_t provider, const char *path, const char *body,
+                     size_t len);
+/* The client has all of an answer of it: violates "bytes" where texts differ; says whether it
+ * broke, or was stopped. */
+void foreign_done(struct ask *a);
+
+#endif
