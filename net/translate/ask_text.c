@@ -67,3 +67,30 @@ void ask_text(struct pen *p, const struct walk *w, const struct ask_part *part)
         v.start = find_piece(w, quote + (quote < v.end), v.end);
     }
 }
+
+static uint64_t find_for_urls(const struct walk *w, struct walk_span data)
+{
+    while (data.start < data.end) {
+        struct bytes b = walk_piece(w, data.start, data.end);
+        const char *minus = memchr(b.ptr, '-', b.len);
+        size_t n = minus ? (size_t)(minus - b.ptr) : b.len;
+        const char *line = memchr(b.ptr, '_', n);
+        if (line) n = (size_t)(line - b.ptr);
+        data.start += n;
+        if (n < b.len) break;
+    }
+    return data.start;
+}
+
+void ask_base64(struct pen *p, const struct walk *w, struct walk_span data)
+{
+    uint64_t letters = data.end - data.start;   /* none is escaped where it is of URLs */
+    bool urls = find_for_urls(w, data) < data.end;
+    while (data.start < data.end) {
+        uint64_t at = find_for_urls(w, data);
+        pen_part_span(p, w, (struct walk_span){data.start, at});
+        if (at < data.end) pen_part(p, byte_at(w, at) == '-' ? BYTES("+") : BYTES("/"));
+        data.start = at + 1;
+    }
+    for (; urls && letters % 4 != 0; letters++) pen_part(p, BYTES("="));
+}

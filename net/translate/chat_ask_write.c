@@ -111,7 +111,7 @@ static void put_url(struct out *o, const struct ask_part *part, struct bytes mim
     if (walk_has(part->mime)) pen_part_span(o->p, w, part->mime);
     else pen_part(o->p, mime);
     pen_part(o->p, BYTES(";base64,"));
-    pen_part_span(o->p, w, part->data);
+    ask_base64(o->p, w, part->data);
     pen_end(o->p);
 }
 
@@ -167,7 +167,9 @@ static bool put_audio(struct out *o, const struct ask_part *part)
     pen_key(o->p, BYTES("input_audio"));
     pen_object(o->p);
     pen_key(o->p, BYTES("data"));
-    pen_span(o->p, w, part->data);
+    pen_begin(o->p);
+    ask_base64(o->p, w, part->data);
+    pen_end(o->p);
     pen_key(o->p, BYTES("format"));
     size_t i = 0;
     while (i < COUNT(formats) && !walk_is(w, type, formats[i].from)) i++;

@@ -102,7 +102,8 @@ static bool put_image(struct writer *w, const struct ask_part *part)
         else pen_part(w->p, BYTES("image/png"));
         pen_part(w->p, BYTES(";base64,"));
     }
-    pen_part_span(w->p, walk, data ? part->data : part->url);
+    if (data) ask_base64(w->p, walk, part->data);
+    else pen_part_span(w->p, walk, part->url);
     pen_end(w->p);
     if (walk_has(part->detail)) {
         pen_key(w->p, BYTES("detail"));

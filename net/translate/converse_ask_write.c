@@ -181,7 +181,10 @@ static void put_file(struct writer *w, const struct ask_part *part, struct bytes
     }
     pen_key(w->p, BYTES("source")), pen_object(w->p);
     pen_key(w->p, plain ? BYTES("text") : BYTES("bytes"));
-    pen_span(w->p, &w->a->walk, plain ? part->text : part->data);
+    pen_begin(w->p);
+    if (plain) pen_part_span(w->p, &w->a->walk, part->text);
+    else ask_base64(w->p, &w->a->walk, part->data);
+    pen_end(w->p);
     pen_object_end(w->p);
     pen_object_end(w->p);
     pen_object_end(w->p);

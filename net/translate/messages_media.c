@@ -140,7 +140,9 @@ void messages_put_source(struct pen *p, const struct walk *w, const struct ask_p
     } else if (data) {
         messages_put_word(p, BYTES("media_type"), mime_for(w, part));
         pen_key(p, BYTES("data"));
-        pen_span(p, w, part->data);
+        pen_begin(p);
+        ask_base64(p, w, part->data);
+        pen_end(p);
     } else {
         pen_key(p, BYTES("url"));
         pen_span(p, w, part->url);

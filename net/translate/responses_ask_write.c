@@ -107,7 +107,7 @@ static void put_data_url(struct out *o, const struct ask_part *part, struct byte
     if (walk_has(part->mime)) pen_part_span(o->p, o->w, part->mime);
     else pen_part(o->p, otherwise);
     pen_part(o->p, BYTES(";base64,"));
-    pen_part_span(o->p, o->w, part->data);
+    ask_base64(o->p, o->w, part->data);
     pen_end(o->p);
 }
 
@@ -172,7 +172,10 @@ static bool put_audio(struct out *o, const struct ask_part *part)
     key_text(o->p, BYTES("type"), BYTES("input_audio"));
     pen_key(o->p, BYTES("input_audio"));
     pen_object(o->p);
-    key_span(o, BYTES("data"), part->data);
+    pen_key(o->p, BYTES("data"));
+    pen_begin(o->p);
+    ask_base64(o->p, o->w, part->data);
+    pen_end(o->p);
     key_text(o->p, BYTES("format"), is_mp3 ? BYTES("mp3") : BYTES("wav"));
     pen_object_end(o->p);
     pen_object_end(o->p);

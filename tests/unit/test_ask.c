@@ -200,6 +200,35 @@ static void test_data_urls(void **state)
     }
 }
 
+/* RFC 4648 section 5: the alphabet for URLs becomes the usual one, wherever the pieces end. */
+static void test_base64(void **state)
+{
+    (void)state;
+    static const struct { struct bytes in, out; } cases[] = {
+        {BYTES_INIT("AAAA"), BYTES_INIT("AAAA")}, {BYTES_INIT("A+/="), BYTES_INIT("A+/=")},
+        {BYTES_INIT("A-_A"), BYTES_INIT("A+/A")}, {BYTES_INIT("-_"), BYTES_INIT("+/==")},
+        {BYTES_INIT("_A-"), BYTES_INIT("/A+=")}, {BYTES_INIT("AA"), BYTES_INIT("AA")},
+        {BYTES_INIT("A\\/AA"), BYTES_INIT("A\\/AA")}, {BYTES_INIT(""), BYTES_INIT("")},
+        {BYTES_INIT("A-A="), BYTES_INIT("A+A=")},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        for (size_t step = 0; step < 5; step++) {
+            struct kit_pen k;
+            source = kit_pieces(&pieces, cases[i].in, step);
+            struct walk w = {.source = &source};
+            kit_pen(&k, 0, NULL);
+            pen_begin(&k.pen);
+            ask_base64(&k.pen, &w, (struct walk_span){0, cases[i].in.len});
+            pen_end(&k.pen);
+            struct bytes out = kit_pen_text(&k);
+            assert_int_equal(out.len, cases[i].out.len + 2);
+            assert_memory_equal(out.ptr + 1, cases[i].out.ptr, cases[i].out.len);
+            kit_pen_free(&k);
+            kit_pieces_free(&pieces);
+        }
+    }
+}
+
 static void test_efforts(void **state)
 {
     (void)state;
@@ -264,7 +293,7 @@ int main(void)
         cmocka_unit_test(test_marks),
         cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_data_urls),
-        cmocka_unit_test(test_efforts),
+        cmocka_unit_test(test_base64), cmocka_unit_test(test_efforts),
         cmocka_unit_test(test_output),
         cmocka_unit_test(test_blame),
     };

@@ -114,6 +114,10 @@ function chatAssistant(message, at, waiting) {
 }
 
 function chatTools(body) {
+  if (lenient) {
+    return [...(body.functions ?? []), ...(body.tools ?? []).map((tool) => tool[tool.type])]
+      .filter(Boolean).map(({ name }) => ({ name }));
+  }
   if (body.tools === undefined) {
     if (body.tool_choice !== undefined) refuse("'tool_choice' is only allowed with 'tools'");
     if (body.parallel_tool_calls !== undefined) {
@@ -327,7 +331,11 @@ function responses(body, { signatures } = {}) {
   }
   if (state.waiting.size) refuse(`No tool output found for ${[...state.waiting.keys()]}`);
   if (state.reasoning) refuse('reasoning item without its required following item');
-  const offered = lenient ? body.tools?.filter((tool) => tool.type === 'function') : body.tools;
+  const early = [body.input].flat().flatMap((item) => (item.type === 'additional_tools'
+    ? item.tools : []));
+  const offered = lenient ? [...body.tools ?? [], ...early].filter((tool) => tool.name)
+    .map(({ name, description, parameters }) =>
+      ({ type: 'function', name, description, parameters })) : body.tools;
   const tools = (offered ?? []).map((tool, i) => {
     if (tool.type !== 'function') refuse(`tools[${i}].type: ${tool.type}`);
     known(tool, ['type', 'name', 'description', 'parameters', 'strict'], `tools[${i}]`);
@@ -481,7 +489,6 @@ function messagesTurns(body, state) {
     if (!['user', 'assistant'].includes(message.role)) refuse(`${at}.role: ${message.role}`);
     const last = turns.at(-1)?.from;
     if (message.role === last && !lenient) refuse(`${at}: roles must alternate`);
-    if (i === 0 && message.role !== 'user') refuse('first message must use the user role');
     const content = typeof message.content === 'string'
       ? [{ type: 'text', text: message.content }] : message.content;
     isList(content, at);
@@ -592,13 +599,15 @@ function geminiSchema(schema, at) {
   for (const one of schema.anyOf ?? []) geminiSchema(one, `${at}.anyOf`);
 }
 
+const usual = (data) => data.replaceAll('-', '+').replaceAll('_', '/');
+
 function geminiBlob({ inlineData, fileData }, at) {
   const mime = (inlineData ?? fileData).mimeType;
   if (inlineData) {
     isText(mime, `${at}.mimeType`);
     known(inlineData, ['mimeType', 'data', 'displayName'], at);
   } else known(fileData, ['mimeType', 'fileUri', 'displayName'], at);
-  const it = inlineData ? { mime, data: inlineData.data } : { url: fileData.fileUri, mime };
+  const it = inlineData ? { mime, data: usual(inlineData.data) } : { url: fileData.fileUri, mime };
   const kind = !mime || /^image\//.test(mime) ? 'image' : /^audio\//.test(mime) ? 'audio'
     : /^video\//.test(mime) ? 'video' : 'document';
   return { [kind]: it };
@@ -609,8 +618,10 @@ function geminiResult(response, at) {
   isText(response.name, `${at}.name`);
   const value = known(response.response, Object.keys(response.response ?? {}),
                       `${at}.response`);
-  const text = typeof value.output === 'string' ? value.output
-    : typeof value.error === 'string' ? value.error : JSON.stringify(value);
+  // an object with one of these is what people write around a text
+  const [only, more] = Object.keys(value), inner = value[only];
+  const around = more === undefined && ['output', 'result', 'error'].includes(only);
+  const text = typeof inner === 'string' && around ? inner : JSON.stringify(around ? inner : value);
   const images = (response.parts ?? []).map((part) => geminiBlob(part, at).image);
   return { id: response.id, name: response.name, text,
            ...(images.length ? { images } : {}), ...('error' in value ? { error: true } : {}) };
@@ -730,7 +741,7 @@ function gemini(body, { signatures, signed = false, stream = false } = {}) {
     refuse('allowedFunctionNames needs mode ANY');
   }
   const system = body.systemInstruction
-    ? [body.systemInstruction.parts.map((part) => part.text).join('')] : [];
+    ? body.systemInstruction.parts.map((part) => part.text) : [];
   return { system, turns, tools: geminiTools(body),
            stop: config.stopSequences ?? [], max: config.maxOutputTokens,
            choice: calling?.allowedFunctionNames?.length === 1
