@@ -551,9 +551,12 @@ static void put_schema(struct writer *w, const struct ask_tool *tool)
         pen_value(w->p, BYTES("{\"type\":\"object\"}"));
         return;
     }
+    if (tool->gemini) {
+        schema_put_object(w->p, walk, tool->schema);
+        return;
+    }
     if (walk_member(walk, tool->schema, BYTES("type")).type == JSON_STRING) {
-        if (tool->gemini) schema_put(w->p, walk, tool->schema);
-        else pen_node(w->p, walk, tool->schema);
+        pen_node(w->p, walk, tool->schema);
         return;
     }
     struct walk_each each;
@@ -562,13 +565,9 @@ static void put_schema(struct writer *w, const struct ask_tool *tool)
     messages_put_word(w->p, BYTES("type"), BYTES("object"));
     walk_begin(walk, tool->schema, &each);
     while (walk_next(&each, &key, &value)) {
-        char room[64];
-        struct bytes name = walk_bytes(walk, walk_inside(key), room, sizeof room);
-        if (!name.ptr || bytes_eq(name, BYTES("type"))) continue;
-        pen_key(w->p, name);
-        explicit_bzero(room, sizeof room);
-        if (tool->gemini) schema_put(w->p, walk, value);
-        else pen_node(w->p, walk, value);
+        if (walk_is(walk, walk_inside(key), BYTES("type"))) continue;
+        pen_key_span(w->p, walk, walk_inside(key));
+        pen_node(w->p, walk, value);
     }
     pen_object_end(w->p);
 }

@@ -35,8 +35,11 @@ static bool start(struct tell_reader *r, const struct walk *w, struct node messa
     struct node at[COUNT(names)];
     char id[128], model[API_NAME_MAX];
     walk_members(w, message, names, COUNT(names), at);
-    return tell_start(r, short_text(w, at[0], id, sizeof id),
-                      short_text(w, at[1], model, sizeof model));
+    bool told = tell_start(r, short_text(w, at[0], id, sizeof id),
+                           short_text(w, at[1], model, sizeof model));
+    explicit_bzero(id, sizeof id);
+    explicit_bzero(model, sizeof model);
+    return told;
 }
 
 static bool begin_call(struct tell_reader *r, uint32_t index, const struct walk *w,
@@ -45,8 +48,11 @@ static bool begin_call(struct tell_reader *r, uint32_t index, const struct walk 
     char id[128], name[256];
     struct node input = at[2];
     r->flags &= ~(uint32_t)ARGUED;
-    if (!tell_call(r, index, short_text(w, at[0], id, sizeof id),
-                   short_text(w, at[1], name, sizeof name), false)) return false;
+    bool told = tell_call(r, index, short_text(w, at[0], id, sizeof id),
+                          short_text(w, at[1], name, sizeof name), false);
+    explicit_bzero(id, sizeof id);
+    explicit_bzero(name, sizeof name);
+    if (!told) return false;
     bool empty = input.type != JSON_OBJECT || walk_count(w, input) == 0;
     if (empty && !whole) return true;   /* input_json_delta follows */
     r->flags |= ARGUED;

@@ -11,7 +11,11 @@ enum form { ANYTHING, SCHEMA, SCHEMAS, SCHEMA_MAP, TYPE, FORMAT, COUNT_OF, ENUM,
 
 struct member { struct bytes name, to; enum form form; };
 
-struct at { uint8_t depth; bool closed; };      /* where in it; for schema_put_closed() */
+struct at {
+    uint8_t depth;
+    bool closed;             /* for schema_put_closed() */
+    bool object;             /* for schema_put_object(), at the root */
+};
 
 #define SAME(name, form) {BYTES_INIT(name), BYTES_INIT(name), form}
 #define BOTH(snake, camel, form) {BYTES_INIT(snake), BYTES_INIT(camel), form}, SAME(camel, form)
@@ -109,6 +113,7 @@ static void put_count(struct pen *p, const struct walk *w, struct node n)
 static struct at deeper(struct at at)
 {
     at.depth++;
+    at.object = false;
     return at;
 }
 
@@ -152,6 +157,7 @@ static void put_map(struct pen *p, const struct walk *w, struct node map, struct
 struct look {
     bool nullable, typed;
     bool open;               /* an object that does not say what else may be in it */
+    bool untyped;            /* it has no type at all */
 };
 
 static struct look look_at(const struct walk *w, struct node schema)
@@ -167,6 +173,7 @@ static struct look look_at(const struct walk *w, struct node schema)
     return (struct look){
         .nullable = v[0].type == JSON_TRUE, .typed = v[1].type == JSON_STRING,
         .open = object && v[3].type == JSON_NONE && v[4].type == JSON_NONE,
+        .untyped = v[1].type == JSON_NONE,
     };
 }
 
@@ -221,6 +228,7 @@ static void put(struct pen *p, const struct walk *w, struct node schema, struct 
     }
     struct look look = look_at(w, schema);
     pen_object(p);
+    if (at.object && look.untyped) pen_key(p, BYTES("type")), pen_string(p, BYTES("object"));
     walk_begin(w, schema, &e);
     while (walk_next(&e, &key, &value)) {
         char room[NAME_MAX_BYTES];
@@ -249,4 +257,10 @@ void schema_put_closed(struct pen *p, const struct walk *w, struct node schema)
 {
     assert(schema.type != JSON_NONE);
     put(p, w, schema, (struct at){.closed = true});
+}
+
+void schema_put_object(struct pen *p, const struct walk *w, struct node schema)
+{
+    assert(schema.type != JSON_NONE);
+    put(p, w, schema, (struct at){.object = true});
 }

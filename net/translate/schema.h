@@ -11,6 +11,8 @@
  * that only say how a number is stored are left out. What it does not know, and what is nested
  * deeper than SCHEMA_DEPTH_MAX, stays as it is. */
 void schema_put(struct pen *p, const struct walk *w, struct node schema);
+/* The same for a tool's parameters, where they must be an object: it says so if no type is. */
+void schema_put_object(struct pen *p, const struct walk *w, struct node schema);
 /* The same of either form, for who takes no bounds (minimum, maxLength ...) and must be told
  * that an object has no other members than it names: Anthropic's schemas of answers. */
 void schema_put_closed(struct pen *p, const struct walk *w, struct node schema);

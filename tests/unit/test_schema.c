@@ -94,6 +94,19 @@ static void test_depth(void **state)
     check(gemini, want, 7, schema_put);
 }
 
+/* For who must be told that a tool's parameters are an object. */
+static void test_object(void **state)
+{
+    (void)state;
+    for (size_t step = 0; step < 12; step++) {
+        check("{\"properties\":{\"type\":{\"properties\":{}}}}",
+              "{\"type\":\"object\",\"properties\":{\"type\":{\"properties\":{}}}}", step,
+              schema_put_object);
+        check("{\"type\":\"OBJECT\"}", "{\"type\":\"object\"}", step, schema_put_object);
+        check("{\"type\":[\"object\"]}", "{\"type\":[\"object\"]}", step, schema_put_object);
+    }
+}
+
 /* For who takes no bounds, and no objects that may hold more than they say. */
 static void test_closed(void **state)
 {
@@ -125,6 +138,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_schemas),
         cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_object),
         cmocka_unit_test(test_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
