@@ -2,6 +2,7 @@
 #include "engine/explain.h"
 #include "engine/choose.h"
 #include "engine/conf.h"
+#include "engine/dialect.h"
 #include "net/dialect/api.h"
 #include "net/jsonw.h"
 #include "route/gain.h"
@@ -180,12 +181,27 @@ static void put_word(struct jsonw *w, const char *name, const char *word)
     jsonw_text(w, word);
 }
 
+/* The API that a candidate would be asked in, where that is not the client's: its request would
+ * be translated. NULL: it is. */
+static const char *asked_in(const struct explain *e, uint32_t model)
+{
+    static const char *const words[APIS] = {
+        [API_CHAT] = "chat", [API_RESPONSES] = "responses", [API_MESSAGES] = "messages",
+        [API_GENERATE] = "generate", [API_CONVERSE] = "converse", [API_COHERE] = "cohere",
+    };
+    const struct catalog_provider *p = &e->cat->provider[e->cat->model[model].provider];
+    bool spoken = dialect_bits(e->api) >> p->dialect & 1;
+    enum api peer = spoken ? dialect_peer(e->api, p) : e->api;
+    return peer == e->api || peer == APIS ? NULL : words[peer];
+}
+
 static void put_view(const struct explain *e, struct jsonw *w, const struct plan_view *v)
 {
     jsonw_object(w);
     put_word(w, "model", e->cat->model[v->model].id);
     put_word(w, "effort", v->effort == EFFORT_UNSET ? NULL : effort_name(v->effort));
     put_word(w, "reason", plan_reason_text((enum plan_reason)v->reason));
+    put_word(w, "asked_in", asked_in(e, v->model));
     put_micro(w, "score", v->score);
     put_micro(w, "quality", v->quality);
     put_micro(w, "quality_low", v->quality_low);
