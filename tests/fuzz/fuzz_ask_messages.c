@@ -1,0 +1,9 @@
+/* fuzz_ask_messages.c - requests in the form of Messages: see translate.h. */
+#include "translate.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    return fuzz_ask(API_MESSAGES, data, size);
+}
