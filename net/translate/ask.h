@@ -256,8 +256,8 @@ static inline bool ask_has_text(const struct ask_part *part)
 }
 /* The text of a part TEXT or THINKING, as part of a string that was begun. */
 void ask_text(struct pen *p, const struct walk *w, const struct ask_part *part);
-/* Data in base64, as part of a string that was begun: what is in the alphabet for URLs (RFC 4648
- * section 5), as Gemini's clients may write it, becomes the usual one, padded. */
+/* Data in base64, as part of a string that was begun: what is in the alphabet for URLs (RFC
+ * 4648 section 5), as Gemini's clients may write it, becomes the usual one, padded. */
 void ask_base64(struct pen *p, const struct walk *w, struct walk_span data);
 /* All pieces from one string's inside to another's, both in contents of Gemini's that have
  * nothing but such texts between them, as a value for ask_text(). */

@@ -1,6 +1,7 @@
 // loop.test.mjs - an agent's day: fifty turns with tools, thoughts and parallel calls, streamed
 // and not by turns, by every official SDK in front of every dialect. The provider checks all of
 // the history each time, by its maker's rules (strict.mjs) and against the script (talk.mjs).
+// timeout: 300
 import test from 'node:test';
 import { DIALECTS, peers, providersOf } from './lib/peers.mjs';
 import { able, Talk } from './lib/talk.mjs';

@@ -2,6 +2,7 @@
 // and Google in front of Weir, providers of each dialect behind it, who refuse what their makers
 // refuse. Streamed and whole; what a client says and is told must be what its provider hears
 // and says.
+// timeout: 300
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { clients } from './lib/clients.mjs';

@@ -20,7 +20,7 @@ export function firstAnswer(tape) {
 }
 
 const hello = [{ role: 'user', content: 'x' }];
-const args = (text) => { try { return JSON.parse(text || '{}'); } catch { return text; } };
+const args = (text) => { try { return JSON.parse(text || '{}') ?? {}; } catch { return text; } };
 
 // Mistral's content may be a list, with thoughts in it.
 function flat(content, kind = 'text') {
@@ -172,6 +172,7 @@ function cohere(tape) {
   };
   if (!tape.stream) {
     const body = JSON.parse(tape.bytes);
+    answer.text += body.message.tool_plan ?? '';     // what it says before its calls
     for (const part of body.message.content ?? []) block(part);
     answer.calls = (body.message.tool_calls ?? []).map((call) => ({ id: call.id,
       name: call.function.name, args: args(call.function.arguments) }));
@@ -180,6 +181,7 @@ function cohere(tape) {
   let end = null;
   for (const { type, index, delta } of sse(tape.bytes)) {
     if (/^content-(start|delta)$/.test(type)) block(delta.message.content);
+    if (type === 'tool-plan-delta') answer.text += delta.message.tool_plan;
     if (type === 'tool-call-start') {
       const { id, function: f } = delta.message.tool_calls;
       answer.calls[index] = { id, name: f.name, text: f.arguments ?? '' };
