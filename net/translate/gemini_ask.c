@@ -238,6 +238,21 @@ static void take_choice(struct ask *a, struct node tool_config)
     a->at[AT_ALLOWED] = (struct node){0};
 }
 
+static void rewind_tools(struct ask *a);
+static bool next_tool(struct ask *a, struct ask_tool *tool);
+
+/* No dialect has functions without a name, and the pass over tools cannot say what is wrong. */
+static bool check_tools(struct ask *a)
+{
+    struct ask_tool tool;
+    rewind_tools(a);
+    while (next_tool(a, &tool)) {
+        if (tool.kind != ASK_FUNCTION || walk_has(tool.name)) continue;
+        return wrong(a, "/tools", "a function declaration must have a name");
+    }
+    return true;
+}
+
 static bool open_request(struct ask *a)
 {
     struct node r[ROOTS];
@@ -261,7 +276,7 @@ static bool open_request(struct ask *a)
     a->settings.safety = r[R_SAFETY];
     if (is_text(r[R_CACHED])) cannot(a, "/cachedContent", "content that it keeps itself");
     take_choice(a, r[R_TOOL_CONFIG]);
-    return take_config(a, r[R_CONFIG]);
+    return take_config(a, r[R_CONFIG]) && check_tools(a);
 }
 
 /* ---- the conversation ---- */

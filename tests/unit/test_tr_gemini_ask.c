@@ -359,6 +359,9 @@ static void test_tools(void **state)
     check(API_GENERATE, "{\"contents\":[],\"tools\":[]}", "", TOOLS);
     check(API_GENERATE, "{\"contents\":[],\"tools\":{}}",
           "wrong /tools: tools must be a list of tools\n", TOOLS);
+    check(API_GENERATE, "{\"contents\":[],\"tools\":[{\"functionDeclarations\":[{\"name\":"
+          "\"a\"},{\"nmea\":\"b\"}]}]}",
+          "wrong /tools: a function declaration must have a name\n", TOOLS);
 }
 
 int main(void)
