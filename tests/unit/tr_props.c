@@ -231,7 +231,8 @@ static bool is_own(const struct ask_part *p, enum api api)
 static void put_said(struct text *t, struct ask *a, const struct ask_part *p)
 {
     const struct walk_span signature = is_own(p, a->api) ? p->signature : (struct walk_span){0};
-    const struct walk_span mime = walk_has(p->data) ? p->mime : (struct walk_span){0};
+    /* A document's type may be told by its name's end. */
+    const struct walk_span mime = p->kind != ASK_DOCUMENT ? p->mime : (struct walk_span){0};
     const struct walk_span spans[] = {p->name, signature, p->data, p->url, p->file, mime};
     struct kit_pen k;
     kit_pen(&k, 0, NULL);
