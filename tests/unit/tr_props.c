@@ -233,7 +233,9 @@ static void put_said(struct text *t, struct ask *a, const struct ask_part *p)
     const struct walk_span signature = is_own(p, a->api) ? p->signature : (struct walk_span){0};
     /* A document's type may be told by its name's end. */
     const struct walk_span mime = p->kind != ASK_DOCUMENT ? p->mime : (struct walk_span){0};
-    const struct walk_span spans[] = {p->name, signature, p->data, p->url, p->file, mime};
+    /* A result's name is its call's; chat writes it for functions of old alone. */
+    const struct walk_span name = p->kind != ASK_RESULT ? p->name : (struct walk_span){0};
+    const struct walk_span spans[] = {name, signature, p->data, p->url, p->file, mime};
     struct kit_pen k;
     kit_pen(&k, 0, NULL);
     pen_begin(&k.pen);
@@ -267,7 +269,8 @@ static bool is_silent(const struct ask_part *p, enum api api)
 {
     if (p->kind == ASK_THINKING && !is_own(p, api)) return true;
     if (p->kind == ASK_TURN || p->kind == ASK_END || p->kind == ASK_RESULT_END) return true;
-    return (p->kind == ASK_TEXT || p->kind == ASK_REFUSAL) && !ask_has_text(p);
+    /* Chat has a refusal beside the content, in no order with its texts. */
+    return p->kind == ASK_REFUSAL || (p->kind == ASK_TEXT && !ask_has_text(p));
 }
 
 /* What all of a request says. */
