@@ -399,6 +399,20 @@ static void test_other_things_streamed(void **state)
              "{\"index\":0,\"delta\":{},\"finish_reason\":\"length\"}]}\n\ndata: [DONE]\n\n");
 }
 
+/* A call of which nothing more is said has no arguments, and clients parse them. A signature
+ * that there was no room for is not half told. */
+static void test_little_said_streamed(void **state)
+{
+    (void)state;
+    streamed(API_CHAT, &usual, KEEP, T(CALL("0", ",\"id\":\"a\"", "\"name\":\"f\""))
+             FIN("tool_calls"),
+             FIRST TOOL("0,\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":\"f\","
+                        "\"arguments\":\"{}\"") END("tool_calls"));
+    streamed(API_CHAT, &usual, 16,
+             C("\"reasoning_details\":[{\"text\":\"q\",\"signature\":\"LONGER\"}]")
+             FIN("stop"), FIRST D("\"reasoning_content\":\"q\"") END("stop"));
+}
+
 /* A whole answer in the API's form, as a chat client reads it; its id is left out. */
 static void whole_written(enum api api, const struct tell_facts *facts, const char *answer,
                           const char *want)
@@ -506,7 +520,8 @@ int main(void)
         cmocka_unit_test(test_streams), cmocka_unit_test(test_calls),
         cmocka_unit_test(test_wholes), cmocka_unit_test(test_streams_written),
         cmocka_unit_test(test_signed_call_written),
-        cmocka_unit_test(test_other_things_streamed), cmocka_unit_test(test_wholes_written),
+        cmocka_unit_test(test_other_things_streamed),
+        cmocka_unit_test(test_little_said_streamed), cmocka_unit_test(test_wholes_written),
         cmocka_unit_test(test_custom_calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
