@@ -336,9 +336,11 @@ static void check_back(struct ask *a, enum api to, const struct text *body)
     struct text places = {0}, said = {0}, again = {0};
     struct doc d;
     bool right = open_places(b, to, &d, text_of(body), 0, &places);
-    if (!right) (void)fprintf(stderr, "%s\n%s\n", body->at, places.at);
-    MUST(right);
-    if (a->api == to) {
+    /* A result without its call is what no provider takes; only Gemini's reader says so. */
+    bool alone = !right && strstr(places.at, "functionResponse without");
+    if (!right && !alone) (void)fprintf(stderr, "%s\n%s\n", body->at, places.at);
+    MUST(right || alone);
+    if (right && a->api == to) {
         dump_said(a, &said);
         dump_said(b, &again);
         same("what is said, written and read back", &said, &again);
