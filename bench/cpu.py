@@ -16,6 +16,7 @@ import proc
 HERE = os.path.dirname(os.path.abspath(__file__))
 ONE_CORE, TWO_CORE = (0, 0), (0, 1)
 ALL = ["weir", "forward", "haproxy", "nginx"]
+TRANSLATED = ["weir+anthropic", "weir+responses", "weir+gemini"]
 VOID_ABOVE = 0.03
 FLOOR_ABOVE = 1.25
 RATE_BELOW = 0.9  # of the chunks that streams should bring
@@ -44,6 +45,12 @@ WORKLOADS = [
     {"name": "auto", "title": "1 KB, 64 connections, one core: the model is left to the "
      "router, among 300", "cores": ONE_CORE, "connections": 64, "body": 1024, "goals": {},
      "least": {"weir+auto": 1 / 1.15}, "peers": ["weir", "weir+auto"]},
+    {"name": "translate-1k", "title": "1 KB, 64 connections, one core: the provider speaks "
+     "another dialect", "cores": ONE_CORE, "connections": 64, "body": 1024, "goals": {},
+     "least": dict.fromkeys(TRANSLATED, 1 / 1.5), "peers": ["weir"] + TRANSLATED},
+    {"name": "translate-sse", "title": "SSE, 1,000 streams x 20 ms, per chunk, one core: the "
+     "provider speaks another dialect", "cores": ONE_CORE, "connections": 1000, "body": 1024,
+     "stream": True, "gap_ms": 20, "goals": {}, "peers": ["weir"] + TRANSLATED},
     {"name": "gateways", "title": "1 KB, 64 connections, one core: other AI gateways",
      "cores": ONE_CORE, "connections": 64, "body": 1024, "goals": {"portkey": 1 / 150},
      "peers": ["weir", "haproxy", "portkey", "bifrost", "litellm"], "rounds_max": 4},

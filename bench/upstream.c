@@ -1,9 +1,10 @@
 /* upstream.c - the provider behind every proxy of the bench: answers at once, always well.
  *     upstream --listen ADDR:PORT [--gap-ms 20]
  * A POST is answered with 170 bytes of head and 700 of JSON; one whose body asks for
- * "stream":true with server-sent events of about 150 bytes without end, one each gap (50 %
- * to 150 % of it, the first after 0 to 100 %), each bearing the time it was sent: "@" and 16
- * digits, monotonic nanoseconds.
+ * "stream":true (or whose path does: Gemini) with server-sent events of about 150 bytes without
+ * end, one each gap (50 % to 150 % of it, the first after 0 to 100 %), each bearing the time it
+ * was sent: "@" and 16 digits, monotonic nanoseconds. In which dialect, the path tells: OpenAI
+ * chat but for /messages, /responses and :generateContent.
  *   connection   head -> body -> answer, again and again; or streams until the peer goes
  * A whole message in one receive is read in place, a cut one of up to KEEP_MAX bytes is put
  * together first, of a larger one the rest is counted.
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 enum { ACCEPT, RECV, SEND };  /* operations */
+enum form { CHAT, MESSAGES, RESPONSES, GEMINI, FORMS };
 enum {
     CONNS_MAX = 16384, NONE = INT32_MAX, BUFS = 256, BUF_BYTES = 16384,
     KEEP_MAX = 16384,        /* bytes of a message that came in pieces */
@@ -32,6 +34,7 @@ struct conn {
     uint64_t skip;           /* body bytes still to come of a large request */
     char *keep;              /* KEEP_MAX bytes once needed; stays with the slot */
     bool is_sending, is_stream, in_heap, is_gone, is_starved;
+    uint8_t form;            /* enum form of what was asked last */
     char event[EVENT_MAX];   /* stream: what is being sent */
 };
 
@@ -42,16 +45,30 @@ struct upstream {
     int listener;
     uint32_t free_conn, starved_count, beat_count;
     uint64_t gap_ns, random;
-    struct bytes answer;               /* head and body */
-    char answer_text[1024];
+    struct bytes answer[FORMS];        /* head and body */
+    char answer_text[FORMS][1024];
     uint32_t starved[CONNS_MAX];
     struct beat beats[CONNS_MAX];      /* binary heap, the next on top */
     struct conn conns[CONNS_MAX];
 };
 
-static const struct bytes stream_head = BYTES_INIT(
-    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\n"
-    "x-request-id: req_0123456789abcdef\r\ntransfer-encoding: chunked\r\n\r\n");
+/* What a stream begins with: its head, and the events before the first text. */
+#define STREAM_HEAD "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n" \
+    "cache-control: no-cache\r\nx-request-id: req_0123456789abcdef\r\n" \
+    "transfer-encoding: chunked\r\n\r\n"
+static const struct bytes stream_head[FORMS] = {
+    [CHAT] = BYTES_INIT(STREAM_HEAD),
+    [MESSAGES] = BYTES_INIT(
+        STREAM_HEAD "148\r\n"
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":"
+        "\"msg_bench\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"gpt\","
+        "\"content\":[],\"stop_reason\":null,\"usage\":{\"input_tokens\":200,"
+        "\"output_tokens\":1}}}\n\nevent: content_block_start\ndata: "
+        "{\"type\":\"content_block_start\",\"index\":0,\"content_block\":"
+        "{\"type\":\"text\",\"text\":\"\"}}\n\n\r\n"),
+    [RESPONSES] = BYTES_INIT(STREAM_HEAD),
+    [GEMINI] = BYTES_INIT(STREAM_HEAD),
+};
 
 /* --- streams: who is due when */
 
@@ -121,20 +138,21 @@ static void conn_send(struct upstream *u, uint32_t slot, struct bytes data)
     c->inflight++;
 }
 
-/* A request is complete. */
-static void on_request(struct upstream *u, uint32_t slot, bool wants_stream)
+/* A request in this form is complete. */
+static void on_request(struct upstream *u, uint32_t slot, bool wants_stream, enum form form)
 {
     struct conn *c = &u->conns[slot];
+    c->form = (uint8_t)form;
     if (c->is_stream || (wants_stream && (c->is_sending || c->owed))) {
         conn_lose(u, slot);  /* behind a stream that has no end nothing can be answered */
     } else if (wants_stream) {
         c->is_stream = c->in_heap = true;
         beat_put(u, (struct beat){clock_ns() + draw(u, u->gap_ns), slot});
-        conn_send(u, slot, stream_head);
+        conn_send(u, slot, stream_head[form]);
     } else if (c->is_sending) {
         c->owed++;
     } else {
-        conn_send(u, slot, u->answer);
+        conn_send(u, slot, u->answer[c->form]);
     }
 }
 
@@ -171,6 +189,16 @@ static bool wants_stream(struct bytes body)
            says_stream((struct bytes){body.ptr + body.len - LOOK_BYTES, LOOK_BYTES});
 }
 
+/* The form that the request line asks for. */
+static enum form form_of(struct bytes head, bool *stream)
+{
+    struct bytes line = {head.ptr, bytes_find(head, '\n')};
+    if (memmem(line.ptr, line.len, "/messages", 9)) return MESSAGES;
+    if (memmem(line.ptr, line.len, "/responses", 10)) return RESPONSES;
+    *stream = memmem(line.ptr, line.len, ":streamGenerate", 15) != NULL;
+    return *stream || memmem(line.ptr, line.len, ":generate", 9) ? GEMINI : CHAT;
+}
+
 /* Answer every request that is complete in in, and note a large one whose head is; consumes
  * those. What is left is the beginning of a message of up to KEEP_MAX bytes. */
 static bool take_requests(struct upstream *u, uint32_t slot, struct bytes *in)
@@ -181,18 +209,22 @@ static bool take_requests(struct upstream *u, uint32_t slot, struct bytes *in)
             size_t n = in->len < c->skip ? in->len : (size_t)c->skip;
             bytes_cut(in, n);
             c->skip -= n;
-            if (c->skip == 0) on_request(u, slot, false);
+            if (c->skip == 0) on_request(u, slot, false, (enum form)c->form);
             continue;
         }
         const char *end = memmem(in->ptr, in->len, "\r\n\r\n", 4);
         if (!end) return in->len < KEEP_MAX;
         struct bytes head = bytes_between(in->ptr, end + 4);
         uint64_t body = content_length(head);
+        bool stream = false;
+        enum form form = form_of(head, &stream);
         if (head.len + body <= in->len) {
             bytes_cut(in, head.len);
-            on_request(u, slot, wants_stream(bytes_cut(in, (size_t)body)));
+            if (wants_stream(bytes_cut(in, (size_t)body))) stream = true;
+            on_request(u, slot, stream, form);
         } else if (head.len + body > KEEP_MAX) {
             c->skip = body;
+            c->form = (uint8_t)form;
             bytes_cut(in, head.len);
         } else {
             return true;
@@ -281,7 +313,7 @@ static void on_send(struct upstream *u, uint32_t slot, int rc)
         conn_lose(u, slot);
     } else if (c->owed > 0) {
         c->owed--;
-        conn_send(u, slot, u->answer);
+        conn_send(u, slot, u->answer[c->form]);
     }
 }
 
@@ -297,12 +329,25 @@ static void on_beat(struct upstream *u, struct beat b, uint64_t now_ns)
         return;
     }
     if (!c->is_sending) {
+        static const char *const before[FORMS] = {
+            [CHAT] = "data: {\"id\":\"chatcmpl-bench\",\"model\":\"gpt\",\"object\":"
+                     "\"chat.completion.chunk\",\"choices\":[{\"index\":0,"
+                     "\"delta\":{\"content\":\"",
+            [MESSAGES] = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\","
+                         "\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"",
+            [RESPONSES] = "event: response.output_text.delta\ndata: {\"type\":"
+                          "\"response.output_text.delta\",\"sequence_number\":5,\"item_id\":"
+                          "\"msg_bench\",\"output_index\":0,\"content_index\":0,\"delta\":\"",
+            [GEMINI] = "data: {\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":"
+                       "[{\"text\":\"",
+        };
+        static const char *const behind[FORMS] = {
+            [CHAT] = "\"}}]}\n\n", [MESSAGES] = "\"}}\n\n", [RESPONSES] = "\"}\n\n",
+            [GEMINI] = "\"}]},\"index\":0}],\"modelVersion\":\"gpt\"}\r\n\r\n",
+        };
         char data[EVENT_MAX - 16];
-        int n = snprintf(data, sizeof data,
-                         "data: {\"id\":\"chatcmpl-bench\",\"model\":\"gpt\",\"object\":"
-                         "\"chat.completion.chunk\",\"choices\":[{\"index\":0,"
-                         "\"delta\":{\"content\":\"@%016llu\"}}]}\n\n",
-                         (unsigned long long)clock_ns());
+        int n = snprintf(data, sizeof data, "%s@%016llu%s", before[c->form],
+                         (unsigned long long)clock_ns(), behind[c->form]);
         int len = snprintf(c->event, sizeof c->event, "%x\r\n%s\r\n", (unsigned)n, data);
         assert(len > 0 && len < EVENT_MAX);
         conn_send(u, b.slot, (struct bytes){c->event, (size_t)len});
@@ -344,29 +389,45 @@ static void turn(struct upstream *u)
 }
 
 /* The answer to every whole request: 170 bytes of head, 700 of a completion. */
-static void make_answer(struct upstream *u)
+static void make_answer(struct upstream *u, enum form form)
 {
     enum { HEAD = 170, BODY = 700 };
     static const char top[] = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
                               "content-length: 700\r\nserver: upstream\r\nx-request-id: ";
-    static const char begin[] =
-        "{\"id\":\"chatcmpl-0123456789\",\"object\":\"chat.completion\","
-        "\"created\":1700000000,\"model\":\"gpt\",\"choices\":[{\"index\":0,\"message\":{"
-        "\"role\":\"assistant\","
-        "\"content\":\"";
     static const char prose[] = "A plain answer of ordinary length. ";
-    static const char end[] =
-        "\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":200,"
-        "\"completion_tokens\":100,\"total_tokens\":300}}";
-    char *at = u->answer_text;
+    static const char *const begin[FORMS] = {
+        [CHAT] = "{\"id\":\"chatcmpl-0123456789\",\"object\":\"chat.completion\","
+                 "\"created\":1700000000,\"model\":\"gpt\",\"choices\":[{\"index\":0,"
+                 "\"message\":{\"role\":\"assistant\",\"content\":\"",
+        [MESSAGES] = "{\"id\":\"msg_0123456789\",\"type\":\"message\",\"role\":\"assistant\","
+                     "\"model\":\"gpt\",\"content\":[{\"type\":\"text\",\"text\":\"",
+        [RESPONSES] = "{\"id\":\"resp_0123456789\",\"object\":\"response\",\"status\":"
+                      "\"completed\",\"model\":\"gpt\",\"output\":[{\"type\":\"message\","
+                      "\"role\":\"assistant\",\"content\":[{\"type\":\"output_text\","
+                      "\"annotations\":[],\"text\":\"",
+        [GEMINI] = "{\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\"",
+    };
+    static const char *const end[FORMS] = {
+        [CHAT] = "\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":200,"
+                 "\"completion_tokens\":100,\"total_tokens\":300}}",
+        [MESSAGES] = "\"}],\"stop_reason\":\"end_turn\",\"usage\":{\"input_tokens\":200,"
+                     "\"output_tokens\":100}}",
+        [RESPONSES] = "\"}]}],\"usage\":{\"input_tokens\":200,\"output_tokens\":100,"
+                      "\"total_tokens\":300}}",
+        [GEMINI] = "\"}]},\"finishReason\":\"STOP\",\"index\":0}],\"usageMetadata\":{"
+                   "\"promptTokenCount\":200,\"candidatesTokenCount\":100,"
+                   "\"totalTokenCount\":300}}",
+    };
+    char *at = u->answer_text[form];
+    size_t last = strlen(end[form]);
     memset(at, 'x', HEAD);
     memcpy(at, top, sizeof top - 1);
     memcpy(at + HEAD - 4, "\r\n\r\n", 4);
     for (size_t i = 0; i < BODY; i++) at[HEAD + i] = prose[i % (sizeof prose - 1)];
-    memcpy(at + HEAD, begin, sizeof begin - 1);
-    memcpy(at + HEAD + BODY - (sizeof end - 1), end, sizeof end - 1);
-    static_assert(HEAD + BODY <= sizeof u->answer_text, "answer");
-    u->answer = (struct bytes){at, HEAD + BODY};
+    memcpy(at + HEAD, begin[form], strlen(begin[form]));
+    memcpy(at + HEAD + BODY - last, end[form], last);
+    static_assert(HEAD + BODY <= sizeof u->answer_text[0], "answer");
+    u->answer[form] = (struct bytes){at, HEAD + BODY};
 }
 
 int main(int argc, char **argv)
@@ -390,7 +451,7 @@ int main(int argc, char **argv)
     if (!u) die("calloc", ENOMEM);
     u->gap_ns = gap_ms * 1000000;
     u->random = clock_ns() | 1;
-    make_answer(u);
+    for (unsigned i = 0; i < FORMS; i++) make_answer(u, (enum form)i);
     u->free_conn = NONE;
     for (uint32_t i = CONNS_MAX; i-- > 0;) {
         u->conns[i].next_free = u->free_conn;

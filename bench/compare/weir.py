@@ -2,7 +2,9 @@
 retention; one core thread. The log level is warn, as the peers log nothing either; the
 variant weir+log writes the access line of every request, weir+budgets has a budget on every
 level of the key's path and a prepaid pool: six cells, none of which is ever spent; weir+auto
-leaves the model to the router, among 300 of different prices and qualities."""
+leaves the model to the router, among 300 of different prices and qualities; weir+anthropic,
+weir+responses and weir+gemini translate, for their provider speaks another dialect than the
+load, which is OpenAI chat."""
 import json
 import os
 import re
@@ -13,11 +15,12 @@ import proc
 
 CONFIG = """log: {level: %(level)s}
 listen: [{address: "%(address)s"%(tls)s}]
-providers: [{name: mock, dialect: openai, url: "http://%(upstream)s/v1", keys: ["sk-up"]}]
+providers: [{name: mock, dialect: %(dialect)s, url: "http://%(upstream)s/v1", keys: ["sk-up"]}]
 models: [{id: mock/gpt, price: {input: "1", output: "2"}}%(models)s]
 """
 
 AUTO_MODELS = 300
+DIALECTS = ["anthropic", "responses", "gemini"]
 
 
 def auto_models():
@@ -32,6 +35,12 @@ def model(name):
     return "auto" if name.endswith("+auto") else "mock/gpt"
 
 
+def dialect(name):
+    """What the provider speaks."""
+    variant = name.split("+")[-1]
+    return variant if variant in DIALECTS else "openai"
+
+
 def absent(build):
     return "" if os.access(build + "/weir", os.X_OK) else "not built"
 
@@ -42,7 +51,7 @@ def configure(box, name, address, options):
     models = auto_models() if name.endswith("+auto") else options.get("models", "")
     return box.write(name + ".yaml", CONFIG % {
         "level": "info" if name.endswith("+log") else "warn", "address": address, "tls": tls,
-        "upstream": box.upstream, "models": models})
+        "upstream": box.upstream, "models": models, "dialect": dialect(name)})
 
 
 def command(box, name, address, options):
