@@ -205,8 +205,9 @@ static bool speech_end(const struct speech *s, const struct pen *p, bool ok)
     size_t used = (size_t)(s->window - s->core->text);
     size_t most = p->wrote ? s->room : p->len;
     core_text_put(s->core, used + most);
-    if (p->full && p->wrote) s->x->other->to->half = true;
-    return ok && !p->full && speech_put(s, (struct bytes){p->at, p->len});
+    bool said = ok && !p->full && speech_put(s, (struct bytes){p->at, p->len});
+    if (!said && p->wrote) s->x->other->to->half = true;
+    return said;
 }
 
 /* ---- which form ---- */

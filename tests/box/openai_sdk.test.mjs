@@ -306,7 +306,8 @@ test('the same under /openai/v1', async () => {
 });
 
 test('what is not in this release says so', async () => {
-  const error = await client.images.generate({ model: 'foreign/small', prompt: 'x' })
+  const error = await client.images.edit({ model: 'foreign/small', prompt: 'x',
+    image: new File(['x'], 'x.png') })
     .then(() => null, (e) => e);
   assert.ok(error instanceof APIError);
   assert.match(error.message, /not in this release/);

@@ -201,7 +201,10 @@ static struct text texts_of(const struct text *body)
         at = memmem(at, (size_t)(end - at), key, sizeof key - 1);
         if (!at) break;
         const char *from = at += sizeof key - 1;
-        while (at < end && *at != '"') at += *at == '\\' ? 2 : 1;
+        /* a raw line end: the event was cut off where memory ran out, an error follows */
+        while (at < end && *at != '"' && *at != '\n') {
+            at += *at == '\\' && at + 1 < end && at[1] != '\n' ? 2 : 1;
+        }
         if (at > end) at = end;
         text_bytes(&out, from, (size_t)(at - from));
     }
@@ -229,10 +232,13 @@ void foreign_done(struct ask *a)
                 got.len <= want->len;
     bool all = got.len == want->len;
     if (!same || (!all && !a->broken && !a->stopped)) {
-        violated("bytes", "sim-%u: %zu of %zu bytes of text, broken %d.\n"
-                 " got: %.*s\nsent: %.*s", n, got.len, want->len, a->broken,
-                 (int)(got.len < 200 ? got.len : 200), got.at ? got.at : "",
-                 (int)(want->len < 200 ? want->len : 200), want->at ? want->at : "");
+        size_t at = 0;
+        while (at < common && got.at[at] == want->at[at]) at++;
+        size_t from = at < 60 ? 0 : at - 60;
+        violated("bytes", "sim-%u: %zu of %zu bytes of text, broken %d, from %zu on other.\n"
+                 " got: %.*s\nsent: %.*s", n, got.len, want->len, a->broken, at,
+                 (int)(got.len - from < 200 ? got.len - from : 200), got.at + from,
+                 (int)(want->len - from < 200 ? want->len - from : 200), want->at + from);
     }
     bool error = memmem(a->body.at, a->body.len, "data: {\"error\":", 15) != NULL;
     if (a->broken && !error) violated("bytes", "sim-%u has neither [DONE] nor error", n);

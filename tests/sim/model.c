@@ -100,6 +100,7 @@ static uint32_t body_size(void)
 
 static void put_json(struct text *t, struct ask *a)
 {
+    text_put(&a->prompt, "q");     /* blanks alone are no message to Anthropic */
     model_words(&a->prompt, body_size());
     bool stream = a->kind == ASK_STREAM;
     text_put(t, "{\"model\":\"%s\",", model_name((enum ask_kind)a->kind));

@@ -141,9 +141,14 @@ void model_body(struct ask *a, const char *bytes, size_t len)
         return;
     }
     if (!a->from) drop_comments(a);
-    bool error_only = a->kind == ASK_STREAM && a->body.len >= sizeof error_event - 1 &&
-                      starts(&a->body, 0, error_event);
-    if (!a->from && error_only && a->status == 200) a->tail = true;
+    size_t skip = 0;            /* line ends behind a first event that found no room */
+    while (!a->from && skip < 2 && skip < a->body.len && a->body.at[skip] == '\n') skip++;
+    bool error_only = a->kind == ASK_STREAM && a->body.len - skip >= sizeof error_event - 1 &&
+                      starts(&a->body, skip, error_event);
+    if (!a->from && error_only && a->status == 200) {
+        a->tail = true;
+        a->checked = skip;
+    }
     if (!a->from && !a->tail) find_reply(a);
     bool ours = a->from && foreign_is(a->from->provider) && a->from->status == 200;
     if (a->from && !a->tail && !ours) compare(a);

@@ -303,7 +303,8 @@ export class Yard {
           const answer = await weir.fetch(path, { body: body(`far/${name}`, stream),
                                                   headers: { ...headers, 'x-weir-timeout': '1' } });
           const text = await answer.text().catch(() => {});
-          if (['good', 'large', 'event'].includes(name)) assert.equal(answer.status, 200, text);
+          // 'event' is too large to be inspected, and no JSON: nothing that could be told
+          if (['good', 'large'].includes(name)) assert.equal(answer.status, 200, text);
           count(answer.status);
         }
       }
