@@ -236,6 +236,28 @@ static bool read_choice(struct ask *a, struct node choice, bool legacy)
     return refuse(a, legacy ? FUNCTION_CALL : TOOL_CHOICE, "is neither a word nor a tool");
 }
 
+/* A function, or a tool that takes any text, is called by its name. */
+static bool check_tools(struct ask *a)
+{
+    static const struct bytes names[] = {BYTES_INIT("function"), BYTES_INIT("custom")};
+    struct walk_each each;
+    struct node key, raw, v[COUNT(names)];
+    char pointer[32];
+    walk_begin(&a->walk, a->at[AT_TOOLS], &each);
+    for (uint32_t i = 0; walk_next(&each, &key, &raw); i++) {
+        walk_members(&a->walk, raw, names, COUNT(names), v);
+        struct node of = v[0].type == JSON_OBJECT ? v[0] : v[1];
+        if (a->flags & LEGACY) of = raw;
+        else if (of.type != JSON_OBJECT) continue;      /* hosted */
+        if (walk_has(walk_inside(walk_member(&a->walk, of, BYTES("name"))))) continue;
+        (void)snprintf(pointer, sizeof pointer, "/%s/%u",
+                       a->flags & LEGACY ? "functions" : "tools", i);
+        ask_blame(a, pointer, "a function must have a name");
+        return false;
+    }
+    return true;
+}
+
 static bool chat_open(struct ask *a)
 {
     struct ask_settings *s = &a->settings;
@@ -259,7 +281,7 @@ static bool chat_open(struct ask *a)
     if (v[PARALLEL].type != JSON_NONE) s->parallel = v[PARALLEL].type == JSON_TRUE;
     read_thinking(a, v);
     bool legacy = v[TOOL_CHOICE].type == JSON_NONE;
-    return read_plain(a, v) && read_format(a, v[RESPONSE_FORMAT]) &&
+    return check_tools(a) && read_plain(a, v) && read_format(a, v[RESPONSE_FORMAT]) &&
            read_choice(a, legacy ? v[FUNCTION_CALL] : v[TOOL_CHOICE], legacy);
 }
 

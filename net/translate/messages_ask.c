@@ -132,6 +132,33 @@ static void read_only(struct ask *a, const struct node *at)
     }
 }
 
+/* Is it one that the client runs, and not Anthropic? */
+static bool is_clients(const struct walk *w, struct node type)
+{
+    return type.type == JSON_NONE || walk_is(w, walk_inside(type), BYTES("custom"));
+}
+
+/* A tool is offered, and asked for, by its name. */
+static bool check_tools(struct ask *a)
+{
+    static const struct bytes names[] = {BYTES_INIT("type"), BYTES_INIT("name")};
+    struct walk_each each;
+    struct node key, raw, at[COUNT(names)];
+    char pointer[32];
+    walk_begin(&a->walk, a->at[AT_TOOLS], &each);
+    for (uint32_t i = 0; walk_next(&each, &key, &raw); i++) {
+        walk_members(&a->walk, raw, names, COUNT(names), at);
+        if (!is_clients(&a->walk, at[0]) || walk_has(walk_inside(at[1]))) continue;
+        (void)snprintf(pointer, sizeof pointer, "/tools/%u", i);
+        ask_blame(a, pointer, "a tool must have a name");
+        return false;
+    }
+    const struct ask_settings *s = &a->settings;
+    if (s->choice != API_CHOICE_NAMED || walk_has(s->choice_name)) return true;
+    ask_blame(a, "/tool_choice", "a tool_choice of type tool must have a name");
+    return false;
+}
+
 static bool open_messages(struct ask *a)
 {
     struct ask_settings *s = &a->settings;
@@ -158,7 +185,7 @@ static bool open_messages(struct ask *a)
     read_thinking(a, at[R_THINKING]);
     read_choice(a, at[R_CHOICE]);
     read_only(a, at);
-    return true;
+    return check_tools(a);
 }
 
 /* ---- the conversation ---- */
@@ -530,10 +557,8 @@ static bool next_tool(struct ask *a, struct ask_tool *tool)
     struct node key, raw, at[COUNT(names)];
     if (!walk_next(&a->tools_each[0], &key, &raw)) return false;
     walk_members(&a->walk, raw, names, COUNT(names), at);
-    bool custom = at[0].type == JSON_NONE ||
-                  walk_is(&a->walk, walk_inside(at[0]), BYTES("custom"));
     *tool = (struct ask_tool){
-        .kind = custom ? ASK_FUNCTION : ASK_HOSTED,
+        .kind = is_clients(&a->walk, at[0]) ? ASK_FUNCTION : ASK_HOSTED,
         .strict = at[5].type == JSON_TRUE ? 1 : at[5].type == JSON_FALSE ? 0 : -1,
         .name = walk_inside(at[1]), .description = walk_inside(at[2]), .cache = at[4],
         .schema = at[3].type == JSON_OBJECT ? at[3] : (struct node){0}, .raw = raw,

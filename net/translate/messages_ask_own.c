@@ -171,7 +171,8 @@ enum ask_rc messages_write_own(struct ask *a, const struct ask_target *t, struct
         if (member == M_MESSAGES) pen_key(p, BYTES("messages")), put_messages(w, p, value);
     }
     if (t->api == API_MESSAGES) {
-        if (limit > 0) pen_key(p, BYTES("max_tokens")), pen_int(p, limit);
+        /* 0 too, which asks for the prompt to be cached and no more. */
+        if (limit >= 0) pen_key(p, BYTES("max_tokens")), pen_int(p, limit);
         if (t->stream) pen_key(p, BYTES("stream")), pen_bool(p, true);
     }
     pen_object_end(p);

@@ -366,6 +366,35 @@ static void test_a_body_of_anthropics_stays_but_for_foreign_thoughts(void **stat
                .quirks = ASK_NO_SAMPLING, .stream = true}, written);
 }
 
+/* A limit of 0 asks for the prompt to be cached and no more: it is no limit that is missing. */
+static void test_no_output_stays_no_output(void **state)
+{
+    (void)state;
+    struct ask_target t = {.api = API_MESSAGES, .output_default = 4096};
+    expect_own("{\"max_tokens\":0,\"messages\":[]}", t, "{\"messages\":[],\"max_tokens\":0}");
+    expect_own("{\"messages\":[]}", t, "{\"messages\":[],\"max_tokens\":4096}");
+}
+
+static void test_a_tool_has_a_name(void **state)
+{
+    (void)state;
+    static const struct { const char *tools; bool right; } cases[] = {
+        {"{\"name\":\"f\"},{\"type\":\"custom\",\"name\":\"g\"}", true},
+        {"{\"name\":\"f\"},{\"type\":\"web_search_20250305\"}", true},
+        {"{\"name\":\"f\"},{\"input_schema\":{}}", false},
+        {"{\"name\":\"f\"},{\"type\":\"custom\",\"name\":\"\"}", false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char body[128];
+        (void)snprintf(body, sizeof body, "{\"messages\":[],\"tools\":[%s]}", cases[i].tools);
+        assert_int_equal(ask_of(bytes_of(body), 0, true), cases[i].right);
+        if (!cases[i].right) assert_string_equal(ask.pointer, "/tools/1");
+    }
+    assert_false(ask_of(BYTES("{\"messages\":[],\"tool_choice\":{\"type\":\"tool\"}}"), 0,
+                        true));
+    assert_string_equal(ask.pointer, "/tool_choice");
+}
+
 /* A turn that another maker began is not thought about, nor has it thoughts to be cleared; the
  * user's next word begins another. */
 static void test_a_turn_that_another_began_goes_on_without_thoughts(void **state)
@@ -411,6 +440,8 @@ int main(void)
         cmocka_unit_test(test_tools),
         cmocka_unit_test(test_containers_are_anthropics_alone),
         cmocka_unit_test(test_a_body_of_anthropics_stays_but_for_foreign_thoughts),
+        cmocka_unit_test(test_no_output_stays_no_output),
+        cmocka_unit_test(test_a_tool_has_a_name),
         cmocka_unit_test(test_a_turn_that_another_began_goes_on_without_thoughts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

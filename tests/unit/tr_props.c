@@ -235,6 +235,10 @@ static void put_said(struct text *t, struct ask *a, const struct ask_part *p)
     const struct walk_span mime = p->kind != ASK_DOCUMENT ? p->mime : (struct walk_span){0};
     /* A result's name is its call's; chat writes it for functions of old alone. */
     const struct walk_span name = p->kind != ASK_RESULT ? p->name : (struct walk_span){0};
+    /* A file that comes with the request must have a name: OpenAI's writers give it one. */
+    bool named = p->kind == ASK_DOCUMENT && !walk_has(p->name) &&
+                 ((a->api == API_CHAT && !walk_has(p->file)) ||
+                  (a->api == API_RESPONSES && walk_has(p->data)));
     const struct walk_span spans[] = {name, signature, p->data, p->url, p->file, mime};
     struct kit_pen k;
     kit_pen(&k, 0, NULL);
@@ -245,6 +249,7 @@ static void put_said(struct text *t, struct ask *a, const struct ask_part *p)
     for (size_t i = 0; i < COUNT(spans); i++) {
         pen_put(&k.pen, BYTES(" "));
         pen_put(&k.pen, BYTES("'"));
+        if (i == 0 && named) pen_part(&k.pen, BYTES("document.pdf"));
         pen_part_span(&k.pen, &a->walk, spans[i]);
     }
     bool called = p->kind == ASK_CALL || p->kind == ASK_RESULT;
@@ -273,14 +278,17 @@ static bool is_silent(const struct ask_part *p, enum api api)
     return p->kind == ASK_REFUSAL || (p->kind == ASK_TEXT && !ask_has_text(p));
 }
 
-/* What all of a request says. */
-static void dump_said(struct ask *a, struct text *t)
+/* What all of a request says. False: chat's writer moves some of it, what is no text from a
+ * result to a message of the user's behind it. */
+static bool dump_said(struct ask *a, struct text *t)
 {
     struct ask_part part;
     struct ask_tool tool;
+    bool moved = false;
     ask_rewind(a);
     do {
         MUST(ask_next(a, &part));
+        moved |= a->api == API_CHAT && part.inside && part.kind != ASK_TEXT;
         if (!is_silent(&part, a->api)) put_said(t, a, &part);
     } while (part.kind != ASK_END);
     ask_tools(a);
@@ -294,6 +302,7 @@ static void dump_said(struct ask *a, struct text *t)
         putf(t, "\n");
         kit_pen_free(&k);
     }
+    return !moved;
 }
 
 static const enum api apis[] = {API_CHAT, API_RESPONSES, API_MESSAGES, API_GENERATE,
@@ -341,9 +350,10 @@ static void check_back(struct ask *a, enum api to, const struct text *body)
     if (!right && !alone) (void)fprintf(stderr, "%s\n%s\n", body->at, places.at);
     MUST(right || alone);
     if (right && a->api == to) {
-        dump_said(a, &said);
-        dump_said(b, &again);
-        same("what is said, written and read back", &said, &again);
+        if (dump_said(a, &said)) {
+            (void)dump_said(b, &again);
+            same("what is said, written and read back", &said, &again);
+        }
         struct text twice = written(b, to, 0);
         same("bodies written twice", body, &twice);
         text_free(&twice);
@@ -736,6 +746,10 @@ static void check_finish(const struct heard *told, const struct heard *again, en
     /* "For calls", and there are none: a writer says that it was all. */
     if (told->finish[0] == TELL_CALLS && !called) return;
     if (own != to || told->finish[0] == again->finish[0]) return;
+    /* Why nobody knows: only Gemini has a word for that; elsewhere it is an end like any. */
+    uint8_t plain = called ? TELL_CALLS : TELL_STOP;
+    bool other = told->finish[0] == TELL_OTHER && to != API_GENERATE;
+    if (other && again->finish[0] == plain) return;
     (void)fprintf(stderr, "%d: finish %u becomes %u\n", own, told->finish[0],
                   again->finish[0]);
     abort();
