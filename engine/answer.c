@@ -214,8 +214,21 @@ static bool read_held(struct core *core, struct exchange *x, bool brief)
     return true;
 }
 
-/* An answer that is sound says nothing of itself. */
-static bool take_sound(struct core *core, struct exchange *x)
+/* Sound says nothing of itself, nor does a transcript that is not JSON. */
+static bool is_mute(const struct exchange *x)
+{
+    struct bytes lines = their_lines(x), name, value;
+    if (x->api == API_SPEECH) return true;
+    if (!api_is_upload((enum api)x->api)) return false;
+    while (http_field_next(&lines, &name, &value)) {
+        if (!bytes_ieq(name, BYTES("content-type"))) continue;
+        value.len = bytes_find(value, ';');
+        return !bytes_ieq(bytes_trim(value), BYTES("application/json"));
+    }
+    return false;
+}
+
+static bool take_mute(struct core *core, struct exchange *x)
 {
     struct api_answer_reader *r = (void *)core->text;
     core_text_put(core, sizeof *r);
@@ -230,7 +243,7 @@ static bool take_sound(struct core *core, struct exchange *x)
  * does not stand, or says that there is none. */
 static bool read_answer(struct core *core, struct exchange *x)
 {
-    if (x->api == API_SPEECH) return take_sound(core, x);
+    if (is_mute(x)) return take_mute(core, x);
     if (api_check_wants(&x->check)) return read_held(core, x, false);
     if (!read_held(core, x, true)) return false;
     bool textless = api_is_textless((enum api)x->api);
@@ -428,7 +441,7 @@ static bool relay_begin(struct core *core, struct exchange *x)
     char *block;
     static_assert(sizeof(struct api_answer_reader) <= MEM_BLOCK, "fits a block");
     if (!answer_head(core, x, x->status, UINT64_MAX, -1)) return false;
-    if (mem_bulk_take(&core->mem, &x->answer_block, &block)) {
+    if (!is_mute(x) && mem_bulk_take(&core->mem, &x->answer_block, &block)) {
         x->answer_reader = (void *)block;
         begin_full(x, x->answer_reader);
     }

@@ -240,6 +240,20 @@ static bool take_path(const struct exchange *x, struct api_reader *r)
     return false;
 }
 
+/* The type of a form, from the client's field lines. False: it is not one, or is said twice,
+ * and r says so. */
+static bool take_type(const struct exchange *x, struct api_reader *r)
+{
+    struct bytes lines = {x->kept.ptr, x->lines_bytes}, name, value, type = {0};
+    while (http_field_next(&lines, &name, &value)) {
+        if (!bytes_ieq(name, BYTES("content-type"))) continue;
+        if (type.len > 0) value.len = 0;
+        type = value;
+        if (value.len == 0) break;
+    }
+    return api_request_upload(r, type);
+}
+
 /* Begin a reader and give it all of the body that is here. */
 static enum net_rc feed_reader(struct core *core, const struct exchange *x,
                                struct api_reader *r, const struct chain *body)
@@ -249,6 +263,7 @@ static enum net_rc feed_reader(struct core *core, const struct exchange *x,
     enum api api = (enum api)x->api;
     api_request_begin(r, api);
     if (path_is_gemini(api) && !take_path(x, r)) return NET_BAD;
+    if (api_is_upload(api) && !take_type(x, r)) return NET_BAD;
     while (chain_next(&core->mem, &at, &left, &piece)) {
         if (api_request_feed(r, piece) == NET_BAD) return NET_BAD;
     }

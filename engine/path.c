@@ -27,6 +27,8 @@ static const struct row rows[] = {
     {BYTES_INIT("/v1/messages/"), PATH_NOT_BUILT, API_MESSAGES, true},
     {BYTES_INIT("/v1/images/generations"), PATH_ASK, API_IMAGES, false},
     {BYTES_INIT("/v1/audio/speech"), PATH_ASK, API_SPEECH, false},
+    {BYTES_INIT("/v1/audio/transcriptions"), PATH_ASK, API_TRANSCRIPTIONS, false},
+    {BYTES_INIT("/v1/audio/translations"), PATH_ASK, API_TRANSLATIONS, false},
     {BYTES_INIT("/v1/rerank"), PATH_ASK, API_RERANK, false},
     {BYTES_INIT("/v1/images/"), PATH_NOT_BUILT, API_CHAT, true},
     {BYTES_INIT("/v1/audio/"), PATH_NOT_BUILT, API_CHAT, true},

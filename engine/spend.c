@@ -87,7 +87,8 @@ static struct need need_of(const struct core *core, const struct exchange *x)
     uint64_t prompt = book_prompt_tokens(x);
     const int64_t *kinds = price_kinds(p, prompt);
     n.prompt = times(kinds[PRICE_INPUT], prompt) + (p->request + 999) / 1000;
-    bool answers = !api_is_textless((enum api)x->api) || x->api == API_IMAGES;
+    bool answers = !api_is_textless((enum api)x->api) || x->api == API_IMAGES ||
+                   api_is_upload((enum api)x->api);
     n.output_pico = answers ? kinds[PRICE_OUTPUT] : 0;
     uint64_t name = expect_name(x->rec.path[UNIT_KEY], bytes_of(m->id));
     uint64_t usual = expect_tokens(core->expect, name);

@@ -23,6 +23,8 @@ static const struct bytes suffixes[] = {
     [API_RESPONSES_COUNT] = BYTES_INIT("/responses/input_tokens"),
     [API_IMAGES] = BYTES_INIT("/images/generations"),
     [API_SPEECH] = BYTES_INIT("/audio/speech"), [API_RERANK] = BYTES_INIT("/rerank"),
+    [API_TRANSCRIPTIONS] = BYTES_INIT("/audio/transcriptions"),
+    [API_TRANSLATIONS] = BYTES_INIT("/audio/translations"),
 };
 
 /* A segment of a path: what RFC 3986 section 3.3 lets stand there as it is, and of `more`; the

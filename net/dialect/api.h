@@ -12,6 +12,7 @@
 #include "net/dialect/api_check.h"
 #include "net/dialect/api_kind.h"
 #include "net/json.h"
+#include "net/multipart.h"
 
 enum {
     API_NAME_MAX = 256,      /* bytes of a model or provider name, escapes resolved */
@@ -176,6 +177,7 @@ struct api_reader {          /* private but for the results and the error */
     bool pass;                  /* the coming value is to be passed over */
     bool token_ids;             /* the prompt holds numbers */
     bool bad;
+    struct multipart upload;    /* last: forms alone begin it */
 };
 
 /* Begin reading a request body. */
@@ -183,6 +185,9 @@ void api_request_begin(struct api_reader *r, enum api api);
 /* Gemini, after begin: the model and whether to stream, which stand in the path. model copies,
  * percent-decoded, without "models/". False: it is empty or longer than a name may be. */
 MUST_USE bool api_request_path(struct api_reader *r, struct bytes model, bool stream);
+/* Forms with a file, after begin: the request's Content-Type, which has the boundary; without
+ * it nothing is read. type copies. False: it is none of a form; error says so. */
+MUST_USE bool api_request_upload(struct api_reader *r, struct bytes type);
 /* Feed the next piece. NET_MORE: fine so far; NET_BAD: error, pointer, code say why. */
 MUST_USE enum net_rc api_request_feed(struct api_reader *r, struct bytes in);
 /* The body ended. NET_DONE: r->req holds what was read. NET_BAD otherwise. Refused (code
@@ -219,9 +224,10 @@ struct api_change {
                                    has no member for it */
 };
 /* The edits that turn the client's body into the provider's, ascending and not overlapping:
- * the model's name (a JSON string; not for Gemini, whose path has it), include_usage, the
- * output limit and the effort, which are put where the body has none; OpenRouter's models,
- * provider, usage members, and what the provider refuses, are removed with the right comma.
+ * the model's name (a JSON string; not for Gemini, whose path has it; in a form, where nothing
+ * else is edited, the bytes of its field), include_usage, the output limit and the effort,
+ * which are put where the body has none; OpenRouter's models, provider, usage members, and
+ * what the provider refuses, are removed with the right comma.
  *   scratch    room for >= 12 * model.len + 384 bytes; edits borrow from it
  * Gives the count (<= API_EDITS_MAX). */
 size_t api_request_edits(const struct api_request *req, const struct api_change *change,

@@ -325,6 +325,10 @@ size_t api_request_edits(const struct api_request *req, const struct api_change 
     struct scratch s = {scratch, room};
     assert(model.len > 0);
     assert(room >= 12 * model.len + 384);
+    if (api_is_upload((enum api)req->api)) {  /* a form's value is the name itself */
+        if (!bytes_eq(req->model, model)) replace(&e, req->model_at.value, model);
+        return e.count;
+    }
     gather_gone(&gone, req, change);
     bool stays = req->member_count > gone.count;
     bool in_path = api_form((enum api)req->api) == API_FORM_GENERATE;

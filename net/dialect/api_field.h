@@ -36,7 +36,7 @@ static_assert(DOINGS <= 64, "a bit each in api_reader.seen");
 
 struct api_field {
     struct bytes name;
-    uint16_t apis;  /* a bit per api that reads it */
+    uint32_t apis;  /* a bit per api that reads it */
     uint8_t want;
     uint8_t what;
     uint8_t to;     /* enum place of the container it opens */

@@ -18,17 +18,25 @@ enum api {
     API_IMAGES,                 /* OpenAI: POST images/generations */
     API_SPEECH,                 /* OpenAI: POST audio/speech: the answer is sound */
     API_RERANK,                 /* Cohere's and Jina's: POST rerank */
+    API_TRANSCRIPTIONS,         /* OpenAI: POST audio/transcriptions: a form with a file */
+    API_TRANSLATIONS,           /* OpenAI: POST audio/translations: the same */
     /* what only providers speak: no client's path leads here */
     API_CONVERSE,               /* Amazon Bedrock: model/{m}/converse, /converse-stream */
     API_COHERE,                 /* Cohere: POST v2/chat */
     APIS
 };
 
+/* APIs whose requests are forms with a file, and whose answers may be no JSON. */
+static inline bool api_is_upload(enum api api)
+{
+    return api == API_TRANSCRIPTIONS || api == API_TRANSLATIONS;
+}
+
 /* APIs whose answers are no text of a model's: relayed as they are, and never asked of auto. */
 static inline bool api_is_textless(enum api api)
 {
     return api == API_EMBEDDINGS || api == API_MODERATIONS || api == API_IMAGES ||
-           api == API_SPEECH || api == API_RERANK;
+           api == API_SPEECH || api == API_RERANK || api_is_upload(api);
 }
 
 struct api_usage {           /* disjoint kinds, as store/journal.h counts them */

@@ -46,6 +46,11 @@ enum api_count {             /* index of api_fold.count: the numbers of a usage 
     API_COUNTS,
 };
 
+/* api_request_feed for forms with a file. */
+enum net_rc api_upload_feed(struct api_reader *r, struct bytes in);
+/* api_request_end for them. */
+enum net_rc api_upload_end(struct api_reader *r);
+
 /* Begin a usage object: an earlier one in the same answer counts no more. */
 void api_fold_begin(struct api_fold *f);
 /* Take the value of one of its members. t is borrowed. */

@@ -777,9 +777,10 @@ void api_request_begin(struct api_reader *r, enum api api)
 {
     assert(api < APIS);
     memset(&r->req, 0, offsetof(struct api_request, pool));
-    memset(&r->api, 0, sizeof *r - offsetof(struct api_reader, api));
+    memset(&r->api, 0, offsetof(struct api_reader, upload) - offsetof(struct api_reader, api));
     r->api = api;
     r->code = "";
+    r->bad = api_is_upload(api);   /* until its boundary is told */
     r->req.max_tokens = -1;
     r->req.n = -1;
     r->req.limit[0].value = r->req.limit[1].value = -1;
@@ -805,6 +806,7 @@ enum net_rc api_request_feed(struct api_reader *r, struct bytes in)
 {
     assert(r->code != NULL);
     if (r->bad) return NET_BAD;
+    if (api_is_upload(r->api)) return api_upload_feed(r, in);
     struct bytes tail = in;
     struct json_token t;
     enum net_rc rc;
@@ -832,6 +834,7 @@ enum net_rc api_request_end(struct api_reader *r)
     struct api_request *q = &r->req;
     struct json_token t;
     if (r->bad) return NET_BAD;
+    if (api_is_upload(r->api)) return api_upload_end(r);
     enum net_rc rc = json_finish(&r->json, &t);
     if (rc == NET_OK) {  /* a number at the root */
         (void)refuse_root(r, "the body must be a JSON object, got ", type_text(t.type));

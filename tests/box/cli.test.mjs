@@ -223,7 +223,7 @@ test('over HTTP: paths that are not in this release', async () => {
   for (const where of ['/v1/responses/resp_1/cancel', '/v1/messages/batches',
                        '/anthropic/v1/messages/batches', '/v1beta/models/x:embedContent',
                        '/gemini/v1beta/models/x:batchEmbedContents',
-                       '/v1/images/edits', '/v1/audio/transcriptions']) {
+                       '/v1/images/edits', '/v1/audio/voices']) {
     await says(await weir.fetch(where, { body: {} }), 404);
   }
   await says(await weir.fetch('/v1beta/files'), 404);

@@ -2,6 +2,7 @@
 // answer says and by the price of a request.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import OpenAI, { toFile } from 'openai';
 import { provider } from './lib/provider.mjs';
 import { Weir, whole } from './lib/weir.mjs';
 
@@ -63,6 +64,71 @@ test('images, speech, rerank', async () => {
   assert.equal(await cost(rank), '0.002');
   assert.equal((await weir.row(rank.header('x-request-id'))).input_tokens, 20);
   assert.equal((await ask('/v1/rerank', { query: 'q' })).status, 400);    // no model
+  assert.deepEqual(p.faults, []);
+  await weir.stop();
+});
+
+// A form is relayed byte for byte but for its model, whatever is in its file.
+test('transcriptions and translations, asked by the official SDK', async () => {
+  const file = Buffer.concat([Buffer.from('\r\n--not\r\n\n-'), sound,
+                              Buffer.alloc(1 << 20, '\r\n--')]);
+  const seen = [];
+  const p = await provider(async (call) => {
+    const type = call.request.get('content-type');
+    const form = await new Response(call.request.body,
+                                    { headers: { 'content-type': type } }).formData();
+    const sent = Object.fromEntries(form);
+    seen.push(sent);
+    assert.match(call.request.target, /^\/v1\/audio\/trans(criptions|lations)$/);
+    assert.deepEqual(Buffer.from(await sent.file.arrayBuffer()), file);
+    if (sent.language === 'xx') return call.stream(['a', 'b']);
+    if (sent.response_format === 'srt') {
+      return call.json('1\n00:00:00,000 --> 00:00:01,000\nhello\n',
+                       { fields: { 'content-type': 'text/plain; charset=utf-8' } });
+    }
+    if (sent.response_format === 'verbose_json') {
+      return call.json({ task: 'transcribe', duration: 9, text: 'hello', segments: [],
+                         usage: { type: 'duration', seconds: 9 } });
+    }
+    return call.json({ text: 'hello', usage: { type: 'tokens', input_tokens: 30,
+      output_tokens: 4, total_tokens: 34,
+      input_token_details: { text_tokens: 10, audio_tokens: 20 } } });
+  });
+  const weir = await Weir.start({
+    providers: [{ name: 'far', dialect: 'openai', url: p.url, keys: ['k'] }],
+    models: [{ id: 'far/hear', upstream: 'gpt-4o-transcribe-2025',
+               price: { input: '2', output: '10', audio_input: '6' } },
+             { id: 'far/whisper', price: { input: '0', output: '0', request: '0.006' } }] });
+  const client = new OpenAI({ baseURL: `${weir.url}/v1`, apiKey: weir.key, maxRetries: 0 });
+  const ask = async (what, more) => {
+    const { data, response } = await client.audio[what].create({
+      file: await toFile(file, 'a;b.mp3', { type: 'audio/mpeg' }), ...more }).withResponse();
+    return { data, row: await weir.row(response.headers.get('x-request-id')) };
+  };
+
+  const told = await ask('transcriptions', { model: 'far/hear', prompt: 'names', language: 'en' });
+  assert.equal(told.data.text, 'hello');
+  assert.equal(seen.at(-1).model, 'gpt-4o-transcribe-2025');
+  assert.equal(seen.at(-1).prompt, 'names');
+  assert.equal(told.row.cost_usd, '0.00018');                // 10 * 2 + 20 * 6 + 4 * 10
+  const verbose = await ask('transcriptions', { model: 'far/whisper',
+                                                response_format: 'verbose_json' });
+  assert.equal(verbose.data.duration, 9);
+  assert.equal(seen.at(-1).model, 'whisper');
+  assert.equal(verbose.row.cost_usd, '0.006');
+  const srt = await ask('translations', { model: 'far/whisper', response_format: 'srt' });
+  assert.match(srt.data, /^1\n00:00:00,000 --> .*\nhello\n$/);
+  assert.equal(srt.row.cost_usd, '0.006');
+
+  const streamed = ask('transcriptions', { model: 'far/hear', stream: true });
+  await assert.rejects(streamed, (e) => e.status === 400 && /stream is not in this/.test(e.message));
+  await assert.rejects(ask('transcriptions', { model: 'far/whisper', language: 'xx' }),
+                       (e) => e.status >= 500);              // events that nobody asked for
+  const json = await whole(await weir.fetch('/v1/audio/transcriptions',
+                                            { body: { model: 'far/hear' } }));
+  assert.equal(json.status, 400);
+  assert.match(json.text, /must be multipart\/form-data/);
+  assert.equal(seen.length, 4);
   assert.deepEqual(p.faults, []);
   await weir.stop();
 });

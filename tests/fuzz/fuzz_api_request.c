@@ -103,7 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct api_reader whole, cut;
     if (size == 0) return 0;
     /* what came later is at the end, so that old inputs mean what they meant */
-    unsigned later = data[0] < 240 ? 0 : 1 + data[0] % (API_CONVERSE - API_RESPONSES_COUNT);
+    unsigned later = data[0] < 240 ? 0 : 1 + data[0] % (API_RERANK - API_GENERATE_COUNT);
     enum api api = later ? API_GENERATE_COUNT + later : API_RESPONSES + data[0] % 5;
     size_t step = (size_t)(data[0] / 5) + 1;
     struct bytes in = {(const char *)data + 1, size - 1};
