@@ -240,6 +240,8 @@ static void put_said(struct text *t, struct ask *a, const struct ask_part *p)
                  ((a->api == API_CHAT && !walk_has(p->file)) ||
                   (a->api == API_RESPONSES && walk_has(p->data)));
     const struct walk_span spans[] = {name, signature, p->data, p->url, p->file, mime};
+    static const char *const types[] = {[ASK_IMAGE] = "image/png", [ASK_DOCUMENT] = "",
+                                        [ASK_AUDIO] = "wav", [ASK_VIDEO] = "video/mp4"};
     struct kit_pen k;
     kit_pen(&k, 0, NULL);
     pen_begin(&k.pen);
@@ -250,6 +252,9 @@ static void put_said(struct text *t, struct ask *a, const struct ask_part *p)
         pen_put(&k.pen, BYTES(" "));
         pen_put(&k.pen, BYTES("'"));
         if (i == 0 && named) pen_part(&k.pen, BYTES("document.pdf"));
+        /* A type that is not said is what chat's writer takes it for. */
+        bool typed = i + 1 == COUNT(spans) && a->api == API_CHAT && walk_has(p->data);
+        if (typed && !walk_has(mime)) pen_part(&k.pen, bytes_of(types[p->kind]));
         pen_part_span(&k.pen, &a->walk, spans[i]);
     }
     bool called = p->kind == ASK_CALL || p->kind == ASK_RESULT;
