@@ -41,6 +41,11 @@ def dialect(name):
     return variant if variant in DIALECTS else "openai"
 
 
+def REWRITES(name):
+    """Are answers other bytes than the provider's?"""
+    return dialect(name) != "openai"
+
+
 def absent(build):
     return "" if os.access(build + "/weir", os.X_OK) else "not built"
 
