@@ -264,7 +264,7 @@ static bool on_head(struct core *core, struct exchange *x, const struct http_hea
         return false;
     }
     bool other = x->translated && x->is_sse != x->stream;
-    other = other || (x->is_sse && api_is_upload((enum api)x->api));   /* never asked for */
+    other = other || (x->is_sse && api_is_textless((enum api)x->api));  /* never asked for */
     /* no stream, where one has begun; or another form than was asked for */
     if (good && (other || (!x->is_sse && x->head_sent))) {
         attempt_failed(core, x, ATTEMPT_PROTOCOL, 0, 0);

@@ -132,3 +132,19 @@ test('transcriptions and translations, asked by the official SDK', async () => {
   assert.deepEqual(p.faults, []);
   await weir.stop();
 });
+
+test('events that answer what has no text end the attempt', async () => {
+  const p = await provider(async (call) => call.stream(['data: {"x":1}\n\n']));
+  const weir = await Weir.start({
+    providers: [{ name: 'far', dialect: 'openai', url: p.url, keys: ['k'] }],
+    models: [{ id: 'far/m', price: { input: '1', output: '1', request: '0.01' } }] });
+  for (const [where, body] of [['embeddings', { input: 'x' }], ['moderations', { input: 'x' }],
+                               ['images/generations', { prompt: 'x', stream: true }],
+                               ['audio/speech', { input: 'x', voice: 'a', stream_format: 'sse' }],
+                               ['rerank', { query: 'q', documents: ['a'] }]]) {
+    const answer = await whole(await weir.fetch(`/v1/${where}`, {
+      body: { model: 'far/m', ...body } }));
+    assert.equal(answer.status, 502, `${where}: ${answer.text}`);
+  }
+  await weir.stop();
+});
