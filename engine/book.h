@@ -17,6 +17,19 @@ MUST_USE bool book_begin(struct core *core, struct exchange *x);
 bool book_usage_stands(const struct exchange *x);
 /* Compute rec's tokens and cost from x->usage (or own counts, flagged) for x->model. */
 void book_price(struct core *core, struct exchange *x);
+/* The current attempt is billed though the request goes on (it broke after the client had a part
+ * of it, or its answer was not taken): price what is known of it, append a RECORD_ATTEMPT with
+ * that end, pay it from the reservation, add it to x->billed, clear the record. False, and
+ * nothing is changed: the journal has no room for a record more. */
+MUST_USE bool book_attempt(struct core *core, struct exchange *x, enum close_why why);
+/* A twin (twin.h) is over: its RECORD_ATTEMPT and its share of the money. cost: whether it owes
+ * anything; nothing is appended where it does not. Instead of book_end(). */
+void book_twin(struct core *core, struct exchange *twin, enum close_why why, bool cost);
+/* What the client is told: usage and cost of the attempts that were billed before, and of the
+ * record. */
+struct api_usage book_all_usage(const struct exchange *x);
+/* The same of the cost, in nano-dollars. */
+int64_t book_all_cost(const struct exchange *x);
 /* What an attempt was priced at before it failed costs nothing: forget it. */
 void book_clear(struct exchange *x);
 /* Our own count of the prompt's tokens. */

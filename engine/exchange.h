@@ -17,6 +17,7 @@
 #include "store/journal.h"
 
 struct big;
+struct resume;
 struct conn;
 struct core;
 struct http_head;
@@ -46,12 +47,22 @@ struct attempt_note {          /* how one candidate failed, for the final error 
     const char *detail;        /* static text, or NULL */
 };
 
+struct billed {                /* attempts of a request that cost something and did not end it */
+    struct api_usage usage;    /* of all of them; present where there was one */
+    int64_t cost_nusd;
+    uint8_t count;
+};
+
 struct exchange {
     struct slab_head head;
     struct timer timer;
     struct exchange *next_dead;
     struct exchange *wait_prev, *wait_next;   /* in X_QUEUE: its neighbours in line */
-    struct conn *c;            /* NULL once the client is gone or answered */
+    struct conn *c;            /* NULL once the client is gone or answered, and in a twin */
+    struct exchange *lead;     /* of a twin (twin.h): for whom it asks; else NULL */
+    struct exchange *twins, *next_twin;     /* of a lead: the first; of a twin: the next */
+    struct resume *resume;     /* in a page: it can be continued elsewhere (resume.h), or is */
+    struct billed billed;      /* before the current attempt */
     struct upstream *u;
     struct tables *tables;     /* pinned */
     /* the request */

@@ -55,6 +55,20 @@ enum catalog_signs { SIGNS_NOT, SIGNS_TOKEN /* a service account's, fetched */, 
 enum catalog_form { FORM_USUAL, FORM_DEPLOYMENT /* Azure, old */,
                     FORM_VERTEX /* Claude there */ };
 
+/* How a model is made to go on with an answer that another one began. The same numbers as enum
+ * ask_continues (net/translate/ask.h), but for _UNSAID, which there is none. */
+enum catalog_continues {
+    CONTINUES_UNSAID,            /* providers: it cannot */
+    CONTINUES_PREFILL,           /* its turn comes last, and is gone on with */
+    CONTINUES_PREFIX,            /* the same, marked "prefix": true */
+    CONTINUES_PREFIX_ECHO,       /* the same, and the answer begins with what was given */
+    CONTINUES_PARTIAL,           /* marked "partial": true */
+    CONTINUES_FINAL,             /* continue_final_message and no add_generation_prompt */
+    CONTINUES_INSTRUCT,          /* a user's turn behind it asks it to */
+    CONTINUES_NO,                /* a model: not, whatever its provider's others do */
+    CONTINUES
+};
+
 struct catalog_provider {        /* texts are NUL-ended and live as long as the catalogue */
     const char *name;
     const char *url;             /* as configured */
@@ -88,6 +102,7 @@ struct catalog_provider {        /* texts are NUL-ended and live as long as the 
     bool official;               /* at the address of who made the dialect */
     uint8_t signs;               /* enum catalog_signs */
     uint8_t form;                /* enum catalog_form */
+    uint8_t continues;           /* enum catalog_continues, of all its models */
 };
 
 struct catalog_model {
@@ -102,6 +117,7 @@ struct catalog_model {
     uint8_t lacks;               /* those that the configuration says it has not: what sources
                                     say of that is not to be relied on */
     uint32_t quirks;             /* enum catalog_quirk bits, beside its provider's */
+    uint8_t continues;           /* enum catalog_continues; CONTINUES_UNSAID: its provider's */
     bool no_text;                /* embeddings, moderations: never a candidate of auto */
     bool by_name;                /* a candidate of auto only where that names it in full */
     bool configured;             /* named by the configuration, not only built in */

@@ -46,4 +46,17 @@ enum ask_rc {
     ASK_NO_ROOM,     /* the pen is full */
 };
 
+/* How a model is made to go on with a turn. What PREFIX and those behind it ask for is written
+ * beside that turn, or in the body, by the dialects that have such providers. */
+enum ask_continues {
+    ASK_CONTINUES_NOT,
+    ASK_CONTINUES_PREFILL,       /* nothing is said: the last turn is the model's */
+    ASK_CONTINUES_PREFIX,        /* chat: "prefix": true in its message (Mistral, DeepSeek) */
+    ASK_CONTINUES_PREFIX_ECHO,   /* the same; the answer repeats it first */
+    ASK_CONTINUES_PARTIAL,       /* chat: "partial": true in its message (Moonshot, Qwen) */
+    ASK_CONTINUES_FINAL,         /* chat: "continue_final_message": true and
+                                    "add_generation_prompt": false (vLLM, SGLang) */
+    ASK_CONTINUES_INSTRUCT,      /* any: a user's turn behind it says so (splice.h) */
+};
+
 #endif

@@ -78,6 +78,8 @@ struct tell_facts {
     struct api_usage usage;  /* whole answers: all of it. Streams: what is known at the start,
                                 the prompt's tokens estimated */
     int64_t cost_nusd;       /* to be put into usage: OpenRouter's include; -1: not asked for */
+    bool theirs;             /* streams: ids, model and time as the provider has them: the
+                                client has read them from it (engine/resume.h) */
     bool want_usage;         /* chat, streams: the client asked for its usage chunk */
     bool want_thoughts;      /* the client asked to see them, or did not say: true */
     bool encrypted;          /* Responses: reasoning.encrypted_content was asked for */
