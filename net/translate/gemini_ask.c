@@ -184,23 +184,40 @@ static void take_modalities(struct ask *a, struct node list)
     }
 }
 
+/* Google takes nothing else for them, and who gets them in another dialect would be told of a
+ * member that it never wrote. */
+static bool take_numbers(struct ask *a, const struct node *c)
+{
+    struct ask_settings *s = &a->settings;
+    const struct { enum config at; const char *pointer; struct node *to; } numbers[] = {
+        {C_TEMPERATURE, "/generationConfig/temperature", &s->temperature},
+        {C_TOP_P, "/generationConfig/topP", &s->top_p},
+        {C_TOP_K, "/generationConfig/topK", &s->top_k},
+        {C_SEED, "/generationConfig/seed", &s->seed},
+        {C_PRESENCE, "/generationConfig/presencePenalty", &s->presence},
+        {C_FREQUENCY, "/generationConfig/frequencyPenalty", &s->frequency},
+    };
+    for (size_t i = 0; i < COUNT(numbers); i++) {
+        struct node n = c[numbers[i].at];
+        bool right = n.type == JSON_NONE || n.type == JSON_NUMBER;
+        if (!right) return wrong(a, numbers[i].pointer, "a number is expected");
+        *numbers[i].to = n;
+    }
+    return true;
+}
+
 static bool take_config(struct ask *a, struct node config)
 {
     struct ask_settings *s = &a->settings;
     struct node c[CONFIGS];
     gemini_members(&a->walk, config, configs, CONFIGS, c);
-    s->temperature = c[C_TEMPERATURE];
-    s->top_p = c[C_TOP_P];
-    s->top_k = c[C_TOP_K];
-    s->seed = c[C_SEED];
-    s->presence = c[C_PRESENCE];
-    s->frequency = c[C_FREQUENCY];
     if (walk_count(&a->walk, c[C_STOP]) > 0) s->stop = c[C_STOP];
     s->logprobs = c[C_LOGPROBS_WANTED].type == JSON_TRUE;
     s->thoughts = 0;  /* Gemini shows none unless it is asked to */
     take_format(a, c);
     take_modalities(a, c[C_MODALITIES]);
-    return take_int(a, c[C_COUNT], "/generationConfig/candidateCount", &s->n) &&
+    return take_numbers(a, c) &&
+           take_int(a, c[C_COUNT], "/generationConfig/candidateCount", &s->n) &&
            take_int(a, c[C_OUTPUT], "/generationConfig/maxOutputTokens", &s->max_tokens) &&
            take_int(a, c[C_LOGPROBS], "/generationConfig/logprobs", &s->top_logprobs) &&
            (c[C_THINKING].type == JSON_NONE || take_thinking(a, c[C_THINKING]));

@@ -319,6 +319,10 @@ static const struct { const char *body, *want; } settings[] = {
      "\"allowed_function_names\":[\"b\"]}}}", "set choice=3 said=1 choice_name=b\n"},
     {CONFIG("\"maxOutputTokens\":\"x\""),
      "wrong /generationConfig/maxOutputTokens: an integer is expected\n"},
+    {CONFIG("\"temperature\":{\"a\":1}"),
+     "wrong /generationConfig/temperature: a number is expected\n"},
+    {CONFIG("\"frequencyPenalty\":\"1\""),
+     "wrong /generationConfig/frequencyPenalty: a number is expected\n"},
     {CONFIG("\"thinkingConfig\":{\"thinkingBudget\":1.5}"),
      "wrong /generationConfig/thinkingConfig/thinkingBudget: an integer is expected\n"},
 };
