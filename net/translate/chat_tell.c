@@ -11,18 +11,8 @@
 
 enum { DELTAS = 1 };         /* flag: a delta said something: a message repeats it */
 enum { LATEST, CHOICES_MAX = 64 };      /* number: the provider's number of the latest call */
-enum { LOGPROB_MAX = 4096 }; /* bytes of one token's, where it lies in pieces */
-
-/* A span of an event, or of an answer, in one piece: long ones that lie in several are none. */
-struct text { struct bytes b; char room[256]; };
-
-static struct bytes text_of(struct text *t, const struct walk *w, struct node n)
-{
-    t->b = walk_has(walk_inside(n)) ? walk_bytes(w, walk_inside(n), t->room, sizeof t->room)
-                                    : (struct bytes){0};
-    if (!t->b.ptr) t->b.len = 0;
-    return t->b;
-}
+enum { WORD_MAX = 256 };     /* bytes of an id, a name, a source, where it lies in pieces */
+enum { LOGPROB_MAX = 4096 }; /* the same of one token's logprobs */
 
 static bool has_text(struct node n) { return walk_has(walk_inside(n)); }
 
@@ -91,14 +81,14 @@ static bool content(struct tell_reader *r, const struct walk *w, struct node con
 static bool cite(struct tell_reader *r, const struct walk *w, struct node url,
                  struct node title)
 {
-    struct text u, t;
+    char address[WORD_MAX], called[WORD_MAX];
     if (!r->open || r->block != TELL_TEXT || !has_text(url)) return true;
     struct tell told = {.kind = TELL_CITE, .block = TELL_TEXT, .choice = r->open_choice,
-                        .item = r->item, .url = text_of(&u, w, url),
-                        .name = text_of(&t, w, title)};
+                        .item = r->item, .url = walk_short(w, url, address, sizeof address),
+                        .name = walk_short(w, title, called, sizeof called)};
     bool fine = told.url.len == 0 || r->take(r->arg, &told);
-    explicit_bzero(u.room, sizeof u.room);
-    explicit_bzero(t.room, sizeof t.room);
+    explicit_bzero(address, sizeof address);
+    explicit_bzero(called, sizeof called);
     return fine;
 }
 
@@ -145,20 +135,20 @@ static uint32_t number_of(struct tell_reader *r, const struct walk *w, struct no
 static bool begin_call(struct tell_reader *r, const struct walk *w, uint32_t index,
                        struct node id, struct node name, bool custom)
 {
-    struct text i, n;
-    text_of(&i, w, id);
-    text_of(&n, w, name);
+    char id_room[WORD_MAX], name_room[WORD_MAX];
+    struct bytes said = walk_short(w, id, id_room, sizeof id_room);
+    struct bytes called = walk_short(w, name, name_room, sizeof name_room);
     bool fine = true;
-    if (n.b.len > 0) {
-        if (i.b.len == 0) i.b = (struct bytes){r->kept, r->kept_len};
-        fine = tell_call(r, index, i.b, n.b, custom);
+    if (called.len > 0) {
+        if (said.len == 0) said = (struct bytes){r->kept, r->kept_len};
+        fine = tell_call(r, index, said, called, custom);
         r->kept_len = 0;
-    } else if (i.b.len > 0 && i.b.len <= sizeof r->kept) {
-        memcpy(r->kept, i.b.ptr, i.b.len);
-        r->kept_len = (uint16_t)i.b.len;
+    } else if (said.len > 0 && said.len <= sizeof r->kept) {
+        memcpy(r->kept, said.ptr, said.len);
+        r->kept_len = (uint16_t)said.len;
     }
-    explicit_bzero(i.room, sizeof i.room);
-    explicit_bzero(n.room, sizeof n.room);
+    explicit_bzero(id_room, sizeof id_room);
+    explicit_bzero(name_room, sizeof name_room);
     return fine;
 }
 
@@ -281,11 +271,11 @@ static bool finish(struct tell_reader *r, const struct walk *w, struct node why,
     for (size_t i = 0; i < COUNT(reasons); i++) {
         if (walk_is(w, walk_inside(why), reasons[i].word)) f = reasons[i].finish;
     }
-    struct text t;
-    text_of(&t, w, stop);
-    if (f == TELL_STOP && t.b.len > 0) f = TELL_STOP_SEQUENCE;
-    bool fine = tell_finish(r, r->choice, f, t.b);
-    explicit_bzero(t.room, sizeof t.room);
+    char room[WORD_MAX];
+    struct bytes sequence = walk_short(w, stop, room, sizeof room);
+    if (f == TELL_STOP && sequence.len > 0) f = TELL_STOP_SEQUENCE;
+    bool fine = tell_finish(r, r->choice, f, sequence);
+    explicit_bzero(room, sizeof room);
     return fine;
 }
 
@@ -329,9 +319,9 @@ static bool chunk(struct tell_reader *r, const struct walk *w, struct node root)
     struct node found = v[4].type == JSON_ARRAY ? v[4] : v[3];
     while (walk_next(&each, &key, &raw)) {
         if (!r->started) {
-            struct text id, model;
-            bool fine = tell_start(r, text_of(&id, w, v[0]), text_of(&model, w, v[1]));
-            if (!fine) return false;
+            char id[WORD_MAX], model[WORD_MAX];
+            if (!tell_start(r, walk_short(w, v[0], id, sizeof id),
+                            walk_short(w, v[1], model, sizeof model))) return false;
         }
         if (!choice(r, w, raw, found)) return false;
     }

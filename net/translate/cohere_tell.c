@@ -67,8 +67,8 @@ static bool begin_call(struct tell_reader *r, uint32_t index, const struct walk 
     struct node function = walk_member(w, call, BYTES("function"));
     struct node number = walk_member(w, call, BYTES("id"));
     struct node word = walk_member(w, function, BYTES("name"));
-    bool told = tell_call(r, index, walk_bytes(w, walk_inside(number), id, sizeof id),
-                          walk_bytes(w, walk_inside(word), name, sizeof name), false);
+    bool told = tell_call(r, index, walk_short(w, number, id, sizeof id),
+                          walk_short(w, word, name, sizeof name), false);
     explicit_bzero(id, sizeof id);
     explicit_bzero(name, sizeof name);
     return told && take_arguments(r, index, w, function);
@@ -80,12 +80,11 @@ static bool take_source(struct tell_reader *r, const struct walk *w, struct node
     char url[URL_MAX], title[URL_MAX];
     struct node document = walk_member(w, source, BYTES("document"));
     struct node name = walk_member(w, document, BYTES("title"));
-    struct bytes where = walk_bytes(w, walk_inside(walk_member(w, document, BYTES("url"))), url,
-                                    sizeof url);
+    struct bytes where = walk_short(w, walk_member(w, document, BYTES("url")), url, sizeof url);
     if (where.len == 0 || !r->open || r->block != TELL_TEXT) return true;
     struct tell t = {.kind = TELL_CITE, .block = TELL_TEXT, .choice = r->choice,
                      .item = r->item, .url = where,
-                     .name = walk_bytes(w, walk_inside(name), title, sizeof title)};
+                     .name = walk_short(w, name, title, sizeof title)};
     bool told = r->take(r->arg, &t);
     explicit_bzero(url, sizeof url);
     explicit_bzero(title, sizeof title);
@@ -119,10 +118,9 @@ static bool cohere_event(struct tell_reader *r, struct bytes name, const struct 
     struct node delta = walk_member(w, root, BYTES("delta")), at[MEMBERS];
     char id[ID_MAX];
     if (event == EVENTS) return true;
-    struct walk_span said = event == MESSAGE_START
-                                ? walk_inside(walk_member(w, root, BYTES("id")))
-                                : (struct walk_span){0};
-    bool told = tell_start(r, walk_bytes(w, said, id, sizeof id), (struct bytes){0});
+    struct node said = {0};
+    if (event == MESSAGE_START) said = walk_member(w, root, BYTES("id"));
+    bool told = tell_start(r, walk_short(w, said, id, sizeof id), (struct bytes){0});
     explicit_bzero(id, sizeof id);
     if (!told) return false;
     walk_members(w, walk_member(w, delta, BYTES("message")), member_names, MEMBERS, at);
@@ -148,8 +146,7 @@ static bool cohere_whole(struct tell_reader *r, const struct walk *w, struct nod
     uint32_t index = 0;
     char id[ID_MAX];
     struct node said = walk_member(w, root, BYTES("id"));
-    bool told = tell_start(r, walk_bytes(w, walk_inside(said), id, sizeof id),
-                           (struct bytes){0});
+    bool told = tell_start(r, walk_short(w, said, id, sizeof id), (struct bytes){0});
     explicit_bzero(id, sizeof id);
     if (!told) return false;
     walk_members(w, walk_member(w, root, BYTES("message")), member_names, MEMBERS, at);

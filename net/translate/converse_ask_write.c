@@ -523,7 +523,7 @@ static bool is_above_one(const struct walk *w, struct node n)
 {
     char room[NUMBER_MAX];
     struct bytes b = walk_bytes(w, walk_all(n), room, sizeof room);
-    if (b.len == 0 || *b.ptr < '1' || *b.ptr > '9') return false;
+    if (!b.ptr || b.len == 0 || *b.ptr < '1' || *b.ptr > '9') return false;
     size_t point = bytes_find(b, '.');
     if (point != 1 || *b.ptr != '1') return bytes_find(b, 'e') == b.len;
     for (size_t i = 2; i < b.len; i++) {

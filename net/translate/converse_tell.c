@@ -46,8 +46,8 @@ static bool begin_call(struct tell_reader *r, uint32_t index, const struct walk 
     struct node at[COUNT(names)];
     char id[ID_MAX], name[ID_MAX];
     walk_members(w, call, names, COUNT(names), at);
-    bool told = tell_call(r, index, walk_bytes(w, walk_inside(at[0]), id, sizeof id),
-                          walk_bytes(w, walk_inside(at[1]), name, sizeof name), false);
+    bool told = tell_call(r, index, walk_short(w, at[0], id, sizeof id),
+                          walk_short(w, at[1], name, sizeof name), false);
     explicit_bzero(id, sizeof id);
     explicit_bzero(name, sizeof name);
     return told;
@@ -86,12 +86,11 @@ static bool cite(struct tell_reader *r, const struct walk *w, struct node citati
     struct node web = walk_member(w, walk_member(w, citation, BYTES("location")),
                                   BYTES("web"));
     struct node name = walk_member(w, citation, BYTES("title"));
-    struct bytes where = walk_bytes(w, walk_inside(walk_member(w, web, BYTES("url"))), url,
-                                    sizeof url);
+    struct bytes where = walk_short(w, walk_member(w, web, BYTES("url")), url, sizeof url);
     if (where.len == 0 || !r->open || r->block != TELL_TEXT) return true;
     struct tell t = {.kind = TELL_CITE, .block = TELL_TEXT, .choice = r->choice,
                      .item = r->item, .url = where,
-                     .name = walk_bytes(w, walk_inside(name), title, sizeof title)};
+                     .name = walk_short(w, name, title, sizeof title)};
     bool told = r->take(r->arg, &t);
     explicit_bzero(url, sizeof url);
     explicit_bzero(title, sizeof title);

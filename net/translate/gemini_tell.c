@@ -12,12 +12,6 @@ enum { CHOICES_MAX = 8,      /* candidateCount's largest value */
        NAME_MAX_BYTES = 256, /* of an id or a name */
        FINISH_BITS = 4 };
 
-static bool span_short(const struct walk *w, struct node n, char *room, struct bytes *out)
-{
-    *out = walk_bytes(w, walk_inside(n), room, NAME_MAX_BYTES);
-    return out->ptr != NULL && out->len > 0;
-}
-
 /* ---- parts ---- */
 
 static bool take_call(struct tell_reader *r, const struct walk *w, struct node call,
@@ -28,11 +22,11 @@ static bool take_call(struct tell_reader *r, const struct walk *w, struct node c
         BYTES_INIT("args"), BYTES_INIT("partialArgs"), BYTES_INIT("willContinue")};
     struct node v[NAMES];
     char id_room[NAME_MAX_BYTES], name_room[NAME_MAX_BYTES];
-    struct bytes id, name;
     gemini_members(w, call, names, NAMES, v);
     bool goes_on = v[GOES_ON].type == JSON_TRUE;
-    if (!span_short(w, v[ID], id_room, &id)) id = (struct bytes){0};
-    if (span_short(w, v[NAME], name_room, &name)) {
+    struct bytes id = walk_short(w, v[ID], id_room, sizeof id_room);
+    struct bytes name = walk_short(w, v[NAME], name_room, sizeof name_room);
+    if (name.len > 0) {
         if (!gemini_end_partial(r)) return false;
         if (!tell_call(r, r->number[GEMINI_CALLS]++, id, name, false)) return false;
         if (!tell_sign(r, MAKER_GEMINI, w, signature)) return false;
@@ -71,9 +65,9 @@ static bool take_media(struct tell_reader *r, const struct walk *w, struct node 
     static const struct bytes names[] = {BYTES_INIT("mimeType"), BYTES_INIT("data")};
     struct node v[COUNT(names)];
     char room[NAME_MAX_BYTES];
-    struct bytes mime;
     gemini_members(w, media, names, COUNT(names), v);
-    if (!span_short(w, v[0], room, &mime) || !walk_has(walk_inside(v[1]))) return true;
+    struct bytes mime = walk_short(w, v[0], room, sizeof room);
+    if (mime.len == 0 || !walk_has(walk_inside(v[1]))) return true;
     bool image = bytes_starts(mime, BYTES("image/"));
     if (!image && !bytes_starts(mime, BYTES("audio/"))) return true;
     enum tell_block block = image ? TELL_IMAGE : TELL_AUDIO;
@@ -118,9 +112,9 @@ static bool take_grounding(struct tell_reader *r, const struct walk *w, struct n
                          .choice = r->choice};
         gemini_members(w, value, where, COUNT(where), source);
         gemini_members(w, source[source[0].type == JSON_NONE], names, COUNT(names), v);
-        t.url = walk_bytes(w, walk_inside(v[0]), url_room, sizeof url_room);
-        if (!span_short(w, v[1], room, &t.name)) t.name = (struct bytes){0};
-        if (t.url.len > 0 && t.url.ptr) told = told && r->take(r->arg, &t);
+        t.url = walk_short(w, v[0], url_room, sizeof url_room);
+        t.name = walk_short(w, v[1], room, sizeof room);
+        if (t.url.len > 0) told = told && r->take(r->arg, &t);
     }
     explicit_bzero(room, sizeof room);
     explicit_bzero(url_room, sizeof url_room);
@@ -252,10 +246,8 @@ static bool take_answer(struct tell_reader *r, const struct walk *w, struct node
     if (v[CANDIDATES].type == JSON_NONE && v[FEEDBACK].type == JSON_NONE) return true;
     if (!r->started) {
         char id_room[NAME_MAX_BYTES], model_room[NAME_MAX_BYTES];
-        struct bytes id, model;
-        if (!span_short(w, v[ID], id_room, &id)) id = (struct bytes){0};
-        if (!span_short(w, v[MODEL], model_room, &model)) model = (struct bytes){0};
-        if (!tell_start(r, id, model)) return false;
+        if (!tell_start(r, walk_short(w, v[ID], id_room, sizeof id_room),
+                        walk_short(w, v[MODEL], model_room, sizeof model_room))) return false;
     }
     walk_begin(w, v[CANDIDATES], &e);
     while (walk_next(&e, &key, &candidate)) {

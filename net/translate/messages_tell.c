@@ -22,21 +22,14 @@ static enum block block_kind(const struct walk *w, struct node type)
     return word < BLOCKS ? (enum block)word : OTHER;
 }
 
-/* A short string in one piece; longer than room and apart: empty. */
-static struct bytes short_text(const struct walk *w, struct node n, char *room, size_t max)
-{
-    struct bytes b = walk_bytes(w, walk_inside(n), room, max);
-    return b.ptr ? b : (struct bytes){0};
-}
-
 static bool start(struct tell_reader *r, const struct walk *w, struct node message)
 {
     static const struct bytes names[] = {BYTES_INIT("id"), BYTES_INIT("model")};
     struct node at[COUNT(names)];
     char id[128], model[API_NAME_MAX];
     walk_members(w, message, names, COUNT(names), at);
-    bool told = tell_start(r, short_text(w, at[0], id, sizeof id),
-                           short_text(w, at[1], model, sizeof model));
+    bool told = tell_start(r, walk_short(w, at[0], id, sizeof id),
+                           walk_short(w, at[1], model, sizeof model));
     explicit_bzero(id, sizeof id);
     explicit_bzero(model, sizeof model);
     return told;
@@ -48,8 +41,8 @@ static bool begin_call(struct tell_reader *r, uint32_t index, const struct walk 
     char id[128], name[256];
     struct node input = at[2];
     r->flags &= ~(uint32_t)ARGUED;
-    bool told = tell_call(r, index, short_text(w, at[0], id, sizeof id),
-                          short_text(w, at[1], name, sizeof name), false);
+    bool told = tell_call(r, index, walk_short(w, at[0], id, sizeof id),
+                          walk_short(w, at[1], name, sizeof name), false);
     explicit_bzero(id, sizeof id);
     explicit_bzero(name, sizeof name);
     if (!told) return false;
@@ -85,11 +78,11 @@ static bool cite(struct tell_reader *r, const struct walk *w, struct node citati
     struct node at[COUNT(names)];
     char url[URL_MAX], title[URL_MAX];
     walk_members(w, citation, names, COUNT(names), at);
-    struct bytes where = short_text(w, at[0], url, sizeof url);
+    struct bytes where = walk_short(w, at[0], url, sizeof url);
     if (where.len == 0) return true;    /* a place in the client's own document */
     bool told = (r->open && r->block == TELL_TEXT) || tell_open(r, TELL_TEXT);
     told = told && tell_of(r, (struct tell){.kind = TELL_CITE, .url = where,
-        .name = short_text(w, at[1], title, sizeof title)});
+        .name = walk_short(w, at[1], title, sizeof title)});
     explicit_bzero(url, sizeof url);
     explicit_bzero(title, sizeof title);
     return told;
@@ -191,7 +184,7 @@ static bool finish(struct tell_reader *r, const struct walk *w, struct node delt
     if (at[0].type != JSON_STRING) return true;
     size_t word = walk_word(w, at[0], words, COUNT(words));
     bool told = tell_finish(r, 0, (enum tell_finish)is[word],
-                            short_text(w, at[1], sequence, sizeof sequence));
+                            walk_short(w, at[1], sequence, sizeof sequence));
     explicit_bzero(sequence, sizeof sequence);
     static_assert(COUNT(is) == COUNT(words) + 1, "any other word has its place too");
     return told;

@@ -74,6 +74,13 @@ struct bytes tell_flat(struct bytes space, struct bytes name, char room[TELL_FLA
     return (struct bytes){room, n};
 }
 
+/* Of names that nobody gives a tool the beginning must do: note_tool() refuses those. */
+static struct walk_span first_of(struct walk_span s)
+{
+    if (s.end - s.start > PART_MAX) s.end = s.start + PART_MAX;
+    return s;
+}
+
 void ask_put_name(struct pen *p, const struct walk *w, struct walk_span space,
                   struct walk_span name)
 {
@@ -82,8 +89,8 @@ void ask_put_name(struct pen *p, const struct walk *w, struct walk_span space,
         pen_span(p, w, name);
         return;
     }
-    struct bytes a = walk_bytes(w, space, one, sizeof one);
-    struct bytes b = walk_bytes(w, name, two, sizeof two);
+    struct bytes a = walk_bytes(w, first_of(space), one, sizeof one);
+    struct bytes b = walk_bytes(w, first_of(name), two, sizeof two);
     pen_string(p, tell_flat(a, b, flat));
     explicit_bzero(one, sizeof one);
     explicit_bzero(two, sizeof two);

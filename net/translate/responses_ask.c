@@ -27,7 +27,7 @@ enum {
     IN_ITEMS = 16,   /* tools: those of the input's items */
     OF_TOOLS = IN_SPACE | IN_ITEMS,
 };
-enum { NOBODY = 255, NAME_MAX_BYTES = 256 };
+enum { NOBODY = 255 };
 
 enum root { R_INPUT, R_INSTRUCTIONS, R_TOOLS, R_CHOICE, R_PARALLEL, R_TEXT, R_REASONING,
             R_INCLUDE, R_MAX, R_TEMPERATURE, R_TOP_P, R_LOGPROBS, R_METADATA, R_USER, R_SAFETY,
@@ -622,15 +622,15 @@ static void tools_responses(struct ask *a)
 /* May the model use it? allowed_tools leaves the others out. */
 static bool is_allowed(const struct ask *a, struct walk_span name)
 {
-    char room[NAME_MAX_BYTES];
     struct walk_each e;
     struct node key, v;
     if (a->at[AT_ALLOWED].type == JSON_NONE) return true;
-    struct bytes text = walk_bytes(&a->walk, name, room, sizeof room);
+    uint64_t hash = walk_hash(&a->walk, name);  /* names may be of any length */
     walk_begin(&a->walk, a->at[AT_ALLOWED], &e);
-    while (text.ptr && walk_next(&e, &key, &v)) {
+    while (walk_next(&e, &key, &v)) {
         struct node other = walk_member(&a->walk, v, BYTES("name"));
-        if (walk_is(&a->walk, walk_inside(other), text)) return true;
+        if (other.type == JSON_STRING &&
+            walk_hash(&a->walk, walk_inside(other)) == hash) return true;
     }
     return false;
 }

@@ -55,14 +55,6 @@ struct in {                  /* an event, or an item of a whole answer */
     uint32_t index;          /* output_index */
 };
 
-/* The bytes of a string as written, where it is short enough: an id, a name. */
-static struct bytes word_of(const struct walk *w, struct node n, char *room, size_t max)
-{
-    if (n.type != JSON_STRING) return (struct bytes){0};
-    struct bytes b = walk_bytes(w, walk_inside(n), room, max);
-    return b.ptr ? b : (struct bytes){0};
-}
-
 static uint32_t number_of(const struct walk *w, struct node n)
 {
     int64_t value;
@@ -102,11 +94,11 @@ static bool cite(struct in *in, struct node annotation)
     struct node at[COUNT(names)];
     walk_members(in->w, annotation, names, COUNT(names), at);
     if (!walk_is(in->w, walk_inside(at[0]), BYTES("url_citation"))) return true;
-    struct bytes url = word_of(in->w, at[1], room, sizeof room);
+    struct bytes url = walk_short(in->w, at[1], room, sizeof room);
     if (url.len == 0 || !r->open || r->block != TELL_TEXT) return true;
     bool right = r->take(r->arg, &(struct tell){
         .kind = TELL_CITE, .block = TELL_TEXT, .choice = r->choice, .item = r->item,
-        .url = url, .name = word_of(in->w, at[2], title, sizeof title)});
+        .url = url, .name = walk_short(in->w, at[2], title, sizeof title)});
     explicit_bzero(room, sizeof room);
     explicit_bzero(title, sizeof title);
     return right;
@@ -296,11 +288,11 @@ static bool tell_reasoning(struct in *in, const struct node *at)
 static bool begin_call(struct in *in, const struct node *at, bool custom)
 {
     char id[128], name[256], space[256], flat[TELL_FLAT_MAX];
-    struct bytes called = word_of(in->w, at[I_NAME], name, sizeof name);
-    struct bytes within = word_of(in->w, at[I_SPACE], space, sizeof space);
+    struct bytes called = walk_short(in->w, at[I_NAME], name, sizeof name);
+    struct bytes within = walk_short(in->w, at[I_SPACE], space, sizeof space);
     if (within.len > 0) called = tell_flat(within, called, flat);
     in->r->flags |= CALLED;
-    return tell_call(in->r, in->index, word_of(in->w, at[I_CALL_ID], id, sizeof id), called,
+    return tell_call(in->r, in->index, walk_short(in->w, at[I_CALL_ID], id, sizeof id), called,
                      custom);
 }
 
@@ -398,8 +390,8 @@ static bool begin(struct in *in, struct node response)
     struct node at[2];
     static const struct bytes names[] = {BYTES_INIT("id"), BYTES_INIT("model")};
     walk_members(in->w, response, names, COUNT(names), at);
-    return tell_start(in->r, word_of(in->w, at[0], id, sizeof id),
-                      word_of(in->w, at[1], model, sizeof model));
+    return tell_start(in->r, walk_short(in->w, at[0], id, sizeof id),
+                      walk_short(in->w, at[1], model, sizeof model));
 }
 
 static enum tell_finish finish_of(struct in *in, struct node response)
@@ -474,7 +466,7 @@ static bool event_responses(struct tell_reader *r, struct bytes name, const stru
     struct in in = {.r = r, .w = w};
     if (r->finished) return true;  /* another answer is none of this one */
     walk_members(w, root, event_names, EVENT_NAMES, in.at);
-    struct bytes type = word_of(w, in.at[E_TYPE], room, sizeof room);
+    struct bytes type = walk_short(w, in.at[E_TYPE], room, sizeof room);
     if (type.len == 0) type = name;
     in.index = number_of(w, in.at[E_INDEX]);
     for (size_t i = 0; i < COUNT(events); i++) {

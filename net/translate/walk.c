@@ -322,6 +322,14 @@ struct bytes walk_bytes(const struct walk *w, struct walk_span s, char *room, si
     return (struct bytes){room, len};
 }
 
+struct bytes walk_short(const struct walk *w, struct node n, char *room, size_t max)
+{
+    assert(w && room);
+    if (n.type != JSON_STRING) return (struct bytes){0};
+    struct bytes b = walk_bytes(w, walk_inside(n), room, max);
+    return b.ptr ? b : (struct bytes){0};
+}
+
 /* ---- strings, escapes resolved ---- */
 
 /* Is that a \uXXXX whose code is between D800 + from and D800 + to? */

@@ -67,6 +67,9 @@ struct bytes walk_piece(const struct walk *w, uint64_t at, uint64_t end);
  * copied to room; longer than max and apart: ptr is NULL. Room that was written to holds a
  * client's words: it is the caller's to wipe. */
 struct bytes walk_bytes(const struct walk *w, struct walk_span s, char *room, size_t max);
+/* The inside of a string in one piece, for what is short: an id, a name, an address. As
+ * walk_bytes(); empty where n is no string, or where it is longer than max and apart. */
+struct bytes walk_short(const struct walk *w, struct node n, char *room, size_t max);
 /* Is the span exactly these bytes, escapes resolved? For short ones (<= 96 bytes). */
 bool walk_is(const struct walk *w, struct walk_span s, struct bytes text);
 /* Which of the words a string is; count: none, or no string. */

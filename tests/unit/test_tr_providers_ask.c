@@ -92,6 +92,8 @@ static void test_converse(void **state)
 #define HI "'contents':[{'role':'user','parts':[{'text':'hi'}]}]"
 #define HI_AT_BEDROCK "'messages':[{'role':'user','content':[{'text':'hi'}]}]"
 
+#define ZEROS "000000000000000000000000000000000000000000000000000000000000"
+
 static void test_converse_settings(void **state)
 {
     (void)state;
@@ -105,6 +107,9 @@ static void test_converse_settings(void **state)
         {CLAUDE, "'generationConfig':{'temperature':0.7,'topK':4}",
          "'inferenceConfig':{'maxTokens':8000,'temperature':0.7},"
          "'additionalModelRequestFields':{'top_k':4}"},
+        /* digits that do not fit the room they are looked at in */
+        {"amazon.nova", "'generationConfig':{'temperature':0." ZEROS "1}",
+         "'inferenceConfig':{'maxTokens':8000,'temperature':0." ZEROS "1}"},
         /* thinking: no sampling beside it */
         {CLAUDE, "'generationConfig':{'temperature':0.7,'topK':4,'thinkingConfig':{"
          "'thinkingBudget':2048}}",

@@ -270,11 +270,45 @@ static void test_recorded(void **state)
     assert_true(all.streams >= 9 && all.answers >= 8 && all.calls >= 4);
 }
 
+/* What is longer than its room, and lies apart, is not told: ids are made, names stay empty,
+ * sources are left out. Where it lies together it is told as it is. */
+static void test_long_words(void **state)
+{
+    (void)state;
+    enum { LONG = 5000 };
+    static const struct { enum api api; const char *form; } answers[] = {
+        {API_CONVERSE, "{\"output\":{\"message\":{\"content\":[{\"citationsContent\":{\"content\":["
+         "{\"text\":\"t\"}],\"citations\":[{\"title\":\"%1$s\",\"location\":{\"web\":{\"url\":\""
+         "%1$s\"}}},{\"title\":\"%1$s\",\"location\":{\"web\":{\"url\":\"u\"}}}]}},{\"toolUse\":{"
+         "\"toolUseId\":\"%1$s\",\"name\":\"%1$s\",\"input\":{}}}]}},\"stopReason\":\"tool_use\"}"},
+        {API_COHERE, "{\"id\":\"%1$s\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"t\"}],"
+         "\"citations\":[{\"sources\":[{\"document\":{\"url\":\"%1$s\",\"title\":\"%1$s\"}},{"
+         "\"document\":{\"url\":\"u\",\"title\":\"%1$s\"}}]}],\"tool_calls\":[{\"id\":\"%1$s\","
+         "\"function\":{\"name\":\"%1$s\",\"arguments\":\"{}\"}}]},"
+         "\"finish_reason\":\"TOOL_CALL\"}"},
+    };
+    static char word[LONG + 1], text[ROOM];
+    memset(word, 'w', LONG);
+    for (size_t i = 0; i < COUNT(answers) * 4; i++) {
+        static const size_t steps[] = {0, 1, 7, 300};
+        struct tell_reader r;
+        int len = snprintf(text, sizeof text, answers[i / 4].form, word);
+        assert_true(len > 0 && (size_t)len < sizeof text);
+        begin(&r, answers[i / 4].api);
+        tell_one(&r, (struct bytes){0}, bytes_of(text), steps[i % 4], true);
+        assert_int_equal(heard.ends, 1);
+        assert_int_equal(heard.calls, 1);
+        assert_non_null(strstr(heard.at, "<u>"));
+        if (steps[i % 4] > 0) assert_null(strstr(heard.at, "ww"));
+        else assert_non_null(strstr(heard.at, word));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_converse), cmocka_unit_test(test_cohere),
-        cmocka_unit_test(test_recorded),
+        cmocka_unit_test(test_recorded), cmocka_unit_test(test_long_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

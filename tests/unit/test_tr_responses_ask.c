@@ -2,6 +2,7 @@
  * same wherever the body is cut, and written from it. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -389,6 +390,43 @@ static void test_recorded_requests_are_read(void **state)
     assert_int_equal(tally.left, 0);
 }
 
+/* Names of any length, wherever they are cut. */
+static void test_long_names(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = {96, 97, 199, 200, 201, 600};
+    for (size_t i = 0; i < COUNT(lengths) * PIECE_SIZES; i++) {
+        char name[601] = {0}, body[4096];
+        struct kit_pieces k;
+        struct kit_pen out;
+        struct ask *a = malloc(sizeof *a);
+        size_t len = lengths[i / PIECE_SIZES];
+        memset(name, 'n', len);
+        (void)snprintf(body, sizeof body, "{\"input\":[{\"type\":\"function_call\",\"call_id\":"
+                       "\"c\",\"namespace\":\"%s\",\"name\":\"%s\",\"arguments\":\"{}\"}],"
+                       "\"tools\":[{\"type\":\"function\",\"name\":\"%s\"},{\"type\":"
+                       "\"function\",\"name\":\"%sx\"}],\"tool_choice\":{\"type\":"
+                       "\"allowed_tools\",\"mode\":\"auto\",\"tools\":[{\"type\":\"function\","
+                       "\"name\":\"%s\"}]}}", name, name, name, name, name);
+        struct walk_source source = kit_pieces(&k, bytes_of(body), sizes[i % PIECE_SIZES]);
+        assert_true(a && ask_open(a, API_RESPONSES, &source, NULL));
+        kit_pen(&out, 0, NULL);
+        struct ask_target to = {.api = API_CHAT, .model = BYTES_INIT("m")};
+        assert_int_equal(ask_write(a, &to, &out.pen), ASK_WRITTEN);
+        struct bytes text = kit_pen_text(&out), flat = BYTES("\"name\":\"nnnn");
+        assert_true(kit_is_json(text));
+        /* The call has a name of 64 bytes; of the tools the one that is allowed is there. */
+        const char *call = memmem(text.ptr, text.len, flat.ptr, flat.len);
+        assert_non_null(call);
+        assert_int_equal(call[8 + TELL_FLAT_MAX], '"');
+        assert_non_null(memmem(text.ptr, text.len, name, len));
+        assert_null(memmem(text.ptr, text.len, "nx\"", 3));
+        kit_pen_free(&out);
+        kit_pieces_free(&k);
+        free(a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -407,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_thoughts_go_to_their_maker_alone),
         cmocka_unit_test(test_what_cannot_be_written),
         cmocka_unit_test(test_recorded_requests_are_read),
+        cmocka_unit_test(test_long_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

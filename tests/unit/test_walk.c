@@ -279,6 +279,33 @@ static void test_roots(void **state)
     }
 }
 
+static void test_short_words(void **state)
+{
+    (void)state;
+    static const struct { const char *text, *together, *apart; } words[] = {
+        {"[\"abcd\"]", "abcd", "abcd"},     /* as much as there is room for */
+        {"[\"abcde\"]", "abcde", ""},       /* one byte more */
+        {"[\"\\u0041\"]", "\\u0041", ""},   /* as written */
+        {"[\"\"]", "", ""}, {"[12345]", "", ""}, {"[null]", "", ""}, {"[[\"a\"]]", "", ""},
+    };
+    for (size_t i = 0; i < COUNT(words) * 2; i++) {
+        bool apart = i % 2;
+        struct kit_pieces k;
+        struct walk_source s = kit_pieces(&k, bytes_of(words[i / 2].text), apart);
+        struct walk w;
+        struct walk_each e;
+        struct node root, key, n;
+        char room[5] = "....!";
+        assert_true(walk_open(&w, &s, NULL, &root));
+        walk_begin(&w, root, &e);
+        assert_true(walk_next(&e, &key, &n));
+        struct bytes got = walk_short(&w, n, room, 4);
+        assert_true(bytes_eq(got, bytes_of(apart ? words[i / 2].apart : words[i / 2].together)));
+        assert_int_equal(room[4], '!');
+        kit_pieces_free(&k);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +314,7 @@ int main(void)
         cmocka_unit_test(test_lookups),
         cmocka_unit_test(test_texts_whole),
         cmocka_unit_test(test_roots),
+        cmocka_unit_test(test_short_words),
     };
     index_room = malloc(sizeof *index_room);
     if (!index_room) return 1;
