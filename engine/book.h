@@ -17,7 +17,7 @@ MUST_USE bool book_begin(struct core *core, struct exchange *x);
 bool book_usage_stands(const struct exchange *x);
 /* Compute rec's tokens and cost from x->usage (or own counts, flagged) for x->model. */
 void book_price(struct core *core, struct exchange *x);
-/* The current attempt is billed though the request goes on (it broke after the client had a part
+/* The current attempt is billed though the request goes on (it broke after the client had part
  * of it, or its answer was not taken): price what is known of it, append a RECORD_ATTEMPT with
  * that end, pay it from the reservation, add it to x->billed, clear the record. False, and
  * nothing is changed: the journal has no room for a record more. */

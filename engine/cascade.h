@@ -2,7 +2,7 @@
  * it, and where it will not do, the stronger model behind it in the plan is asked. Will not do:
  * cut off by the output limit, a refusal, no JSON or not of the schema (rec.outcome:
  * net/dialect/api.h checks all that anyway); with `agree: K`, fewer than K cheap answers that
- * say the same (net/translate/agree.h). The cheap ones are asked at the same time, as twins (twin.h).
+ * say the same (net/translate/agree.h). The cheap ones are asked at once, as twins (twin.h).
  * Streams are held back until the verdict: the client's comments keep it awake.
  * Every call is booked to the caller; a stronger model that the budget does not afford leaves
  * the cheap answer, said in x-weir-cascade. */

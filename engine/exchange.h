@@ -47,7 +47,7 @@ struct attempt_note {          /* how one candidate failed, for the final error 
     const char *detail;        /* static text, or NULL */
 };
 
-struct billed {                /* attempts of a request that cost something and did not end it */
+struct billed {               /* attempts of a request that cost something and did not end it */
     struct api_usage usage;    /* of all of them; present where there was one */
     int64_t cost_nusd;
     uint8_t count;

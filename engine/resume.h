@@ -33,8 +33,8 @@ struct resume {                /* of an exchange, in a page */
     uint32_t first_model;      /* index into the catalogue: who began */
 };
 
-/* x is about to commit: keep what it takes to go on, where routing.resume, its mode, its request
- * and one of the candidates behind the current one allow that. */
+/* x is about to commit: keep what it takes to go on, where routing.resume, its mode, its
+ * request and one of the candidates behind the current one allow that. */
 void resume_arm(struct core *core, struct exchange *x);
 /* A whole event was relayed as it came. */
 void resume_kept(struct core *core, struct exchange *x, struct bytes event);

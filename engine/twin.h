@@ -35,8 +35,8 @@ void twin_end(struct core *core, struct exchange *twin, enum close_why why);
 /* The lead is over, however: so are its twins. */
 void twin_end_all(struct core *core, struct exchange *lead);
 
-/* Hedging (routing.hedge): x's attempt went out; when to ask somebody else too (0: not), by what
- * is learned of its endpoint. Never for requests that change something at the provider
+/* Hedging (routing.hedge): x's attempt went out; when to ask somebody else too (0: not), by
+ * what is learned of its endpoint. Never for requests that change something at the provider
  * (api_changes_state()). */
 void twin_hedge_arm(struct core *core, struct exchange *x);
 /* That time has come, and nothing was heard. */

@@ -147,7 +147,7 @@ struct ask_target {
     uint8_t efforts;         /* bit per enum api_effort that the model takes; 0: not known */
     uint8_t effort;          /* enum api_effort that Weir asks for; UNSET: the client's */
     uint8_t thoughts;        /* enum ask_thoughts: chat's field for thoughts */
-    uint8_t continues;       /* enum ask_continues: the conversation ends with an unfinished turn
+    uint8_t continues;       /* enum ask_continues: the conversation ends with an open turn
                                 of the model's, that it is to go on with; else 0 */
     bool stream;             /* asked for as a stream */
     bool thinks;             /* the model can think */

@@ -71,9 +71,9 @@ MUST_USE bool translate_event(struct translate *t, struct bytes name,
 /* The provider's good end ("[DONE]", message_stop, or the end of the body, once it had
  * finished). usage: all of it, as it is booked. */
 MUST_USE bool translate_end(struct translate *t, const struct api_usage *usage, struct pen *p);
-/* Another provider goes on with the answer from here: its reader begins, the writer goes on. Its
- * start is not told again, its thoughts are dropped, its text continues the block that is open
- * (or begins one), what it repeats of `said` is left out (the same text may be escaped
+/* Another provider goes on with the answer from here: its reader begins, the writer goes on.
+ * Its start is not told again, its thoughts are dropped, its text continues the block that is
+ * open (or begins one), what it repeats of `said` is left out (the same text may be escaped
  * otherwise): all of it for _PREFIX_ECHO, for _INSTRUCT whatever is repeated of its end or from
  * its start, else only blanks that said was sent without. LACK_FINISHED and others must not be
  * set. said: borrowed until the end. */

@@ -277,15 +277,16 @@ static void test_long_words(void **state)
     (void)state;
     enum { LONG = 5000 };
     static const struct { enum api api; const char *form; } answers[] = {
-        {API_CONVERSE, "{\"output\":{\"message\":{\"content\":[{\"citationsContent\":{\"content\":["
-         "{\"text\":\"t\"}],\"citations\":[{\"title\":\"%1$s\",\"location\":{\"web\":{\"url\":\""
-         "%1$s\"}}},{\"title\":\"%1$s\",\"location\":{\"web\":{\"url\":\"u\"}}}]}},{\"toolUse\":{"
-         "\"toolUseId\":\"%1$s\",\"name\":\"%1$s\",\"input\":{}}}]}},\"stopReason\":\"tool_use\"}"},
-        {API_COHERE, "{\"id\":\"%1$s\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"t\"}],"
-         "\"citations\":[{\"sources\":[{\"document\":{\"url\":\"%1$s\",\"title\":\"%1$s\"}},{"
-         "\"document\":{\"url\":\"u\",\"title\":\"%1$s\"}}]}],\"tool_calls\":[{\"id\":\"%1$s\","
-         "\"function\":{\"name\":\"%1$s\",\"arguments\":\"{}\"}}]},"
-         "\"finish_reason\":\"TOOL_CALL\"}"},
+        {API_CONVERSE,
+         "{'output':{'message':{'content':[{'citationsContent':{'content':[{'text':'t'}],"
+         "'citations':[{'title':'%1$s','location':{'web':{'url':'%1$s'}}},{'title':'%1$s',"
+         "'location':{'web':{'url':'u'}}}]}},{'toolUse':{'toolUseId':'%1$s','name':'%1$s',"
+         "'input':{}}}]}},'stopReason':'tool_use'}"},
+        {API_COHERE,
+         "{'id':'%1$s','message':{'content':[{'type':'text','text':'t'}],'citations':[{"
+         "'sources':[{'document':{'url':'%1$s','title':'%1$s'}},{'document':{'url':'u',"
+         "'title':'%1$s'}}]}],'tool_calls':[{'id':'%1$s','function':{'name':'%1$s',"
+         "'arguments':'{}'}}]},'finish_reason':'TOOL_CALL'}"},
     };
     static char word[LONG + 1], text[ROOM];
     memset(word, 'w', LONG);
@@ -294,6 +295,7 @@ static void test_long_words(void **state)
         struct tell_reader r;
         int len = snprintf(text, sizeof text, answers[i / 4].form, word);
         assert_true(len > 0 && (size_t)len < sizeof text);
+        for (int k = 0; k < len; k++) text[k] = text[k] == '\'' ? '"' : text[k];
         begin(&r, answers[i / 4].api);
         tell_one(&r, (struct bytes){0}, bytes_of(text), steps[i % 4], true);
         assert_int_equal(heard.ends, 1);

@@ -300,7 +300,8 @@ static void test_short_words(void **state)
         walk_begin(&w, root, &e);
         assert_true(walk_next(&e, &key, &n));
         struct bytes got = walk_short(&w, n, room, 4);
-        assert_true(bytes_eq(got, bytes_of(apart ? words[i / 2].apart : words[i / 2].together)));
+        const char *want = apart ? words[i / 2].apart : words[i / 2].together;
+        assert_true(bytes_eq(got, bytes_of(want)));
         assert_int_equal(room[4], '!');
         kit_pieces_free(&k);
     }
