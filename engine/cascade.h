@@ -1,8 +1,9 @@
 /* cascade.h - cheap first: an answer of a cheap model is looked at before the client has any of
  * it, and where it will not do, the stronger model behind it in the plan is asked. Will not do:
  * cut off by the output limit, a refusal, no JSON or not of the schema (rec.outcome:
- * net/dialect/api.h checks all that anyway); with `agree: K`, fewer than K cheap answers that
- * say the same (net/translate/agree.h). The cheap ones are asked at once, as twins (twin.h).
+ * net/dialect/api.h checks all that anyway); with `agree: K`, not more than half of K cheap
+ * answers say the same (net/translate/agree.h). Those are asked at the same time, as twins
+ * (twin.h).
  * Streams are held back until the verdict: the client's comments keep it awake.
  * Every call is booked to the caller; a stronger model that the budget does not afford leaves
  * the cheap answer, said in x-weir-cascade. */

@@ -163,6 +163,56 @@ static void ask_request(struct choose_work *w, struct plan_ask *p, const struct 
     p->gain_width = g->width;
 }
 
+/* How many of a hundred answers to such a task come down to something that can be compared
+ * (net/translate/agree.h): rules of thumb, which decide nothing but whether asking several
+ * cheap models may pay. */
+static uint32_t comparable(const struct api_request *req, enum task task)
+{
+    enum { JSON = 90, PERCENT = PLAN_ONE / 100 };
+    static const uint8_t share[TASKS] = {
+        [TASK_CHAT] = 20, [TASK_QA] = 50, [TASK_CHOICE] = 95, [TASK_MATH] = 90,
+        [TASK_PROOF] = 10, [TASK_CODE] = 5, [TASK_REASONING] = 60, [TASK_WRITE] = 5,
+        [TASK_SUMMARISE] = 5, [TASK_CLASSIFY] = 95, [TASK_EXTRACT] = 60,
+        [TASK_TRANSLATE] = 10, [TASK_REWRITE] = 10, [TASK_EXPLAIN] = 10,
+        [TASK_ROLEPLAY] = 5, [TASK_TOOLS] = 80, [TASK_AGENT] = 50,
+    };
+    assert(task < TASKS);
+    return (req->format == API_FORMAT_TEXT ? share[task] : JSON) * (uint32_t)PERCENT;
+}
+
+/* May an answer to it be held back until it is whole, and looked at? */
+static enum cascade_why no_cascade(const struct choose_ask *ask, unsigned cheap)
+{
+    const struct api_request *req = ask->req;
+    enum api api = (enum api)ask->api;
+    bool talks = api == API_CHAT || api == API_RESPONSES || api == API_MESSAGES ||
+                 api == API_GENERATE;
+    if (!talks || req->n > 1 || req->audio_out) return CASCADE_API;
+    if (req->store || req->conversation || req->previous.len) return CASCADE_KEPT;
+    return cheap + 1 > ask->conf->max_attempts ? CASCADE_ATTEMPTS : CASCADE_FINE;
+}
+
+/* A cascade: as the request's header field says, else as configured. */
+static void ask_cascade(struct choose_work *w, struct plan_ask *p, const struct features *f)
+{
+    const struct choose_ask *ask = w->ask;
+    uint8_t said = ask->control->cascade;
+    unsigned agree = said >= ASKS_AGREE_2 ? said - ASKS_AGREE_2 + 2u
+                     : said == ASKS_CHECK ? 0 : ask->conf->cascade_agree;
+    unsigned cheap = agree ? agree : 1;
+    p->cheap_why = said == ASKS_NO_CASCADE ? CASCADE_DENIED
+                   : !said && ask->conf->cascade_mode == CONF_CASCADE_NEVER ? CASCADE_NEVER
+                   : (uint8_t)no_cascade(ask, cheap);
+    if (p->cheap_why != CASCADE_FINE) return;
+    if (!w->out->scored) {
+        p->cheap_why = CASCADE_API;
+        return;
+    }
+    p->cheap = (uint8_t)cheap;
+    p->cheap_any_mode = said || ask->conf->cascade_mode == CONF_CASCADE_ALWAYS;
+    p->comparable = comparable(ask->req, (enum task)f->task);
+}
+
 static void ask_plan(struct choose_work *w, struct plan_ask *p, struct features *f,
                      struct gain *g)
 {
@@ -187,6 +237,7 @@ static void ask_plan(struct choose_work *w, struct plan_ask *p, struct features 
     ask_policy(w, p);
     ask_mode(w, p);
     ask_request(w, p, f, g);
+    ask_cascade(w, p, f);
 }
 
 /* --- what the request itself contradicts, and what the plan must keep to --- */

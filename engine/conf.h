@@ -13,6 +13,9 @@ enum { CONF_ERRORS_MAX = 20, CONF_LISTEN_MAX = 8 };
 
 enum conf_mode { MODE_BALANCED, MODE_COST, MODE_LATENCY, MODE_AVAILABILITY };
 
+enum conf_cascade { CONF_CASCADE_COST, CONF_CASCADE_ALWAYS, CONF_CASCADE_NEVER };
+enum { CONF_ON_JSON = 1, CONF_ON_REFUSAL = 2, CONF_ON_LENGTH = 4, CONF_ON_ALL = 7 };
+
 enum listen_kind { LISTEN_TCP, LISTEN_UNIX };
 
 struct conf_tls {                /* of one listener */
@@ -41,6 +44,9 @@ struct conf {
     uint32_t auto_count;
     uint32_t quality_floor, explore;       /* millionths */
     uint32_t balance_cost, balance_time;   /* millionths; not both 0 */
+    uint8_t cascade_mode;        /* enum conf_cascade */
+    uint8_t cascade_on;          /* CONF_ON_ bits: what shows that an answer is bad */
+    uint32_t cascade_agree;      /* 0, 2, 3: cheap models that are asked at once */
     uint64_t limit_body, limit_header, limit_answer, limit_hold;   /* bytes */
     uint64_t limit_connections;
     uint64_t limit_memory;       /* bytes; 0: auto */

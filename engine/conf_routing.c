@@ -81,9 +81,10 @@ void conf_read_auto(struct conf_reader *r, const struct conf_setting *s, struct 
     assert(c->auto_count <= n->count);
 }
 
-/* "*" where the file says nothing. */
+/* Where the file says nothing: "*", and all that shows an answer to be bad. */
 static void preset_auto(struct conf *c)
 {
+    if (!c->cascade_on) c->cascade_on = CONF_ON_ALL;
     static const struct bytes any[] = {BYTES_INIT("*")};
     if (c->auto_count) return;
     c->auto_globs = any;
@@ -108,6 +109,68 @@ static void check_globs(struct conf_reader *r, const struct conf_node *list)
     }
 }
 
+/* Other models that auto may choose from, counted up to enough. */
+static uint32_t count_autos(const struct conf *c, uint32_t enough)
+{
+    uint32_t found = 0;
+    for (uint32_t m = 0; m < c->catalog.model_count && found < enough; m++) {
+        const struct catalog_model *model = &c->catalog.model[m];
+        struct bytes id = bytes_of(model->id), bare = bytes_of(model->bare);
+        bool fits = false, full = false;
+        for (uint32_t i = 0; i < c->auto_count && !full; i++) {
+            full = bytes_eq(c->auto_globs[i], id) || bytes_eq(c->auto_globs[i], bare);
+            fits = fits || glob_match(c->auto_globs[i], id) ||
+                   glob_match(c->auto_globs[i], bare);
+        }
+        if (!model->no_text && (full || (fits && !model->by_name))) found++;
+    }
+    return found;
+}
+
+/* Where a setting stands, or else what it is part of. */
+static struct conf_mark mark_of(const struct conf_node *map, const char *name)
+{
+    const struct conf_node *n = conf_child(map, name);
+    return n ? n->at : map->at;
+}
+
+/* routing.cascade: what contradicts itself, or could never do anything. */
+static void check_cascade(struct conf_reader *r, const struct conf_node *map)
+{
+    struct conf *c = r->conf;
+    const struct conf_node *on = conf_child(map, "on");
+    bool empty = on && on->kind == CONF_LIST && on->count == 0;
+    if (!conf_child(map, "mode")) c->cascade_mode = CONF_CASCADE_COST;
+    if (empty) c->cascade_on = 0;
+    if (c->cascade_agree == 1) {
+        conf_error(r, mark_of(map, "agree"), "agree is 1, and one answer has none to agree "
+                   "with; it takes 0, 2 or 3");
+        return;
+    }
+    if (c->cascade_mode == CONF_CASCADE_NEVER) {
+        if (c->cascade_agree) {
+            conf_error(r, mark_of(map, "agree"), "agree is %u, and mode is never: nothing "
+                       "would be compared", c->cascade_agree);
+        }
+        return;
+    }
+    if (empty && !c->cascade_agree) {
+        conf_error(r, mark_of(map, "on"), "on is an empty list and agree is 0: nothing would "
+                   "ever show that an answer is bad");
+    }
+    uint32_t all = (c->cascade_agree ? c->cascade_agree : 1) + 1;
+    if (all > c->max_attempts) {
+        conf_error(r, mark_of(map, "agree"), "a cascade of %u cheap models and a strong one "
+                   "needs %u candidates, and routing.max_attempts is %u", all - 1, all,
+                   c->max_attempts);
+    }
+    uint32_t autos = c->catalog.model_count ? count_autos(c, all) : all;
+    if (autos < all) {
+        conf_error(r, mark_of(map, "agree"), "a cascade of %u cheap models and a strong one "
+                   "needs %u models, and auto has %u to choose from", all - 1, all, autos);
+    }
+}
+
 void conf_check_routing(struct conf_reader *r)
 {
     struct conf *c = r->conf;
@@ -121,5 +184,7 @@ void conf_check_routing(struct conf_reader *r)
                    "one of them must be above 0");
     }
     check_globs(r, conf_child(routing, "auto"));
+    const struct conf_node *cascade = conf_child(routing, "cascade");
+    if (cascade && cascade->kind == CONF_MAP && !cascade->bad) check_cascade(r, cascade);
     assert(c->auto_count > 0);
 }

@@ -34,6 +34,8 @@ static const struct conf_setting settings[] = {
 
 static_assert(MODE_COST == 1 && MODE_LATENCY == 2 && MODE_AVAILABILITY == 3,
               "enum conf_mode is the order of words in conf.def");
+static_assert(CONF_CASCADE_ALWAYS == 1 && CONF_CASCADE_NEVER == 2 && CONF_ON_REFUSAL == 2 &&
+              CONF_ON_LENGTH == 4, "words of routing.cascade are in the order of conf.def");
 static_assert(DIALECT_RESPONSES == 1 && DIALECT_ANTHROPIC == 2 && DIALECT_GEMINI == 3 &&
               DIALECT_BEDROCK == 4 && DIALECT_COHERE == 5,
               "enum dialect is the order of words in conf.def");

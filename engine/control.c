@@ -66,6 +66,18 @@ static const char *read_session(struct exchange *x, struct bytes name)
     return NULL;
 }
 
+static const char *read_cascade(struct control *c, struct bytes word)
+{
+    static const char *const words[] = {
+        [ASKS_NO_CASCADE] = "never", [ASKS_CHECK] = "check", [ASKS_AGREE_2] = "agree=2",
+        [ASKS_AGREE_3] = "agree=3",
+    };
+    for (size_t i = ASKS_NO_CASCADE; i < COUNT(words); i++) {
+        if (bytes_eq(word, bytes_of(words[i]))) c->cascade = (uint8_t)i;
+    }
+    return c->cascade ? NULL : "x-weir-cascade must be one of never, check, agree=2, agree=3";
+}
+
 /* What steers the choice. */
 static const char *read_choice(struct exchange *x, const struct http_head *head)
 {
@@ -73,6 +85,7 @@ static const char *read_choice(struct exchange *x, const struct http_head *head)
     struct bytes ttft = head->field[HTTP_X_WEIR_MAX_TTFT];
     struct bytes priority = head->field[HTTP_X_WEIR_PRIORITY];
     struct bytes session = head->field[HTTP_X_WEIR_SESSION];
+    struct bytes cascade = head->field[HTTP_X_WEIR_CASCADE];
     const char *wrong = NULL;
     if (mode.ptr) wrong = read_mode(&x->control, mode);
     if (!wrong && ttft.ptr && !control_seconds(ttft, &x->control.max_ttft_ns)) {
@@ -80,6 +93,7 @@ static const char *read_choice(struct exchange *x, const struct http_head *head)
     }
     if (!wrong && priority.ptr) wrong = read_priority(&x->control, priority);
     if (!wrong && session.ptr) wrong = read_session(x, session);
+    if (!wrong && cascade.ptr) wrong = read_cascade(&x->control, cascade);
     return wrong;
 }
 

@@ -305,6 +305,24 @@ static void put_error(const struct explain *e, struct jsonw *w)
     jsonw_object_end(w);
 }
 
+/* What would be asked before the one that was chosen; or why nobody is. */
+static void put_cascade(const struct explain *e, struct jsonw *w)
+{
+    const struct cascade *c = &e->chosen.plan.cascade;
+    jsonw_key(w, "cascade");
+    jsonw_object(w);
+    jsonw_key(w, "cheap"), jsonw_uint(w, c->cheap);
+    jsonw_key(w, "agree"), jsonw_uint(w, c->need);
+    put_word(w, "reason", cascade_why_text((enum cascade_why)c->why));
+    if (c->cheap || c->why == CASCADE_DEAR) {
+        put_micro(w, "escalates", c->escalates);
+        put_micro(w, "quality", c->quality);
+        jsonw_key(w, "cost_usd"), jsonw_fixed_text(w, micro(c->cost * 1e3f), 9);
+        jsonw_key(w, "alone_usd"), jsonw_fixed_text(w, micro(c->alone * 1e3f), 9);
+    }
+    jsonw_object_end(w);
+}
+
 void explain_put(const struct explain *e, struct jsonw *w)
 {
     const struct choose *c = &e->chosen;
@@ -318,6 +336,7 @@ void explain_put(const struct explain *e, struct jsonw *w)
     jsonw_key(w, "prompt_tokens"), jsonw_uint(w, c->tokens.prompt);
     jsonw_key(w, "output_tokens"), jsonw_uint(w, c->tokens_out);
     put_needs(e, w);
+    put_cascade(e, w);
     put_gain(e, w);
     put_features(e, w);
     put_error(e, w);
@@ -387,6 +406,21 @@ static void gain_lines(const struct explain *e, struct lines *l)
     LINE(l, "features %s", text);
 }
 
+static void cascade_lines(const struct explain *e, struct lines *l)
+{
+    const struct cascade *c = &e->chosen.plan.cascade;
+    char share[16], quality[16];
+    if (c->cheap == 0) {
+        LINE(l, "cascade   none: %s", cascade_why_text((enum cascade_why)c->why));
+        return;
+    }
+    if (c->need == 0) LINE(l, "cascade   one cheap model, whose answer is checked");
+    else LINE(l, "cascade   %u cheap models, of which %u must agree", c->cheap, c->need);
+    LINE(l, "          goes on to the chosen one in %s, costs %.6f $ instead of %.6f, answers "
+         "%s well", percent(c->escalates, share), (double)c->cost, (double)c->alone,
+         percent(c->quality, quality));
+}
+
 static void request_lines(const struct explain *e, struct lines *l)
 {
     const struct choose *c = &e->chosen;
@@ -404,6 +438,7 @@ static void request_lines(const struct explain *e, struct lines *l)
          c->tokens_out);
     if (text[0]) LINE(l, "needs    %s", text);
     gain_lines(e, l);
+    cascade_lines(e, l);
 }
 
 void explain_lines(const struct explain *e, unsigned most,

@@ -49,6 +49,7 @@ static const uint8_t slots[SLOTS] = {
     [SLOT(18, 'x', 'k')] = HTTP_X_WEIR_NO_FALLBACK + 1,
     [SLOT(14, 'x', 'n')] = HTTP_X_WEIR_SESSION + 1,
     [SLOT(11, 'x', 's')] = HTTP_X_WEIR_TAGS + 1,
+    [SLOT(14, 'x', 'e')] = HTTP_X_WEIR_CASCADE + 1,
     [SLOT(17, 'a', 'n')] = HTTP_ANTHROPIC_VERSION + 1,
     [SLOT(15, 'i', 'y')] = HTTP_IDEMPOTENCY_KEY + 1,
     [SLOT(11, 'r', 'r')] = HTTP_RETRY_AFTER + 1,

@@ -147,6 +147,17 @@ void pass_reprice(const struct pass *p, uint32_t arm, float in, float out)
     v->cost[arm] = in * p->in + out * p->mult[arm] * p->out + v->price_request[arm];
 }
 
+float pass_success(const struct pass *p, uint32_t arm)
+{
+    assert(arm < p->count);
+    return curve_success(p->t[arm] + p->shift[arm], difficulty(p, false));
+}
+
+float pass_success_best(const struct pass *p)
+{
+    return curve_success(p->best, difficulty(p, false));
+}
+
 void pass_view(const struct pass *p, uint32_t arm, struct plan_view *out)
 {
     const struct score *v = p->v;

@@ -76,6 +76,11 @@ void pass_mend(const struct pass *p, uint32_t arm);
 /* All the numbers of an arm that cost and keys were made for; score is cost, time, cost^a x
  * time^b, or the risk of failing. */
 void pass_view(const struct pass *p, uint32_t arm, struct plan_view *out);
+/* Share of such requests that an arm is expected to answer well, by the means. The floor is
+ * set. */
+float pass_success(const struct pass *p, uint32_t arm);
+/* The same of the strongest. */
+float pass_success_best(const struct pass *p);
 /* Lower the cost of an arm, made before: so many tokens of its prompt are cached there. */
 void pass_cached(const struct pass *p, uint32_t arm, uint32_t tokens);
 /* Make the cost of an arm with exactly these prices (of a tier). */

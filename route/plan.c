@@ -18,7 +18,7 @@
 
 #include <math.h>
 
-enum rank_class { CLASS_FIRST, CLASS_FINE, CLASS_BELOW, CLASS_COOLING };
+enum rank_class { CLASS_CHEAP, CLASS_FIRST, CLASS_FINE, CLASS_BELOW, CLASS_COOLING };
 
 enum {
     NAMED_STEPS = 16,            /* of log2: numbers of one model closer than that are equal */
@@ -102,6 +102,7 @@ const char *plan_reason_text(enum plan_reason reason)
         [PLAN_ABILITY] = "lacks an ability that is needed",
         [PLAN_CONTEXT] = "the context is too short", [PLAN_SLOW] = "too slow to begin",
         [PLAN_OFF] = "out of rotation", [PLAN_BEHIND] = "others are better",
+        [PLAN_CHEAP] = "cheap: asked first, and checked",
     };
     assert(reason < PLAN_REASONS && texts[reason]);
     return texts[reason];
@@ -434,6 +435,45 @@ static void choose_best(struct draft *d)
     }
 }
 
+static bool may_be_cheap(void *arg, uint32_t arm) { return is_eligible(arg, arm); }
+
+/* Why there is no cascade, as far as the question tells. */
+static enum cascade_why cascade_not(const struct draft *d)
+{
+    const struct plan_ask *ask = d->ask;
+    if (ask->cheap == 0) return (enum cascade_why)d->out->cascade.why;
+    if (!ask->cheap_any_mode && d->mode != PLAN_COST) return CASCADE_MODE;
+    if (ask->one_only) return CASCADE_ALONE;
+    if (ask->effort != EFFORT_UNSET) return CASCADE_EFFORT;
+    if (ask->order_count) return CASCADE_ORDER;
+    return ask->sticky ? CASCADE_STICKY : CASCADE_FINE;
+}
+
+/* Put the cheap ones of a cascade before the one that the mode chooses, where that pays. */
+static void choose_cheap(struct draft *d)
+{
+    struct cascade *out = &d->out->cascade;
+    uint32_t arm[CASCADE_CHEAP_MAX];
+    int32_t strong;
+    if (d->name_idx > 0) return;
+    out->why = (uint8_t)cascade_not(d);
+    if (out->why == CASCADE_FINE && d->out->count) out->why = CASCADE_EXPLORED;
+    if (out->why != CASCADE_FINE) return;
+    do strong = pass_least(&d->pass);
+    while (strong >= 0 && !is_eligible(d, (uint32_t)strong));
+    if (strong < 0) {
+        out->why = CASCADE_NOBODY;
+        return;
+    }
+    float comparable = (float)d->ask->comparable / PLAN_ONE;
+    cascade_choose(&d->pass, d->c, (uint32_t)strong, d->ask->cheap, comparable, may_be_cheap,
+                   d, arm, out);
+    for (unsigned i = 0; i < out->cheap; i++) {
+        d->ask->score->key[arm[i]] = (float)i;
+        choose(d, arm[i], CLASS_CHEAP, PLAN_CHEAP);
+    }
+}
+
 /* provider.order goes before scores: one place of it after the other, with the keys of all
  * others put aside. */
 static void choose_by_order(struct draft *d)
@@ -495,6 +535,7 @@ static void offer_auto(struct draft *d)
     int32_t strongest;
     pass_open(&d->pass, ask, (enum plan_mode)d->mode, true);
     d->left_count = 0;
+    if (d->name_idx == 0 && ask->cheap) d->out->cascade.why = CASCADE_NOBODY;
     mask_auto(d);
     for (uint32_t a = 0; d->passes && a < d->pass.arms; a++) {
         if (v->all->autos[a]) see(d, a);
@@ -516,6 +557,7 @@ static void offer_auto(struct draft *d)
             && is_eligible(d, model)) {
             choose(d, model, CLASS_FIRST, PLAN_STICKY);
         }
+        choose_cheap(d);
         if (ask->order_count) choose_by_order(d);
         else choose_best(d);
     }
@@ -654,6 +696,8 @@ static void build(struct draft *d)
     assert(ask->name_count <= PLAN_NAMES_MAX && ask->order_count <= PLAN_NAMES_MAX);
     assert(ask->only_count <= PLAN_NAMES_MAX && ask->ignore_count <= PLAN_NAMES_MAX);
     *out = (struct plan){.reason = PLAN_FINE, .mode = ask->mode};
+    out->cascade.why = ask->cheap       ? CASCADE_NAMED
+                       : ask->cheap_why ? ask->cheap_why : CASCADE_NEVER;
     if (ask->score) out->strongest = ask->score->all->strongest[ask->family];
     if (ask->name_count > 0) out->name = ask->name[0];
     for (uint8_t i = 0; i < ask->name_count; i++) {

@@ -6,6 +6,7 @@
 #define ROUTE_PLAN_H
 
 #include "net/bytes.h"
+#include "route/cascade.h"
 
 struct catalog;
 struct score;
@@ -50,6 +51,9 @@ enum plan_reason {
     PLAN_OFF,              /* 503: taken out of rotation by the operator */
     PLAN_BEHIND,           /* passed all sieves, but PLAN_MAX others are better; or another
                               effort of the same model is */
+    /* behind them all, for rows of the ledger keep the number: */
+    PLAN_CHEAP,            /* in the plan: cheap, asked before the one that was chosen
+                              (cascade.h) */
     PLAN_REASONS
 };
 
@@ -101,6 +105,12 @@ struct plan_ask {
     uint32_t sticky;       /* 1 + model that answered this conversation before; 0 none */
     uint32_t sticky_cached;      /* tokens of the prompt it probably has in its cache */
     bool sticky_first;     /* x-weir-session: first while it may and can answer */
+    uint8_t cheap;         /* auto: so many cheap candidates go first, where that pays
+                              (cascade.h); 0: none, because of */
+    uint8_t cheap_why;     /* this enum cascade_why; _FINE with cheap */
+    bool cheap_any_mode;   /* whatever the mode is; else where it is cost */
+    uint32_t comparable;   /* share of answers to such a request that can be compared,
+                              millionths */
 };
 
 struct plan {
@@ -112,6 +122,7 @@ struct plan {
     struct bytes name;     /* the name that an empty plan is about */
     float strongest;       /* t of the strongest candidate that auto could choose, in the
                               request's family; 0 without auto */
+    struct cascade cascade;      /* of the first name; its cheap ones are the first of at */
 };
 
 /* One endpoint as plan_explain() shows it: a model at an effort. */

@@ -218,6 +218,38 @@ static const struct refusal refused_settings[] = {
      "1:25 routing.max_attempts is '9'; it takes a whole number from 1 to 8"},
     {"routing: {max_attempts: four}",
      "1:25 routing.max_attempts is 'four'; it takes a whole number from 1 to 8"},
+    {"routing: {cascade: never}",
+     "1:20 routing.cascade is 'never'; it takes a map"},
+    {"routing: {cascade: {mode: often}}",
+     "1:27 routing.cascade.mode is 'often'; it takes one of cost, always, never"},
+    {"routing: {cascade: {agree: 1}}",
+     "1:28 agree is 1, and one answer has none to agree with; it takes 0, 2 or 3"},
+    {"routing: {cascade: {agree: 4}}",
+     "1:28 routing.cascade.agree is '4'; it takes a whole number from 0 to 3"},
+    {"routing: {cascade: {agree: two}}",
+     "1:28 routing.cascade.agree is 'two'; it takes a whole number from 0 to 3"},
+    {"routing: {cascade: {mode: never, agree: 2}}",
+     "1:41 agree is 2, and mode is never: nothing would be compared"},
+    {"routing: {max_attempts: 3, cascade: {agree: 3}}",
+     "1:45 a cascade of 3 cheap models and a strong one needs 4 candidates, and "
+     "routing.max_attempts is 3"},
+    {"routing: {max_attempts: 1, cascade: {}}",
+     "1:37 a cascade of 1 cheap models and a strong one needs 2 candidates, and "
+     "routing.max_attempts is 1"},
+    {"routing: {cascade: {on: []}}",
+     "1:25 on is an empty list and agree is 0: nothing would ever show that an answer is bad"},
+    {"routing: {cascade: {on: [json, lenght]}}",
+     "1:32 routing.cascade.on is 'lenght'; it takes a list of json, refusal, length "
+     "(did you mean 'length'?)"},
+    {"routing: {cascade: {on: json}}",
+     "1:25 routing.cascade.on is 'json'; it takes a list of json, refusal, length (did you "
+     "mean 'json'?)"},
+    {"routing: {cascade: {agre: 2}}",
+     "1:21 unknown setting 'agre' in routing.cascade (did you mean 'agree'?)"},
+    {"providers: [{name: p, url: \"http://h\"}]\nmodels: [{id: p/a}, {id: p/b}]\n"
+     "routing: {auto: [\"p/*\"], cascade: {agree: 2}}",
+     "3:43 a cascade of 2 cheap models and a strong one needs 3 models, and auto has 2 to "
+     "choose from"},
     {"routing: {resume: never}",
      "1:19 routing.resume is 'never', which is not in this release; it takes only "
      "availability"},
@@ -597,6 +629,85 @@ static const struct refusal refused_catalogue[] = {
     {"models: [{id: openai/x, context: 0}]\naliases: {a: openai/x, b: x, c: zzzzzz}",
      "1:34 context is '0'; it takes a whole number from 1 to 1000000000 | 2:33 no model is "
      "called 'zzzzzz'"},
+};
+
+/* What is accepted, and what it changes of the defaults: "name=value" joined by blanks. */
+static const struct { const char *yaml, *changed; } values[] = {
+    {"", ""},
+    {"# nothing\n", ""},
+    {"~", ""},
+    {"{}", ""},
+    {"---\n...\n", ""},
+    {"\xEF\xBB\xBF" "cores: 3", "cores=3"},
+    {"cores: auto", ""},
+    {"cores: 1\r\ndrain: 1s\r\n", "cores=1 drain_ns=1000000000"},
+    {"cores: 256", "cores=256"},
+    {"cores: ${FOUR}", "cores=4"},
+    {"cores: \"${FOUR}\"", "cores=4"},
+    {"drain: 0", "drain_ns=0"},
+    {"drain: 0s", "drain_ns=0"},
+    {"drain: \"500ms\"", "drain_ns=500000000"},
+    {"drain: 1.5s", "drain_ns=1500000000"},
+    {"drain: 0.001s", "drain_ns=1000000"},
+    {"drain: 2m", "drain_ns=120000000000"},
+    {"drain: 24h", "drain_ns=86400000000000"},
+    {"drain: 1d", "drain_ns=86400000000000"},
+    {"data: /var/lib/weir", "data=/var/lib/weir"},
+    {"data: \"5\"", "data=5"},
+    {"data: x${WORD}y${FOUR}", "data=xwordy4"},
+    {"data: $HOME}", "data=$HOME}"},
+    {"listen: [\"[::1]:0\", \"0.0.0.0:443\"]", "listen_count=2 listen=[::1]:0 "
+     "listen2=0.0.0.0:443"},
+    {"listen: [{address: \"127.0.0.1:9\"}]", "listen=127.0.0.1:9"},
+    {"listen: [\"127.0.0.1:0\", \"127.0.0.1:0\"]", "listen_count=2 listen=127.0.0.1:0 "
+     "listen2=127.0.0.1:0"},
+    {"admin: {listen: \"localhost:1\"}", "admin=localhost:1"},
+    {"admin: {listen: {address: \"[::]:1\"}}", "admin=[::]:1"},
+    {"admin: {token: 12345}", "token=12345"},
+    {"admin: {token: \"${HIDDEN}\"}", "token=hunter2"},
+    {"admin: {listen: \"127.0.0.1:5\", tls: }", "admin=127.0.0.1:5"},
+    {"log: {format: json, level: debug}", "log_json=1 log_level=3"},
+    {"log: {format: text, level: error}", "log_level=0"},
+    {"log: {level: warn}", "log_level=1"},
+    {"log:", ""},
+    {"routing: {mode: balanced-first, auto: [\"*\"], quality_floor: .95, explore: 0.020, "
+     "balance: {cost: 0.5, time: 0.500000}, resume: availability, hedge: {mode: latency, "
+     "after: p95, max_share: 0.05}, max_attempts: 4}", ""},
+    {"routing: {mode: cost}", "mode=1"},
+    {"routing: {mode: latency-first}", "mode=2"},
+    {"routing: {mode: availability-first}", "mode=3"},
+    {"routing: {quality_floor: 0, explore: 1}", "quality_floor=0 explore=1000000"},
+    {"routing: {balance: {cost: 1}}", "balance_cost=1000000"},
+    {"routing: {balance: {cost: 0, time: 0.25}}", "balance_cost=0 balance_time=250000"},
+    {"routing: {auto: [\"*a*\", \"*4*\"]}", "auto_count=2"},
+    {"routing: {cascade: {}}", "cascade_mode=0"},
+    {"routing: {cascade: }", ""},
+    {"routing: {cascade: {mode: never}}", ""},
+    {"routing: {cascade: {mode: always, agree: 3}}", "cascade_mode=1 cascade_agree=3"},
+    {"routing: {cascade: {agree: 2, on: []}}", "cascade_mode=0 cascade_agree=2 cascade_on=0"},
+    {"routing: {cascade: {on: [length, json]}}", "cascade_mode=0 cascade_on=5"},
+    {"providers: [{name: p, url: \"http://h\"}]\nmodels: [{id: p/a}, {id: p/b}]\n"
+     "routing: {auto: [\"p/*\"], cascade: {}}", "cascade_mode=0"},
+    {"routing: {max_attempts: 8}", "max_attempts=8"},
+    {"routing: {max_attempts: 1}", "max_attempts=1"},
+    {"limits: {body: 1, header: 256, answer: 1024, hold: 1KiB, connections: 1, "
+     "memory: 16MiB}", "limit_body=1 limit_header=256 limit_answer=1024 limit_hold=1024 "
+     "limit_connections=1 limit_memory=16777216"},
+    {"limits: {body: 4GiB, header: 1MiB, hold: 1GiB, connections: 10000000, memory: 64TiB}",
+     "limit_body=4294967296 limit_header=1048576 limit_hold=1073741824 "
+     "limit_connections=10000000 limit_memory=70368744177664"},
+    {"limits: {memory: auto, body: 33554432B}", ""},
+    {"timeouts: {header: 1ms, body: 1s, idle: 1m, write: 24h}", "header_ns=1000000 "
+     "body_ns=1000000000 idle_ns=60000000000 write_ns=86400000000000"},
+    {"retention: {requests: 3650d, aggregates: 1s}",
+     "retain_requests_ns=315360000000000000 retain_aggregates_ns=1000000000"},
+    {"unknown_price: allow", "unknown_price_allow=1"},
+    {"zero_retention: false", "zero_retention=0"},
+    {"zero_retention: True", ""},
+    {"core_dumps: true", "core_dumps=1"},
+    {"durability: process\ntrusted_proxies: []\ncors: []\nalerts: {retry_for: 1d}\n"
+     "x402: {enabled: false}\ncluster: {}", ""},
+    {"providers:\nmodels:\naliases:\ncluster:\ncors:\n", ""},
 };
 
 #endif

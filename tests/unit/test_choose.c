@@ -145,6 +145,56 @@ static void test_names_become_candidates(void **state)
     }
 }
 
+/* Who is asked for a cascade, and who is told that there is none: by the header field first,
+ * then by the file; never for what cannot be held back and looked at. */
+static void test_cascades_are_asked_for(void **state)
+{
+#define ASK "\"model\":\"auto\""
+    static const struct {
+        struct question q;
+        uint8_t mode, agree, why, cheap;
+    } cases[] = {
+        {{.body = BODY(ASK)}, CONF_CASCADE_NEVER, 0, CASCADE_NEVER, 0},
+        {{.body = BODY(ASK)}, CONF_CASCADE_COST, 0, CASCADE_MODE, 0},
+        {{.body = BODY(ASK), .control = {.mode = 1 + MODE_COST}}, CONF_CASCADE_COST, 0,
+         CASCADE_FINE, 1},
+        {{.body = BODY(ASK)}, CONF_CASCADE_ALWAYS, 0, CASCADE_FINE, 1},
+        {{.body = BODY(ASK), .control = {.cascade = ASKS_NO_CASCADE}}, CONF_CASCADE_ALWAYS, 0,
+         CASCADE_DENIED, 0},
+        {{.body = BODY(ASK), .control = {.cascade = ASKS_CHECK}}, CONF_CASCADE_NEVER, 0,
+         CASCADE_FINE, 1},
+        {{.body = BODY(ASK), .control = {.cascade = ASKS_CHECK, .no_fallback = true}},
+         CONF_CASCADE_NEVER, 0, CASCADE_ALONE, 0},
+        {{.body = BODY(ASK ",\"n\":2")}, CONF_CASCADE_ALWAYS, 0, CASCADE_API, 0},
+        {{.body = BODY(ASK ",\"n\":1")}, CONF_CASCADE_ALWAYS, 0, CASCADE_FINE, 1},
+        {{.body = "{\"model\":\"auto\",\"prompt\":\"x\"}", .api = API_COMPLETIONS},
+         CONF_CASCADE_ALWAYS, 0, CASCADE_API, 0},
+        {{.body = BODY("\"model\":\"fast/large\"")}, CONF_CASCADE_ALWAYS, 0,
+         CASCADE_NAMED, 0},
+        {{.body = BODY(ASK ",\"reasoning_effort\":\"low\"")}, CONF_CASCADE_ALWAYS, 0,
+         CASCADE_NOBODY, 0},
+        {{.body = BODY(ASK), .control = {.cascade = ASKS_AGREE_3}}, CONF_CASCADE_NEVER, 2,
+         CASCADE_ATTEMPTS, 0},
+    };
+    struct world *w = *state;
+    struct conf was = *w->conf;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct choose out;
+        w->conf->cascade_mode = cases[i].mode;
+        w->conf->cascade_agree = cases[i].agree;
+        w->conf->max_attempts = 3;
+        (void)choose(w, &cases[i].q, &out);
+        if (out.plan.cascade.why != cases[i].why) {
+            fail_msg("%zu: %s", i, cascade_why_text((enum cascade_why)out.plan.cascade.why));
+        }
+        assert_int_equal(out.plan.cascade.cheap, cases[i].cheap);
+    }
+    w->conf->cascade_mode = was.cascade_mode;
+    w->conf->cascade_agree = was.cascade_agree;
+    w->conf->max_attempts = was.max_attempts;
+#undef ASK
+}
+
 static void test_an_empty_plan_says_why(void **state)
 {
     static const struct { struct question q; enum close_why why; const char *text, *param; }
@@ -373,6 +423,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(test_names_become_candidates),
+        WORLD_TEST(test_cascades_are_asked_for),
         WORLD_TEST(test_an_empty_plan_says_why),
         WORLD_TEST(test_what_is_kept_needs_one_provider),
         WORLD_TEST(test_the_strongest_word_on_the_mode_holds),

@@ -99,6 +99,14 @@ static void test_fields(void **state)
         {HTTP_X_WEIR_PRIORITY, "normal", NULL},
         {HTTP_X_WEIR_PRIORITY, "urgent", "x-weir-priority"},
         {HTTP_X_WEIR_PRIORITY, "", "x-weir-priority"},
+        {HTTP_X_WEIR_CASCADE, "never", NULL},
+        {HTTP_X_WEIR_CASCADE, "check", NULL},
+        {HTTP_X_WEIR_CASCADE, "agree=2", NULL},
+        {HTTP_X_WEIR_CASCADE, "agree=3", NULL},
+        {HTTP_X_WEIR_CASCADE, "agree=1", "x-weir-cascade must be one of"},
+        {HTTP_X_WEIR_CASCADE, "agree=", "x-weir-cascade"},
+        {HTTP_X_WEIR_CASCADE, "Never", "x-weir-cascade"},
+        {HTTP_X_WEIR_CASCADE, "", "x-weir-cascade"},
         {HTTP_X_WEIR_SESSION, "s", NULL},
         {HTTP_X_WEIR_SESSION, "", "x-weir-session"},
     };
@@ -121,6 +129,10 @@ static void test_fields(void **state)
     tags[3] = '=';
     assert_null(read_one(HTTP_X_WEIR_TAGS, tags, &x));
     assert_memory_equal(x.rec.tags, tags, RECORD_TAGS_MAX);
+    assert_null(read_one(HTTP_X_WEIR_CASCADE, "agree=3", &x));
+    assert_int_equal(x.control.cascade, ASKS_AGREE_3);
+    assert_null(read_one(HTTP_X_WEIR_CASCADE, "check", &x));
+    assert_int_equal(x.control.cascade, ASKS_CHECK);
     struct http_head none = {0};
     memset(&x, 0, sizeof x);
     assert_null(control_read(&x, &none));
