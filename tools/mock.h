@@ -6,14 +6,18 @@
  *   mock_chat.c    chats and completions, whole and as events
  *   mock_form.h    the other dialects, a file each
  *   mock_data.c    embeddings and moderations
+ *   mock_past.c    what the conversation has of the answer already
+ *   mock_fault.c   failures at random, and outages
  *   mock_script.c  what the model's name asks for
- * Rule: the same request always gets the same answer, but for id, date and created. */
+ * Rule: the same request always gets the same answer, but for id, date and created, and for the
+ * failures of mock_fault.c, which are drawn from a seed. */
 #ifndef TOOLS_MOCK_H
 #define TOOLS_MOCK_H
 
 #include "engine/mem.h"
 #include "engine/timer.h"
 #include "net/dialect/api.h"
+#include "net/json.h"
 #include "tools/mock_script.h"
 
 #include <stdatomic.h>
@@ -32,8 +36,17 @@ struct conn;
 struct core;
 struct text;
 
+struct mock_faults {           /* all zero: nothing fails but by script */
+    uint64_t seed, outage_seed;
+    uint64_t every_ms, long_ms;   /* an outage of long_ms in each every_ms of the wall clock */
+    uint32_t failing;          /* of 1,000 requests */
+    uint32_t capacity;         /* of 1,000 of those: for want of room */
+    _Atomic uint64_t drawn;    /* requests so far */
+};
+
 struct mock_shared {           /* one a process; after the start only the counters change */
     struct bytes key;          /* what Authorization must bear; empty: anything */
+    struct mock_faults faults;
     _Atomic uint32_t fails[MOCK_FAILS];
     char filler[MOCK_FILLER];  /* the words again and again, from the first on */
     uint32_t filler_len;       /* whole rounds */
@@ -77,13 +90,16 @@ struct job {                   /* a request and its answer; a slot of core->exch
     uint32_t events;           /* sent so far */
     uint32_t token;            /* next token, reasoning before text */
     uint32_t prompt_tokens, reasoning_tokens, text_tokens;
+    uint32_t turn;             /* the word that the text begins with */
+    uint32_t said_tokens;      /* of the text, which the conversation has already ... */
+    uint32_t said_bytes;       /* ... and of the token behind them */
     uint32_t cached, cache_write, cache_write_1h;   /* of the prompt, besides prompt_tokens */
     uint16_t model_len, tool_len;
     uint16_t status;           /* of an error answer; 0 none */
     uint8_t api;               /* enum api */
     uint8_t stage, phase;
     uint8_t step;              /* enum form_step */
-    bool stream, usage, framed, tools, length, acting, closing;
+    bool stream, usage, framed, tools, length, acting, closing, out;   /* out: an outage */
     bool array;                /* Gemini without alt=sse: the events are a JSON array */
     char id[MOCK_ID];
     char model[MOCK_MODEL_MAX];   /* as JSON, with quotes */
@@ -120,10 +136,16 @@ bool job_has_words(const struct job *job);
 void words_fill(struct mock_shared *shared);
 /* The content that a script asks for instead of words, into job->content. */
 void words_content(struct core *core, struct job *job);
-/* Token i of an answer or of its reasoning; the first has no blank before it. */
+/* Token i of an answer's reasoning or of a call; the first has no blank before it. */
 struct bytes words_token(uint32_t i);
 /* Tokens [0, count) as one text. */
 void words_put(struct core *core, struct text *t, uint32_t count);
+/* Token i of an answer's text, from where the conversation leaves off. */
+struct bytes words_said(const struct job *job, uint32_t i);
+/* All of that text. */
+void words_answer(struct core *core, const struct job *job, struct text *t);
+/* How many words there are before they begin again. */
+uint32_t words_count(void);
 /* True when the answer is a call of a tool. */
 bool words_call(const struct job *job);
 /* Piece i of a call's arguments: {"text":"words ..."}, escaped once. An answer that is cut at
@@ -156,5 +178,24 @@ void data_tool(struct core *core, struct job *job);
 bool data_model(struct bytes piece, char model[API_NAME_MAX], size_t *len);
 /* A number that depends on seed alone: splitmix64's output function. */
 uint64_t data_mix(uint64_t seed);
+/* Which member of the root a token of a request is in. */
+enum member { MEMBER_OTHER, MEMBER_INPUT, MEMBER_DIMENSIONS, MEMBER_ENCODING, MEMBER_TOOLS,
+              MEMBER_TURNS };
+/* Called for each token of a body that was read once and found well-formed. False: enough. */
+typedef bool data_scan_fn(enum member member, const struct json_token *t, void *arg);
+/* Call it for the members that have a name above. */
+void data_scan(struct core *core, const struct chain *body, data_scan_fn *on_token, void *arg);
+
+/* --- mock_past.c --- */
+/* Where the answer to job->c->body begins: job->turn, ->said_tokens, ->said_bytes. */
+void past_read(struct core *core, struct job *job);
+
+/* --- mock_fault.c --- */
+/* Read `SEED:FAILING:CAPACITY`, or `SEED:EVERY:LONG` of outages. False: it is not that. */
+bool fault_option(struct mock_faults *f, bool outages, const char *value);
+/* A request came whole: does it fail, and how? That becomes its script. */
+void fault_draw(struct core *core, struct job *job);
+/* Is there an outage now? */
+bool fault_out(const struct core *core);
 
 #endif

@@ -61,7 +61,7 @@ static void put_lead(const struct job *job, struct text *t, struct bytes object)
 static void put_text(struct core *core, struct job *job, struct text *t)
 {
     if (job->content.count > 0) text_move(t, &job->content);
-    else words_put(core, t, job->text_tokens);
+    else words_answer(core, job, t);
 }
 
 /* The members of a call up to its arguments, which are left open. */
@@ -203,7 +203,7 @@ static void token_event(struct job *job, struct event *e)
         e->chain_at = e->count;
         job->token += job->text_tokens - 1;
     } else {
-        part(e, words_token(i));
+        part(e, words_said(job, i));
     }
     part(e, job->api == API_COMPLETIONS ? BYTES("\",\"index\":0") : BYTES("\"}"));
 }

@@ -24,22 +24,18 @@ struct inputs {                /* what a body says besides api.h's */
     struct api_span at[INPUTS_MAX];
 };
 
-/* Which member of the root the scan is in. */
-enum member { MEMBER_OTHER, MEMBER_INPUT, MEMBER_DIMENSIONS, MEMBER_ENCODING, MEMBER_TOOLS };
-
 static enum member member_of(struct bytes key)
 {
     if (bytes_eq(key, BYTES("input"))) return MEMBER_INPUT;
     if (bytes_eq(key, BYTES("dimensions"))) return MEMBER_DIMENSIONS;
     if (bytes_eq(key, BYTES("encoding_format"))) return MEMBER_ENCODING;
     if (bytes_eq(key, BYTES("tools"))) return MEMBER_TOOLS;
+    if (bytes_eq(key, BYTES("messages"))) return MEMBER_TURNS;
+    if (bytes_eq(key, BYTES("contents"))) return MEMBER_TURNS;
     return MEMBER_OTHER;
 }
 
-/* Called for each token of a body that was read once and found well-formed. False: enough. */
-typedef bool scan_fn(enum member member, const struct json_token *t, void *arg);
-
-static void scan(struct core *core, const struct chain *body, scan_fn *on_token, void *arg)
+void data_scan(struct core *core, const struct chain *body, data_scan_fn *on_token, void *arg)
 {
     struct json json;
     struct json_token t;
@@ -102,7 +98,7 @@ static struct inputs *read_inputs(struct core *core, const struct chain *body)
     in->dimensions = DIMENSIONS;
     in->base64 = false;
     in->count = 0;
-    scan(core, body, on_token, in);
+    data_scan(core, body, on_token, in);
     return in;
 }
 
@@ -284,7 +280,7 @@ void data_tool(struct core *core, struct job *job)
     struct bytes unnamed = BYTES("function");
     memcpy(job->tool, unnamed.ptr, unnamed.len);
     job->tool_len = (uint16_t)unnamed.len;
-    scan(core, &job->c->body, on_tool, &tool);
+    data_scan(core, &job->c->body, on_tool, &tool);
 }
 
 bool data_model(struct bytes piece, char model[API_NAME_MAX], size_t *len)

@@ -152,7 +152,7 @@ void form_text(struct core *core, const struct job *job, struct text *t)
     } else if (left > 0) {
         while (chain_next(&core->mem, &at, &left, &piece)) text_put(t, piece);
     } else {
-        words_put(core, t, job->text_tokens);
+        words_answer(core, job, t);
     }
 }
 
@@ -168,7 +168,7 @@ void form_token(struct core *core, struct job *job, struct text *t)
         form_text(core, job, t);
         job->token += job->text_tokens;
     } else {
-        text_put(t, words_token(i));
+        text_put(t, words_said(job, i));
         job->token++;
     }
 }

@@ -232,6 +232,15 @@ static uint64_t due_ns(const struct job *job)
     return tps ? job->first_ns + job->token * 1000000000ull / tps : job->first_ns;
 }
 
+/* A stream that an outage comes over is reset. */
+static void fall_out(struct core *core, struct job *job)
+{
+    if (job->out || !job->stream || !fault_out(core)) return;
+    job->out = true;
+    job->script.act = SCRIPT_RESET;
+    job->script.value[SCRIPT_RESET] = 0;
+}
+
 static bool act_is_due(const struct job *job)
 {
     return job->script.act != SCRIPT_WORDS &&
@@ -243,6 +252,7 @@ static bool write_due(struct core *core, struct job *job, struct text *t)
 {
     struct conn *c = job->c;
     struct bytes lead = {0};
+    fall_out(core, job);
     for (;;) {
         if (act_is_due(job) && !act(core, job, t)) return false;
         if (job->phase == PHASE_END) return true;

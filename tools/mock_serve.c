@@ -183,6 +183,7 @@ static void count_tokens(struct job *job, int64_t limit)
     uint32_t text = script_has(s, SCRIPT_N) ? s->value[SCRIPT_N] : TOKENS_DEFAULT;
     uint32_t reasoning = job->api == API_COMPLETIONS ? 0 : s->value[SCRIPT_REASONING];
     text = at_most(text);
+    text -= job->said_tokens < text ? job->said_tokens : text;
     reasoning = at_most(reasoning);
     bool call = job->tools && script_has(s, SCRIPT_TOOL);
     if (call && text < 2) text = 2;  /* what opens the arguments, and what closes them */
@@ -258,8 +259,10 @@ void serve_body(struct core *core, struct conn *c)
     job->tools = r->req.tool_count > 0 && words && job->api != API_COMPLETIONS;
     if (job->tools && script_has(&job->script, SCRIPT_TOOL)) data_tool(core, job);
     job->prompt_tokens = tokens_of(r->req.prompt_bytes + r->req.tool_bytes);
+    if (words) past_read(core, job);
     if (words) count_tokens(job, r->req.max_tokens);
     job->stream = words && r->req.stream;
+    if (words) fault_draw(core, job);
     job->usage = r->req.include_usage && !script_has(&job->script, SCRIPT_NOUSAGE);
     job_start(core, job);
 }

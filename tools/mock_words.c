@@ -1,6 +1,7 @@
 /* mock_words.c - what every answer says, in whatever form; see mock.h. Token i is word i of the
  * list, which begins again at its end, so that the text of n tokens is a prefix of one long
- * text. A script may ask for other content: the request itself, or a lot. */
+ * text, of which a conversation may have a part already (mock_past.c). A script may ask for
+ * other content: the request itself, or a lot. */
 #include "engine/conn.h"
 #include "engine/core.h"
 #include "net/http.h"
@@ -59,6 +60,26 @@ void words_put(struct core *core, struct text *t, uint32_t count)
         len -= n;
         skip = 0;
     }
+}
+
+uint32_t words_count(void) { return COUNT(words); }
+
+struct bytes words_said(const struct job *job, uint32_t i)
+{
+    uint32_t at = i + job->said_tokens;
+    struct bytes word = words[(at + job->turn) % COUNT(words)];
+    if (at == 0) bytes_cut(&word, 1);
+    if (i == 0) bytes_cut(&word, job->said_bytes);
+    return word;
+}
+
+void words_answer(struct core *core, const struct job *job, struct text *t)
+{
+    if (job->turn + job->said_tokens + job->said_bytes == 0) {
+        words_put(core, t, job->text_tokens);
+        return;
+    }
+    for (uint32_t i = 0; i < job->text_tokens; i++) text_put(t, words_said(job, i));
 }
 
 bool words_call(const struct job *job)

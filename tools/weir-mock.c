@@ -27,6 +27,7 @@ enum {
 struct options {
     const char *listen, *key;
     uint32_t cores;
+    struct mock_faults faults;
 };
 
 struct server {
@@ -40,6 +41,7 @@ struct server {
 
 static const char usage[] =
     "usage: weir-mock [--listen ADDR:PORT] [--cores N] [--key K]\n"
+    "                 [--faults SEED:FAILING:CAPACITY] [--outages SEED:EVERY:LONG]\n"
     "       weir-mock --help | --version\n";
 
 static int bad_usage(const char *what, const char *arg)
@@ -59,7 +61,11 @@ static void help(void)
         "  --listen ADDR:PORT  default 127.0.0.1:9900; port 0 takes a free one\n"
         "  --cores N           threads, default 1\n"
         "  --key K             answer 401 without `authorization: Bearer K', or K as\n"
-        "                      x-api-key, x-goog-api-key or ?key=\n\n"
+        "                      x-api-key, x-goog-api-key or ?key=\n"
+        "  --faults S:F:C      of 1,000 requests F fail, of 1,000 of those C for want of room\n"
+        "                      (429, 503, 529); the others by a 500 or a break anywhere\n"
+        "  --outages S:E:L     in each E ms of the wall clock L ms in which all requests fail\n"
+        "                      and streams are reset; the same S is out at the same time\n\n"
         "The model's name is a script: words between dashes, behind any prefix, as in\n"
         "`mock-ttft200-tps50-n100'. Words not listed are ignored.\n");
     script_print();
@@ -67,14 +73,28 @@ static void help(void)
                "that is not streamed, K counts bytes of its body.");
 }
 
+static bool is_known(const char *name)
+{
+    static const char *const names[] = {"--listen", "--key", "--cores", "--faults",
+                                        "--outages"};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        if (strcmp(name, names[i]) == 0) return true;
+    }
+    return false;
+}
+
 /* Take one option with its value; 0 or the exit status. */
 static int take(struct options *o, const char *name, const char *value)
 {
     uint64_t n;
-    bool known = strcmp(name, "--listen") == 0 || strcmp(name, "--key") == 0 ||
-                 strcmp(name, "--cores") == 0;
-    if (!known) return bad_usage("unknown option", name);
+    if (!is_known(name)) return bad_usage("unknown option", name);
     if (!value || !*value) return bad_usage("a value is missing behind", name);
+    bool faults = strcmp(name, "--faults") == 0, outages = strcmp(name, "--outages") == 0;
+    if (faults || outages) {
+        if (fault_option(&o->faults, outages, value)) return 0;
+        return bad_usage(faults ? "--faults must be SEED:FAILING:CAPACITY of 1,000 each, got"
+                                : "--outages must be SEED:EVERY:LONG in ms, got", value);
+    }
     if (strcmp(name, "--listen") == 0) {
         o->listen = value;
     } else if (strcmp(name, "--key") == 0) {
@@ -195,6 +215,12 @@ static int run(struct server *s, const struct options *o)
     s->engine.core_count = o->cores;
     s->engine.reload_arg = s;
     s->shared.key = bytes_of(o->key);
+    s->shared.faults.seed = o->faults.seed;
+    s->shared.faults.failing = o->faults.failing;
+    s->shared.faults.capacity = o->faults.capacity;
+    s->shared.faults.outage_seed = o->faults.outage_seed;
+    s->shared.faults.every_ms = o->faults.every_ms;
+    s->shared.faults.long_ms = o->faults.long_ms;
     words_fill(&s->shared);
     if (!start(s)) {
         int rc = atomic_load_explicit(&s->failed, memory_order_acquire);

@@ -228,6 +228,118 @@ test("tool: a call in pieces, whole, and not without tools", async () => {
   assert.equal((await chat("mock", { tools })).json.choices[0].finish_reason, "stop");
 });
 
+// The answer in each dialect to a conversation of [role, text] turns: its text.
+const speak = {
+  async chat(model, turns, more) {
+    const messages = turns.map(([role, content]) => ({ role, content }));
+    const { text } = await send({ path: "/v1/chat/completions" },
+                                JSON.stringify({ model, messages, ...more }));
+    return JSON.parse(text).choices[0].message.content;
+  },
+  async messages(model, turns) {
+    const messages = turns.map(([role, text]) => ({ role, content: [{ type: "text", text }] }));
+    const { text } = await send({ path: "/v1/messages" },
+                                JSON.stringify({ model, max_tokens: 99, messages }));
+    return JSON.parse(text).content[0].text;
+  },
+  async responses(model, turns) {
+    const input = turns.map(([role, content]) => ({ content, role }));
+    const { text } = await send({ path: "/v1/responses" }, JSON.stringify({ model, input }));
+    return JSON.parse(text).output[0].content[0].text;
+  },
+  async gemini(model, turns) {
+    const contents = turns.map(([role, text]) => ({
+      parts: [{ text: text.slice(0, 3) }, { text: text.slice(3) }],
+      role: role === "assistant" ? "model" : role }));
+    const { text } = await send({ path: `/v1beta/models/${model}:generateContent` },
+                                JSON.stringify({ contents }));
+    return JSON.parse(text).candidates[0].content.parts[0].text;
+  },
+};
+
+test("a turn of the model's that begins the answer is gone on with, in every dialect", async () => {
+  const all = "Water runs over the weir at";
+  tick("mock-n6-asked-echo-overlap2-anew");
+  for (const [name, ask] of Object.entries(speak)) {
+    assert.equal(await ask("mock-n6", [["user", "a"]]), all, name);
+    for (let cut = 1; cut <= all.length; cut++) {
+      const rest = await ask("mock-n6", [["user", "a"], ["assistant", all.slice(0, cut)]]);
+      assert.equal(rest, all.slice(cut), `${name}: from ${cut} on`);
+    }
+    const turns = [["user", "a"], ["assistant", "Water runs over th"]];
+    const later = [...turns, ["user", "go on"]];
+    assert.equal(await ask("mock-n6-asked", later), "e weir at", name);
+    assert.equal(await ask("mock-n6", later), all, "nobody asked for it");
+    assert.equal(await ask("mock-n6-echo", turns), all, "all of it repeated");
+    assert.equal(await ask("mock-n6-overlap2", turns), " over the weir at", name);
+    assert.equal(await ask("mock-n6-anew", turns), all, name);
+    assert.equal(await ask("mock-n6", [["user", "a"], ["assistant", "Wine"]]), all, "not ours");
+  }
+  const usage = { messages: [["user", "a"], ["assistant", "Water runs"]].map(
+    ([role, content]) => ({ role, content })) };
+  assert.equal((await chat("mock-n6", usage)).json.usage.completion_tokens, 4);
+  assert.equal(content(await stream("mock-n6", usage)), " over the weir at");
+});
+
+test("vary: the user's text chooses where the words begin", async () => {
+  tick("mock-vary");
+  const [letter] = Buffer.from("a");
+  const begin = (await speak.chat("mock-n48", [["user", "a"]])).split(" ")[letter % 48];
+  for (const [name, ask] of Object.entries(speak)) {
+    const all = await ask("mock-vary-n9", [["user", "a"]]);
+    assert.ok(all.startsWith(begin), name);
+    const turns = [["user", "b"], ["assistant", "x"], ["user", "a"],
+                   ["assistant", all.slice(0, 11)]];
+    assert.equal(await ask("mock-vary-n9", turns), all.slice(11), name);
+    assert.notEqual(await ask("mock-vary-n9", [["user", "b"]]), all, name);
+  }
+});
+
+// What became of n requests: how often each status, each text's end.
+async function outcomes(to, n, more) {
+  const seen = {};
+  for (let i = 0; i < n; i++) {
+    const answer = await send({ path: "/v1/chat/completions", port: to, agent: undefined,
+                                timeoutMs: 400 },
+                              JSON.stringify({ model: "mock-n5", messages: hello, ...more }))
+      .catch((error) => ({ status: error.code }));
+    const fine = answer.complete && /"stop"/.test(answer.text) && !/"error"/.test(answer.text);
+    const what = answer.timedOut ? "stall" : answer.status !== 200 ? answer.status
+      : fine ? "fine" : answer.complete ? "ended" : "broken";
+    seen[what] = (seen[what] ?? 0) + 1;
+  }
+  return seen;
+}
+
+test("--faults: a share of requests fails, and the same seed fails the same ones", async () => {
+  const runs = [];
+  for (const seed of [7, 7, 8]) {
+    const { mock, port: to } = await start("--faults", `${seed}:500:600`);
+    runs.push(await outcomes(to, 120, { stream: true }));
+    mock.kill("SIGKILL");
+  }
+  assert.deepEqual(runs[0], runs[1]);
+  assert.notDeepEqual(runs[0], runs[2]);
+  const { fine, 429: full, 503: shed, 529: over } = runs[0];
+  assert.ok(fine > 30 && fine < 90, JSON.stringify(runs[0]));
+  assert.ok(full > 0 && shed > 0 && over > 0, JSON.stringify(runs[0]));
+  assert.ok(runs.some((run) => run.broken > 0) && runs.some((run) => run.ended > 0),
+            JSON.stringify(runs));
+});
+
+test("--outages: nothing works for that long, and streams under way are reset", async () => {
+  const { mock, port: to } = await start("--outages", "3:1000:1000");
+  assert.equal((await outcomes(to, 2)).fine, undefined);
+  mock.kill("SIGKILL");
+  const { mock: other, port: half } = await start("--outages", "3:400:200");
+  const slow = await send({ path: "/v1/chat/completions", port: half, agent: undefined,
+                            timeoutMs: 5000 },
+                          JSON.stringify({ model: "mock-n900-tps100", stream: true,
+                                           messages: hello })).catch((error) => ({ error }));
+  assert.ok(slow.error, "a stream does not outlive an outage");
+  other.kill("SIGKILL");
+});
+
 test("completions", async () => {
   const body = (more) => JSON.stringify({ model: "mock-n3", prompt: "Hi", ...more });
   const whole = JSON.parse((await send({ path: "/v1/completions" }, body())).text);
@@ -621,7 +733,8 @@ test("the command line", () => {
   assert.match(run("--version").stdout, /^weir-mock \d+\.\d+\.\d+\n$/);
   assert.equal(run("--help").status, 0);
   for (const args of [["--cores", "0"], ["--cores", "257"], ["--key"], ["--nope", "1"],
-                      ["x"]]) {
+                      ["--faults", "1:2"], ["--faults", "1:1001:0"], ["--outages", "1:5:6"],
+                      ["--outages", "1:5:0"], ["--faults", "1:2:3:4"], ["x"]]) {
     assert.equal(run(...args).status, 2, args.join(" "));
   }
   assert.equal(run("--listen", "nowhere").status, 1);
