@@ -36,8 +36,9 @@ enum {
     ID_OWN = 0xff,                 /* instead of a length */
     COUNTS = TOKEN_KINDS + 1,      /* tokens by kind, then reasoning */
     NS_PER_MS = 1000000,
-    GAIN_BITS = 16,                /* reasons stand above them: rows without any are as before
-                                      there were reasons */
+    GAIN_BITS = 16,                /* reasons stand above them, and nth above those: rows
+                                      without any are as before there were such */
+    NTH_SHIFT = GAIN_BITS + 32,
 };
 #define LOW_40 ((UINT64_C(1) << 40) - 1)
 static_assert(RECORD_REASONS == 4, "reasons are a 32-bit number");
@@ -45,9 +46,9 @@ static_assert(4 + ID_TIME + ID_CHANCE == BLOCK_OWN_ID, "an id's parts");
 /* path, prices and their bits, two codes, five bytes, two texts with their lengths; 4 */
 static_assert(5 * VARINT_MAX + 2 + 9 * VARINT_MAX + 6 + 5 + 2 + RECORD_MODEL_MAX +
               RECORD_TAGS_MAX + 4 <= BLOCK_KIND_MAX, "the longest kind");
-/* five 64-bit numbers, two 32-bit ones, gain with reasons, bits, counts, two times, id; 4; an
- * origin */
-static_assert(4 * VARINT_MAX + 2 * 5 + 7 + 2 + (COUNTS + 2) * 5 + 1 + RECORD_REQUEST_ID_MAX +
+/* four 64-bit numbers, two 32-bit ones, gain with reasons and nth, bits, counts, two times, id;
+ * 4; an origin */
+static_assert(4 * VARINT_MAX + 2 * 5 + 8 + 2 + (COUNTS + 2) * 5 + 1 + RECORD_REQUEST_ID_MAX +
               4 + ORIGIN_BYTES <= BLOCK_ROW_MAX, "the longest row");
 
 /* Numbers of fixed length are little-endian, as the machine is (journal.c refuses others). */
@@ -82,8 +83,7 @@ static uint8_t *put64(uint8_t *at, uint64_t v)
 uint32_t block_part(const struct record *r)
 {
     assert(r->kind == RECORD_ATTEMPT || r->kind == RECORD_REQUEST);
-    /* Attempts of an exchange come from one ring, so that their seq tells them apart. */
-    return r->kind == RECORD_REQUEST ? UINT32_MAX : (uint32_t)(r->seq & (UINT32_MAX >> 1));
+    return r->kind == RECORD_REQUEST ? UINT32_MAX : r->nth;
 }
 
 /* ---- ids */
@@ -313,7 +313,8 @@ static uint8_t *row_put(uint8_t *at, struct writer *w, const struct record *r, u
     at = varint_put(at, zigzag((int64_t)(r->exchange_id - w->origin[origin].exchange)));
     at = varint_put(at, zigzag((int64_t)(r->seq - w->origin[origin].seq)));
     at = varint_put(at, zigzag(r->cost_nusd));
-    at = varint_put(at, r->gain | (uint64_t)load32(r->reason) << GAIN_BITS);
+    at = varint_put(at, r->gain | (uint64_t)load32(r->reason) << GAIN_BITS |
+                            (uint64_t)r->nth << NTH_SHIFT);
     uint64_t bits = (uint64_t)(r->reasoning_tokens != 0) << TOKEN_KINDS;
     for (int k = 0; k < TOKEN_KINDS; k++) bits |= (uint64_t)(r->tokens[k] != 0) << k;
     at = varint_put(at, bits);
@@ -510,7 +511,7 @@ bool block_row_read(const struct block *b, uint32_t idx, struct record *r)
     for (int i = 0; i < 7; i++) {
         if (!at || !varint_next(&at, end, &v[i])) return false;
     }
-    if (v[2] >= b->origin_count || v[6] >> (GAIN_BITS + 32)) return false;
+    if (v[2] >= b->origin_count || v[6] >> (NTH_SHIFT + 8)) return false;
     if (!kind_read(b, v[1], r)) return false;
     const uint8_t *origin = end + ORIGIN_BYTES * (size_t)v[2];
     r->version = 1;
@@ -521,6 +522,7 @@ bool block_row_read(const struct block *b, uint32_t idx, struct record *r)
     r->gain = (uint16_t)v[6];
     uint32_t reason = (uint32_t)(v[6] >> GAIN_BITS);
     memcpy(r->reason, &reason, sizeof(r->reason));
+    r->nth = (uint8_t)(v[6] >> NTH_SHIFT);
     if (r->kind != RECORD_ATTEMPT && r->kind != RECORD_REQUEST) return false;
     return counts_next(&at, end, r) && id_next(&at, end, r);
 }

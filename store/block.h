@@ -21,12 +21,12 @@ struct kinds;       /* kinds.h */
 
 struct block_row {                  /* a row to be written */
     uint64_t admitted_unix_ns, exchange_id;   /* of the record: the order of rows */
-    uint32_t part;                  /* the third part of that order */
+    uint32_t part;                  /* block_part(): the third part of that order */
     uint32_t kind;                  /* of the kinds it is written with */
     const struct record *record;    /* borrowed */
 };
 
-/* The third part of a row's place: attempts by seq, the end of a request behind them. */
+/* The third part of a row's place: attempts by nth, the end of a request behind them. */
 uint32_t block_part(const struct record *r);
 
 /* The row of a record, its kind not known yet; r borrows. */

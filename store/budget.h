@@ -131,6 +131,13 @@ void budget_release(struct budget *b, struct budget_hold *hold, int64_t nusd);
  * it does nothing. */
 void budget_settle(struct budget *b, unsigned party, struct budget_hold *hold,
                    int64_t cost_nusd);
+/* A part of what it is for is over: spend its cost, give back what is held and promised; what
+ * comes next reserves anew, on the same cells. The pin stays. */
+void budget_pay(struct budget *b, unsigned party, struct budget_hold *hold, int64_t cost_nusd);
+/* Begin holding on the cells of `of`, which holds, for somebody who does the same thing at the
+ * same time: pins its version once more; nothing is reserved, nor counted by rates. *hold is
+ * all zero. To be ended by budget_settle. */
+void budget_join(unsigned party, const struct budget_hold *of, struct budget_hold *hold);
 /* Layer and window of a cell, its end (unix ns; 0: never). */
 void budget_cell_look(const struct budget *b, uint32_t cell, struct budget_look *look);
 

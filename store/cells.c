@@ -234,12 +234,11 @@ void budget_release(struct budget *b, struct budget_hold *hold, int64_t nusd)
     hold->nusd -= nusd;
 }
 
-void budget_settle(struct budget *b, unsigned party, struct budget_hold *hold,
-                   int64_t cost_nusd)
+void budget_pay(struct budget *b, unsigned party, struct budget_hold *hold, int64_t cost_nusd)
 {
     assert(cost_nusd >= 0);
     if (!hold->map) return;
-    assert(!hold->rated);
+    assert(party < b->parties);
     int64_t back = hold->nusd - cost_nusd;
     promise(b, hold, -hold->promised_nusd);
     hold->promised_nusd = 0;
@@ -249,11 +248,30 @@ void budget_settle(struct budget *b, unsigned party, struct budget_hold *hold,
         atomic_store_explicit(spent, was + cost_nusd, RELAXED);
         if (back) give(&b->cell[hold->cell[i]], back);
     }
+    hold->nusd = 0;
+}
+
+void budget_settle(struct budget *b, unsigned party, struct budget_hold *hold,
+                   int64_t cost_nusd)
+{
+    assert(cost_nusd >= 0);
+    if (!hold->map) return;
+    assert(!hold->rated);
+    budget_pay(b, party, hold, cost_nusd);
     pin(hold->map, party, (uint32_t)-1);
     hold->map = NULL;
-    hold->nusd = 0;
     hold->count = 0;
     hold->prepaid = false;
+}
+
+void budget_join(unsigned party, const struct budget_hold *of, struct budget_hold *hold)
+{
+    assert(!hold->map && hold->nusd == 0);
+    if (!of->map) return;
+    *hold = *of;
+    hold->nusd = hold->promised_nusd = 0;
+    hold->rated = false;
+    pin(hold->map, party, 1);
 }
 
 /* ---- rates: the generic cell rate algorithm. A bucket of N that refills in a minute; the word

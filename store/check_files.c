@@ -19,34 +19,43 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool id_push(uint64_t **ids, size_t *count, size_t *max, uint64_t id)
+static bool end_push(struct check_end **ends, size_t *count, size_t *max,
+                     const struct record *r)
 {
     if (*count == *max) {
         size_t more = *max ? *max * 2 : 256;
-        uint64_t *grown = realloc(*ids, more * sizeof(**ids));
+        struct check_end *grown = realloc(*ends, more * sizeof(**ends));
         if (!grown) return false;
-        *ids = grown;
+        *ends = grown;
         *max = more;
     }
-    (*ids)[(*count)++] = id;
+    (*ends)[(*count)++] = (struct check_end){r->exchange_id, r->nth};
     return true;
 }
 
 static int by_id(const void *left, const void *right)
 {
-    const uint64_t *a = left, *b = right;
-    return (*a > *b) - (*a < *b);
+    const struct check_end *a = left, *b = right;
+    return (a->exchange_id > b->exchange_id) - (a->exchange_id < b->exchange_id);
 }
 
-static bool id_has(const uint64_t *ids, size_t count, uint64_t id)
+static int by_id_and_nth(const void *left, const void *right)
 {
-    return count > 0 && bsearch(&id, ids, count, sizeof(*ids), by_id) != NULL;
+    const struct check_end *a = left, *b = right;
+    int order = by_id(left, right);
+    return order ? order : (a->nth > b->nth) - (a->nth < b->nth);
+}
+
+static bool end_has(const struct check_end *ends, size_t count, uint64_t id)
+{
+    struct check_end want = {.exchange_id = id};
+    return count > 0 && bsearch(&want, ends, count, sizeof(*ends), by_id) != NULL;
 }
 
 bool check_files_have(const struct check *c, uint64_t exchange_id)
 {
-    return id_has(c->ended, c->ended_count, exchange_id) ||
-           id_has(c->running, c->running_count, exchange_id);
+    return end_has(c->ended, c->ended_count, exchange_id) ||
+           end_has(c->running, c->running_count, exchange_id);
 }
 
 /* ---- one file */
@@ -83,7 +92,7 @@ static enum store_rc row_check(struct check *c, const struct check_file *f,
                   f->name, seq, c->db->why);
     }
     if (rc != STORE_NOT_FOUND || r->kind != RECORD_REQUEST) return STORE_OK;
-    bool ok = id_push(&c->ended, &c->ended_count, &c->ended_max, r->exchange_id);
+    bool ok = end_push(&c->ended, &c->ended_count, &c->ended_max, r);
     return ok ? STORE_OK : check_no_memory(c);
 }
 
@@ -114,7 +123,8 @@ static enum store_rc ring_check(struct check *c, const struct check_file *f)
     return STORE_OK;
 }
 
-/* Entries of the running table that recovery will book. One whose end is a record is none. */
+/* Entries of the running table that recovery will book as requests. One whose end is a record
+ * is none; of two of an exchange, a twin that takes over and its lead, one will be. */
 static enum store_rc running_check(struct check *c, const struct check_file *f)
 {
     for (uint32_t slot = 0; slot < journal_running_max(f->journal); slot++) {
@@ -124,11 +134,11 @@ static enum store_rc running_check(struct check *c, const struct check_file *f)
             check_say(c, "journal/%s: running exchange in slot %u: expected a sound record, "
                       "found none", f->name, slot);
         }
-        if (found != SLOT_RUNNING) continue;
+        if (found != SLOT_RUNNING || r.kind != RECORD_REQUEST) continue;
         enum store_rc rc = ledger_has(c->db, c->txn, r.admitted_unix_ns, r.exchange_id,
                                       block_part(&r));
-        if (rc == STORE_OK || id_has(c->ended, c->ended_count, r.exchange_id)) continue;
-        if (!id_push(&c->running, &c->running_count, &c->running_max, r.exchange_id)) {
+        if (rc == STORE_OK || end_has(c->ended, c->ended_count, r.exchange_id)) continue;
+        if (!end_push(&c->running, &c->running_count, &c->running_max, &r)) {
             return check_no_memory(c);
         }
     }
@@ -207,12 +217,13 @@ static enum store_rc mark_visit(struct check *c, MDB_val key, MDB_val data, void
     return STORE_OK;
 }
 
-static void twice_check(struct check *c, const uint64_t *ids, size_t count, const char *what)
+static void twice_check(struct check *c, const struct check_end *ends, size_t count,
+                        int (*order)(const void *left, const void *right), const char *what)
 {
     for (size_t i = 1; i < count; i++) {
-        if (ids[i] != ids[i - 1]) continue;
-        check_say(c, "journals: exchange %" PRIx64 ": expected one %s, found two", ids[i],
-                  what);
+        if (order(&ends[i], &ends[i - 1]) != 0) continue;
+        check_say(c, "journals: exchange %" PRIx64 ": expected one %s, found two",
+                  ends[i].exchange_id, what);
     }
 }
 
@@ -228,10 +239,11 @@ enum store_rc check_files(struct check *c)
     for (size_t i = 0; rc == STORE_OK && i < c->file_count; i++) {
         if (!c->file[i].done) rc = running_check(c, &c->file[i]);
     }
-    if (c->running_count) qsort(c->running, c->running_count, sizeof(*c->running), by_id);
+    if (c->running_count) qsort(c->running, c->running_count, sizeof(*c->running),
+                                by_id_and_nth);
     if (rc != STORE_OK) return rc;
-    twice_check(c, c->ended, c->ended_count, "end");
-    twice_check(c, c->running, c->running_count, "running entry");
+    twice_check(c, c->ended, c->ended_count, by_id, "end");
+    twice_check(c, c->running, c->running_count, by_id_and_nth, "running entry");
     return STORE_OK;
 }
 

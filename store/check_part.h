@@ -28,6 +28,11 @@ struct check_file {             /* a journal */
     bool same_boot;
 };
 
+struct check_end {
+    uint64_t exchange_id;
+    uint8_t nth;                /* of its attempt */
+};
+
 struct check {
     struct db *db;
     MDB_txn *txn;
@@ -43,7 +48,8 @@ struct check {
     struct check_sums row_hours;        /* by hour: rows */
     struct check_file *file;
     size_t file_count, file_max;
-    uint64_t *ended, *running;  /* exchanges in journals, their end not in the store; sorted */
+    struct check_end *ended, *running;  /* exchanges in journals, their end not in the store:
+                                         * recorded, or to be booked; sorted */
     size_t ended_count, running_count, ended_max, running_max;
 };
 

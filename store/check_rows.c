@@ -268,8 +268,9 @@ static enum store_rc ends_check(struct check *c)
     for (bool more = true; rc == STORE_OK && more;) {
         s->high = UINT64_MAX;
         for (size_t i = 0; rc == STORE_OK && i < c->ended_count; i++) {
-            bool same = i > 0 && c->ended[i] == c->ended[i - 1];    /* told before */
-            if (!same) rc = id_meet(c, s, c->ended[i]);
+            uint64_t id = c->ended[i].exchange_id;
+            bool same = i > 0 && id == c->ended[i - 1].exchange_id;    /* told before */
+            if (!same) rc = id_meet(c, s, id);
         }
         if (rc == STORE_OK) rc = check_table(c, DB_ROWS, ids_visit, s);
         more = s->high != UINT64_MAX;

@@ -520,15 +520,59 @@ static enum store_rc old_fold(struct old *o, uint64_t *recovered)
     }
 }
 
-/* Book a running exchange as it was last seen. A process may die between the end's record and
- * the clearing of the entry: then that row is in the store, and this one is none. */
+/* Has the exchange another end? In the store: STORE_OK and *nth, of which attempt; or among
+ * those of this group, then *nth is of nobody. STORE_NOT_FOUND. */
+static enum store_rc end_find(const struct group *g, const struct record *r, unsigned *nth)
+{
+    struct record end;
+    enum store_rc rc = ledger_get(g->db, g->txn, r->admitted_unix_ns, r->exchange_id,
+                                  UINT32_MAX, &end);
+    *nth = rc == STORE_OK ? end.nth : UINT8_MAX + 1u;
+    for (size_t i = 0; rc == STORE_NOT_FOUND && i < g->row_count; i++) {
+        if (g->row[i].part != UINT32_MAX || g->row[i].exchange_id != r->exchange_id) continue;
+        rc = STORE_OK;
+    }
+    return rc;
+}
+
+/* An attempt of which nothing is known that costs. */
+static bool is_idle(const struct record *r)
+{
+    uint64_t tokens = 0;
+    for (int k = 0; k < TOKEN_KINDS; k++) tokens += r->tokens[k];
+    return r->kind == RECORD_ATTEMPT && r->cost_nusd == 0 && tokens == 0;
+}
+
+/* What its attempt cost is in a record of its own. */
+static void clear_cost(struct record *r)
+{
+    memset(r->tokens, 0, sizeof(r->tokens));
+    memset(r->price, 0, sizeof(r->price));
+    r->reasoning_tokens = 0;
+    r->price_request = r->cost_nusd = 0;
+    r->flags &= (uint8_t)~RECORD_FREE_PRICE;
+}
+
+/* Book a running exchange as it was last seen. A process may die between a record and what it
+ * changes in the entry, so that both tell of the same, and nth says so:
+ *   the end's record, then the entry is given back    -> this one is none
+ *   an attempt's record, then the entry goes on       -> the cost is in there
+ *   a twin runs as the request, its lead still does   -> of two, the second is an attempt */
 static enum store_rc interrupt(struct old *o, struct group *g, struct record *r)
 {
-    assert(r->kind == RECORD_REQUEST);
     assert(g->txn);
-    enum store_rc rc = ledger_has(g->db, g->txn, r->admitted_unix_ns, r->exchange_id,
-                                  block_part(r));
-    if (rc != STORE_NOT_FOUND) return rc;
+    unsigned nth;
+    enum store_rc rc = STORE_NOT_FOUND;
+    if (r->kind == RECORD_REQUEST) {
+        rc = end_find(g, r, &nth);
+        if (rc == STORE_OK && nth == r->nth) return STORE_OK;
+        if (rc == STORE_OK) r->kind = RECORD_ATTEMPT;
+        else if (rc != STORE_NOT_FOUND) return rc;
+    }
+    rc = ledger_has(g->db, g->txn, r->admitted_unix_ns, r->exchange_id, r->nth);
+    if (rc != STORE_OK && rc != STORE_NOT_FOUND) return rc;
+    if (rc == STORE_OK) clear_cost(r);
+    if (is_idle(r)) return STORE_OK;
     r->flags |= RECORD_INTERRUPTED | RECORD_ESTIMATED;
     r->status = 499;
     r->close = o->close_interrupted;

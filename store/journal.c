@@ -348,7 +348,7 @@ static void version_put(struct running *e, const struct record *r, uint64_t vers
     struct record *to = &e->copy[version & 1];
     *to = *r;
     to->version = 1;
-    to->kind = RECORD_REQUEST;
+    to->kind = r->kind == RECORD_ATTEMPT ? RECORD_ATTEMPT : RECORD_REQUEST;
     to->seq = version;
     memset(to->spare, 0, sizeof(to->spare));
     record_seal(to);
@@ -378,25 +378,47 @@ void journal_update(struct journal *j, uint32_t slot, const struct record *r)
     version_put(e, r, (state >> 1) + 1);
 }
 
+bool journal_has_room_more(const struct journal *j)
+{
+    assert(j->free_slot);
+    uint64_t running = j->running_max - j->free_count;
+    return room(j) > running;
+}
+
 void journal_attempt(struct journal *j, const struct record *r)
 {
+    assert(journal_has_room_more(j));
     append(j, r, RECORD_ATTEMPT);
 }
 
-void journal_end(struct journal *j, uint32_t slot, const struct record *r)
+/* Give an entry back, whose record is behind head: until then the exchange is in both places,
+ * and recovery prefers the record. The other order could leave it in neither. */
+static void slot_give(struct journal *j, uint32_t slot)
 {
     assert(slot < j->running_max);
     struct running *e = &j->running[slot];
     uint64_t state = atomic_load_explicit(&e->state, memory_order_relaxed);
     assert(state & 1);
-    assert(e->exchange_id == r->exchange_id);
-    append(j, r, RECORD_REQUEST);
-    /* Behind head, by release: between the two the exchange is in both places, and recovery
-     * prefers the record. The other order could leave it in neither. */
     atomic_store_explicit(&e->state, state & ~(uint64_t)1, memory_order_release);
     atomic_signal_fence(memory_order_seq_cst);
     assert(j->free_count < j->running_max);
     j->free_slot[j->free_count++] = slot;
+}
+
+void journal_end(struct journal *j, uint32_t slot, const struct record *r)
+{
+    assert(slot < j->running_max);
+    assert(j->running[slot].exchange_id == r->exchange_id);
+    append(j, r, RECORD_REQUEST);
+    slot_give(j, slot);
+}
+
+void journal_twin_end(struct journal *j, uint32_t slot, const struct record *r)
+{
+    assert(slot < j->running_max);
+    assert(!r || j->running[slot].exchange_id == r->exchange_id);
+    if (r) append(j, r, RECORD_ATTEMPT);
+    slot_give(j, slot);
 }
 
 bool journal_feedback(struct journal *j, const struct record *r)
@@ -603,7 +625,7 @@ enum journal_slot journal_running(const struct journal *j, uint32_t slot, struct
      * that is the same exchange's. */
     for (uint64_t back = 0; back < 2 && back < version; back++) {
         const struct record *copy = &e->copy[(version - back) & 1];
-        if (!record_is_sound(copy) || copy->kind != RECORD_REQUEST) continue;
+        if (!record_is_sound(copy) || copy->kind == RECORD_FEEDBACK) continue;
         if (copy->seq != version - back || copy->exchange_id != e->exchange_id) continue;
         *r = *copy;
         return SLOT_RUNNING;

@@ -16,7 +16,8 @@ enum {
     RECORD_TAGS_MAX = 128,      /* as sent: "a=b,c=d"; not NUL-ended when full */
     RECORD_REASONS = 4,         /* codes that say why a model was chosen */
     RECORD_CLOSE_DONE = 1,      /* the one `close` that is a good end (engine/close.def DONE) */
-    RECORD_PER_EXCHANGE = 3,    /* records an exchange may append, its end included */
+    RECORD_PER_EXCHANGE = 3,    /* records there is room for when an exchange begins: its end,
+                                 * which always has it, and what it shares with all others */
 
     JOURNAL_VERSION = 1,
     JOURNAL_RUNNING_MAX = 1 << 20,   /* most running_max */
@@ -32,7 +33,8 @@ enum token_kind {
 
 enum record_kind {
     RECORD_NONE,
-    RECORD_ATTEMPT,    /* a billed attempt that did not end the request */
+    RECORD_ATTEMPT,    /* a billed attempt that did not end the request: of the same exchange
+                        * and admission, of another nth, with its own model, cost and times */
     RECORD_REQUEST,    /* the end of a request: the row of /requests. One per exchange */
     RECORD_FEEDBACK,   /* an outcome for request_id of this key: score in `status`, 0..10000 */
 };
@@ -43,6 +45,7 @@ enum record_flag {
     RECORD_FREE_PRICE = 4,      /* unknown price, booked 0 */
     RECORD_INTERRUPTED = 8,
     RECORD_PREPAID = 16,        /* its cost is taken from the organisation's credit pool */
+    RECORD_BEGAN = 32,          /* an attempt: the client has the beginning of its answer */
 };
 
 struct record {                          /* 512 bytes, little-endian, as mapped and as stored */
@@ -75,7 +78,9 @@ struct record {                          /* 512 bytes, little-endian, as mapped 
     uint8_t reason[RECORD_REASONS];      /* why this model: the engine's codes; 0: none */
     uint8_t outcome;                     /* signs of a bad answer: the engine's bits. Told to
                                           * who hears of folded records, and not stored */
-    uint8_t spare[11];                   /* zero */
+    uint8_t nth;                         /* which of its exchange's attempts it is of, from 0:
+                                          * no two records of an exchange have the same */
+    uint8_t spare[10];                   /* zero */
 };
 static_assert(sizeof(struct record) == RECORD_BYTES, "record layout");
 
@@ -109,16 +114,23 @@ void journal_close(struct journal *j);
 /* Core. May one more exchange begin? False while the ring could not take the end of
  * everything running plus spare (then admission answers 503 ledger_unavailable). */
 bool journal_has_room(const struct journal *j);
-/* Core. Enter a running exchange; r copies (kind, seq and crc are set here). Gives its slot;
- * journal_has_room was true. Three records per exchange at most may follow. */
+/* Core. Enter a running exchange; r copies (seq and crc are set here). Its kind says what it is
+ * booked as if nobody ends it: a RECORD_ATTEMPT, or else a request. Of an exchange several may
+ * run, one of them as a request. Gives its slot; journal_has_room was true. */
 uint32_t journal_begin(struct journal *j, const struct record *r);
-/* Core. The running exchange's model, price, tokens so far, ttft: copied whole. */
+/* Core. The running exchange's kind, nth, model, price, tokens so far, ttft: copied whole. */
 void journal_update(struct journal *j, uint32_t slot, const struct record *r);
-/* Core. Append a billed attempt of a running exchange that goes on. */
+/* Core. May a running exchange append a record besides its end? False while the ring could not
+ * take the end of everything running too. */
+MUST_USE bool journal_has_room_more(const struct journal *j);
+/* Core. Append a billed attempt of a running exchange that goes on; journal_has_room_more was
+ * true. Its entry is to be updated next, with another nth. */
 void journal_attempt(struct journal *j, const struct record *r);
 /* Core. Append the end of the exchange and free its slot; the record is in place before the
  * slot is cleared. */
 void journal_end(struct journal *j, uint32_t slot, const struct record *r);
+/* Core. The same of what ran as a RECORD_ATTEMPT; r NULL: it costs nothing, no record. */
+void journal_twin_end(struct journal *j, uint32_t slot, const struct record *r);
 /* Core. Append a RECORD_FEEDBACK. False when there is no room. */
 MUST_USE bool journal_feedback(struct journal *j, const struct record *r);
 /* Any thread. Is a finished RECORD_REQUEST with this request id and key among the records not

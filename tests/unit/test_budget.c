@@ -150,6 +150,7 @@ struct model {
     struct place *p;
     uint64_t seed, now;
     uint64_t exchange;
+    uint8_t nth[STEPS + 1];         /* by exchange: the last that was given out */
     struct run run[RUNS_MAX];
     struct ended ended[ENDED_MAX];
     size_t ended_count;
@@ -204,17 +205,38 @@ static void run_reserve(struct model *m, struct run *x)
     assert_int_equal(lack == BUDGET_FREE, want == 0 || want <= room);
 }
 
-static void run_end(struct model *m, struct run *x)
+/* x ends, or an attempt of it is billed and it goes on; for more or less than it holds. */
+static void run_bill(struct model *m, struct run *x, bool ends)
 {
     struct place *p = m->p;
     x->r.cost_nusd = (int64_t)draw(m, 4) ? x->hold.nusd / 2 + (int64_t)draw(m, 900)
                                          : x->hold.nusd;
-    journal_end(p->j, x->slot, &x->r);
-    budget_settle(p->b, 0, &x->hold, x->r.cost_nusd);
     assert_true(m->ended_count < ENDED_MAX);
     m->ended[m->ended_count++] = (struct ended){x->r.admitted_unix_ns, x->r.cost_nusd, x->key,
                                                 (x->r.flags & RECORD_PREPAID) != 0};
-    x->on = false;
+    if (!ends) journal_attempt(p->j, &x->r);
+    else if (x->r.kind == RECORD_ATTEMPT) journal_twin_end(p->j, x->slot, &x->r);
+    else journal_end(p->j, x->slot, &x->r);
+    if (ends) budget_settle(p->b, 0, &x->hold, x->r.cost_nusd);
+    else budget_pay(p->b, 0, &x->hold, x->r.cost_nusd);
+    x->on = !ends;
+    if (ends) return;
+    x->r.cost_nusd = 0;
+    x->r.nth = ++m->nth[x->r.exchange_id];
+    journal_update(p->j, x->slot, &x->r);
+}
+
+/* Somebody does the same as x at the same time, from the same limits. */
+static void run_join(struct model *m, const struct run *x)
+{
+    struct run *twin = &m->run[draw(m, RUNS_MAX)];
+    if (twin->on) return;
+    *twin = (struct run){.r = x->r, .key = x->key, .on = true};
+    twin->r.kind = RECORD_ATTEMPT;
+    twin->r.nth = ++m->nth[x->r.exchange_id];
+    budget_join(0, &x->hold, &twin->hold);
+    assert_true(journal_has_room(m->p->j));
+    twin->slot = journal_begin(m->p->j, &twin->r);
 }
 
 static void change_limits(struct model *m)
@@ -348,7 +370,9 @@ static void test_cells_agree_with_a_plain_model(void **state)
         if (kind < 40) run_begin(m);
         else if (kind < 60 && x->on) run_reserve(m, x);
         else if (kind < 64 && x->on) budget_release(p->b, &x->hold, x->hold.nusd / 2);
-        else if (kind < 84 && x->on) run_end(m, x);
+        else if (kind < 82 && x->on) run_bill(m, x, true);
+        else if (kind < 84 && x->on) run_bill(m, x, false);
+        else if (kind < 86 && x->on) run_join(m, x);
         else if (kind < 88) change_limits(m);
         else if (kind < 89) change_pool(m);
         else if (kind < 91) step_clock(m);
@@ -357,7 +381,7 @@ static void test_cells_agree_with_a_plain_model(void **state)
         else if (kind == 94 && draw(m, 5) == 0) restart(m);
     }
     for (size_t i = 0; i < RUNS_MAX; i++) {
-        if (m->run[i].on) run_end(m, &m->run[i]);
+        if (m->run[i].on) run_bill(m, &m->run[i], true);
     }
     check_all(m);
     free(m);
