@@ -27,13 +27,6 @@ static_assert((int)TOKEN_KINDS == (int)PRICE_KINDS, "one list of token kinds");
 static_assert((int)TOKEN_OUTPUT == (int)PRICE_OUTPUT, "in one order");
 static_assert((int)TOKEN_IMAGE_INPUT == (int)PRICE_IMAGE_INPUT, "in one order");
 
-bool book_begin(struct core *core, struct exchange *x)
-{
-    if (!journal_has_room(core->journal)) return false;
-    x->journal_slot = journal_begin(core->journal, &x->rec);
-    return true;
-}
-
 /* Tokens of the answer so far. */
 static uint32_t answer_tokens(const struct exchange *x)
 {
@@ -274,9 +267,71 @@ static void note_outcome(struct exchange *x, enum close_why why)
     if (why != CLOSE_DONE) r->outcome = 0;
 }
 
+/* ---- all that a request is billed */
+
+static uint32_t tokens_sum(uint32_t a, uint32_t b)
+{
+    return a > UINT32_MAX - b ? UINT32_MAX : a + b;
+}
+
+static int64_t cost_sum(int64_t a, int64_t b)
+{
+    int64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
+static struct api_usage usage_sum(const struct api_usage *a, const struct api_usage *b)
+{
+    struct api_usage sum = {.present = true};
+    sum.input = tokens_sum(a->input, b->input);
+    sum.cached = tokens_sum(a->cached, b->cached);
+    sum.output = tokens_sum(a->output, b->output);
+    sum.audio_input = tokens_sum(a->audio_input, b->audio_input);
+    sum.audio_output = tokens_sum(a->audio_output, b->audio_output);
+    sum.reasoning = tokens_sum(a->reasoning, b->reasoning);
+    sum.cache_write = tokens_sum(a->cache_write, b->cache_write);
+    sum.cache_write_1h = tokens_sum(a->cache_write_1h, b->cache_write_1h);
+    sum.image_input = tokens_sum(a->image_input, b->image_input);
+    return sum;
+}
+
+void book_add(struct billed *b, const struct record *r)
+{
+    assert(r->kind == RECORD_ATTEMPT && r->cost_nusd >= 0);
+    struct api_usage usage = book_usage(r);
+    b->usage = usage_sum(&b->usage, &usage);
+    b->tokens += book_tokens(r);
+    b->cost_nusd = cost_sum(b->cost_nusd, r->cost_nusd);
+    if (b->count < UINT8_MAX) b->count++;
+}
+
+struct api_usage book_all_usage(const struct exchange *x)
+{
+    struct api_usage own = book_usage(&x->rec);
+    return x->billed.count ? usage_sum(&own, &x->billed.usage) : own;
+}
+
+int64_t book_all_cost(const struct exchange *x)
+{
+    return cost_sum(x->rec.cost_nusd, x->billed.cost_nusd);
+}
+
+/* The record as the log has it: with all that was billed. */
+static struct record told(const struct exchange *x)
+{
+    struct record r = x->rec;
+    struct api_usage all = book_all_usage(x);
+    r.tokens[TOKEN_INPUT] = all.input;
+    r.tokens[TOKEN_CACHED] = all.cached;
+    r.tokens[TOKEN_OUTPUT] = all.output;
+    r.cost_nusd = book_all_cost(x);
+    return r;
+}
+
 void book_end(struct core *core, struct exchange *x, enum close_why why, unsigned status)
 {
     assert(!x->booked && why != CLOSE_NONE);
+    assert(!x->lead);
     struct record *r = &x->rec;
     x->booked = true;
     r->kind = RECORD_REQUEST;
@@ -295,7 +350,8 @@ void book_end(struct core *core, struct exchange *x, enum close_why why, unsigne
     spend_settle(core, x, why);
     observe_booked(core, x, why);
     stat_add(&core->stats.closes[why], 1);
-    write_line(core, x->tables->conf, r, &x->client, why);
+    struct record all = told(x);
+    write_line(core, x->tables->conf, &all, &x->client, why);
 }
 
 /* A storm of handshakes must not flood the log: of those that fail, some a second have their

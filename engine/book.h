@@ -6,11 +6,13 @@
 #include "net/dialect/api.h"
 #include "store/journal.h"
 
+struct billed;
 struct conn;
 struct core;
 struct exchange;
 
-/* Enter the exchange into the journal's running table. False: the ring has no room. */
+/* Enter the exchange, or a twin of x->lead, into the journal's running table. False: the ring
+ * has no room. */
 MUST_USE bool book_begin(struct core *core, struct exchange *x);
 /* Does the usage that the provider told stand, beside what was counted here of prompt and text
  * (x->text_bytes 0: no text, or none counted)? Else our own count is booked. */
@@ -19,12 +21,21 @@ bool book_usage_stands(const struct exchange *x);
 void book_price(struct core *core, struct exchange *x);
 /* The current attempt is billed though the request goes on (it broke after the client had part
  * of it, or its answer was not taken): price what is known of it, append a RECORD_ATTEMPT with
- * that end, pay it from the reservation, add it to x->billed, clear the record. False, and
- * nothing is changed: the journal has no room for a record more. */
+ * that end, pay it from the reservation, add it to the lead's billed, clear the record, let go
+ * of the room at its provider. What it says of its endpoint is learned here, by `why`. Before
+ * anything of it is reset. False, and nothing is changed: the journal has no room for a record
+ * more. */
 MUST_USE bool book_attempt(struct core *core, struct exchange *x, enum close_why why);
+/* Would book_attempt have room now? */
+MUST_USE bool book_attempt_fits(const struct core *core);
 /* A twin (twin.h) is over: its RECORD_ATTEMPT and its share of the money. cost: whether it owes
- * anything; nothing is appended where it does not. Instead of book_end(). */
+ * anything; nothing is appended where it does not. Instead of book_end(), before its lead's. */
 void book_twin(struct core *core, struct exchange *twin, enum close_why why, bool cost);
+/* The twin becomes the lead of its family, and the old lead its twin, in the journal and in the
+ * rates; x->lead of both is set by the caller, later. */
+void book_promote(struct core *core, struct exchange *lead, struct exchange *twin);
+/* Add such a record to what was billed. */
+void book_add(struct billed *b, const struct record *r);
 /* What the client is told: usage and cost of the attempts that were billed before, and of the
  * record. */
 struct api_usage book_all_usage(const struct exchange *x);

@@ -105,12 +105,12 @@ static void see_last(struct core *core, struct exchange *x, enum close_why why)
     struct score *v = view_of(core, x);
     if (!v || !x->scored) return;
     if (!x->first_ns) {
-        bool left = why == CLOSE_CLIENT_GONE && x->attempt_ns;
+        bool left = (why == CLOSE_CLIENT_GONE || why == CLOSE_HEDGE_LOST) && x->attempt_ns;
         if (left) observe_silence(core, x, core->now_ns - x->attempt_ns);
         return;
     }
     switch (why) {
-    case CLOSE_DONE:
+    case CLOSE_DONE: case CLOSE_ESCALATED: case CLOSE_OUTVOTED:
         score_learn_end(v, x->score_row, now_ms(core), true);
         see_times(core, x, v);
         break;

@@ -261,17 +261,46 @@ static void learn(struct core *core, const struct record *r)
     expect_learn(core->expect, expect_name(r->path[UNIT_KEY], model), r->tokens[TOKEN_OUTPUT]);
 }
 
+/* Was all of the answer there? */
+static bool is_whole(enum close_why why)
+{
+    return why == CLOSE_DONE || why == CLOSE_ESCALATED || why == CLOSE_OUTVOTED;
+}
+
+void spend_pay(struct core *core, struct exchange *x, enum close_why why)
+{
+    assert(!x->booked && x->rec.cost_nusd >= 0);
+    if (is_whole(why)) learn(core, &x->rec);
+    if (!x->spend.hold.map) return;
+    budget_pay(core->engine->budget, core->idx, &x->spend.hold, x->rec.cost_nusd);
+}
+
+void spend_join(const struct core *core, const struct exchange *x, struct exchange *twin)
+{
+    assert(!twin->spend.hold.map);
+    twin->spend = (struct spend){.limits = x->spend.limits};
+    budget_join(core->idx, &x->spend.hold, &twin->spend.hold);
+}
+
+void spend_pass_on(struct exchange *from, struct exchange *to)
+{
+    assert(!to->spend.hold.rated);
+    assert(from->spend.hold.map == to->spend.hold.map);
+    to->spend.hold.rated = from->spend.hold.rated;
+    from->spend.hold.rated = false;
+}
+
 void spend_settle(struct core *core, struct exchange *x, enum close_why why)
 {
     struct spend *s = &x->spend;
     const struct record *r = &x->rec;
-    if (why == CLOSE_DONE) learn(core, r);
+    if (is_whole(why)) learn(core, r);
     if (!s->hold.map || (why != CLOSE_DONE && PLANT(forgotten_settle))) return;
     struct budget *b = core->engine->budget;
     if (s->hold.rated) {
         struct unit_path path;
         memcpy(path.unit, r->path, sizeof path.unit);
-        budget_rates_end(b, &s->hold, &path, core->now_ns, book_tokens(r));
+        budget_rates_end(b, &s->hold, &path, core->now_ns, book_tokens(r) + x->billed.tokens);
     }
     struct budget_hold again = s->hold;
     if (PLANT(settle_twice)) budget_settle(b, core->idx, &again, r->cost_nusd);

@@ -51,7 +51,15 @@ void spend_fail(struct core *core, struct exchange *x);
 MUST_USE bool spend_widen(struct core *core, struct exchange *x);
 /* Is that due? */
 #define SPEND_IS_DUE(x) ((x)->text_bytes > (x)->spend.text_max && (x)->spend.hold.count > 0)
-/* It is booked: pay what the record says, give the rest back, learn. Once. */
+/* An attempt is billed though x goes on: pay what its record says, give the rest back; the next
+ * attempt reserves anew. x counts as running as before. */
+void spend_pay(struct core *core, struct exchange *x, enum close_why why);
+/* A twin of x pays from the same limits and the same pool, and counts in no rate. */
+void spend_join(const struct core *core, const struct exchange *x, struct exchange *twin);
+/* Who of the two counts as running in the rates: from now on `to`. */
+void spend_pass_on(struct exchange *from, struct exchange *to);
+/* It is booked: pay what the record says, give the rest back, learn. Once. The tokens of all
+ * attempts that were billed count in its rates. */
 void spend_settle(struct core *core, struct exchange *x, enum close_why why);
 /* Fields of a refusal: x-weir-limit, retry-after, x-should-retry. */
 void spend_refusal_fields(struct http_out *o, const struct exchange *x, enum close_why why);

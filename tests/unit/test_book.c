@@ -373,6 +373,146 @@ static void test_the_end_as_json(void **state)
     assert_non_null(strstr(line, "\"cost_usd\":\"0.0010555\""));
 }
 
+/* The records that are not folded, oldest first. */
+static size_t peek_all(const struct desk *d, struct record *out, size_t max)
+{
+    const struct record *r[RECORDS];
+    size_t n = journal_peek(d->core->journal, r, max);
+    for (size_t i = 0; i < n; i++) out[i] = *r[i];
+    return n;
+}
+
+/* Two attempts that were billed, then the end: a record each, and the client hears the sums. */
+static void test_attempts_that_are_billed(void **state)
+{
+    struct desk *d = *state;
+    struct exchange *x = d->x;
+    struct record r[8];
+    use_model(d, "a/plain");
+    fill(x);
+    assert_true(book_begin(d->core, x));
+    x->state = X_RELAY;
+    x->status = 200;
+    x->attempt_ns = d->core->now_ns + 1000000;
+    x->first_ns = d->core->now_ns + 3000000;
+    d->core->now_ns += 9000000;
+    assert_true(book_attempt_fits(d->core));
+    assert_true(book_attempt(d->core, x, CLOSE_UPSTREAM_BROKE));
+    assert_int_equal(x->rec.cost_nusd, 0);
+    assert_int_equal(book_all_cost(x), 1055500);
+    assert_int_equal(book_all_usage(x).output, 22);
+    use_model(d, "a/tiers");
+    memcpy(x->rec.model, "a/tiers", 7);
+    x->state = X_WAIT;
+    x->status = 201;
+    x->usage = (struct api_usage){0};           /* nothing was told: our own count */
+    x->tokens.prompt = 10;
+    x->text_bytes = 40;
+    x->first_ns = 0;
+    assert_true(book_attempt(d->core, x, CLOSE_ESCALATED));
+    use_model(d, "a/dated");
+    memcpy(x->rec.model, "a/dated", 7);
+    x->usage = (struct api_usage){.present = true, .input = 1, .output = 2};
+    x->text_bytes = 0;
+    book_price(d->core, x);
+    assert_int_equal(book_all_cost(x), 1055500 + 36000 + 3000);
+    assert_int_equal(book_all_usage(x).input, 11 + 16 + 1);
+    assert_int_equal(book_all_usage(x).cached, 5);
+    assert_int_equal(book_all_usage(x).output, 22 + 10 + 2);
+    book_end(d->core, x, CLOSE_DONE, 200);
+    static const struct {
+        int kind, close, status, flags, nth;
+        const char *model;
+        int64_t cost;
+    } want[] = {
+        {RECORD_ATTEMPT, CLOSE_UPSTREAM_BROKE, 200, RECORD_STREAM | RECORD_BEGAN, 0, "a/plain",
+         1055500},
+        {RECORD_ATTEMPT, CLOSE_ESCALATED, 201, RECORD_STREAM | RECORD_ESTIMATED, 1, "a/tiers",
+         36000},
+        {RECORD_REQUEST, CLOSE_DONE, 200, RECORD_STREAM, 2, "a/dated", 3000},
+    };
+    assert_int_equal(peek_all(d, r, 8), COUNT(want));
+    for (size_t i = 0; i < COUNT(want); i++) {
+        assert_int_equal(r[i].kind, want[i].kind);
+        assert_int_equal(r[i].close, want[i].close);
+        assert_int_equal(r[i].status, want[i].status);
+        assert_int_equal(r[i].flags, want[i].flags);
+        assert_int_equal(r[i].nth, want[i].nth);
+        assert_string_equal(r[i].model, want[i].model);
+        assert_int_equal(r[i].cost_nusd, want[i].cost);
+        assert_int_equal(r[i].exchange_id, x->rec.exchange_id);
+    }
+    assert_int_equal(r[0].ttft_us, 2000);       /* its own times */
+    assert_int_equal(r[0].duration_us, 8000);
+    assert_int_equal(r[1].ttft_us, 0);
+    assert_int_equal(r[2].ttft_us, 42000);      /* the request's */
+    assert_int_equal(stat_get(&d->core->stats.closes[CLOSE_UPSTREAM_BROKE]), 0);
+    assert_non_null(strstr(log_text(d), " in=28 cached=5 out=34 cost=0.0010945 "));
+}
+
+/* A twin takes over; the old lead is cut short, and a third one owes nothing. */
+static void test_twins(void **state)
+{
+    struct desk *d = *state;
+    struct exchange *lead = d->x, *twin = calloc(2, sizeof *twin);
+    struct record r[8], run;
+    assert_non_null(twin);
+    use_model(d, "a/plain");
+    fill(lead);
+    assert_true(book_begin(d->core, lead));
+    for (int i = 0; i < 2; i++) {
+        twin[i] = *lead;
+        twin[i].lead = lead;
+        assert_true(book_begin(d->core, &twin[i]));
+        assert_int_equal(journal_running(d->core->journal, twin[i].journal_slot, &run),
+                         SLOT_RUNNING);
+        assert_int_equal(run.kind, RECORD_ATTEMPT);
+        assert_int_equal(run.nth, i + 1);
+    }
+    book_twin(d->core, &twin[1], CLOSE_NOT_NEEDED, false);
+    assert_true(twin[1].booked);
+    assert_int_equal(peek_all(d, r, 8), 0);
+    book_promote(d->core, lead, &twin[0]);
+    lead->lead = &twin[0];
+    twin[0].lead = NULL;
+    (void)journal_running(d->core->journal, twin[0].journal_slot, &run);
+    assert_int_equal(run.kind, RECORD_REQUEST);
+    (void)journal_running(d->core->journal, lead->journal_slot, &run);
+    assert_int_equal(run.kind, RECORD_ATTEMPT);
+    book_twin(d->core, lead, CLOSE_HEDGE_LOST, true);
+    assert_int_equal(twin[0].billed.count, 1);
+    assert_int_equal(book_all_cost(&twin[0]), 1055500);
+    book_price(d->core, &twin[0]);
+    book_end(d->core, &twin[0], CLOSE_DONE, 200);
+    assert_int_equal(peek_all(d, r, 8), 2);
+    assert_int_equal(r[0].kind, RECORD_ATTEMPT);
+    assert_int_equal(r[0].close, CLOSE_HEDGE_LOST);
+    assert_int_equal(r[0].nth, 0);
+    assert_int_equal(r[0].flags, RECORD_STREAM | RECORD_ESTIMATED);     /* cut short */
+    assert_int_equal(r[1].kind, RECORD_REQUEST);
+    assert_int_equal(r[1].nth, 1);
+    assert_int_equal(r[1].flags, RECORD_STREAM);
+    free(twin);
+}
+
+/* No room for a record more: nothing is changed, and the end still has its place. */
+static void test_an_attempt_without_room(void **state)
+{
+    struct desk *d = *state;
+    struct record before;
+    use_model(d, "a/plain");
+    fill(d->x);
+    assert_true(book_begin(d->core, d->x));
+    while (book_attempt_fits(d->core)) journal_attempt(d->core->journal, &d->x->rec);
+    book_price(d->core, d->x);
+    before = d->x->rec;
+    assert_false(book_attempt(d->core, d->x, CLOSE_UPSTREAM_BROKE));
+    assert_memory_equal(&before, &d->x->rec, sizeof before);
+    assert_int_equal(d->x->billed.count, 0);
+    book_end(d->core, d->x, CLOSE_UPSTREAM_BROKE, 200);
+    assert_int_equal(journal_lag(d->core->journal), RECORDS);
+}
+
 static void test_no_row_no_record(void **state)
 {
     struct desk *d = *state;
@@ -410,6 +550,9 @@ int main(void)
         AT_DESK(test_a_full_journal_refuses),
         AT_DESK(test_the_end),
         AT_DESK(test_the_end_as_json),
+        AT_DESK(test_attempts_that_are_billed),
+        AT_DESK(test_twins),
+        AT_DESK(test_an_attempt_without_room),
         AT_DESK(test_no_row_no_record),
         AT_DESK(test_a_full_log),
     };
