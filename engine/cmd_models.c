@@ -16,6 +16,7 @@ struct row {                     /* a model, served or not */
     const struct catalog_model *model;
     struct bytes provider, region;
     bool zero_retention, available;
+    enum catalog_continues continues;
     struct bytes released, figures_of, sources;   /* of what is built in; else empty */
     struct builtin_provider known;   /* all empty: a provider that nobody knows */
 };
@@ -77,6 +78,7 @@ static void print_json(const struct row *r, uint64_t now, bool first)
     put_text(&w, "reasoning_field", r->known.thoughts);
     jsonw_key(&w, "quirks");
     show_words(&w, CATALOG_QUIRK_WORDS, m->quirks | r->known.quirks);
+    jsonw_key(&w, "continues"), jsonw_text(&w, catalog_continues_word(r->continues));
     jsonw_object_end(&w);
     assert(!w.full);
     (void)printf("%s%.*s", first ? "" : ",\n", (int)w.len, line);
@@ -122,10 +124,11 @@ static void print_row(const struct row *r, uint64_t now)
     for (unsigned i = 0; i < 4; i++) {
         if (m->abilities & 1u << i) can[len++] = "tvjr"[i];
     }
+    if (r->continues != CONTINUES_UNSAID) can[len++] = 'c';
     ability(&m->quality, FAMILY_KNOWLEDGE, know);
     ability(&m->quality, FAMILY_CODE, code);
     ability(&m->quality, FAMILY_MATH, math);
-    (void)printf("%-56s %9s %9s %9s %9s %8s %-4s %5s %5s %5s %.*s\n", m->id, in, cached, out,
+    (void)printf("%-56s %9s %9s %9s %9s %8s %-5s %5s %5s %5s %.*s\n", m->id, in, cached, out,
                  context, most, can, know, code, math, (int)r->region.len, r->region.ptr);
 }
 
@@ -160,6 +163,7 @@ static void print_served(struct print *out, const struct conf *conf)
         const struct catalog_provider *p = &c->provider[c->model[i].provider];
         struct row r = {.model = &c->model[i], .provider = bytes_of(p->name),
                         .region = bytes_of(p->region), .available = true,
+                        .continues = catalog_continues_of(&c->model[i], p),
                         .zero_retention = p->zero_retention};
         if (!builtin_provider_find(r.provider, &r.known)) r.known.name = (struct bytes){0};
         r.known.quirks = p->quirks;   /* as configured */
@@ -193,8 +197,12 @@ static void print_others(struct print *out, const struct conf *conf)
             struct catalog_model m = {.id = id, .upstream = id + b.provider.len + 1,
                                       .price = b.price, .quality = b.quality,
                                       .context = b.context, .max_output = b.max_output,
-                                      .abilities = b.abilities, .quirks = b.quirks};
+                                      .abilities = b.abilities, .quirks = b.quirks,
+                                      .continues = b.continues, .no_text = b.no_text};
+            struct catalog_provider p = {.quirks = r.known.quirks,
+                                         .continues = r.known.continues};
             r.model = &m;
+            r.continues = catalog_continues_of(&m, &p);
             r.provider = b.provider;
             r.region = r.known.region;
             r.released = b.released;
@@ -211,7 +219,7 @@ int cmd_models(const char *config, int json)
     if (!conf) return 1;
     struct print out = {.now = (uint64_t)time(NULL), .json = json != 0};
     if (json) (void)printf("[");
-    else (void)printf("%-56s %9s %9s %9s %9s %8s %-4s %5s %5s %5s %s\n", "model", "input",
+    else (void)printf("%-56s %9s %9s %9s %9s %8s %-5s %5s %5s %5s %s\n", "model", "input",
                       "cached", "output", "context", "max_out", "can", "know", "code", "math",
                       "region");
     print_served(&out, conf);

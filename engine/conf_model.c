@@ -68,6 +68,7 @@ static void add_builtin(struct conf_reader *r, const struct builtin_model *from,
         .provider = provider,
         .abilities = from->abilities,
         .quirks = from->quirks,
+        .continues = from->continues,
         .no_text = from->no_text,
         .by_name = from->by_name,
         .quality = from->quality,
@@ -148,6 +149,7 @@ static void read_entry(struct conf_reader *r, struct ids *t, struct conf_node *i
     if (*slot && c->model[*slot - 1].configured) return;
     m.provider = (uint16_t)provider;
     m.configured = true;
+    conf_check_continues(r, item, m.continues, c->provider[provider].dialect);
     if (conf_child(item, "supports")) m.lacks = ABILITIES_ALL & (uint8_t)~m.abilities;
     if (!m.upstream) m.upstream = strchr(m.id, '/') + 1;
     if (!m.price.count) m.price = (struct price_list){.count = 1};

@@ -165,7 +165,7 @@ enum conf_type {
     CONF_DURATION,      /* nanoseconds */
     CONF_SHARE,         /* 0..1 in millionths */
     CONF_BOOL,
-    CONF_WORD,          /* position in words */
+    CONF_WORD,          /* min + position in words */
     CONF_WORD_TEXT,     /* const char *: one of words */
     CONF_WORDS,         /* list: a bit per word */
     CONF_TEXTS,         /* list of texts: routing.auto */
@@ -281,6 +281,10 @@ void conf_read_auto(struct conf_reader *r, const struct conf_setting *s, struct 
  * that leave nothing to weigh are an error, a glob of auto that no model fits is a warning. */
 void conf_check_routing(struct conf_reader *r);
 
+/* An entry of providers or models says how answers are continued: can that be asked for in its
+ * provider's dialect? Else reported. */
+void conf_check_continues(struct conf_reader *r, const struct conf_node *entry,
+                          unsigned continues, unsigned dialect);
 /* Fill the catalogue's providers from r->providers, or from the environment. */
 void conf_read_providers(struct conf_reader *r);
 /* Is there an entry for this provider in the file, which has been found wrong? True for any

@@ -208,6 +208,18 @@ static const char *usual_auth(uint8_t dialect)
     return dialect == DIALECT_GEMINI ? "x-goog-api-key" : "bearer";
 }
 
+void conf_check_continues(struct conf_reader *r, const struct conf_node *entry,
+                          unsigned continues, unsigned dialect)
+{
+    const struct conf_node *said = conf_child(entry, "continues");
+    bool chat = continues >= CONTINUES_PREFIX && continues <= CONTINUES_FINAL;
+    assert(continues < CONTINUES);
+    if (!said || said->bad || !chat || dialect == DIALECT_OPENAI) return;
+    char shown[CONF_QUOTE_MAX];
+    conf_error(r, said->at, "continues is %s, which can be said in the dialect openai alone; "
+               "prefill, instruct and no are for all", conf_quote(said, shown));
+}
+
 static void inherit(struct conf_reader *r, struct catalog_provider *p,
                     const struct builtin_provider *known)
 {
@@ -220,6 +232,7 @@ static void inherit(struct conf_reader *r, struct catalog_provider *p,
     if (whole) p->url = conf_heap_text(r->heap, known->base_url);
     if (whole) p->region = conf_heap_text(r->heap, known->region);
     p->quirks = known->quirks;
+    p->continues = known->continues;
     p->thoughts = thoughts_of(known->thoughts);
     p->speaks = dialects_of(known->speaks);
 }
@@ -357,7 +370,9 @@ static void read_entry(struct conf_reader *r, struct conf_node *item,
     if (url) p->url = NULL;      /* or reported */
     if (url) p->region = "";     /* who is behind another address computes elsewhere, */
     if (url) p->speaks = 0;      /* and may have less */
+    if (other) p->continues = CONTINUES_UNSAID;
     conf_walk(r, item, "providers[].", p);
+    conf_check_continues(r, item, p->continues, p->dialect);
     /* what it inherits belongs to the dialect it inherits */
     if (other && !conf_child(item, "auth")) p->auth = usual_auth(p->dialect);
     if (p->name) complete(r, item, p, is_known ? &known : NULL);

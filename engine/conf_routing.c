@@ -171,6 +171,22 @@ static void check_cascade(struct conf_reader *r, const struct conf_node *map)
     }
 }
 
+/* A resumption that is asked for and that no model is able to. */
+static void check_resume(struct conf_reader *r, const struct conf_node *resume)
+{
+    const struct catalog *c = &r->conf->catalog;
+    char shown[CONF_QUOTE_MAX];
+    if (!resume || resume->bad || resume->kind != CONF_SCALAR || !c->model_count ||
+        bytes_eq(resume->text, BYTES("never"))) return;
+    for (uint32_t m = 0; m < c->model_count; m++) {
+        const struct catalog_provider *p = &c->provider[c->model[m].provider];
+        if (catalog_continues_of(&c->model[m], p) != CONTINUES_UNSAID) return;
+    }
+    conf_warning(r, resume->at, "routing.resume is %s, but no model is known to go on with "
+                 "what another one began, so no stream will: see continues of providers and "
+                 "models", conf_quote(resume, shown));
+}
+
 void conf_check_routing(struct conf_reader *r)
 {
     struct conf *c = r->conf;
@@ -186,5 +202,6 @@ void conf_check_routing(struct conf_reader *r)
     check_globs(r, conf_child(routing, "auto"));
     const struct conf_node *cascade = conf_child(routing, "cascade");
     if (cascade && cascade->kind == CONF_MAP && !cascade->bad) check_cascade(r, cascade);
+    check_resume(r, conf_child(routing, "resume"));
     assert(c->auto_count > 0);
 }

@@ -42,6 +42,17 @@ static_assert(DIALECT_RESPONSES == 1 && DIALECT_ANTHROPIC == 2 && DIALECT_GEMINI
 static_assert(ABILITY_TOOLS == 1 && ABILITY_VISION == 2 && ABILITY_JSON_SCHEMA == 4 &&
               ABILITY_REASONING == 8, "abilities are the bits of words in conf.def");
 
+static_assert(CONTINUES_PREFILL == 1 && CONTINUES_PREFIX == 2 && CONTINUES_PREFIX_ECHO == 3 &&
+              CONTINUES_PARTIAL == 4 && CONTINUES_FINAL == 5 && CONTINUES_INSTRUCT == 6 &&
+              CONTINUES_NO == 7, "enum catalog_continues is the order of words in conf.def");
+static_assert((int)CONTINUES_UNSAID == (int)ASK_CONTINUES_NOT &&
+              (int)CONTINUES_PREFILL == (int)ASK_CONTINUES_PREFILL &&
+              (int)CONTINUES_PREFIX == (int)ASK_CONTINUES_PREFIX &&
+              (int)CONTINUES_PREFIX_ECHO == (int)ASK_CONTINUES_PREFIX_ECHO &&
+              (int)CONTINUES_PARTIAL == (int)ASK_CONTINUES_PARTIAL &&
+              (int)CONTINUES_FINAL == (int)ASK_CONTINUES_FINAL &&
+              (int)CONTINUES_INSTRUCT == (int)ASK_CONTINUES_INSTRUCT, "one list");
+
 #define X(name, word) static_assert((int)ASK_##name == (int)QUIRK_##name, "one bit " word);
 #define Y(name, word)
 #include "route/quirk.def"

@@ -309,7 +309,7 @@ static bool parse_value(const struct conf_setting *s, const struct conf_node *n,
     }
     if (s->type == CONF_WORD || s->type == CONF_WORD_TEXT) {
         int place = conf_word_find(s->words, n->text);
-        out->number = (uint64_t)place;
+        out->number = s->min + (uint64_t)place;
         return place >= 0 && !conf_is_null(n);
     }
     bool may_auto = s->type == CONF_COUNT_AUTO || s->type == CONF_SIZE_AUTO;

@@ -118,6 +118,9 @@ static void put_model(struct jsonw *w, const struct tables *t, uint32_t i, uint6
     jsonw_key(w, "context"), show_known(w, m->context);
     jsonw_key(w, "max_output"), show_known(w, m->max_output);
     jsonw_key(w, "price"), show_price(w, p);
+    jsonw_key(w, "continues");
+    jsonw_text(w, catalog_continues_word(
+                      catalog_continues_of(m, &t->catalog->provider[m->provider])));
     jsonw_key(w, "breaker");
     jsonw_text(w, breaker_name(breaker_look(&t->model_word[i * CATALOG_KEYS_MAX], now_ms)));
     jsonw_key(w, "state"), jsonw_text(w, state_name(&t->model_state[i]));

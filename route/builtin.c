@@ -72,6 +72,16 @@ static uint32_t quirks(struct bytes words)
     return bits;
 }
 
+static uint8_t continues(struct bytes word)
+{
+    if (word.len == 0) return CONTINUES_UNSAID;
+    for (unsigned how = CONTINUES_UNSAID + 1;; how++) {
+        assert(how < CONTINUES);
+        const char *known = catalog_continues_word((enum catalog_continues)how);
+        if (bytes_eq(bytes_of(known), word)) return (uint8_t)how;
+    }
+}
+
 bool builtin_provider_next(struct bytes *at, struct builtin_provider *out)
 {
     struct bytes row;
@@ -81,7 +91,8 @@ bool builtin_provider_next(struct bytes *at, struct builtin_provider *out)
                                    &p.auth, &p.region, &p.retention, &p.usage, &p.limits,
                                    &p.thoughts, &p.speaks};
     for (size_t i = 0; i < COUNT(field); i++) *field[i] = cut_until(&row, '\t');
-    p.quirks = quirks(row);
+    p.quirks = quirks(cut_until(&row, '\t'));
+    p.continues = continues(row);
     assert(p.name.len > 0 && p.base_url.len > 0 && p.auth.len > 0);
     p.ready = is_ready(&p);
     *out = p;
@@ -336,7 +347,8 @@ bool builtin_model_next(struct bytes *at, struct bytes provider, struct builtin_
     m.released = cut_until(&row, '\t');
     put_quality(cut_until(&row, '\t'), &m);
     put_efforts(cut_until(&row, '\t'), &m.quality);
-    m.quirks = quirks(row);
+    m.quirks = quirks(cut_until(&row, '\t'));
+    m.continues = continues(row);
     *out = m;
     return true;
 }

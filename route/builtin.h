@@ -22,6 +22,7 @@ struct builtin_provider {        /* an empty slice: not stated */
     struct bytes thoughts;       /* field of an answer that holds them */
     struct bytes speaks;         /* comma list of further dialects at base_url */
     uint32_t quirks;             /* enum catalog_quirk bits */
+    uint8_t continues;           /* enum catalog_continues */
     bool ready;                  /* a key in the environment is all it needs: base_url has no
                                     braces, a dialect we speak, auth is a key in a header */
 };
@@ -36,6 +37,7 @@ struct builtin_model {
     bool no_text;                /* it answers with embeddings or the like */
     bool by_name;                /* for who names it, not for auto */
     uint32_t quirks;             /* enum catalog_quirk bits, without its provider's */
+    uint8_t continues;           /* enum catalog_continues; _UNSAID: its provider's */
     struct bytes released;       /* "2026", "2026-03" or "2026-03-05" */
     struct quality quality;
     struct bytes figures_of;     /* the name its published figures stand under; empty: none */

@@ -290,6 +290,27 @@ const char catalog_quirk_text[] = ""
 #undef Y
     ;
 
+enum catalog_continues catalog_continues_of(const struct catalog_model *m,
+                                            const struct catalog_provider *p)
+{
+    unsigned how = m->continues != CONTINUES_UNSAID ? m->continues : p->continues;
+    bool refused = (m->quirks | p->quirks) & QUIRK_NO_PREFILL && how != CONTINUES_INSTRUCT;
+    assert(how < CONTINUES);
+    if (how == CONTINUES_NO || refused || m->no_text) return CONTINUES_UNSAID;
+    return (enum catalog_continues)how;
+}
+
+const char *catalog_continues_word(enum catalog_continues how)
+{
+    static const char *const words[CONTINUES] = {
+        [CONTINUES_PREFILL] = "prefill", [CONTINUES_PREFIX] = "prefix",
+        [CONTINUES_PREFIX_ECHO] = "prefix_echo", [CONTINUES_PARTIAL] = "partial",
+        [CONTINUES_FINAL] = "final", [CONTINUES_INSTRUCT] = "instruct", [CONTINUES_NO] = "no",
+    };
+    assert(how < CONTINUES);
+    return words[how];
+}
+
 uint64_t catalog_quirks(const struct catalog_model *m, const struct catalog_provider *p)
 {
     uint32_t all = m->quirks | p->quirks, bits = all & QUIRKS_ASK;

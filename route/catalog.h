@@ -56,7 +56,8 @@ enum catalog_form { FORM_USUAL, FORM_DEPLOYMENT /* Azure, old */,
                     FORM_VERTEX /* Claude there */ };
 
 /* How a model is made to go on with an answer that another one began. The same numbers as enum
- * ask_continues (net/translate/ask.h), but for _UNSAID, which there is none. */
+ * ask_continues (net/translate/base.h), whose _NOT is _UNSAID here. _PREFIX to _FINAL are said
+ * in chat's words, so such a provider is to be asked in that dialect. */
 enum catalog_continues {
     CONTINUES_UNSAID,            /* providers: it cannot */
     CONTINUES_PREFILL,           /* its turn comes last, and is gone on with */
@@ -161,6 +162,12 @@ const char *catalog_nearest(const struct catalog *c, struct bytes name);
 /* What a request that is written anew for this model is to be like, its provider's quirks
  * included: bits of enum ask_quirk (net/translate/ask.h). */
 uint64_t catalog_quirks(const struct catalog_model *m, const struct catalog_provider *p);
+/* How this model can be made to go on with another one's answer; CONTINUES_UNSAID: it cannot.
+ * Never CONTINUES_NO. */
+enum catalog_continues catalog_continues_of(const struct catalog_model *m,
+                                            const struct catalog_provider *p);
+/* Its word, as in weir.yaml. NULL: CONTINUES_UNSAID. Static. */
+const char *catalog_continues_word(enum catalog_continues how);
 /* Glob match: '*' any run, '?' one byte. No recursion, no backtracking beyond the last '*': at
  * most pattern.len * text.len steps. */
 bool glob_match(struct bytes pattern, struct bytes text);

@@ -90,11 +90,49 @@ MODEL_QUIRKS = (                        # providers, model id, words
     ("anthropic vertex-anthropic bedrock azure",
      r"(.*anthropic\.)?claude-(opus-4-[789]|opus-5|sonnet-5|fable-5).*",
      "no_sampling,adaptive,no_prefill"),
+    # Anthropic's migration guide: prefill is a 400 from 4.6 on.
+    ("anthropic vertex-anthropic bedrock azure",
+     r"(.*anthropic\.)?claude-((opus|sonnet)-4-6|mythos-5).*", "no_prefill"),
     ("google vertex", r"gemini-3.*", "signed_calls"),
     ("xai", r"grok-(3-mini|4\.[3-9]|5)(?!.*non-reasoning).*", "no_penalties,no_stop"),
     ("xai", r"grok-(4(?!\.[3-9])|code)(?!.*non-reasoning).*",
      "no_penalties,no_stop,no_effort"),
     ("moonshotai", r"kimi-k(2\.[5-9]|3).*", "no_sampling,no_penalties"),
+)
+# How a model goes on with an answer that another one began: enum catalog_continues. Nothing
+# stands here that no source says; `instruct` is never built in, for we have measured no model.
+# Left out: DeepSeek (prefix, but only below /beta), OpenRouter (depends on who serves), Gemini
+# and the Responses API (no word of it), OpenAI, xAI and Cohere (none).
+PROVIDER_CONTINUES = {
+    # docs.mistral.ai/guides/prefix; that the answer repeats it: vercel/ai #3256, which cuts it
+    # off again in streams too; SillyTavern #2557; simonw/llm-mistral #18.
+    "mistral": "prefix_echo",
+    # platform.kimi.ai/docs/guide/use-partial-mode-feature-of-kimi-api: the answer does not
+    # repeat it.
+    "moonshotai": "partial",
+    # console.groq.com/docs/prompting, "Assistant Message Prefilling": any text-to-text model.
+    "groq": "prefill",
+    # docs.vllm.ai, OpenAI-Compatible Server, extra parameters of chat: continue_final_message.
+    "vllm": "final",
+    # ollama/ollama #6778: a maintainer, a last turn of the assistant is gone on with.
+    "ollama": "prefill",
+    # llama-server(1), --prefill-assistant, the default. Refused while a model thinks.
+    "llamacpp": "prefill",
+}
+MODEL_CONTINUES = (                     # providers, model id, word
+    # platform.claude.com, "Prefill Claude's response", and its migration guide: up to 4.5. For
+    # Bedrock: docs.aws.amazon.com, "Anthropic Claude Messages API"; over Converse: 4.5 takes
+    # it and 4.6 does not, strands-agents/sdk-python #1694.
+    ("anthropic vertex-anthropic bedrock",
+     r"(.*anthropic\.)?claude-(3|(opus|sonnet|haiku)-4(?!-[6-9])([-@]|$)).*",
+     "prefill"),
+    # help.aliyun.com/en/model-studio/partial-mode: while they do not think, so only those that
+    # think when told to.
+    ("alibaba", r"qwen-((vl-)?(max|plus)|flash|turbo)|qwen3-max|qwen3-coder-.*|"
+                r"qwen2-5-\d+b-instruct", "partial"),
+    # They begin with thoughts, and no source says what becomes of those.
+    ("groq", r"openai/gpt-oss.*|qwen/qwen3.*", "no"),
+    ("mistral", r"magistral.*", "no"),
 )
 # Levels of reasoning effort that the provider's own parameter takes (n none, i minimal, l low,
 # m medium, h high, x xhigh), then the one that counts where a request says none. Sources:
@@ -148,7 +186,8 @@ CATALOG_HEAD = """\
 # with no text; o only for who names it, not for auto), release date, quality (a name in
 # quality.tsv, or t in hundredths by price and date; ? at its end: by price alone), efforts
 # (n none, i minimal, l low, m medium, h high, x xhigh; behind : the one taken where none is
-# asked for), quirks.
+# asked for), quirks, how it goes on with an answer that another one began (empty: as its
+# provider).
 """
 QUALITY_HEAD = """\
 # quality.tsv - a prior of ability per model and family. Written by tools/catalog.py; do not
@@ -168,8 +207,8 @@ PROVIDERS_HEAD = """\
 # name, aliases, dialect, base_url (ends where the dialect's path begins; {braces} are to be
 # filled in by the operator), environment names of the key, auth, region, retention (none, or
 # for how long; empty: not found), usage in streams (always, asked, never), family of rate-limit
-# headers, field of an answer's thoughts, further dialects below the same base, quirks (see
-# tools/catalog.py).
+# headers, field of an answer's thoughts, further dialects below the same base, quirks, how its
+# models go on with an answer that another one began (sources of both: tools/catalog.py).
 """
 
 
@@ -236,6 +275,15 @@ def model_quirks(provider, model):
     return ",".join(words)
 
 
+def model_continues(where, provider, model):
+    for of, pattern, how in MODEL_CONTINUES:
+        if provider in of.split() and re.fullmatch(pattern, model):
+            if "no_prefill" in model_quirks(provider, model):
+                fail(where, f"{model} refuses what {how} needs")
+            return how
+    return ""
+
+
 def model_line(where, row, prior, named):
     base = [price(where, row[name]) for name in
             ("input_usd_per_m", "cached_input_usd_per_m", "cache_write_usd_per_m",
@@ -258,7 +306,8 @@ def model_line(where, row, prior, named):
     provider, model = row["provider"], row["model_id"]
     context, most = tokens(where, row["context_window"]), tokens(where, row["max_output"])
     return "\t".join([provider, model, *base, *tier, later, context, most, abilities, released,
-                      prior, efforts(provider, model), model_quirks(provider, model)])
+                      prior, efforts(provider, model), model_quirks(provider, model),
+                      model_continues(where, provider, model)])
 
 
 def by_name(row, price_of):
@@ -290,7 +339,7 @@ def models(path, providers, priors):
     for provider, model, price_text, context in UNSPOKEN:
         if f"{provider}/{model}" not in seen:
             out.append("\t".join([provider, model, price_text, "", "", "0", "", "", "", "", "",
-                                  context, "", "e"] + [""] * 4))
+                                  context, "", "e"] + [""] * 5))
     return out
 
 
@@ -507,11 +556,11 @@ def providers(path, fields):
             row["name"], ",".join(names[1:]), dialect, base, keys, row["auth"],
             region(row["region"]), word(RETENTIONS, row["retention"]),
             word(USAGE, row["usage_in_stream"]), word(LIMITS, row["ratelimit_headers"], True),
-            field, also(row, base), quirks])
+            field, also(row, base), quirks, PROVIDER_CONTINUES.get(row["name"], "")])
         if row["name"] == "vertex":
             for name, alias, native, end, _ in VERTEX_KIN:
                 out[name] = "\t".join([name, alias, native, VERTEX + end, "", row["auth"], "",
-                                       "", "always", "", "", "", ""])
+                                       "", "always", "", "", "", "", ""])
     return out
 
 

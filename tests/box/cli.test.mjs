@@ -197,8 +197,13 @@ test('models: what is known of one, and where it comes from', async () => {
   const mistral = [...by.values()].find((row) => row.provider === 'mistral');
   assert.deepEqual([mistral.region, mistral.usage_in_stream], ['eu', 'always']);
   assert.equal(by.get('anthropic/claude-opus-4-7').available, false);
+  assert.deepEqual([gpt, by.get('mistral/mistral-large-latest'),
+    by.get('mistral/magistral-small'), by.get('anthropic/claude-opus-4-5'),
+    by.get('anthropic/claude-opus-4-7')].map((row) => row.continues),
+  [null, 'prefix_echo', null, 'prefill', null]);
   const plain = await command(['models', '-c', file(text)]);
   assert.match(plain.stdout, /^openai\/mine +1 +1 +2 +\? +\? tv +/m);
+  assert.match(plain.stdout, /^mistral\/mistral-large-latest .* tv?j?r?c +/m);
   assert.match(plain.stdout, /\n# known, but without a key[^]*\nanthropic\/claude-opus-4-7 /);
 });
 

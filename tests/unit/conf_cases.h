@@ -255,6 +255,16 @@ static const struct refusal refused_settings[] = {
      "availability"},
     {"routing: {resume: sometimes}",
      "1:19 routing.resume is 'sometimes'; it takes one of never, availability, always"},
+    {"providers: [{name: x, url: \"http://h\", continues: maybe}]",
+     "1:51 continues is 'maybe'; it takes one of prefill, prefix, prefix_echo, partial, final, "
+     "instruct, no"},
+    {"providers: [{name: x, url: \"http://h\", dialect: anthropic, continues: partial}]",
+     "1:71 continues is 'partial', which can be said in the dialect openai alone; prefill, "
+     "instruct and no are for all"},
+    {"providers: [{name: x, url: \"http://h\", dialect: gemini}]\n"
+     "models: [{id: x/m, continues: final}]",
+     "2:31 continues is 'final', which can be said in the dialect openai alone; prefill, "
+     "instruct and no are for all"},
     {"routing: {hedge: {mode: always}}",
      "1:25 routing.hedge.mode is 'always', which is not in this release; it takes only "
      "latency"},

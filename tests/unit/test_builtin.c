@@ -237,7 +237,8 @@ static void test_efforts_and_quirks(void **state)
     assert_int_equal(m.quality.efforts, 0);
     assert_true(m.quality.effort[EFFORT_UNSET] == m.quality.effort[EFFORT_NONE]);
     assert_true(m.quality.effort[EFFORT_UNSET] < -0.1f);
-    assert_int_equal(model_of("anthropic", "claude-opus-4-6").quirks, 0);
+    assert_int_equal(model_of("anthropic", "claude-opus-4-6").quirks, QUIRK_NO_PREFILL);
+    assert_int_equal(model_of("anthropic", "claude-opus-4-5").quirks, 0);
     assert_int_equal(model_of("vertex-anthropic", "claude-opus-4-7@default").quirks,
                      QUIRK_NO_SAMPLING | QUIRK_ADAPTIVE | QUIRK_NO_PREFILL);
     assert_int_equal(model_of("google", "gemini-3-flash-preview").quirks, QUIRK_SIGNED_CALLS);
@@ -249,8 +250,15 @@ static void test_efforts_and_quirks(void **state)
     assert_true(!model_of("openai", "gpt-4.1").by_name);
     assert_true(model_of("openai", "gpt-4.1-2025-04-14").by_name);      /* the same again */
     assert_true(model_of("openai", "o3-deep-research").by_name);
+    assert_int_equal(model_of("anthropic", "claude-opus-4-5").continues, CONTINUES_PREFILL);
+    assert_int_equal(model_of("anthropic", "claude-opus-4-6").continues, CONTINUES_UNSAID);
+    assert_int_equal(model_of("alibaba", "qwen-plus").continues, CONTINUES_PARTIAL);
+    assert_int_equal(model_of("mistral", "magistral-small").continues, CONTINUES_NO);
     struct builtin_provider p;
+    assert_true(builtin_provider_find(BYTES("vllm"), &p));
+    assert_int_equal(p.continues, CONTINUES_FINAL);
     assert_true(builtin_provider_find(BYTES("openai"), &p));
+    assert_int_equal(p.continues, CONTINUES_UNSAID);
     assert_int_equal(p.quirks, QUIRK_COMPLETION_TOKENS);
     assert_true(builtin_provider_find(BYTES("mistral"), &p));
     assert_int_equal(p.quirks, QUIRK_NO_COMPLETION | QUIRK_ID_9 | QUIRK_NO_NAME |

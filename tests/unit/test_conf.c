@@ -158,7 +158,8 @@ static void test_values(void **state)
         struct conf *c = parse(values[i].yaml);
         if (!c) print_error("in: %s\n%s", values[i].yaml, report.text);
         assert_non_null(c);
-        assert_int_equal(report.len, 0);
+        /* No model here can go on, which is warned of (test_conf_provider.c). */
+        if (!strstr(values[i].yaml, "resume")) assert_int_equal(report.len, 0);
         changed(c, usual, heard);
         if (strcmp(heard, values[i].changed) != 0) print_error("in: %s\n", values[i].yaml);
         assert_string_equal(heard, values[i].changed);

@@ -8,9 +8,10 @@
 
 #include "engine/conf.h"
 
+static struct conf_report report;
+
 static struct conf *parse(const char *yaml)
 {
-    static struct conf_report report;
     struct conf *conf = NULL;
     bool fine = conf_parse(yaml, strlen(yaml), "t.yaml", NULL, &conf, &report);
     assert_int_equal(fine, conf != NULL);
@@ -152,6 +153,93 @@ static void test_quality_of_models(void **state)
     conf_free(c);
 }
 
+/* How an answer is continued: known of a name, said for a provider, said for a model. */
+static void test_who_goes_on(void **state)
+{
+    (void)state;
+    static const struct { const char *entry, *model; enum catalog_continues how; } cases[] = {
+        {"{name: openai}", "{id: openai/gpt-5}", CONTINUES_UNSAID},
+        {"{name: openai, continues: instruct}", "{id: openai/gpt-5}", CONTINUES_INSTRUCT},
+        {"{name: openai, continues: instruct}", "{id: openai/gpt-5, continues: no}",
+         CONTINUES_UNSAID},
+        {"{name: openai}", "{id: openai/gpt-5, continues: prefill}", CONTINUES_PREFILL},
+        {"{name: mistral}", "{id: mistral/new}", CONTINUES_PREFIX_ECHO},
+        {"{name: mistral}", "{id: mistral/magistral-small}", CONTINUES_UNSAID},
+        {"{name: mistral, continues: no}", "{id: mistral/new}", CONTINUES_UNSAID},
+        {"{name: mistral, dialect: anthropic}", "{id: mistral/new}", CONTINUES_UNSAID},
+        {"{name: anthropic}", "{id: anthropic/claude-opus-4-5}", CONTINUES_PREFILL},
+        {"{name: anthropic}", "{id: anthropic/claude-opus-4-6}", CONTINUES_UNSAID},
+        {"{name: anthropic, continues: prefill}", "{id: anthropic/claude-opus-4-6}",
+         CONTINUES_UNSAID},     /* it refuses a last turn of its own, */
+        {"{name: anthropic, continues: instruct}", "{id: anthropic/claude-opus-4-6}",
+         CONTINUES_INSTRUCT},   /* and takes one of the user's */
+        {"{name: anthropic}", "{id: anthropic/claude-opus-4-6, quirks: [], "
+         "continues: prefill}", CONTINUES_PREFILL},
+        {"{name: x, url: \"http://h\"}", "{id: x/m}", CONTINUES_UNSAID},
+        {"{name: x, url: \"http://h\", continues: final}", "{id: x/m}", CONTINUES_FINAL},
+        {"{name: x, url: \"http://h\", continues: prefix}", "{id: x/m, continues: partial}",
+         CONTINUES_PARTIAL},
+        {"{name: openai, continues: prefill}", "{id: openai/text-embedding-3-small}",
+         CONTINUES_UNSAID},     /* nothing to go on with */
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char yaml[512];
+        (void)snprintf(yaml, sizeof yaml, "providers: [%s]\nmodels: [%s]", cases[i].entry,
+                       cases[i].model);
+        struct conf *c = parse(yaml);
+        assert_non_null(c);
+        for (uint32_t m = 0; m < c->catalog.model_count; m++) {
+            if (!c->catalog.model[m].configured) continue;
+            assert_int_equal(catalog_continues_of(&c->catalog.model[m],
+                                                  &c->catalog.provider[0]), cases[i].how);
+        }
+        conf_free(c);
+    }
+}
+
+/* Each word is that of its number: conf.def and the catalogue list them alike. */
+static void test_words_of_going_on(void **state)
+{
+    (void)state;
+    assert_null(catalog_continues_word(CONTINUES_UNSAID));
+    for (unsigned how = CONTINUES_UNSAID + 1; how < CONTINUES; how++) {
+        char yaml[256];
+        (void)snprintf(yaml, sizeof yaml, "providers: [{name: x, url: \"http://h\", "
+                       "continues: %s}]", catalog_continues_word((enum catalog_continues)how));
+        struct conf *c = parse(yaml);
+        assert_non_null(c);
+        assert_int_equal(c->catalog.provider[0].continues, how);
+        conf_free(c);
+    }
+}
+
+/* A resumption that nobody is able to is warned of; not where it is only the default. */
+static void test_resume_that_nobody_can(void **state)
+{
+    (void)state;
+    static const struct { const char *yaml; unsigned warnings; } cases[] = {
+        {"routing: {resume: availability}\nproviders: [{name: openai, keys: [k]}]", 1},
+        {"providers: [{name: openai, keys: [k]}]", 0},
+        {"routing: {resume: availability}", 0},
+        {"routing: {resume: availability}\nproviders: [{name: mistral, keys: [k]}]", 0},
+        {"routing: {resume: availability}\nproviders: [{name: mistral, keys: [k], "
+         "continues: no}]", 1},
+        {"routing: {resume: availability}\nproviders: [{name: openai, keys: [k]}]\n"
+         "models: [{id: openai/gpt-5, continues: instruct}]", 0},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct conf *c = parse(cases[i].yaml);
+        assert_non_null(c);
+        assert_int_equal(report.warning_count, cases[i].warnings);
+        if (cases[i].warnings) {
+            assert_non_null(strstr(report.text, "t.yaml:1:19: warning: routing.resume is "
+                "'availability', but no model is known to go on with what another one began, "
+                "so no stream will: see continues of providers and models"));
+        }
+        conf_free(c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +247,9 @@ int main(void)
         cmocka_unit_test(test_what_a_name_brings_with_it),
         cmocka_unit_test(test_further_dialects_belong_to_an_address),
         cmocka_unit_test(test_quality_of_models),
+        cmocka_unit_test(test_who_goes_on),
+        cmocka_unit_test(test_words_of_going_on),
+        cmocka_unit_test(test_resume_that_nobody_can),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
