@@ -148,7 +148,7 @@ static bool send_in_place(struct core *core, struct exchange *x)
     assert(!x->head_sent && x->c);
     if (x->answer.count != 1) return false;
     struct http_out o = {.out = core->text, .room = CORE_SCRATCH};
-    put_head(core, x, &o, x->status, x->answer.bytes, x->rec.cost_nusd);
+    put_head(core, x, &o, x->status, x->answer.bytes, book_all_cost(x));
     core_text_put(core, o.len);
     struct bytes head = {o.out, o.len};
     if (o.full || !chain_front(&core->mem, &x->c->out, &x->answer, 0, head)) return false;
@@ -275,10 +275,10 @@ static bool copy_range(struct core *core, struct exchange *x, uint64_t from, uin
 static bool send_with_cost(struct core *core, struct exchange *x, uint64_t end)
 {
     char cost[32], member[64];
-    (void)book_cost_text(x->rec.cost_nusd, cost);
+    (void)book_cost_text(book_all_cost(x), cost);
     int n = snprintf(member, sizeof member, ",\"cost\":%s", cost);
     uint64_t length = x->answer.bytes + (uint64_t)n;
-    if (!answer_head(core, x, x->status, length, x->rec.cost_nusd)) return false;
+    if (!answer_head(core, x, x->status, length, book_all_cost(x))) return false;
     return copy_range(core, x, 0, end - 1) &&
            chain_copy(&core->mem, &x->c->out, (struct bytes){member, (size_t)n}) &&
            copy_range(core, x, end - 1, x->answer.bytes);
@@ -292,7 +292,7 @@ static void send_whole(struct core *core, struct exchange *x, uint64_t usage_at)
     } else if (send_in_place(core, x)) {
         ok = true;
     } else {
-        ok = answer_head(core, x, x->status, x->answer.bytes, x->rec.cost_nusd);
+        ok = answer_head(core, x, x->status, x->answer.bytes, book_all_cost(x));
         if (ok && x->answer.bytes < TOGETHER_MAX) ok = copy_range(core, x, 0, x->answer.bytes);
         else if (ok) chain_move(&core->mem, &x->c->out, &x->answer);
     }
@@ -312,7 +312,7 @@ static void send_translated(struct core *core, struct exchange *x)
     }
     attempt_good(core, x);
     book_end(core, x, CLOSE_DONE, x->status);
-    if (answer_head(core, x, x->status, said.bytes, x->rec.cost_nusd)) {
+    if (answer_head(core, x, x->status, said.bytes, book_all_cost(x))) {
         chain_move(&core->mem, &x->c->out, &said);
     } else {
         x->c->close_after = true;
@@ -428,7 +428,7 @@ static void refusal_done(struct core *core, struct exchange *x)
         return;
     }
     book_end(core, x, CLOSE_UPSTREAM_REFUSED, x->status);
-    bool ok = answer_head(core, x, x->status, x->answer.bytes, 0);
+    bool ok = answer_head(core, x, x->status, x->answer.bytes, book_all_cost(x));
     if (ok) chain_move(&core->mem, &x->c->out, &x->answer);
     else x->c->close_after = true;
     exchange_finish(core, x, false);

@@ -300,6 +300,7 @@ void book_add(struct billed *b, const struct record *r)
     assert(r->kind == RECORD_ATTEMPT && r->cost_nusd >= 0);
     struct api_usage usage = book_usage(r);
     b->usage = usage_sum(&b->usage, &usage);
+    if (r->flags & RECORD_BEGAN) b->began = usage_sum(&b->began, &usage);
     b->tokens += book_tokens(r);
     b->cost_nusd = cost_sum(b->cost_nusd, r->cost_nusd);
     if (b->count < UINT8_MAX) b->count++;
@@ -308,7 +309,7 @@ void book_add(struct billed *b, const struct record *r)
 struct api_usage book_all_usage(const struct exchange *x)
 {
     struct api_usage own = book_usage(&x->rec);
-    return x->billed.count ? usage_sum(&own, &x->billed.usage) : own;
+    return x->billed.began.present ? usage_sum(&own, &x->billed.began) : own;
 }
 
 int64_t book_all_cost(const struct exchange *x)
@@ -320,7 +321,7 @@ int64_t book_all_cost(const struct exchange *x)
 static struct record told(const struct exchange *x)
 {
     struct record r = x->rec;
-    struct api_usage all = book_all_usage(x);
+    struct api_usage own = book_usage(&r), all = usage_sum(&own, &x->billed.usage);
     r.tokens[TOKEN_INPUT] = all.input;
     r.tokens[TOKEN_CACHED] = all.cached;
     r.tokens[TOKEN_OUTPUT] = all.output;

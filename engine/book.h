@@ -36,10 +36,10 @@ void book_twin(struct core *core, struct exchange *twin, enum close_why why, boo
 void book_promote(struct core *core, struct exchange *lead, struct exchange *twin);
 /* Add such a record to what was billed. */
 void book_add(struct billed *b, const struct record *r);
-/* What the client is told: usage and cost of the attempts that were billed before, and of the
- * record. */
+/* What the client is told of tokens: those of the record, and of the attempts before it whose
+ * text is in the answer; not of others, for a client measures by it how full a context is. */
 struct api_usage book_all_usage(const struct exchange *x);
-/* The same of the cost, in nano-dollars. */
+/* What the client is told of the cost, in nano-dollars: of all that was billed. */
 int64_t book_all_cost(const struct exchange *x);
 /* What an attempt was priced at before it failed costs nothing: forget it. */
 void book_clear(struct exchange *x);

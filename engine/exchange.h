@@ -50,7 +50,8 @@ struct attempt_note {          /* how one candidate failed, for the final error 
 struct billed {               /* attempts of a request that cost something and did not end it:
                                 * kept by the lead, for all of its family */
     struct api_usage usage;    /* of all of them; present where there was one */
-    uint64_t tokens;           /* of all kinds */
+    struct api_usage began;    /* of those of whose answer the client has the beginning */
+    uint64_t tokens;           /* of all of them, of all kinds */
     int64_t cost_nusd;
     uint8_t count;
     uint8_t last_nth;          /* the highest record.nth that was given out */

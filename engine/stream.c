@@ -106,7 +106,7 @@ static bool emit_with_cost(struct core *core, struct exchange *x, const struct s
                            const struct api_event *e)
 {
     char cost[32], member[64];
-    (void)book_cost_text(x->rec.cost_nusd, cost);
+    (void)book_cost_text(book_all_cost(x), cost);
     size_t n = (size_t)snprintf(member, sizeof member, ",\"cost\":%s", cost);
     size_t at = (size_t)(ev->data.ptr - ev->raw.ptr) + (size_t)e->usage_at.value.end - 1;
     if (ev->raw.len + n > CORE_SCRATCH) return emit(core, x, ev->raw);
@@ -451,9 +451,9 @@ static void stop(struct core *core, struct exchange *x)
     book_price(core, x);
     x->rec.flags |= RECORD_ESTIMATED;
     book_end(core, x, CLOSE_BUDGET_STOPPED, x->shown);
-    struct api_stop s = {.usage = book_usage(&x->rec), .want_usage = x->want_usage,
+    struct api_stop s = {.usage = book_all_usage(x), .want_usage = x->want_usage,
                          .choices = x->choices,
-                         .cost_nusd = x->want_cost ? x->rec.cost_nusd : -1,
+                         .cost_nusd = x->want_cost ? book_all_cost(x) : -1,
                          .model = bytes_of(x->tables->catalog->model[x->model].upstream)};
     if (!say_stop(core, x, &s) || !answer_end(core, x)) x->c->close_after = true;
     exchange_finish(core, x, false);

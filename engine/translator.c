@@ -420,8 +420,8 @@ bool translator_end(struct core *core, struct exchange *x)
     struct pen pen;
     assert(tr && tr->begun);
     book_price(core, x);
-    struct api_usage usage = book_usage(&x->rec);
-    if (x->want_cost) tr->facts->cost_nusd = x->rec.cost_nusd;
+    struct api_usage usage = book_all_usage(x);
+    if (x->want_cost) tr->facts->cost_nusd = book_all_cost(x);
     bool begun = speech_begin(&speech, &pen, core, x, 0);
     assert(begun);
     return begun && speech_end(&speech, &pen, translate_end(&tr->t, &usage, &pen));
@@ -433,7 +433,7 @@ bool translator_stop(struct core *core, struct exchange *x, const struct api_usa
     struct speech speech;
     struct pen pen;
     assert(tr && tr->begun);
-    tr->facts->cost_nusd = x->want_cost ? x->rec.cost_nusd : -1;
+    tr->facts->cost_nusd = x->want_cost ? book_all_cost(x) : -1;
     bool begun = speech_begin(&speech, &pen, core, x, 0);
     assert(begun);
     return begun && speech_end(&speech, &pen, translate_stop(&tr->t, usage, &pen));
@@ -463,8 +463,8 @@ bool translator_whole(struct core *core, struct exchange *x, struct chain *out)
     struct pen pen;
     struct sheet sheet = {&core->mem, out, NULL};
     core_text_put(core, sizeof *index);
-    facts->usage = book_usage(&x->rec);
-    facts->cost_nusd = x->want_cost ? x->rec.cost_nusd : -1;
+    facts->usage = book_all_usage(x);
+    facts->cost_nusd = x->want_cost ? book_all_cost(x) : -1;
     place_begin(&answer, &core->mem, &x->answer, 0, x->answer.bytes);
     struct walk_source source = source_of(&answer);
     sheet_begin(&sheet, &pen);
