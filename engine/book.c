@@ -342,6 +342,7 @@ void book_end(struct core *core, struct exchange *x, enum close_why why, unsigne
     r->fallbacks = x->attempts > 1 ? (uint8_t)(x->attempts - 1) : 0;
     uint64_t us = (core->now_ns - x->admitted_ns) / 1000;
     r->duration_us = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+    if (x->billed.count > 0) r->flags |= RECORD_MORE;
     note_outcome(x, why);
     DEATH(before_record);
     learn_end(core, x);

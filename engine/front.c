@@ -25,7 +25,7 @@ enum {
     BODY_MAX = 1 << 20,
     PATH_MAX_BYTES = 1024,
     QUERY_MAX = 4096,
-    EVENT_MAX = 4096,
+    EVENT_MAX = 16384,                 /* a row with REQUEST_BILLED_MAX attempts fits */
     RATE_NS = 1000000000,
 };
 
@@ -102,17 +102,38 @@ void front_run(struct engine *engine, struct front_queue *q)
     }
 }
 
+/* The row of a record that was just folded; with the attempts that were billed besides, which
+ * were folded before it or with it. */
+static void row_of(struct db *db, const struct record *r, struct request_row *row)
+{
+    struct request_mark of = {r->admitted_unix_ns, r->exchange_id};
+    enum store_rc rc = STORE_NOT_FOUND;
+    MDB_txn *txn;
+    if ((r->flags & RECORD_MORE) && db_begin(db, false, &txn) == STORE_OK) {
+        rc = usage_request(db, txn, &of, row);
+        db_abort(txn);
+    }
+    if (rc != STORE_OK) *row = (struct request_row){.end = *r};
+}
+
 void front_row(struct engine *engine, const struct record *r)
 {
     struct admin_front *f = engine->front;
     if (r->kind != RECORD_REQUEST) return;
     if (atomic_load_explicit(&f->listeners, memory_order_relaxed) == 0) return;
     struct event *e = calloc(1, sizeof *e);
-    if (!e) return;
+    struct request_row *row = calloc(1, sizeof *row);
+    if (!e || !row) {
+        free(e);
+        free(row);
+        return;
+    }
     struct jsonw w;
     memcpy(e->text, "data: ", 6);
     jsonw_init(&w, e->text + 6, sizeof e->text - 8);
-    admin_put_request(&w, r, f->host);
+    row_of(engine->db, r, row);
+    admin_put_request(&w, row, f->host);
+    free(row);
     memcpy(e->text + 6 + w.len, "\n\n", 2);
     e->len = w.len + 8;
     if (w.full) {

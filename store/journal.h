@@ -46,6 +46,7 @@ enum record_flag {
     RECORD_INTERRUPTED = 8,
     RECORD_PREPAID = 16,        /* its cost is taken from the organisation's credit pool */
     RECORD_BEGAN = 32,          /* an attempt: the client has the beginning of its answer */
+    RECORD_MORE = 64,           /* an end: attempts were billed before it */
 };
 
 struct record {                          /* 512 bytes, little-endian, as mapped and as stored */

@@ -426,6 +426,7 @@ struct page {
     void *arg;
     uint64_t to, exchange;         /* rows before this place */
     struct request_row row;
+    char last_model[RECORD_MODEL_MAX];  /* of its end, where that has some of the answer */
     bool open;                     /* row waits for its attempts */
     bool ended;                    /* visit said so, or rows are older than asked for */
 };
@@ -454,9 +455,11 @@ static uint32_t tokens_sum(uint32_t a, uint32_t b)
     return a > UINT32_MAX - b ? UINT32_MAX : a + b;
 }
 
-/* Add a billed attempt to the request it belongs to. */
-static void attempt_add(struct record *end, const struct record *attempt)
+/* Add a billed attempt to the request it belongs to. They come from the last to the first, and
+ * so the first of those whose beginning the client has names the row. */
+static void attempt_add(struct request_row *row, const struct record *attempt)
 {
+    struct record *end = &row->end;
     assert(attempt->exchange_id == end->exchange_id);
     for (int k = 0; k < TOKEN_KINDS; k++) {
         end->tokens[k] = tokens_sum(end->tokens[k], attempt->tokens[k]);
@@ -465,6 +468,29 @@ static void attempt_add(struct record *end, const struct record *attempt)
     int64_t sum;
     if (!__builtin_add_overflow(end->cost_nusd, attempt->cost_nusd, &sum)) end->cost_nusd = sum;
     end->flags |= attempt->flags & (RECORD_ESTIMATED | RECORD_FREE_PRICE);
+    if (attempt->flags & RECORD_BEGAN) memcpy(end->model, attempt->model, sizeof(end->model));
+    if (row->billed_count < REQUEST_BILLED_MAX) row->billed[row->billed_count++] = *attempt;
+}
+
+/* Is there an answer in it? */
+static bool has_output(const struct record *r)
+{
+    return r->tokens[TOKEN_OUTPUT] > 0 || r->tokens[TOKEN_AUDIO_OUTPUT] > 0;
+}
+
+/* All records of the exchange were taken: whether to go on. */
+static bool row_visit(struct page *p)
+{
+    struct request_row *row = &p->row;
+    bool same = memcmp(p->last_model, row->end.model, sizeof(p->last_model)) == 0;
+    memset(row->continued_by, 0, sizeof(row->continued_by));
+    if (!same) memcpy(row->continued_by, p->last_model, sizeof(row->continued_by));
+    for (uint32_t i = 0, n = row->billed_count; i < n / 2; i++) {
+        struct record moved = row->billed[i];
+        row->billed[i] = row->billed[n - 1 - i];
+        row->billed[n - 1 - i] = moved;
+    }
+    return p->visit(row, p->arg);
 }
 
 /* One row downwards. An exchange's end comes first, then its attempts; attempts without an end
@@ -472,16 +498,19 @@ static void attempt_add(struct record *end, const struct record *attempt)
 static void page_take(struct page *p, const struct record *r)
 {
     if (p->open && r->exchange_id == p->row.end.exchange_id && r->kind == RECORD_ATTEMPT) {
-        attempt_add(&p->row.end, r);
+        attempt_add(&p->row, r);
         return;
     }
     bool visited = p->open;
     p->open = false;
-    if (visited && !p->visit(&p->row, p->arg)) p->ended = true;
+    if (visited && !row_visit(p)) p->ended = true;
     if (r->admitted_unix_ns < p->ask->from_unix_ns) p->ended = true;
     if (p->ended || r->kind != RECORD_REQUEST || !is_below(r->path, p->ask->unit)) return;
     p->row.end = *r;
+    p->row.billed_count = 0;
     p->open = true;
+    memset(p->last_model, 0, sizeof(p->last_model));
+    if (has_output(r)) memcpy(p->last_model, r->model, sizeof(p->last_model));
 }
 
 /* Rows of one span. All of an exchange are of one time, so that none waits at its end. */
@@ -494,7 +523,7 @@ static enum store_rc page_span(struct page *p, uint64_t span_ns)
         if (rc == STORE_OK) page_take(p, &r);
     }
     if (rc != STORE_OK && rc != STORE_NOT_FOUND) return rc;
-    if (p->open && !p->ended && !p->visit(&p->row, p->arg)) p->ended = true;
+    if (p->open && !p->ended && !row_visit(p)) p->ended = true;
     p->open = false;
     return STORE_OK;
 }
@@ -550,6 +579,32 @@ enum store_rc usage_requests(struct db *db, MDB_txn *txn, const struct usage_ask
     mdb_cursor_close(p.walk.cursor);
     ledger_down_fini(&p.down);
     return rc;
+}
+
+struct one {
+    const struct request_mark *of;
+    struct request_row *row;
+    bool found;
+};
+
+static bool keep_one(const struct request_row *row, void *arg)
+{
+    struct one *one = arg;
+    one->found = row->end.exchange_id == one->of->exchange_id;
+    if (one->found) *one->row = *row;
+    return !one->found;
+}
+
+enum store_rc usage_request(struct db *db, MDB_txn *txn, const struct request_mark *of,
+                            struct request_row *row)
+{
+    assert(of && row);
+    assert(of->admitted_unix_ns < UINT64_MAX);
+    struct one one = {.of = of, .row = row};
+    struct usage_ask ask = {.from_unix_ns = of->admitted_unix_ns,
+                            .to_unix_ns = of->admitted_unix_ns + 1};
+    enum store_rc rc = usage_requests(db, txn, &ask, NULL, keep_one, &one);
+    return rc == STORE_OK && !one.found ? STORE_NOT_FOUND : rc;
 }
 
 enum store_rc usage_find(struct db *db, MDB_txn *txn, store_id key, const char *request_id,

@@ -58,10 +58,16 @@ MUST_USE enum store_rc usage_query(struct db *db, MDB_txn *txn, const struct usa
                                    bool (*visit)(const struct usage_row *row, void *arg),
                                    void *arg);
 
-/* One request: its RECORD_REQUEST with the billed attempts before it added in (cost, tokens,
- * and whether any part was estimated or had no price). */
+enum { REQUEST_BILLED_MAX = 16 };   /* attempts that a row lists; it sums all */
+
+/* One request: its RECORD_REQUEST with the attempts that were billed besides it added in (cost,
+ * tokens, and whether any part was estimated or had no price). Where the client has the
+ * beginning of another model's answer, `end` has that model, and continued_by who went on. */
 struct request_row {
     struct record end;
+    char continued_by[RECORD_MODEL_MAX];       /* "": nobody had to */
+    uint32_t billed_count;                     /* of those listed */
+    struct record billed[REQUEST_BILLED_MAX];  /* RECORD_ATTEMPTs, by nth */
 };
 
 /* Where a page ended: of the last row seen. */
@@ -77,6 +83,10 @@ MUST_USE enum store_rc usage_requests(struct db *db, MDB_txn *txn, const struct 
                                       const struct request_mark *after,
                                       bool (*visit)(const struct request_row *row, void *arg),
                                       void *arg);
+
+/* The row of that exchange, whose end is in the store. STORE_OK and *row; STORE_NOT_FOUND. */
+MUST_USE enum store_rc usage_request(struct db *db, MDB_txn *txn, const struct request_mark *of,
+                                     struct request_row *row);
 
 /* Is there a request row of this key with this request id? Does not allocate: cores call it.
  * STORE_OK or STORE_NOT_FOUND. */

@@ -100,7 +100,8 @@ bool admin_writes(enum http_method method, struct bytes path);
 void admin_run(struct admin_call *call);
 
 /* One request row as JSON, as in GET /admin/v1/requests and /admin/v1/events. */
-void admin_put_request(struct jsonw *w, const struct record *r, const struct admin_host *host);
+void admin_put_request(struct jsonw *w, const struct request_row *row,
+                       const struct admin_host *host);
 
 /* The OpenAPI 3.1 description, from the table that routes. */
 void admin_put_openapi(struct jsonw *w);

@@ -45,7 +45,10 @@ static const struct schema schemas[] = {
                 "key:s? model:s? provider:s? mode:s gain:n reasons:w status:i close:s "
                 "stream:b attempts:i input_tokens:i cached_tokens:i cache_write_tokens:i "
                 "output_tokens:i reasoning_tokens:i cost_usd:m price:o estimated:b unpriced:b "
-                "ttft_ms:n? duration_ms:n tags:o"},
+                "ttft_ms:n? duration_ms:n tags:o continued_by:s? billed:[Billed]"},
+    {"Billed", "model:s? provider:s? close:s status:i input_tokens:i cached_tokens:i "
+               "cache_write_tokens:i output_tokens:i reasoning_tokens:i cost_usd:m estimated:b "
+               "ttft_ms:n? duration_ms:n"},
     {"Limit", "usd:m window:s spent:m held:m remaining:m resets_at:t?"},
     {"Budget", "limits:[Limit]"},
     {"Credit", "id:s usd:m kind:s reference:s balance_change:m created_at:t"},

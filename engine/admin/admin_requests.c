@@ -95,6 +95,15 @@ static void put_flag(struct jsonw *w, const char *name, bool value)
     jsonw_bool(w, value);
 }
 
+static void put_ms(struct jsonw *w, const struct record *r)
+{
+    jsonw_key(w, "ttft_ms");
+    if (r->ttft_us) jsonw_fixed(w, r->ttft_us, 3);
+    else jsonw_null(w);
+    jsonw_key(w, "duration_ms");
+    jsonw_fixed(w, r->duration_us, 3);
+}
+
 /* Why its model was chosen, in words. */
 static void put_reasons(struct jsonw *w, const struct record *r, const struct admin_host *host)
 {
@@ -107,8 +116,34 @@ static void put_reasons(struct jsonw *w, const struct record *r, const struct ad
     jsonw_array_end(w);
 }
 
-void admin_put_request(struct jsonw *w, const struct record *r, const struct admin_host *host)
+/* Attempts that were billed besides the end: what the row's sums hold of others than who ended
+ * it. */
+static void put_billed(struct jsonw *w, const struct request_row *row,
+                       const struct admin_host *host)
 {
+    jsonw_key(w, "billed");
+    jsonw_array(w);
+    for (uint32_t i = 0; i < row->billed_count; i++) {
+        const struct record *r = &row->billed[i];
+        jsonw_object(w);
+        put_model(w, r);
+        jsonw_key(w, "close");
+        jsonw_text(w, host->close_name(r->close));
+        put_uint(w, "status", r->status);
+        put_tokens(w, r);
+        jsonw_key(w, "cost_usd");
+        jsonw_fixed_text(w, r->cost_nusd, 9);
+        put_flag(w, "estimated", r->flags & RECORD_ESTIMATED);
+        put_ms(w, r);
+        jsonw_object_end(w);
+    }
+    jsonw_array_end(w);
+}
+
+void admin_put_request(struct jsonw *w, const struct request_row *row,
+                       const struct admin_host *host)
+{
+    const struct record *r = &row->end;
     char id[ADMIN_ROW_MAX];
     assert(r->exchange_id != 0);
     assert(host->mode_name && host->close_name && host->reason_name);
@@ -139,12 +174,10 @@ void admin_put_request(struct jsonw *w, const struct record *r, const struct adm
     put_price(w, r);
     put_flag(w, "estimated", r->flags & RECORD_ESTIMATED);
     put_flag(w, "unpriced", r->flags & RECORD_FREE_PRICE);
-    jsonw_key(w, "ttft_ms");
-    if (r->ttft_us) jsonw_fixed(w, r->ttft_us, 3);
-    else jsonw_null(w);
-    jsonw_key(w, "duration_ms");
-    jsonw_fixed(w, r->duration_us, 3);
+    put_ms(w, r);
     put_tags(w, r);
+    put_padded(w, "continued_by", row->continued_by, sizeof(row->continued_by));
+    put_billed(w, row, host);
     jsonw_object_end(w);
 }
 
@@ -160,7 +193,7 @@ static bool page_visit(const struct request_row *row, void *arg)
     page->more = page->left == 0;
     if (page->more) return false;
     page->left--;
-    admin_put_request(&page->call->w, &row->end, page->call->host);
+    admin_put_request(&page->call->w, row, page->call->host);
     return !page->call->w.full;
 }
 

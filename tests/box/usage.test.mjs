@@ -158,7 +158,9 @@ test('a row holds every name of the contract; tools count where we count', async
     'provider', 'mode', 'gain', 'reasons', 'status', 'close', 'stream', 'attempts',
     'input_tokens',
     'cached_tokens', 'cache_write_tokens', 'output_tokens', 'reasoning_tokens', 'cost_usd',
-    'price', 'estimated', 'unpriced', 'ttft_ms', 'duration_ms', 'tags']));
+    'price', 'estimated', 'unpriced', 'ttft_ms', 'duration_ms', 'tags', 'continued_by',
+    'billed']));
+  assert.deepEqual([seen[0].continued_by, seen[0].billed], [null, []]);
 });
 
 test('a stream whose counter breaks on the way is counted by us, all of it', async () => {

@@ -228,6 +228,58 @@ static void test_request_rows(void **state)
     engine_close(e);
 }
 
+/* A stream that went on elsewhere, and lost a hedge before: one row, its parts, each model's
+ * share in the sums. */
+static void test_a_row_with_attempts(void **state)
+{
+    static const struct { const char *pointer, *value; } values[] = {
+        {"model", "openai/gpt-1"}, {"provider", "openai"}, {"continued_by", "far/other"},
+        {"cost_usd", "0.003703701"}, {"output_tokens", "300"}, {"input_tokens", "33"},
+        {"estimated", "true"}, {"status", "200"}, {"close", "done"},
+        {"billed/0/model", "far/slow"}, {"billed/0/provider", "far"},
+        {"billed/0/close", "upstream_failed"}, {"billed/0/estimated", "true"},
+        {"billed/0/ttft_ms", "null"}, {"billed/0/status", "0"},
+        {"billed/1/model", "openai/gpt-1"}, {"billed/1/cost_usd", "0.001234567"},
+        {"billed/1/output_tokens", "100"}, {"billed/1/input_tokens", "11"},
+        {"billed/1/estimated", "false"}, {"billed/1/ttft_ms", "1.5"}, {"billed/2", NULL},
+    };
+    struct engine *e = engine_open(*state);
+    struct answer a = {0};
+    struct lineage f = make_family(e);
+    char key[32], path[64];
+    make_key(e, f.member, key);
+    struct record r[3];
+    for (unsigned i = 0; i < 3; i++) {
+        r[i] = make_record(&f, key, 1);
+        r[i].nth = (uint8_t)i;
+        if (i == 2) continue;
+        r[i].kind = RECORD_ATTEMPT;
+        r[i].close = RECORD_CLOSE_DONE + 1;
+    }
+    snprintf(r[0].model, sizeof(r[0].model), "far/slow");
+    r[0].flags |= RECORD_ESTIMATED;
+    r[0].ttft_us = r[0].status = 0;
+    r[1].flags |= RECORD_BEGAN;
+    snprintf(r[2].model, sizeof(r[2].model), "far/other");
+    fold(*state, r, 3);
+    want(e, &a, 200, "GET requests", NULL);
+    assert_int_equal(count_of(&a, "/data"), 1);
+    for (size_t i = 0; i < COUNT(values); i++) {
+        snprintf(path, sizeof(path), "/data/0/%s", values[i].pointer);
+        check_value(&a, path, values[i].value);
+    }
+    want(e, &a, 200, "GET usage?group_by=model", NULL);
+    assert_int_equal(count_of(&a, "/data"), 3);
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof(path), "/data/%d/cost_usd", i);
+        check_value(&a, path, "0.001234567");
+        snprintf(path, sizeof(path), "/data/%d/requests", i);
+        check_value(&a, path, i == 0 ? "1" : "0");      /* far/other's */
+    }
+    drop(&a);
+    engine_close(e);
+}
+
 static void test_usage_rows(void **state)
 {
     static const struct { const char *pointer, *value; } all[] = {
@@ -377,6 +429,7 @@ int main(void)
         DATA_TEST(test_kept_answers_are_bounded),
         DATA_TEST(test_no_secret_is_kept),
         DATA_TEST(test_request_rows),
+        DATA_TEST(test_a_row_with_attempts),
         DATA_TEST(test_usage_rows),
         DATA_TEST(test_usage_beside_a_baseline),
         DATA_TEST(test_months_begin_where_they_begin),

@@ -429,7 +429,7 @@ static void test_attempts_that_are_billed(void **state)
          1055500},
         {RECORD_ATTEMPT, CLOSE_ESCALATED, 201, RECORD_STREAM | RECORD_ESTIMATED, 1, "a/tiers",
          36000},
-        {RECORD_REQUEST, CLOSE_DONE, 200, RECORD_STREAM, 2, "a/dated", 3000},
+        {RECORD_REQUEST, CLOSE_DONE, 200, RECORD_STREAM | RECORD_MORE, 2, "a/dated", 3000},
     };
     assert_int_equal(peek_all(d, r, 8), COUNT(want));
     for (size_t i = 0; i < COUNT(want); i++) {
@@ -491,7 +491,7 @@ static void test_twins(void **state)
     assert_int_equal(r[0].flags, RECORD_STREAM | RECORD_ESTIMATED);     /* cut short */
     assert_int_equal(r[1].kind, RECORD_REQUEST);
     assert_int_equal(r[1].nth, 1);
-    assert_int_equal(r[1].flags, RECORD_STREAM);
+    assert_int_equal(r[1].flags, RECORD_STREAM | RECORD_MORE);
     free(twin);
 }
 

@@ -106,9 +106,11 @@ static struct world *make_world(struct data_dir *d)
         if (!journal_has_room(j)) fold_all(d, j);
         struct record end = draw_record(&seed, e), attempt = draw_record(&seed, e);
         uint32_t slot = journal_begin(j, &end);
-        if (draw(&seed, 4) == 0) {
+        while (draw(&seed, 4) == 0 && journal_has_room_more(j)) {
             attempt.admitted_unix_ns = end.admitted_unix_ns;
             memcpy(attempt.path, end.path, sizeof(attempt.path));
+            attempt.nth = end.nth++;
+            if (draw(&seed, 2)) attempt.flags |= RECORD_BEGAN;
             journal_attempt(j, &attempt);
             w->attempt[w->count] = true;
             w->record[w->count++] = attempt;
@@ -571,14 +573,27 @@ static bool see_request(const struct request_row *row, void *arg)
     p->before_exchange = r->exchange_id;
     p->met[r->exchange_id]++;
     int64_t cost = 0;
-    uint32_t tokens[TOKEN_KINDS] = {0}, reasoning = 0;
+    uint32_t tokens[TOKEN_KINDS] = {0}, reasoning = 0, billed = 0;
+    const char *first = NULL, *last = "";
     for (size_t i = 0; i < p->w->count; i++) {
         const struct record *at = &p->w->record[i];
         if (at->exchange_id != r->exchange_id) continue;
+        if (p->w->attempt[i]) {
+            assert_int_equal(row->billed[billed].nth, at->nth);
+            assert_int_equal(row->billed[billed++].cost_nusd, at->cost_nusd);
+        }
+        bool names = !first && (!p->w->attempt[i] || (at->flags & RECORD_BEGAN));
+        if (names) first = at->model;
+        bool said = at->tokens[TOKEN_OUTPUT] > 0 || at->tokens[TOKEN_AUDIO_OUTPUT] > 0;
+        bool ends = !p->w->attempt[i] && said;
+        if (ends && strcmp(at->model, first) != 0) last = at->model;
         cost += at->cost_nusd;
         reasoning += at->reasoning_tokens;
         for (int k = 0; k < TOKEN_KINDS; k++) tokens[k] += at->tokens[k];
     }
+    assert_int_equal(row->billed_count, billed);
+    assert_string_equal(r->model, first);
+    assert_string_equal(row->continued_by, last);
     assert_int_equal(r->cost_nusd, cost);
     assert_int_equal(r->reasoning_tokens, reasoning);
     assert_memory_equal(r->tokens, tokens, sizeof(tokens));
