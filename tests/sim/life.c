@@ -165,6 +165,7 @@ void life_start(void)
     e->started_ns = machine()->now_ns;
     e->ledger_ok = true;
     memset(the.seen, 0, sizeof the.seen);
+    memset(the.attempts, 0, sizeof the.attempts);
     open_store();
     atomic_store(&e->tables, configure(model()->versions - 1, NULL));
     for (uint32_t i = 0; i < e->hosts.count; i++) {
@@ -204,10 +205,8 @@ static void hear(uint32_t i)
     for (size_t k = 0; k < count; k++) {
         if (r[k]->seq <= the.seen[i]) continue;
         if (!record_is_sound(r[k])) violated("journal", "a record with a wrong checksum");
-        model_row(r[k]);
-        struct ask *a = model_find(r[k]->request_id, strnlen(r[k]->request_id, 64));
-        a->row_life = the.lives;
-        a->row_core = i;
+        model_row(r[k], the.lives, i);
+        the.attempts[i] += r[k]->kind == RECORD_ATTEMPT;
         money_row(the.engine, r[k]);
     }
     the.seen[i] = head;
@@ -410,6 +409,20 @@ static bool same_row(const struct record *a, const struct record *b)
            memcmp(a->tokens, b->tokens, sizeof a->tokens) == 0;
 }
 
+/* A row that recovery wrote holds what was running, and the attempts booked before. */
+static struct record without_attempts(const struct record *row, const struct ask *a)
+{
+    struct record r = *row;
+    for (uint32_t i = 0; i < a->booked_count; i++) {
+        const struct record *attempt = &a->booked[i].r;
+        r.cost_nusd -= attempt->cost_nusd;
+        for (int k = 0; k < TOKEN_KINDS; k++) r.tokens[k] -= attempt->tokens[k];
+        if (r.nth == attempt->nth) r.nth = UINT8_MAX;     /* its cost is in that record */
+    }
+    if (r.cost_nusd < 0) violated("ledger", "%.64s cost less than its attempts", r.request_id);
+    return r;
+}
+
 static bool on_row(const struct request_row *row, void *arg)
 {
     struct audit *audit = arg;
@@ -422,9 +435,11 @@ static bool on_row(const struct request_row *row, void *arg)
     if (a->rows == 0) {
         bool may = audit->recovered && (r->flags & RECORD_INTERRUPTED);
         if (!may) violated("ledger", "%.64s is in the ledger and in no journal", r->request_id);
-        model_row(r);
+        struct record end = without_attempts(r, a);
+        model_row(&end, 0, 0);
     }
-    if (!same_row(&a->row, r)) violated("ledger", "%.64s differs from its record",
+    struct record sum = model_sum(a);
+    if (!same_row(&sum, r)) violated("ledger", "%.64s differs from its record",
                                         r->request_id);
     audit->rows++;
     audit->admitted[boot - 1]++;

@@ -12,6 +12,7 @@ struct life {
     uint64_t due_ns[LIFE_CORES_MAX + 1];   /* by when a core turns; the last: the admin core */
     uint64_t store_ns;             /* by when the store does */
     uint64_t seen[LIFE_CORES_MAX]; /* records of each journal that the model knows */
+    uint64_t attempts[LIFE_CORES_MAX];     /* of those: that ended no request */
     uint64_t offered_ns;           /* when the newest tables were published; 0: adopted */
     uint64_t admitted[LIFE_LIVES_MAX];     /* requests, by life */
     uint64_t handoffs, reused, no_buffers, waits, shed; /* of all lives */

@@ -11,6 +11,7 @@
 enum {
     ASKS_MAX = 256,
     REPLIES_MAX = 12,          /* providers that were asked, for one request */
+    BOOKED_MAX = REPLIES_MAX + 4,      /* records of one request */
     MODEL_PROVIDERS = 5,
     MODEL_KEYS = 2,            /* of a provider, at most */
     MODEL_VERSIONS = 16,       /* configurations published in one run */
@@ -48,6 +49,11 @@ struct reply {
     uint32_t event_max;        /* bytes of text in its largest event */
 };
 
+struct booked {                /* a record, and who wrote it: core 0 where recovery did */
+    struct record r;
+    uint32_t life, core;
+};
+
 struct ask {
     uint8_t kind;              /* enum ask_kind */
     uint8_t key;               /* whose it is, of money.h */
@@ -67,8 +73,9 @@ struct ask {
     bool tail;                 /* behind checked: an end that Weir put there */
     /* what was booked */
     uint32_t rows;
-    struct record row;
-    uint32_t row_life, row_core;    /* who wrote it: core 0 where recovery did */
+    struct record row;         /* its end */
+    struct booked booked[BOOKED_MAX];  /* the end, and the attempts besides */
+    uint32_t booked_count;
     uint64_t admitted_ns;      /* when it was seen to run; 0: never */
 };
 
@@ -122,8 +129,11 @@ void model_head(struct ask *a, unsigned status, bool sse);
 void model_body(struct ask *a, const char *bytes, size_t len);
 /* The answer is complete (its framing says so). */
 void model_done(struct ask *a);
-/* A record was folded or recovered: violates "journal" where it is not as it should be. */
-void model_row(const struct record *r);
+/* A record was written in that life, by that core: violates "journal" where it is not as it
+ * should be. */
+void model_row(const struct record *r, uint32_t life, uint32_t core);
+/* What all records of a say together, as a row of the store does. */
+struct record model_sum(const struct ask *a);
 /* At the end: every answer booked once, as it was. violates "booked". */
 void model_settle(void);
 

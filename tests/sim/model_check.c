@@ -210,20 +210,54 @@ void model_done(struct ask *a)
 
 /* --- records */
 
-void model_row(const struct record *r)
+/* Each attempt has its own number, and none comes behind the end. */
+static void check_attempt(const struct ask *a, const struct record *r)
+{
+    if (a->rows) violated("ends-once", "sim-%u: an attempt behind its end", number_of(a));
+    for (uint32_t i = 0; i < a->booked_count; i++) {
+        if (a->booked[i].r.nth != r->nth) continue;
+        violated("attempt-once", "sim-%u: attempt %u is booked twice", number_of(a), r->nth);
+    }
+}
+
+static void add_booked(struct ask *a, const struct record *r, uint32_t life, uint32_t core)
+{
+    if (a->booked_count == BOOKED_MAX) {
+        violated("journal", "sim-%u has more than %d records", number_of(a), BOOKED_MAX);
+    }
+    a->booked[a->booked_count++] = (struct booked){*r, life, core};
+}
+
+void model_row(const struct record *r, uint32_t life, uint32_t core)
 {
     size_t len = strnlen(r->request_id, sizeof r->request_id);
     struct ask *a = model_find(r->request_id, len);
-    if (!a || r->kind != RECORD_REQUEST) {
+    bool attempt = r->kind == RECORD_ATTEMPT;
+    if (!a || (r->kind != RECORD_REQUEST && !attempt)) {
         violated("journal", "a record of kind %u of %.*s, which nobody asked", r->kind,
                  (int)len, r->request_id);
     }
     if (!asks_provider(a) && a->kind != ASK_BAD_JSON && a->kind != ASK_NO_MODEL) {
         violated("journal", "sim-%u is no request to be booked", number_of(a));
     }
-    note("row", number_of(a), r->status, r->close);
-    if (++a->rows > 1) violated("ends-once", "sim-%u ended %u times", number_of(a), a->rows);
+    note(attempt ? "attempt" : "row", number_of(a), r->status, r->close);
+    check_attempt(a, r);
+    add_booked(a, r, life, core);
+    if (attempt) return;
+    a->rows++;
     a->row = *r;
+}
+
+struct record model_sum(const struct ask *a)
+{
+    struct record sum = a->row;
+    for (uint32_t i = 0; i < a->booked_count; i++) {
+        const struct record *r = &a->booked[i].r;
+        if (r->kind != RECORD_ATTEMPT) continue;
+        sum.cost_nusd += r->cost_nusd;
+        for (int k = 0; k < TOKEN_KINDS; k++) sum.tokens[k] += r->tokens[k];
+    }
+    return sum;
 }
 
 static int64_t cost_of(const struct record *r)

@@ -311,36 +311,54 @@ static bool is_on_path(const struct record *r, store_id target)
     return false;
 }
 
-/* What the records say of a target in hours from..before-1. */
-static int64_t sum_of(store_id target, uint32_t from, uint32_t before_hour, bool prepaid)
+typedef bool choose_record(const struct booked *b, const void *arg);
+
+/* What all records cost that are chosen. */
+static int64_t sum_if(choose_record *choose, const void *arg)
 {
     int64_t sum = 0;
     for (uint32_t i = 0; i < model()->ask_count; i++) {
         const struct ask *a = &model()->ask[i];
-        uint64_t hour = a->row.admitted_unix_ns / HOUR_NS;
-        bool counts = a->rows && hour >= from && hour < before_hour &&
-                      is_on_path(&a->row, target);
-        if (counts && (!prepaid || a->row.flags & RECORD_PREPAID)) sum += a->row.cost_nusd;
+        for (uint32_t k = 0; k < a->booked_count; k++) {
+            if (choose(&a->booked[k], arg)) sum += a->booked[k].r.cost_nusd;
+        }
     }
     return sum;
+}
+
+struct span_of { store_id target; uint32_t from, before; bool prepaid; };
+
+static bool is_in(const struct booked *b, const void *arg)
+{
+    const struct span_of *s = arg;
+    uint64_t hour = b->r.admitted_unix_ns / HOUR_NS;
+    return hour >= s->from && hour < s->before && is_on_path(&b->r, s->target) &&
+           (!s->prepaid || b->r.flags & RECORD_PREPAID);
+}
+
+/* What the records say of a target in hours from..before-1. */
+static int64_t sum_of(store_id target, uint32_t from, uint32_t before_hour, bool prepaid)
+{
+    struct span_of s = {target, from, before_hour, prepaid};
+    return sum_if(is_in, &s);
+}
+
+struct owed { const struct engine *e; const struct cell *c; };
+
+static bool is_owed(const struct booked *b, const void *arg)
+{
+    const struct owed *o = arg;
+    struct span_of s = {o->c->target, o->c->first_hour, o->c->next_hour,
+                        o->c->layer == BUDGET_LAYER_POOL};
+    if (b->life != life()->lives || b->r.budget_version >= o->c->born) return false;
+    return b->r.seq > journal_tail(o->e->journal[b->core]) && is_in(b, &s);
 }
 
 /* Of those, what the fold is still to add: older than the cell, and not folded. */
 static int64_t owed_to(const struct engine *e, const struct cell *c)
 {
-    int64_t sum = 0;
-    bool pool = c->layer == BUDGET_LAYER_POOL;
-    for (uint32_t i = 0; i < model()->ask_count; i++) {
-        const struct ask *a = &model()->ask[i];
-        uint64_t hour = a->row.admitted_unix_ns / HOUR_NS;
-        bool settled = a->row_life != life()->lives || a->row.budget_version >= c->born;
-        if (!a->rows || settled) continue;
-        if (a->row.seq <= journal_tail(e->journal[a->row_core])) continue;
-        bool in = hour >= c->first_hour && hour < c->next_hour &&
-                  is_on_path(&a->row, c->target);
-        if (in && (!pool || a->row.flags & RECORD_PREPAID)) sum += a->row.cost_nusd;
-    }
-    return sum;
+    struct owed o = {e, c};
+    return sum_if(is_owed, &o);
 }
 
 static void check_spent_cell(const struct engine *e, uint32_t cell)
