@@ -1,35 +1,47 @@
 /* agree.h - do two answers say the same? For cheap models that check each other: what is
  * compared is what an answer comes down to, not its words. It listens as a writer would
- * (tell.h), to a stream or to a whole answer. */
+ * (tell.h), to a stream or to a whole answer. In doubt two answers are not the same: that
+ * costs a call of a stronger model, the other mistake a wrong answer. */
 #ifndef NET_TRANSLATE_AGREE_H
 #define NET_TRANSLATE_AGREE_H
 
+#include "net/translate/gist.h"
 #include "net/translate/tell.h"
 
 enum agree_form {            /* what an answer comes down to */
     AGREE_NONE,              /* nothing that can be compared: never the same as anything */
     AGREE_CALLS,             /* its calls: names and arguments, in order */
     AGREE_JSON,              /* a JSON value: members in any order, numbers by value */
-    AGREE_SHORT,             /* a short text: without case, punctuation, blanks */
-    AGREE_FINAL,             /* the final answer of a longer one: the last "answer is ...",
-                                "#### ...", \boxed{...}, a last line that is a number or one
-                                option's letter */
+    AGREE_WORDS,             /* a short text (gist.h, gist_words), or the final answer of a
+                                longer one: what follows the last "answer is", "answer:",
+                                "####", or stands in the last \boxed{}, to the end; or a last
+                                line that is a number or one option's letter */
 };
 
 struct agree {               /* an answer's gist: numbers, no word of it */
-    uint64_t hash[2];
+    struct gist gist;
     uint8_t form;            /* enum agree_form */
 };
 
-enum { AGREE_TAIL = 1024 };  /* bytes of text that are looked at for a final answer */
+enum {
+    AGREE_TAIL = 1024,       /* bytes of text that are looked at for a final answer */
+    AGREE_SHORT = 160,       /* bytes of a text that is short */
+};
 
 struct agree_reader {        /* private: of one answer; holds words of it: agree_end() wipes */
     uint64_t length;         /* of its text, unescaped */
-    uint64_t calls[2];       /* hash of calls */
-    char tail[AGREE_TAIL];   /* the latest text, unescaped */
+    struct gist calls;       /* of those that are over */
+    struct gist call;        /* of the open one: its name, and input that is any text */
+    struct gist_json arguments;         /* of it */
+    struct gist_escape escape;          /* of the text */
+    uint32_t item;           /* the open call's */
     uint16_t tail_len;
-    bool json;
-    bool called, odd;        /* odd: an image, a refusal, a second choice */
+    bool json, called, open, custom;
+    bool odd;                /* an image, a refusal, a second choice, a cut */
+    union {
+        char tail[AGREE_TAIL];          /* the latest text, unescaped */
+        struct gist_json doc;           /* of it, where JSON was asked for */
+    } text;
 };
 
 /* Begin. json: the client asked for JSON. */
