@@ -13,6 +13,7 @@
 #include "engine/stream.h"
 #include "engine/tables.h"
 #include "engine/translator.h"
+#include "engine/twin.h"
 #include "engine/upstream.h"
 #include "net/http.h"
 #include "net/jsonw.h"
@@ -311,6 +312,7 @@ static void send_translated(struct core *core, struct exchange *x)
         return;
     }
     attempt_good(core, x);
+    twin_wins(core, x, CLOSE_HEDGE_LOST);
     book_end(core, x, CLOSE_DONE, x->status);
     if (answer_head(core, x, x->status, said.bytes, book_all_cost(x))) {
         chain_move(&core->mem, &x->c->out, &said);
@@ -323,9 +325,11 @@ static void send_translated(struct core *core, struct exchange *x)
 
 static void whole_done(struct core *core, struct exchange *x)
 {
-    assert(!x->head_sent);  /* on_head() takes no whole answer where a stream has begun */
-    if (x->answer.bytes == 0) {
-        attempt_failed(core, x, ATTEMPT_EMPTY, 0, 0);
+    /* on_head() takes no whole answer where a stream has begun; a twin's lead may have begun it
+     * since. */
+    bool empty = x->answer.bytes == 0;
+    if (empty || twin_head_sent(x)) {
+        attempt_failed(core, x, empty ? ATTEMPT_EMPTY : ATTEMPT_PROTOCOL, 0, 0);
         return;
     }
     if (!read_answer(core, x)) {
@@ -345,6 +349,7 @@ static void whole_done(struct core *core, struct exchange *x)
         return;
     }
     attempt_good(core, x);
+    twin_wins(core, x, CLOSE_HEDGE_LOST);
     book_end(core, x, CLOSE_DONE, x->status);
     send_whole(core, x, usage_at);
 }
@@ -415,13 +420,15 @@ static void refusal_done(struct core *core, struct exchange *x)
 {
     read_retry_info(core, x);
     bool theirs = x->status == 400 || x->status == 422;
-    bool last = x->plan_next >= x->plan_count;
+    bool last = x->plan_next >= x->plan_count && !x->twins;
     if (theirs && context_length(core, x) && !last) theirs = false;
-    if (!theirs || x->head_sent || x->answer.bytes == 0) {
+    /* A twin's is nobody's answer while its lead may have a better one. */
+    if (!theirs || x->lead || x->head_sent || x->answer.bytes == 0) {
         attempt_failed(core, x, ATTEMPT_STATUS, x->status, x->retry_ms);
         return;
     }
     attempt_good(core, x);
+    twin_wins(core, x, CLOSE_NOT_NEEDED);
     x->rec.cost_nusd = 0;
     if (x->translated) {
         refuse_translated(core, x);
@@ -440,6 +447,7 @@ static bool relay_begin(struct core *core, struct exchange *x)
 {
     char *block;
     static_assert(sizeof(struct api_answer_reader) <= MEM_BLOCK, "fits a block");
+    twin_wins(core, x, CLOSE_HEDGE_LOST);
     if (!answer_head(core, x, x->status, UINT64_MAX, -1)) return false;
     if (!is_mute(x) && mem_bulk_take(&core->mem, &x->answer_block, &block)) {
         x->answer_reader = (void *)block;
@@ -503,6 +511,10 @@ static bool hold_piece(struct core *core, struct exchange *x, struct bytes piece
     }
     bool held = refusal || x->translated;      /* however large */
     if (held || x->answer.bytes <= conf->limit_hold) return true;
+    if (twin_head_sent(x)) {           /* as in whole_done() */
+        attempt_failed(core, x, ATTEMPT_PROTOCOL, 0, 0);
+        return false;
+    }
     if (relay_held(core, x)) return true;
     if (x->state != X_RELAY) {
         attempt_failed(core, x, ATTEMPT_NO_ROOM, x->status, 0);

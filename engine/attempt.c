@@ -21,6 +21,7 @@
 #include "engine/sign.h"
 #include "engine/tables.h"
 #include "engine/translator.h"
+#include "engine/twin.h"
 #include "engine/upstream.h"
 #include "route/quota.h"
 #include "store/maybe.h"
@@ -85,8 +86,9 @@ static void final_text(const struct exchange *x, char *out, size_t room)
  * have no room), else 502 (contract.md section 4). */
 static void none_left(struct core *core, struct exchange *x)
 {
+    if (twin_fails(core, x)) return;
     bool asked = false, all_slow = x->note_count > 0, no_room = false, all_poor = all_slow;
-    bool unsaid = all_slow;
+    bool unsaid = all_slow && x->other && x->other->unsaid[0];
     for (unsigned i = 0; i < x->note_count; i++) {
         uint8_t end = x->note[i].end;
         if (end != ATTEMPT_TIMEOUT) all_slow = false;
@@ -210,7 +212,7 @@ static bool wait_for_room(struct core *core, struct exchange *x,
     if (x->deadline_ns && x->deadline_ns < until) until = x->deadline_ns;
     /* a minute's share comes at its time, and no sooner */
     bool vain = lack->what != QUOTA_CONCURRENCY && core->now_ns + lack->wait_ns > until;
-    if (vain || until == core->now_ns) return false;
+    if (vain || until == core->now_ns || (x->lead && x->hurried)) return false;
     if (!room_wait(core, x)) {
         x->shed = true;
         return false;
@@ -276,6 +278,7 @@ static bool translate(struct core *core, struct exchange *x, bool *ended)
     case TRANSLATOR_WRITTEN: return true;
     case TRANSLATOR_WRONG:
         *ended = true;
+        if (twin_fails(core, x)) return false;
         exchange_fail(core, x, CLOSE_REQUEST_BAD, x->other->unsaid, x->other->unsaid_at);
         return false;
     case TRANSLATOR_UNSAYABLE:
@@ -295,7 +298,7 @@ void attempt_next(struct core *core, struct exchange *x)
 {
     const struct conf *conf = x->tables->conf;
     while (x->plan_next < x->plan_count) {
-        if (x->attempts >= conf->max_attempts) break;
+        if (twin_attempts(x) >= conf->max_attempts) break;
         bool ended = false;
         take_candidate(core, x);
         x->keys_tried = 0;
@@ -332,7 +335,7 @@ static bool time_left(const struct core *core, const struct exchange *x)
 
 static void go_on(struct core *core, struct exchange *x)
 {
-    assert(x->c);  /* with the client gone nothing is attempted */
+    assert(x->c || x->lead);  /* with the client gone nothing is attempted */
     if (time_left(core, x)) attempt_next(core, x);
     else none_left(core, x);
 }

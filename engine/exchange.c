@@ -21,6 +21,7 @@
 #include "engine/stream.h"
 #include "engine/tables.h"
 #include "engine/translator.h"
+#include "engine/twin.h"
 #include "engine/upstream.h"
 #include "net/http.h"
 #include "store/db.h"
@@ -84,6 +85,7 @@ void exchange_set_timer(struct core *core, struct exchange *x)
 void exchange_keep_awake(const struct core *core, struct exchange *x)
 {
     if (x->ping_ns || !x->stream || !dialect_takes_comments((enum api)x->api)) return;
+    if (x->lead) return;               /* which does */
     uint64_t first = x->admitted_ns + PING_S * 1000000000ull;
     x->ping_ns = first > core->now_ns ? first : core->now_ns + 1;
 }
@@ -132,9 +134,9 @@ void exchange_release_request(struct core *core, struct exchange *x)
     x->req_at = x->theirs_at = x->was_bytes = 0;
 }
 
-static void retire(struct core *core, struct exchange *x)
+void exchange_retire(struct core *core, struct exchange *x)
 {
-    assert(x->state != X_DONE && x->booked);
+    assert(x->state != X_DONE && x->booked && !x->twins);
     x->state = X_DONE;
     timer_disarm(&core->timers, &x->timer);
     room_leave(core, x);
@@ -172,10 +174,11 @@ void exchange_reap_all(struct core *core)
 void exchange_finish(struct core *core, struct exchange *x, bool drain)
 {
     struct conn *c = x->c;
+    assert(!x->lead && !x->twins);
     x->c = NULL;
     if (c) conn_answered(core, c);
     if (!drain || !x->u) {
-        retire(core, x);
+        exchange_retire(core, x);
         return;
     }
     x->state = X_DRAIN;
@@ -187,7 +190,8 @@ void exchange_finish(struct core *core, struct exchange *x, bool drain)
 void exchange_fail(struct core *core, struct exchange *x, enum close_why why, const char *text,
                    const char *param)
 {
-    assert(!x->booked);
+    assert(!x->booked && !x->lead);
+    twin_end_all(core, x, CLOSE_NOT_NEEDED);
     endpoint_void(core, x);
     if (x->state != X_RELAY) book_clear(x);
     if (x->head_sent) {                 /* keep-awake comments went out before */
@@ -202,7 +206,9 @@ void exchange_fail(struct core *core, struct exchange *x, enum close_why why, co
 
 void exchange_gone(struct core *core, struct exchange *x, enum close_why why)
 {
+    assert(!x->lead);
     x->c = NULL;
+    twin_end_all(core, x, why);
     endpoint_void(core, x);
     /* What the provider generated and will bill is booked as an estimate; it has the prompt,
      * and bills that, also where it has not answered yet. */
@@ -214,16 +220,16 @@ void exchange_gone(struct core *core, struct exchange *x, enum close_why why)
         x->rec.flags |= RECORD_ESTIMATED;
     }
     if (!x->booked) book_end(core, x, why, 499);
-    retire(core, x);
+    exchange_retire(core, x);
 }
 
 void exchange_end_all(struct core *core)
 {
     for (uint32_t i = 0; i < core->exchanges.touched; i++) {
         struct exchange *x = (struct exchange *)(void *)slab_at(&core->exchanges, i);
-        if (!x->head.taken || x->state == X_DONE) continue;
+        if (!x->head.taken || x->state == X_DONE || x->lead) continue;
         endpoint_void(core, x);
-        if (x->state == X_DRAIN) retire(core, x);
+        if (x->state == X_DRAIN) exchange_retire(core, x);
         else if (x->state == X_RELAY) stream_break(core, x, CLOSE_KILLED, NULL);
         else exchange_fail(core, x, CLOSE_KILLED, NULL, NULL);
     }
@@ -266,7 +272,7 @@ static bool on_head(struct core *core, struct exchange *x, const struct http_hea
     bool other = x->translated && x->is_sse != x->stream;
     other = other || (x->is_sse && api_is_textless((enum api)x->api));  /* never asked for */
     /* no stream, where one has begun; or another form than was asked for */
-    if (good && (other || (!x->is_sse && x->head_sent))) {
+    if (good && (other || (!x->is_sse && twin_head_sent(x)))) {
         attempt_failed(core, x, ATTEMPT_PROTOCOL, 0, 0);
         return false;
     }
@@ -334,7 +340,7 @@ static void message_done(struct core *core, struct exchange *x, bool more_bytes)
         upstream_give(core, u);
     }
     if (x->state == X_DRAIN) {
-        retire(core, x);
+        exchange_retire(core, x);
         return;
     }
     answer_done(core, x);
@@ -427,7 +433,7 @@ void exchange_on_broken(struct core *core, struct exchange *x, struct upstream *
 {
     assert(x->u == u);
     if (x->state == X_DRAIN) {
-        retire(core, x);
+        exchange_retire(core, x);
     } else if (x->state != X_RELAY) {
         attempt_failed(core, x, end, 0, 0);
     } else if (x->is_sse) {
@@ -472,7 +478,7 @@ void exchange_on_timer(struct core *core, struct exchange *x)
                 (x->deadline_ns && now >= x->deadline_ns);
     bool late = over || (x->wait_ns && now >= x->wait_ns);
     if (x->state == X_DRAIN) {
-        if (late) retire(core, x);
+        if (late) exchange_retire(core, x);
         else exchange_set_timer(core, x);
         return;
     }

@@ -88,6 +88,7 @@ struct exchange {
     struct plan_candidate plan[EXCHANGE_PLAN_MAX];   /* candidates */
     struct attempt_note note[EXCHANGE_PLAN_MAX];
     uint8_t plan_count, plan_next;  /* plan_next: the candidate after the current one */
+    uint8_t lent;                   /* a twin: so many of its last ones are its lead's */
     uint8_t note_count, attempts;
     uint8_t api;                    /* enum api, the client's */
     uint8_t peer;                   /* that of the current candidate; APIS: Weir itself */
@@ -99,6 +100,7 @@ struct exchange {
     uint8_t line;                   /* 1 + the line it waits in; 0: it does not */
     uint8_t lack;                   /* enum quota_lack: what it waits for */
     bool shed;                      /* a place to wait was denied to it */
+    bool hurried;                   /* a twin: it does not wait for room */
     /* the current attempt */
     uint32_t model;                 /* index into the catalogue */
     uint16_t keys_tried;            /* bit per provider key, of this candidate */
@@ -222,6 +224,9 @@ MUST_USE bool exchange_keep_request(struct core *core, struct exchange *x,
 const struct api_request *exchange_request(const struct exchange *x);
 /* Release what only planning and repeating need: reader, request page, body, head. */
 void exchange_release_request(struct core *core, struct exchange *x);
+/* x is booked: it lets go of all it has but its memory, whose turn comes when nobody can read
+ * it any more. */
+void exchange_retire(struct core *core, struct exchange *x);
 /* Told to end at once: every request ends now, with its error and its record. */
 void exchange_end_all(struct core *core);
 /* End of turn: return slots that nothing refers to. */

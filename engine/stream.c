@@ -14,6 +14,7 @@
 #include "engine/exchange.h"
 #include "engine/tables.h"
 #include "engine/translator.h"
+#include "engine/twin.h"
 #include "engine/upstream.h"
 #include "net/dialect/api_write.h"
 #include "net/eventstream.h"
@@ -73,6 +74,7 @@ static bool send_held(struct core *core, struct exchange *x)
 static bool commit(struct core *core, struct exchange *x)
 {
     assert(x->state == X_WAIT);
+    twin_wins(core, x, CLOSE_HEDGE_LOST);
     if (!x->head_sent && !answer_head(core, x, x->status, UINT64_MAX, -1)) return false;
     x->rec.ttft_us = (uint32_t)((core->now_ns - x->admitted_ns) / 1000);
     if (x->rec.ttft_us == 0) x->rec.ttft_us = 1;
