@@ -304,6 +304,31 @@ uint8_t ask_maker(const struct walk *w, struct walk_span *signature, enum ask_ma
 
 /* ---- what stands in several dialects ---- */
 
+bool ask_is_plain(struct ask *a, const char *dialect)
+{
+    const struct ask_settings *s = &a->settings;
+    bool gemini = a->api == API_GENERATE;
+    const char *pointer = NULL, *what = NULL;
+    assert(dialect);
+    if (s->n > 1) {
+        pointer = gemini ? "/generationConfig/candidateCount" : "/n";
+        what = "n > 1";
+    } else if (s->logprobs || s->top_logprobs > 0) {
+        pointer = gemini ? "/generationConfig/responseLogprobs"
+                  : a->api == API_RESPONSES ? "/top_logprobs" : "/logprobs";
+        what = "logprobs";
+    } else if (s->audio.type != JSON_NONE) {
+        pointer = "/audio";
+        what = "audio";
+    } else if (s->store) {
+        pointer = "/store";
+        what = "store";
+    }
+    if (!what) return true;
+    ask_blame(a, pointer, "the %s dialect has no way to ask for %s", dialect, what);
+    return false;
+}
+
 /* Where text stands in b, ASCII case aside; b.len: nowhere. */
 static size_t find_text(struct bytes b, struct bytes text)
 {

@@ -216,6 +216,10 @@ MUST_USE enum ask_rc ask_write(struct ask *a, const struct ask_target *target, s
 /* Say what is wrong, or cannot be said, and where. Keeps what was said first. */
 void ask_blame(struct ask *a, const char *pointer, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Does the request want none of what only chat and Gemini can be asked for: several answers,
+ * logprobs, speech; nor that its provider keeps it? Else blamed, where it stands in the
+ * client's own form; dialect names the one that cannot. */
+MUST_USE bool ask_is_plain(struct ask *a, const char *dialect);
 /* Note a call, as readers do for each: a result may have only the id. */
 void ask_note_call(struct ask *a, const struct ask_part *call);
 /* The tool's name of that call; absent: it is not among the latest ASK_CALLS. */

@@ -77,21 +77,6 @@ static bool content(struct tell_reader *r, const struct walk *w, struct node con
     return true;
 }
 
-/* A source of the text that is open. */
-static bool cite(struct tell_reader *r, const struct walk *w, struct node url,
-                 struct node title)
-{
-    char address[WORD_MAX], called[WORD_MAX];
-    if (!r->open || r->block != TELL_TEXT || !has_text(url)) return true;
-    struct tell told = {.kind = TELL_CITE, .block = TELL_TEXT, .choice = r->open_choice,
-                        .item = r->item, .url = walk_short(w, url, address, sizeof address),
-                        .name = walk_short(w, title, called, sizeof called)};
-    bool fine = told.url.len == 0 || r->take(r->arg, &told);
-    explicit_bzero(address, sizeof address);
-    explicit_bzero(called, sizeof called);
-    return fine;
-}
-
 /* Sources: annotations of a message ({url_citation: {url, title}}), Perplexity's search_results
  * ({url, title}) or citations (URLs). */
 static bool sources(struct tell_reader *r, const struct walk *w, struct node list)
@@ -104,7 +89,7 @@ static bool sources(struct tell_reader *r, const struct walk *w, struct node lis
     while (walk_next(&each, &key, &raw)) {
         walk_members(w, raw, names, COUNT(names), v);
         if (v[2].type == JSON_OBJECT) walk_members(w, v[2], names, 2, v);
-        if (!cite(r, w, raw.type == JSON_STRING ? raw : v[0], v[1])) return false;
+        if (!tell_cite(r, w, raw.type == JSON_STRING ? raw : v[0], v[1])) return false;
     }
     return true;
 }

@@ -18,7 +18,7 @@ static const struct bytes event_words[EVENTS] = {
     [MESSAGE_END] = BYTES_INIT("message-end"),
 };
 
-enum { ID_MAX = 256, URL_MAX = 2048 };
+enum { ID_MAX = 256 };  /* bytes of an id, and of a tool's name */
 
 enum member { CONTENT, PLAN, CALLS, CITATIONS, MEMBERS };
 static const struct bytes member_names[MEMBERS] = {
@@ -77,18 +77,10 @@ static bool begin_call(struct tell_reader *r, uint32_t index, const struct walk 
 /* A source with an address; what tools and documents of the client's say has none. */
 static bool take_source(struct tell_reader *r, const struct walk *w, struct node source)
 {
-    char url[URL_MAX], title[URL_MAX];
-    struct node document = walk_member(w, source, BYTES("document"));
-    struct node name = walk_member(w, document, BYTES("title"));
-    struct bytes where = walk_short(w, walk_member(w, document, BYTES("url")), url, sizeof url);
-    if (where.len == 0 || !r->open || r->block != TELL_TEXT) return true;
-    struct tell t = {.kind = TELL_CITE, .block = TELL_TEXT, .choice = r->choice,
-                     .item = r->item, .url = where,
-                     .name = walk_short(w, name, title, sizeof title)};
-    bool told = r->take(r->arg, &t);
-    explicit_bzero(url, sizeof url);
-    explicit_bzero(title, sizeof title);
-    return told;
+    static const struct bytes names[] = {BYTES_INIT("url"), BYTES_INIT("title")};
+    struct node at[COUNT(names)];
+    walk_members(w, walk_member(w, source, BYTES("document")), names, COUNT(names), at);
+    return tell_cite(r, w, at[0], at[1]);
 }
 
 static bool take_citation(struct tell_reader *r, const struct walk *w, struct node citation)

@@ -630,10 +630,10 @@ static void put_tier(struct writer *w)
 static bool check_settings(struct writer *w)
 {
     const struct ask_settings *s = &w->a->settings;
-    if (s->n > 1) return refuse(w, "/n", "n > 1");
-    if (s->logprobs || s->top_logprobs > 0) return refuse(w, "/logprobs", "logprobs");
-    if (s->audio.type != JSON_NONE) return refuse(w, "/audio", "audio");
-    if (s->store) return refuse(w, "/store", "store");
+    if (!ask_is_plain(w->a, "Bedrock Converse")) {
+        w->rc = ASK_UNSAYABLE;
+        return false;
+    }
     if (s->format == API_FORMAT_SCHEMA && s->schema.type == JSON_NONE) {
         return refuse(w, "/response_format", "an answer of a schema that is not there");
     }

@@ -81,20 +81,10 @@ static bool take_thought(struct tell_reader *r, const struct walk *w, struct nod
 /* A source that has an address. */
 static bool cite(struct tell_reader *r, const struct walk *w, struct node citation)
 {
-    enum { URL_MAX = 2048 };
-    char url[URL_MAX], title[URL_MAX];
     struct node web = walk_member(w, walk_member(w, citation, BYTES("location")),
                                   BYTES("web"));
-    struct node name = walk_member(w, citation, BYTES("title"));
-    struct bytes where = walk_short(w, walk_member(w, web, BYTES("url")), url, sizeof url);
-    if (where.len == 0 || !r->open || r->block != TELL_TEXT) return true;
-    struct tell t = {.kind = TELL_CITE, .block = TELL_TEXT, .choice = r->choice,
-                     .item = r->item, .url = where,
-                     .name = walk_short(w, name, title, sizeof title)};
-    bool told = r->take(r->arg, &t);
-    explicit_bzero(url, sizeof url);
-    explicit_bzero(title, sizeof title);
-    return told;
+    return tell_cite(r, w, walk_member(w, web, BYTES("url")),
+                     walk_member(w, citation, BYTES("title")));
 }
 
 static bool take_delta(struct tell_reader *r, uint32_t index, const struct walk *w,

@@ -102,22 +102,15 @@ static bool take_grounding(struct tell_reader *r, const struct walk *w, struct n
     static const struct bytes names[] = {BYTES_INIT("uri"), BYTES_INIT("title")};
     struct node list, key, value, source[COUNT(where)], v[COUNT(names)];
     struct walk_each e;
-    char room[NAME_MAX_BYTES], url_room[NAME_MAX_BYTES * 4];
     bool told = true;
     gemini_members(w, grounding, chunks, 1, &list);
     if (!r->open || r->block != TELL_TEXT) return true;
     walk_begin(w, list, &e);
-    while (walk_next(&e, &key, &value)) {
-        struct tell t = {.kind = TELL_CITE, .block = TELL_TEXT, .item = r->item,
-                         .choice = r->choice};
+    while (told && walk_next(&e, &key, &value)) {
         gemini_members(w, value, where, COUNT(where), source);
         gemini_members(w, source[source[0].type == JSON_NONE], names, COUNT(names), v);
-        t.url = walk_short(w, v[0], url_room, sizeof url_room);
-        t.name = walk_short(w, v[1], room, sizeof room);
-        if (t.url.len > 0) told = told && r->take(r->arg, &t);
+        told = tell_cite(r, w, v[0], v[1]);
     }
-    explicit_bzero(room, sizeof room);
-    explicit_bzero(url_room, sizeof url_room);
     return told;
 }
 

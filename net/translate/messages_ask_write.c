@@ -302,33 +302,6 @@ static bool thinks(const struct writer *w)
     return w->plan.adaptive || w->plan.budget > 0;
 }
 
-/* What cannot be said at all. */
-static enum ask_rc check_settings(struct ask *a)
-{
-    const struct ask_settings *s = &a->settings;
-    if (s->n > 1) {
-        ask_blame(a, a->api == API_CHAT ? "/n" : "/generationConfig/candidateCount",
-                  "the Anthropic dialect has no way to ask for n > 1");
-        return ASK_UNSAYABLE;
-    }
-    if (s->logprobs || s->top_logprobs > 0) {
-        ask_blame(a, a->api == API_GENERATE ? "/generationConfig/responseLogprobs"
-                     : a->api == API_RESPONSES ? "/top_logprobs" : "/logprobs",
-                  "the Anthropic dialect has no way to ask for logprobs");
-        return ASK_UNSAYABLE;
-    }
-    if (s->audio.type != JSON_NONE) {
-        ask_blame(a, a->api == API_CHAT ? "/audio" : "/generationConfig/speechConfig",
-                  "the Anthropic dialect has no way to ask for audio");
-        return ASK_UNSAYABLE;
-    }
-    if (s->store) {
-        ask_blame(a, "/store", "the Anthropic dialect has no way to ask for store");
-        return ASK_UNSAYABLE;
-    }
-    return a->unsayable ? ASK_UNSAYABLE : ASK_WRITTEN;
-}
-
 /* ---- the messages ---- */
 
 static void close_message(struct writer *w)
@@ -805,9 +778,8 @@ enum ask_rc messages_write(struct ask *a, const struct ask_target *t, struct pen
     if (a->api == API_MESSAGES || a->api == API_COUNT_TOKENS) {
         return messages_write_own(a, t, p);
     }
-    enum ask_rc rc = check_settings(a);
     struct writer w = {.a = a, .t = t, .p = p};
-    if (rc != ASK_WRITTEN) return rc;
+    if (!ask_is_plain(a, "Anthropic") || a->unsayable) return ASK_UNSAYABLE;
     pen_object(p);
     bool versioned = t->version.len > 0;
     if (versioned) pen_key(p, BYTES("anthropic_version")), pen_text(p, t->version);

@@ -14,8 +14,6 @@ static const struct bytes block_words[BLOCKS] = {
 };
 enum { ARGUED = 1 };    /* r->flags: the call in hand has arguments */
 
-enum { URL_MAX = 2048 };        /* bytes of a source's address, and of its title */
-
 static enum block block_kind(const struct walk *w, struct node type)
 {
     size_t word = walk_word(w, type, block_words, BLOCKS);
@@ -76,16 +74,10 @@ static bool cite(struct tell_reader *r, const struct walk *w, struct node citati
 {
     static const struct bytes names[] = {BYTES_INIT("url"), BYTES_INIT("title")};
     struct node at[COUNT(names)];
-    char url[URL_MAX], title[URL_MAX];
     walk_members(w, citation, names, COUNT(names), at);
-    struct bytes where = walk_short(w, at[0], url, sizeof url);
-    if (where.len == 0) return true;    /* a place in the client's own document */
-    bool told = (r->open && r->block == TELL_TEXT) || tell_open(r, TELL_TEXT);
-    told = told && tell_of(r, (struct tell){.kind = TELL_CITE, .url = where,
-        .name = walk_short(w, at[1], title, sizeof title)});
-    explicit_bzero(url, sizeof url);
-    explicit_bzero(title, sizeof title);
-    return told;
+    if (!walk_has(walk_inside(at[0]))) return true;  /* a place in the client's own document */
+    bool open = (r->open && r->block == TELL_TEXT) || tell_open(r, TELL_TEXT);
+    return open && tell_cite(r, w, at[0], at[1]);
 }
 
 static bool cite_all(struct tell_reader *r, const struct walk *w, struct node citations)

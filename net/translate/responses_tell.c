@@ -89,19 +89,10 @@ static bool cite(struct in *in, struct node annotation)
 {
     static const struct bytes names[] = {BYTES_INIT("type"), BYTES_INIT("url"),
                                          BYTES_INIT("title")};
-    char room[2048], title[1024];
-    struct tell_reader *r = in->r;
     struct node at[COUNT(names)];
     walk_members(in->w, annotation, names, COUNT(names), at);
     if (!walk_is(in->w, walk_inside(at[0]), BYTES("url_citation"))) return true;
-    struct bytes url = walk_short(in->w, at[1], room, sizeof room);
-    if (url.len == 0 || !r->open || r->block != TELL_TEXT) return true;
-    bool right = r->take(r->arg, &(struct tell){
-        .kind = TELL_CITE, .block = TELL_TEXT, .choice = r->choice, .item = r->item,
-        .url = url, .name = walk_short(in->w, at[2], title, sizeof title)});
-    explicit_bzero(room, sizeof room);
-    explicit_bzero(title, sizeof title);
-    return right;
+    return tell_cite(in->r, in->w, at[1], at[2]);
 }
 
 static bool give_logprobs(struct tell_reader *r, struct bytes array)

@@ -10,7 +10,8 @@
 
 enum { CALL_CLOSED = 1, CALL_CUSTOM = 2,
        CALL_BEGUN = 4, CALL_STRING = 8, CALL_ESCAPE = 16 };    /* of its arguments so far */
-enum { UNIT_MAX = 12, ESCAPED_ROOM = 512, CHOICES_MAX = 64 };
+enum { UNIT_MAX = 12, ESCAPED_ROOM = 512, CHOICES_MAX = 64,
+       SOURCE_MAX = 2048 };  /* bytes of an address, and of a title, that lie in pieces */
 
 /* ---- dispatch ---- */
 
@@ -272,6 +273,20 @@ bool tell_more_span(struct tell_reader *r, enum tell_block block, const struct w
     struct tell t = {.kind = TELL_MORE, .block = r->block, .item = r->item,
                      .choice = r->choice};
     return give_span(r, &t, w, inside);
+}
+
+bool tell_cite(struct tell_reader *r, const struct walk *w, struct node url,
+               struct node title)
+{
+    char where[SOURCE_MAX], name[SOURCE_MAX];
+    if (!r->open || r->block != TELL_TEXT || !walk_has(walk_inside(url))) return true;
+    struct tell t = {.kind = TELL_CITE, .block = TELL_TEXT, .choice = r->open_choice,
+                     .item = r->item, .url = walk_short(w, url, where, sizeof where),
+                     .name = walk_short(w, title, name, sizeof name)};
+    bool told = t.url.len == 0 || give(r, &t);
+    explicit_bzero(where, sizeof where);
+    explicit_bzero(name, sizeof name);
+    return told;
 }
 
 bool tell_sign(struct tell_reader *r, enum ask_maker maker, const struct walk *w,

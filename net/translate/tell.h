@@ -162,6 +162,10 @@ bool tell_more_span(struct tell_reader *r, enum tell_block block, const struct w
 /* A signature, of the open block, or of the latest call that is open; of nothing: not told. */
 bool tell_sign(struct tell_reader *r, enum ask_maker maker, const struct walk *w,
                struct walk_span inside);
+/* A source of the text that is open: its address and title, strings of the document. Without an
+ * address, or where no text is open: nothing. */
+bool tell_cite(struct tell_reader *r, const struct walk *w, struct node url,
+               struct node title);
 /* The open block that is no call is over, if there is one. */
 bool tell_close(struct tell_reader *r);
 /* A call begins: index is the provider's number of it. An id is made where it has none. Of an

@@ -229,12 +229,48 @@ static void test_unsayable(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) check(cases[i].api, "m", cases[i].body, NULL);
 }
 
+/* Where it stands is said in the client's words, whoever cannot. */
+static void test_blame(void **state)
+{
+    (void)state;
+    static const struct { enum api from; const char *body, *pointer; } cases[] = {
+        {API_GENERATE, "{" HI ",'generationConfig':{'candidateCount':2}}",
+         "/generationConfig/candidateCount"},
+        {API_GENERATE, "{" HI ",'generationConfig':{'responseLogprobs':true}}",
+         "/generationConfig/responseLogprobs"},
+        {API_CHAT, "{'messages':[{'role':'user','content':'x'}],'n':2}", "/n"},
+        {API_CHAT, "{'messages':[{'role':'user','content':'x'}],'logprobs':true}", "/logprobs"},
+        {API_CHAT, "{'messages':[{'role':'user','content':'x'}],'audio':{'voice':'a'}}",
+         "/audio"},
+        {API_CHAT, "{'messages':[{'role':'user','content':'x'}],'store':true}", "/store"},
+        {API_RESPONSES, "{'input':'x','store':false,'top_logprobs':3}", "/top_logprobs"},
+    };
+    static const enum api targets[] = {API_CONVERSE, API_COHERE, API_MESSAGES};
+    for (size_t i = 0; i < COUNT(cases) * COUNT(targets); i++) {
+        char in[ROOM];
+        struct kit_pieces pieces;
+        struct walk_source source =
+            kit_pieces(&pieces, unquoted(cases[i / 3].body, in), 0);
+        struct ask_target t = {.api = targets[i % 3], .model = BYTES_INIT("m"),
+                               .output_max = 8000};
+        struct kit_pen k;
+        kit_pen(&k, 512, NULL);
+        assert_true(ask_open(&ask, cases[i / 3].from, &source, NULL));
+        enum ask_rc rc = ask_write(&ask, &t, &k.pen);
+        if (rc != ASK_UNSAYABLE) print_error("%s\n", cases[i / 3].body);
+        assert_int_equal(rc, ASK_UNSAYABLE);
+        assert_string_equal(ask.pointer, cases[i / 3].pointer);
+        kit_pen_free(&k);
+        kit_pieces_free(&pieces);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_converse), cmocka_unit_test(test_converse_settings),
         cmocka_unit_test(test_converse_choice), cmocka_unit_test(test_cohere),
-        cmocka_unit_test(test_unsayable),
+        cmocka_unit_test(test_unsayable), cmocka_unit_test(test_blame),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
