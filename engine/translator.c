@@ -386,6 +386,7 @@ void translator_begin(struct core *core, struct exchange *x)
     tr->t.keep = (struct tell_keep){.put = keep_put, .arg = tr,
                                     .source = {place_piece, &tr->log, 0}};
     tr->t.facts = tr->facts;
+    tr->t.said = (struct translate_said){0};
     translate_begin(&tr->t, (enum api)x->peer);
 }
 

@@ -106,7 +106,7 @@ bool agree_take(void *arg, const struct tell *t)
         if (!is_whole((enum tell_finish)t->finish)) r->odd = true;
         break;
     case TELL_START: case TELL_SIGN: case TELL_CITE: case TELL_CLOSE: case TELL_LOGPROBS:
-    case TELL_USAGE: case TELL_END: break;
+    case TELL_USAGE: case TELL_END: case TELL_STEP: break;
     }
     return true;
 }

@@ -296,7 +296,7 @@ static bool chunk(struct tell_reader *r, const struct walk *w, struct node root)
 {
     static const struct bytes names[] = {
         BYTES_INIT("id"), BYTES_INIT("model"), BYTES_INIT("choices"), BYTES_INIT("citations"),
-        BYTES_INIT("search_results")};
+        BYTES_INIT("search_results"), BYTES_INIT("created")};
     struct walk_each each;
     struct node key, raw, v[COUNT(names)];
     walk_members(w, root, names, COUNT(names), v);

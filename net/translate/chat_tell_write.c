@@ -24,6 +24,7 @@ enum state { PENDING = 1,    /* a call's first chunk is not written yet */
              MAKER_SHIFT = 8 };          /* above: enum ask_maker of the signature */
 enum { CALLS_OF = 0, CHOICES = 8,        /* number: calls so far, by choice */
        DETAILS = 8, ROLES = 9, THOUGHTS = 10, ROLES_MAX = 32 };
+enum { USAGE_TOLD = 1 };     /* s->flags: the client has read the provider's usage chunk */
 enum { USAGE_MAX = 1024 };
 
 static const char *const finishes[] = {
@@ -227,7 +228,9 @@ static bool thinking(struct tell_writer *s, const struct tell *t, struct pen *p)
         return true;
     }
     if (t->kind == TELL_CLOSE) {
-        if ((s->open[i].flags & (SIGNED | LOST)) == SIGNED) put_detail(s, i, t, p);
+        /* A client that read the provider's own has its details. */
+        bool whole = (s->open[i].flags & (SIGNED | LOST)) == SIGNED && !s->facts->theirs;
+        if (whole) put_detail(s, i, t, p);
         forget(s, i);
         return true;
     }
@@ -443,7 +446,7 @@ static bool block(struct tell_writer *s, const struct tell *t, struct pen *p)
 
 static void put_end(struct tell_writer *s, struct pen *p)
 {
-    if (s->facts->want_usage) {
+    if (s->facts->want_usage && !(s->flags & USAGE_TOLD)) {
         pen_put(p, BYTES("data: "));
         pen_fresh(p);
         put_head(s->facts, p, "chat.completion.chunk");
@@ -489,7 +492,11 @@ bool chat_tell_write(struct tell_writer *s, const struct tell *t, struct pen *p)
         end_chunk(p, finish_word(t->finish, s->number[CALLS_OF + of] > 0));
         break;
     }
-    case TELL_USAGE: s->usage = t->usage; break;
+    case TELL_USAGE:
+        s->usage = t->usage;
+        /* Behind the finish it is the usage chunk. */
+        if (s->relayed && s->finishes != 0) s->flags |= USAGE_TOLD;
+        break;
     case TELL_END: put_end(s, p); break;
     default:
         if (!block(s, t, p)) return false;

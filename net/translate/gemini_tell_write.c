@@ -269,6 +269,7 @@ static bool more(struct tell_writer *s, const struct tell *t, struct pen *p)
 
 static bool sign(struct tell_writer *s, const struct tell *t)
 {
+    if (s->relayed) return true;    /* it stood where the provider put it */
     size_t i = find_block(s, t->item);
     if (i == s->open_count) {
         if (t->block != TELL_TEXT) return true;
@@ -362,6 +363,7 @@ static bool cite(struct tell_writer *s, const struct tell *t)
         {s->flags & CITED ? BYTES(",{\"web\":{\"uri\":\"") : BYTES("{\"web\":{\"uri\":\"")},
         {t->url}, {BYTES("\",\"title\":\"")}, {t->name}, {BYTES("\"}}")},
     };
+    if (s->relayed) return true;    /* the client has it */
     for (size_t i = 0; i < COUNT(parts); i++) {
         if (!tell_keep_put(s->keep, of_answer, KEPT_CITE, parts[i].text)) return false;
     }
@@ -458,6 +460,7 @@ bool gemini_tell_write(struct tell_writer *s, const struct tell *t, struct pen *
     case TELL_FINISH: s->number[t->choice] = t->finish + 1u; break;
     case TELL_USAGE: s->usage = t->usage; break;
     case TELL_END: end(s, p); break;
+    case TELL_STEP: break;
     }
     return right && !p->full;
 }

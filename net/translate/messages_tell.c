@@ -91,17 +91,20 @@ static bool cite_all(struct tell_reader *r, const struct walk *w, struct node ci
     return true;
 }
 
-/* A block begins, or is there as a whole. Text opens with its first bytes: an empty block says
- * nothing. */
+/* A block begins, or is there as a whole. Text opens with its first bytes, since an empty block
+ * says nothing, but to a client that has read that it began. */
 static bool begin_block(struct tell_reader *r, uint32_t index, const struct walk *w,
                         struct node block, bool whole)
 {
     struct node at[C_NAMES];
     walk_members(w, block, block_names, C_NAMES, at);
     r->stage = block_kind(w, at[C_TYPE]);
+    r->place = index;
+    if (r->places <= index) r->places = index + 1;
+    r->foreign = r->stage == OTHER;
     switch (r->stage) {
     case TEXT:
-        return tell_close(r) &&
+        return tell_close(r) && (!r->theirs || tell_open(r, TELL_TEXT)) &&
                tell_more_span(r, TELL_TEXT, w, walk_inside(at[C_TEXT])) &&
                cite_all(r, w, at[C_CITATIONS]);
     case THINKING:
@@ -123,6 +126,7 @@ static bool end_block(struct tell_reader *r, uint32_t index, const struct walk *
 {
     enum block was = (enum block)r->stage;
     r->stage = OTHER;
+    r->foreign = false;
     if (was == CALL) {
         return ((r->flags & ARGUED) != 0 ||
                 tell_arguments_value(r, index, w, (struct node){0})) &&

@@ -20,7 +20,8 @@ enum { BEGUN = 1,       /* content_block_start is written */
        CLOSED = 8,      /* it was told to the end before its turn came */
        FILLED = 16,     /* text, or arguments, of it are kept, and were not written */
        NAMELESS = 32 }; /* a call whose id cannot stand: it gets one of ours */
-enum { STOPPED = 4 };   /* s->flags, besides MESSAGES_*: a stop sequence is kept */
+enum { STOPPED = 4,     /* s->flags, besides MESSAGES_*: a stop sequence is kept; */
+       ENDED = 8 };     /* the client has read the provider's message_delta */
 enum { USAGE_MAX = 512, ESCAPED_MAX = 512 };    /* bytes of a value that are escaped together */
 static const uint32_t of_answer = UINT32_MAX;   /* item under which a stop sequence is kept */
 
@@ -299,6 +300,7 @@ static bool open_block(struct tell_writer *s, const struct tell *t, struct pen *
     s->open[i].block = t->block;
     s->open[i].flags = 0;
     s->open[i].kept_from = s->keep->source.size;
+    if (s->relayed && s->blocks < t->place) s->blocks = t->place;
     if (t->block == TELL_REFUSAL) s->flags |= MESSAGES_REFUSED;
     if (t->block == TELL_IMAGE) {
         s->open[i].flags |= FILLED;
@@ -372,15 +374,15 @@ static bool finish(struct tell_writer *s, const struct tell *t)
 {
     s->finished = true;
     s->finish = t->finish;
+    if (s->relayed) s->flags |= ENDED;
     if (t->text.len == 0) return true;
     s->flags |= STOPPED;
     return tell_keep_put(s->keep, of_answer, KEPT_STOP, t->text);
 }
 
-static void end(struct tell_writer *s, struct pen *p)
+static void put_message_delta(struct tell_writer *s, struct pen *p)
 {
     const struct api_usage *usage = s->usage.present ? &s->usage : &s->facts->usage;
-    while (s->open_count > 0) finish_first(s, p);
     event_begin(p, BYTES("message_delta"));
     pen_key(p, BYTES("delta")), pen_object(p);
     messages_put_reason(p, (enum tell_finish)s->finish, s->flags);
@@ -395,6 +397,12 @@ static void end(struct tell_writer *s, struct pen *p)
     pen_object_end(p);
     messages_put_usage(p, usage);
     event_end(p);
+}
+
+static void end(struct tell_writer *s, struct pen *p)
+{
+    while (s->open_count > 0) finish_first(s, p);
+    if (!(s->flags & ENDED)) put_message_delta(s, p);
     event_begin(p, BYTES("message_stop"));
     event_end(p);
     s->ended = true;
@@ -409,7 +417,10 @@ bool messages_tell_write(struct tell_writer *s, const struct tell *t, struct pen
     size_t i = find_block(s, t->item);
     bool known = i < s->open_count;
     switch (t->kind) {
-    case TELL_OPEN: right = open_block(s, t, p); break;
+    case TELL_OPEN:
+        right = open_block(s, t, p);
+        if (s->relayed && s->open_count == 1) begin(s, p);
+        break;
     case TELL_MORE: right = !known || more(s, i, t, p); break;
     case TELL_SIGN: right = !known || sign(s, i, t); break;
     case TELL_CLOSE:

@@ -26,11 +26,11 @@ void responses_put_head(struct pen *p, const struct tell_facts *facts,
 /* Those behind it. usage NULL: there is none yet. */
 void responses_put_tail(struct pen *p, const struct tell_facts *facts,
                         const struct api_usage *usage);
-/* Members id and type of an item, and its status but for thoughts, which have none. The object
- * is open. index: its place in the output. */
-void responses_put_item(struct pen *p, const struct tell_facts *facts, enum tell_block block,
-                        bool custom, uint32_t index, enum responses_status status);
-/* The id of that item, as a string. */
+/* Its type, behind the id of an item, and its status but for thoughts, which have none. The
+ * object is open. */
+void responses_put_item(struct pen *p, enum tell_block block, bool custom,
+                        enum responses_status status);
+/* The id of an item of ours, as a string. index: its place in the output. */
 void responses_put_id(struct pen *p, const struct tell_facts *facts, enum tell_block block,
                       bool custom, uint32_t index);
 /* A source as an annotation. */

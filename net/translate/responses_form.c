@@ -124,8 +124,8 @@ void responses_put_id(struct pen *p, const struct tell_facts *facts, enum tell_b
     tell_put_id(p, facts, prefix, index + 1);
 }
 
-void responses_put_item(struct pen *p, const struct tell_facts *facts, enum tell_block block,
-                        bool custom, uint32_t index, enum responses_status status)
+void responses_put_item(struct pen *p, enum tell_block block, bool custom,
+                        enum responses_status status)
 {
     struct bytes type = BYTES("message");
     if (block == TELL_THINKING) type = BYTES("reasoning");
@@ -133,8 +133,6 @@ void responses_put_item(struct pen *p, const struct tell_facts *facts, enum tell
                                                : BYTES("function_call");
     else if (block == TELL_IMAGE) type = BYTES("image_generation_call");
     assert(status < COUNT(words));
-    pen_key(p, BYTES("id"));
-    responses_put_id(p, facts, block, custom, index);
     key_text(p, BYTES("type"), type);
     if (block != TELL_THINKING) key_text(p, BYTES("status"), words[status]);
 }

@@ -152,14 +152,32 @@ static bool tell_once(struct in *in, enum tell_block block, struct node text)
     return tell_more_span(r, block, in->w, walk_inside(text));
 }
 
+/* A client that has read it gets nothing more of that text. */
+static bool end_text(struct in *in)
+{
+    return !in->r->theirs || (tell_close(in->r) && tell_step(in->r, STEP_TEXT));
+}
+
 static bool on_text_done(struct in *in)
 {
-    return tell_once(in, TELL_TEXT, in->at[E_TEXT]);
+    return tell_once(in, TELL_TEXT, in->at[E_TEXT]) && end_text(in);
 }
 
 static bool on_refusal_done(struct in *in)
 {
-    return tell_once(in, TELL_REFUSAL, in->at[E_REFUSAL]);
+    return tell_once(in, TELL_REFUSAL, in->at[E_REFUSAL]) && end_text(in);
+}
+
+/* A part is there, before its text: for a client that has read so. */
+static bool on_part_added(struct in *in)
+{
+    struct node type = walk_member(in->w, in->at[E_PART], BYTES("type"));
+    if (!in->r->theirs) return true;
+    if (walk_is(in->w, walk_inside(type), BYTES("output_text"))) {
+        return tell_open(in->r, TELL_TEXT);
+    }
+    return !walk_is(in->w, walk_inside(type), BYTES("refusal")) ||
+           tell_open(in->r, TELL_REFUSAL);
 }
 
 /* One part of a message's content. Its sources are told with it where it is told here. */
@@ -186,7 +204,7 @@ static bool tell_part(struct in *in, struct node part)
 
 static bool on_part_done(struct in *in)
 {
-    return tell_part(in, in->at[E_PART]);
+    return tell_part(in, in->at[E_PART]) && tell_step(in->r, STEP_PART);
 }
 
 static bool on_annotation(struct in *in)
@@ -354,6 +372,16 @@ static bool tell_item(struct in *in, struct node item)
     return true;
 }
 
+/* An item begins that is no call: a client that has read so is to read how it ends. */
+static bool item_begins(struct in *in, enum kind kind)
+{
+    struct tell_reader *r = in->r;
+    if (!r->theirs) return true;
+    r->foreign = kind == OTHER || kind == IMAGE;
+    if (kind == MESSAGE) return tell_step(r, STEP_MESSAGE);
+    return kind != REASONING || tell_open(r, TELL_THINKING);
+}
+
 /* A call begins with its item; what the item holds of its arguments counts as a delta. */
 static bool on_item_added(struct in *in)
 {
@@ -361,7 +389,7 @@ static bool on_item_added(struct in *in)
     walk_members(in->w, in->at[E_ITEM], item_names, ITEM_NAMES, at);
     size_t kind = walk_word(in->w, at[I_TYPE], item_words, COUNT(item_words));
     in->r->flags &= ~(unsigned)(SUMMARY | RAW | BROKEN);
-    if (kind != CALL && kind != CUSTOM_CALL) return true;
+    if (kind != CALL && kind != CUSTOM_CALL) return item_begins(in, (enum kind)kind);
     return begin_call(in, at, kind == CUSTOM_CALL) &&
            call_goes_on(in, at[kind == CUSTOM_CALL ? I_INPUT : I_ARGUMENTS]);
 }
@@ -370,19 +398,24 @@ static bool on_item_done(struct in *in)
 {
     if (!tell_item(in, in->at[E_ITEM])) return false;
     note_told(in->r, in->index);
-    return true;
+    in->r->foreign = false;
+    return tell_step(in->r, STEP_ITEM);
 }
 
 /* ---- the answer ---- */
 
 static bool begin(struct in *in, struct node response)
 {
-    char id[128], model[256];
-    struct node at[2];
-    static const struct bytes names[] = {BYTES_INIT("id"), BYTES_INIT("model")};
+    static const struct bytes names[] = {BYTES_INIT("id"), BYTES_INIT("model"),
+                                         BYTES_INIT("created_at")};
+    char id[TELL_ID_MAX], model[256];
+    struct node at[COUNT(names)];
+    int64_t created;
+    if (in->r->started) return true;
     walk_members(in->w, response, names, COUNT(names), at);
-    return tell_start(in->r, walk_short(in->w, at[0], id, sizeof id),
-                      walk_short(in->w, at[1], model, sizeof model));
+    if (!walk_int(in->w, at[2], &created)) created = 0;
+    return tell_start_at(in->r, walk_short(in->w, at[0], id, sizeof id),
+                         walk_short(in->w, at[1], model, sizeof model), created);
 }
 
 static enum tell_finish finish_of(struct in *in, struct node response)
@@ -436,6 +469,7 @@ static const struct { struct bytes name; bool (*on)(struct in *in); } events[] =
     {BYTES_INIT("response.output_item.added"), on_item_added},
     {BYTES_INIT("response.output_item.done"), on_item_done},
     {BYTES_INIT("response.content_part.done"), on_part_done},
+    {BYTES_INIT("response.content_part.added"), on_part_added},
     {BYTES_INIT("response.output_text.done"), on_text_done},
     {BYTES_INIT("response.output_text.annotation.added"), on_annotation},
     {BYTES_INIT("response.refusal.done"), on_refusal_done},
@@ -449,6 +483,22 @@ static const struct { struct bytes name; bool (*on)(struct in *in); } events[] =
     {BYTES_INIT("response.incomplete"), on_end},
 };
 
+/* One event, for a client that reads it itself: where its item stands, and its id. */
+static bool event_theirs(struct in *in, struct node root, bool (*on)(struct in *in))
+{
+    struct tell_reader *r = in->r;
+    char room[TELL_ID_MAX];
+    struct node id = walk_member(in->w, in->at[E_ITEM], BYTES("id"));
+    if (id.type == JSON_NONE) id = walk_member(in->w, root, BYTES("item_id"));
+    r->own = walk_short(in->w, id, room, sizeof room);
+    r->place = in->index;
+    bool placed = in->at[E_INDEX].type == JSON_NUMBER;
+    if (placed && r->places <= in->index) r->places = in->index + 1;
+    bool told = on(in);
+    r->own = (struct bytes){0};
+    return told;
+}
+
 /* The type in the data counts: some providers send no event lines. */
 static bool event_responses(struct tell_reader *r, struct bytes name, const struct walk *w,
                             struct node root)
@@ -461,7 +511,8 @@ static bool event_responses(struct tell_reader *r, struct bytes name, const stru
     if (type.len == 0) type = name;
     in.index = number_of(w, in.at[E_INDEX]);
     for (size_t i = 0; i < COUNT(events); i++) {
-        if (bytes_eq(type, events[i].name)) return events[i].on(&in);
+        if (!bytes_eq(type, events[i].name)) continue;
+        return r->theirs ? event_theirs(&in, root, events[i].on) : events[i].on(&in);
     }
     return true;
 }

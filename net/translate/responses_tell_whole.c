@@ -157,8 +157,9 @@ static void item_begin(struct whole *x, const struct tell *t, bool custom)
 {
     assert(!x->item);
     pen_object(x->p);
-    responses_put_item(x->p, x->facts, (enum tell_block)t->block, custom, x->index++,
-                       RESPONSES_DONE);
+    pen_key(x->p, BYTES("id"));
+    responses_put_id(x->p, x->facts, (enum tell_block)t->block, custom, x->index++);
+    responses_put_item(x->p, (enum tell_block)t->block, custom, RESPONSES_DONE);
     x->item = true;
     x->block = t->block;
     x->custom = custom;

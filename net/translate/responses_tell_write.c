@@ -26,9 +26,14 @@ enum slot_flag {
     CUT = 512,       /* the output limit ended it */
     GAUGED = 1024,   /* there are probabilities */
     SPACED = 2048,   /* a call: it is in a namespace */
+    /* and of a stream that the client has read from the provider: */
+    OWNED = 4096,    /* its id is the provider's */
+    BARE = 8192,     /* a message without any part so far */
+    ENDED = 16384,   /* its text's end was told, */
+    SHUT = 32768,    /* and that of its part */
 };
 enum what { W_TEXT = 'T', W_SIGN = 'S', W_NAME = 'N', W_SPACE = 'P', W_ID = 'I', W_CITE = 'A',
-            W_LOGPROBS = 'L' };
+            W_LOGPROBS = 'L', W_OWN = 'O' };
 
 /* ---- from a pen to somewhere else ---- */
 
@@ -184,6 +189,14 @@ static void event_end(struct pen *p)
     pen_put(p, BYTES("\n\n"));
 }
 
+/* The id of a slot's item. */
+static void put_item_id(struct tell_writer *s, struct pen *p, const struct tell_slot *slot)
+{
+    while (slot->flags & SECOND) slot--;
+    if (slot->flags & OWNED) put_kept(s, slot, W_OWN, p);
+    else responses_put_id(p, s->facts, slot->block, slot->flags & CUSTOM, slot->index);
+}
+
 /* An event of an item: its id and its place. */
 static void item_event(struct tell_writer *s, struct pen *p, struct bytes name,
                        const struct tell_slot *slot)
@@ -191,7 +204,7 @@ static void item_event(struct tell_writer *s, struct pen *p, struct bytes name,
     assert(slot->flags & ADDED);
     event(s, p, name);
     pen_key(p, BYTES("item_id"));
-    responses_put_id(p, s->facts, slot->block, slot->flags & CUSTOM, slot->index);
+    put_item_id(s, p, slot);
     key_int(p, BYTES("output_index"), slot->index);
 }
 
@@ -231,7 +244,7 @@ static void put_message(struct tell_writer *s, struct pen *p, const struct tell_
     key_text(p, BYTES("role"), BYTES("assistant"));
     pen_key(p, BYTES("content"));
     pen_array(p);
-    if (whole) {
+    if (whole && !(slot->flags & BARE)) {
         do put_part(s, p, slot++); while (slot < end && slot->flags & SECOND);
     }
     pen_array_end(p);
@@ -301,7 +314,9 @@ static void put_item(struct tell_writer *s, struct pen *p, const struct tell_slo
     enum responses_status status = slot->flags & CUT ? RESPONSES_CUT : RESPONSES_DONE;
     assert(!(slot->flags & SECOND));
     pen_object(p);
-    responses_put_item(p, s->facts, slot->block, slot->flags & CUSTOM, slot->index,
+    pen_key(p, BYTES("id"));
+    put_item_id(s, p, slot);
+    responses_put_item(p, slot->block, slot->flags & CUSTOM,
                        whole ? status : RESPONSES_RUNS);
     if (slot->block == TELL_THINKING) {
         put_thought(s, p, slot, whole);
@@ -368,13 +383,12 @@ static void put_response(struct tell_writer *s, struct pen *p, enum responses_st
 
 /* ---- the end of a block ---- */
 
-static void part_done(struct tell_writer *s, struct pen *p, struct tell_slot *slot)
+static void text_done(struct tell_writer *s, struct pen *p, const struct tell_slot *slot)
 {
     bool refusal = slot->block == TELL_REFUSAL;
-    uint32_t part = part_of(s, slot);
     item_event(s, p, refusal ? BYTES("response.refusal.done")
                              : BYTES("response.output_text.done"), slot);
-    key_int(p, BYTES("content_index"), part);
+    key_int(p, BYTES("content_index"), part_of(s, slot));
     pen_key(p, refusal ? BYTES("refusal") : BYTES("text"));
     put_kept(s, slot, W_TEXT, p);
     if (!refusal) {
@@ -382,11 +396,19 @@ static void part_done(struct tell_writer *s, struct pen *p, struct tell_slot *sl
         put_list(s, slot, W_LOGPROBS, GAUGED, p);
     }
     event_end(p);
-    item_event(s, p, BYTES("response.content_part.done"), slot);
-    key_int(p, BYTES("content_index"), part);
-    pen_key(p, BYTES("part"));
-    put_part(s, p, slot);
-    event_end(p);
+}
+
+/* What was not told of the end of a part. */
+static void part_done(struct tell_writer *s, struct pen *p, struct tell_slot *slot)
+{
+    if (!(slot->flags & (BARE | ENDED | SHUT))) text_done(s, p, slot);
+    if (!(slot->flags & (BARE | SHUT))) {
+        item_event(s, p, BYTES("response.content_part.done"), slot);
+        key_int(p, BYTES("content_index"), part_of(s, slot));
+        pen_key(p, BYTES("part"));
+        put_part(s, p, slot);
+        event_end(p);
+    }
     slot_close(s, slot);
 }
 
@@ -529,20 +551,42 @@ static struct tell_slot *open_part(struct tell_writer *s)
     return there ? &s->open[i] : NULL;
 }
 
+/* A slot for an item, which stands and is called as the client has read it, if it has. NULL: no
+ * room. */
+static struct tell_slot *item_slot(struct tell_writer *s, const struct tell *t, unsigned block)
+{
+    struct tell_slot *slot = slot_add(s, t->item, block);
+    if (!slot || !s->relayed) return slot;
+    if (s->items < t->place) s->items = t->place;
+    if (t->own.len > 0) slot->flags |= OWNED;
+    return keep(s, slot, W_OWN, t->own) ? slot : NULL;
+}
+
+/* The message whose next part that text is; NULL: it is of another one, or the first. */
+static struct tell_slot *message_of(struct tell_writer *s, const struct tell *t)
+{
+    struct tell_slot *last = open_part(s);
+    return last && s->relayed && last->index != t->place ? NULL : last;
+}
+
 /* A text: it goes on where the one before was left, if nothing else came between. */
 static bool open_text(struct tell_writer *s, const struct tell *t, struct pen *p)
 {
-    struct tell_slot *last = open_part(s);
-    bool refusal = t->block == TELL_REFUSAL;
+    struct tell_slot *last = message_of(s, t), *slot = last;
+    bool refusal = t->block == TELL_REFUSAL, bare = last && last->flags & BARE;
     s->number[N_ALIAS] = t->item;
-    if (last && (last->block == TELL_REFUSAL) == refusal) return true;
-    if (last) part_done(s, p, last);
-    else if (!close_all(s, p, false, false)) return false;
-    struct tell_slot *slot = slot_add(s, t->item, t->block);
+    if (last && !(last->flags & (BARE | ENDED | SHUT)) &&
+        (last->block == TELL_REFUSAL) == refusal) return true;
+    if (last && !bare) part_done(s, p, last);
+    else if (!last && !close_all(s, p, false, false)) return false;
+    if (!bare) slot = last ? slot_add(s, t->item, t->block) : item_slot(s, t, t->block);
     if (!slot) return false;
     s->number[N_CURRENT] = (uint32_t)(slot - s->open);
     s->number[N_CITES] = 0;
-    if (last) {
+    if (bare) {
+        slot->flags &= (uint16_t)~BARE;
+        slot->block = t->block;
+    } else if (last) {
         slot->index = last->index;
         slot->flags |= SECOND | ADDED;
     } else {
@@ -559,7 +603,7 @@ static bool open_text(struct tell_writer *s, const struct tell *t, struct pen *p
 static bool open_call(struct tell_writer *s, const struct tell *t, struct pen *p)
 {
     if (!close_all(s, p, false, false)) return false;
-    struct tell_slot *slot = slot_add(s, t->item, TELL_CALL);
+    struct tell_slot *slot = item_slot(s, t, TELL_CALL);
     struct tell_name name = tell_name(s->facts, t->name);
     if (!slot) return false;
     if (t->custom || name.custom) slot->flags |= CUSTOM;
@@ -575,9 +619,29 @@ static bool on_open(struct tell_writer *s, const struct tell *t, struct pen *p)
     if (t->block == TELL_CALL) return open_call(s, t, p);
     if (t->block == TELL_AUDIO) return true;  /* its transcript is told */
     if (!close_all(s, p, false, false)) return false;
-    struct tell_slot *slot = slot_add(s, t->item, t->block);
+    struct tell_slot *slot = item_slot(s, t, t->block);
     if (!slot) return false;
     item_added(s, p, slot);
+    return true;
+}
+
+/* How far the client knows of a message that it has read from the provider. */
+static bool on_step(struct tell_writer *s, const struct tell *t, struct pen *p)
+{
+    struct tell_slot *slot = message_of(s, t);
+    assert(s->relayed);
+    if (t->step == STEP_MESSAGE) {
+        if (slot || !close_all(s, p, false, false)) return slot != NULL;
+        slot = item_slot(s, t, TELL_TEXT);
+        if (!slot) return false;
+        slot->flags |= BARE;
+        s->number[N_CURRENT] = (uint32_t)(slot - s->open);
+        item_added(s, p, slot);
+    } else if (slot && t->step == STEP_ITEM) {
+        message_done(s, p, slot, false);
+    } else if (slot && !(slot->flags & BARE)) {
+        slot->flags |= t->step == STEP_TEXT ? ENDED : SHUT;
+    }
     return true;
 }
 
@@ -732,6 +796,7 @@ bool responses_tell_write(struct tell_writer *s, const struct tell *t, struct pe
         break;
     case TELL_USAGE: s->usage = t->usage; break;
     case TELL_END: on_end(s, p); break;
+    case TELL_STEP: right = on_step(s, t, p); break;
     }
     return right && !p->full;
 }

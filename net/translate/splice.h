@@ -5,7 +5,8 @@
 #ifndef NET_TRANSLATE_SPLICE_H
 #define NET_TRANSLATE_SPLICE_H
 
-#include "net/translate/ask.h"
+#include "net/dialect/api_kind.h"
+#include "net/translate/base.h"
 
 enum { SPLICE_PARTS = 8 };
 
@@ -24,13 +25,24 @@ struct splice {
 
 /* Where the turn goes. w, root: the client's body, opened; said: the inside of a JSON string as
  * written, of which blanks and half a surrogate pair at the end are left out. how: _INSTRUCT
- * adds a user's turn behind it that asks to go on. False: this request cannot be gone on with
- * (it ends in an unfinished turn of the model's itself, or has no conversation to add to). */
+ * adds a user's turn behind it that asks to go on. Where nothing is left of said, the request
+ * is asked again as it is: a body alone, without an unfinished turn. False: this request cannot
+ * be gone on with: it ends in an unfinished turn of the model's itself, has no conversation to
+ * add to, or one that lies at its provider. */
 MUST_USE bool splice_make(struct splice *s, enum api api, const struct walk *w,
                           struct node root, const struct walk_source *said,
                           enum ask_continues how);
-/* May an answer in that format be cut here? said as above: of JSON, not inside of a string, a
- * number or a word. */
-bool splice_may_cut(enum api_format format, const struct walk_source *said);
+/* Has it an unfinished turn? */
+static inline bool splice_goes_on(const struct splice *s) { return s->count > 1; }
+/* May an answer in that format (enum api_format) be cut here? said as above: of JSON, not
+ * inside of a string, a number or a word. */
+bool splice_may_cut(unsigned format, const struct walk_source *said);
+
+struct splice_view {         /* it as one document: all three are borrowed */
+    const struct splice *splice;
+    const struct walk_source *body, *said;
+};
+/* The source of that document, which borrows the view. */
+struct walk_source splice_source(struct splice_view *view);
 
 #endif

@@ -100,11 +100,24 @@ static bool give(struct tell_reader *r, const struct tell *t)
     return r->take(r->arg, t);
 }
 
-bool tell_start(struct tell_reader *r, struct bytes id, struct bytes model)
+bool tell_start_at(struct tell_reader *r, struct bytes id, struct bytes model, int64_t created)
 {
     if (r->started) return true;
     r->started = true;
-    return give(r, &(struct tell){.kind = TELL_START, .id = id, .name = model});
+    return give(r, &(struct tell){.kind = TELL_START, .id = id, .name = model,
+                                  .created = created});
+}
+
+bool tell_start(struct tell_reader *r, struct bytes id, struct bytes model)
+{
+    return tell_start_at(r, id, model, 0);
+}
+
+bool tell_step(struct tell_reader *r, enum tell_step step)
+{
+    if (!r->theirs) return true;
+    return give(r, &(struct tell){.kind = TELL_STEP, .step = (uint8_t)step, .own = r->own,
+                                  .item = r->items, .place = r->place});
 }
 
 /* Is the choice over? What is told of it behind that is no part of the answer. */
@@ -176,7 +189,8 @@ bool tell_open_as(struct tell_reader *r, enum tell_block block, struct bytes id,
     r->open_choice = r->choice;
     r->open = true;
     return give(r, &(struct tell){.kind = TELL_OPEN, .block = r->block, .item = r->item,
-                                  .choice = r->choice, .id = id, .name = name});
+                                  .choice = r->choice, .id = id, .name = name,
+                                  .own = r->own, .place = r->place});
 }
 
 bool tell_open(struct tell_reader *r, enum tell_block block)
@@ -371,7 +385,7 @@ bool tell_call(struct tell_reader *r, uint32_t index, struct bytes id, struct by
     if (id.len == 0) id = made_id(r, c->item, room);
     return give(r, &(struct tell){.kind = TELL_OPEN, .block = TELL_CALL, .item = c->item,
                                   .choice = c->choice, .custom = custom, .id = id,
-                                  .name = name});
+                                  .name = name, .own = r->own, .place = r->place});
 }
 
 /* Follow the brackets of its arguments. */

@@ -27,6 +27,16 @@ enum tell_kind {
     TELL_FINISH,     /* finish, and stop_sequence in text where known */
     TELL_USAGE,      /* usage: so far; the last one counts */
     TELL_END,        /* the provider's word that all is told */
+    TELL_STEP,       /* of a stream that the client has read from the provider, Responses': a
+                        message, or a text of it, began or is over: step, own, place,
+                        item (of its next text) */
+};
+
+enum tell_step {
+    STEP_MESSAGE,    /* a message was added that has no text yet */
+    STEP_TEXT,       /* the text's end was told, */
+    STEP_PART,       /* that of its part, */
+    STEP_ITEM,       /* that of the item */
 };
 
 enum tell_block {
@@ -52,14 +62,19 @@ struct tell {
     uint8_t block;           /* OPEN .. CLOSE: enum tell_block */
     uint8_t finish;          /* enum tell_finish */
     uint8_t maker;           /* SIGN: enum ask_maker; text has no mark of ours */
+    uint8_t step;            /* STEP: enum tell_step */
     bool custom;             /* OPEN: a call whose input is any text */
     bool value;              /* MORE of a call: text is a whole JSON value (an object), not the
                                 inside of a string; the only MORE of its block */
     uint32_t choice;         /* 0.. */
     uint32_t item;           /* OPEN .. CLOSE: number of the block, from 0, over all choices */
     struct bytes text;       /* as written, cut in no escape and no UTF-8 sequence */
+    uint32_t place;          /* OPEN, STEP, where tell_reader.theirs: the provider's number of
+                                the block, or of the item that it is part of */
     struct bytes id, name;   /* as written; empty: the provider has none */
+    struct bytes own;        /* the same: the item's id (Responses) */
     struct bytes url;
+    int64_t created;         /* START: Unix seconds; 0: not said */
     struct api_usage usage;
 };
 
@@ -67,6 +82,7 @@ struct tell {
 typedef bool (*tell_take)(void *arg, const struct tell *t);
 
 enum { TELL_CALLS_MAX = 56,      /* calls in one answer whose deltas may be mixed */
+       TELL_ID_MAX = 384,        /* bytes of an answer's id: LiteLLM packs a lot into it */
        TELL_NAMES = 2560 };      /* bytes of tool names that a stream must know */
 
 /* What a writer must know besides; kept as long as the answer runs. */
@@ -79,7 +95,10 @@ struct tell_facts {
                                 the prompt's tokens estimated */
     int64_t cost_nusd;       /* to be put into usage: OpenRouter's include; -1: not asked for */
     bool theirs;             /* streams: ids, model and time as the provider has them: the
-                                client has read them from it (engine/resume.h) */
+                                client has read them from it (engine/resume.h). Then START puts
+                                model, created, and: */
+    uint16_t id_len;         /* 0: ids are made of seed */
+    char id[TELL_ID_MAX];    /* the answer's, as written */
     bool want_usage;         /* chat, streams: the client asked for its usage chunk */
     bool want_thoughts;      /* the client asked to see them, or did not say: true */
     bool encrypted;          /* Responses: reasoning.encrypted_content was asked for */
@@ -121,8 +140,14 @@ struct tell_reader {         /* of one answer; all private. In the engine's coun
     uint8_t choice;          /* whose blocks begin now: the reader sets it; below 64 */
     uint8_t open_choice;     /* of item */
     bool open, started, finished, ended;
+    bool theirs;             /* set behind tell_begin(): the client reads the provider's own
+                                events, and its blocks are told as they begin there */
+    bool foreign;            /* the same: a block is open that is passed over */
     uint8_t call_count;
     uint16_t kept_len;
+    uint32_t place, places;  /* the same: of the block, or item, that begins; and behind the
+                                last one */
+    struct bytes own;        /* the same: its id */
     char kept[256];          /* a reader's own: a name or id that comes before its use */
     struct tell_call_state call[TELL_CALLS_MAX];    /* call_count mean anything */
 };
@@ -148,6 +173,9 @@ MUST_USE bool tell_whole(struct tell_reader *r, const struct walk *w, struct nod
 
 /* The answer begins: its id and model, as written; empty: not told. Once, else nothing. */
 bool tell_start(struct tell_reader *r, struct bytes id, struct bytes model);
+/* The same, with when: Unix seconds; 0: not told. */
+bool tell_start_at(struct tell_reader *r, struct bytes id, struct bytes model,
+                   int64_t created);
 /* A block begins that is no call. */
 bool tell_open(struct tell_reader *r, enum tell_block block);
 /* The same with its id and name: an image's MIME type, audio. */
@@ -166,6 +194,8 @@ bool tell_sign(struct tell_reader *r, enum ask_maker maker, const struct walk *w
  * address, or where no text is open: nothing. */
 bool tell_cite(struct tell_reader *r, const struct walk *w, struct node url,
                struct node title);
+/* A step of a stream that the client reads itself; of any other: nothing. */
+bool tell_step(struct tell_reader *r, enum tell_step step);
 /* The open block that is no call is over, if there is one. */
 bool tell_close(struct tell_reader *r);
 /* A call begins: index is the provider's number of it. An id is made where it has none. Of an
@@ -205,6 +235,7 @@ struct tell_writer {         /* of one stream; all private. In the engine's coun
     uint32_t flags;
     uint8_t finish;
     bool started, finished, ended, said_call;
+    bool relayed;            /* what is told now the client has: nothing of it is written */
     struct api_usage usage;
     struct tell_slot open[TELL_CALLS_MAX];  /* blocks that are open, or must be repeated */
     uint8_t open_count;
@@ -274,7 +305,7 @@ enum { TELL_FLAT_MAX = 64 };
 struct bytes tell_flat(struct bytes space, struct bytes name, char room[TELL_FLAT_MAX]);
 
 /* An id of our own in the client's form, as a string: prefix and 24 letters and digits, the nth
- * of this answer. */
+ * of this answer. The 0th is the answer's own: facts->id where there is one. */
 void tell_put_id(struct pen *p, const struct tell_facts *facts, struct bytes prefix,
                  uint32_t nth);
 /* Keep a piece of block `item`; what: a writer's own. False: no room. */

@@ -82,6 +82,11 @@ void tell_put_id(struct pen *p, const struct tell_facts *facts, struct bytes pre
     static const char letters[] =
         "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     char id[24];  /* 62^12 > 2^64 */
+    if (nth == 0 && facts->id_len > 0) {
+        assert(facts->theirs && facts->id_len <= sizeof facts->id);
+        pen_string(p, (struct bytes){facts->id, facts->id_len});
+        return;
+    }
     uint64_t half[2] = {mixed(facts->seed[0] ^ mixed(nth + UINT64_C(0x9E3779B97F4A7C15))), 0};
     half[1] = mixed(facts->seed[1] ^ half[0]);
     for (unsigned i = 0; i < sizeof id; i++) {

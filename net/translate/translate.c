@@ -7,6 +7,7 @@
 
 #include "net/dialect/api_write.h"
 #include "net/translate/ask.h"
+#include "net/translate/onward.h"
 
 enum { FAULT_ROOM = 4096 };
 
@@ -49,20 +50,95 @@ static bool tell_usage(struct translate *t)
     return tell_write(&t->writer, &usage, t->pen);
 }
 
+/* Who made it, as the client has read it. */
+static void note_start(struct translate *t, const struct tell *tell)
+{
+    struct tell_facts *f = t->facts;
+    bool fits = tell->id.len <= sizeof f->id && tell->name.len < sizeof f->model;
+    if (!fits) t->said.lacks |= LACK_TEXT_LOST;
+    if (!fits) return;
+    f->id_len = (uint16_t)tell->id.len;
+    if (tell->id.len > 0) memcpy(f->id, tell->id.ptr, tell->id.len);
+    if (tell->name.len > 0) {
+        memcpy(f->model, tell->name.ptr, tell->name.len);
+        f->model[tell->name.len] = '\0';
+    }
+    if (tell->created > 0) f->created = tell->created;
+}
+
+/* A thought: clients of these two send it back, and its maker wants it whole, with what they
+ * sign it by at its end. Others' are texts like any. */
+static void note_thought(struct translate *t, enum tell_kind kind)
+{
+    enum api to = t->facts->api, from = t->reader.api;
+    bool signs = from == API_MESSAGES || from == API_CONVERSE ||
+                 (from == API_RESPONSES && t->facts->encrypted);
+    if (to != API_MESSAGES && to != API_RESPONSES) return;
+    if (kind == TELL_OPEN) t->said.lacks |= LACK_THOUGHT;
+    if (kind == TELL_OPEN || kind == TELL_SIGN) t->said.sealed = kind == TELL_SIGN;
+    if (kind == TELL_CLOSE && (!signs || t->said.sealed)) {
+        t->said.lacks &= (uint8_t)~LACK_THOUGHT;
+    }
+}
+
+/* What of a block keeps others from going on with the answer. */
+static uint8_t block_lacks(enum tell_block block)
+{
+    switch (block) {
+    case TELL_CALL: return LACK_CALL;
+    case TELL_REFUSAL: return LACK_REFUSAL;
+    case TELL_IMAGE: case TELL_AUDIO: case TELL_TRANSCRIPT: return LACK_MEDIA;
+    case TELL_TEXT: case TELL_THINKING: break;
+    }
+    return 0;
+}
+
+/* Keep the text; note what the answer lacks. */
+static void note(struct translate *t, const struct tell *tell)
+{
+    struct translate_said *said = &t->said;
+    enum tell_kind kind = (enum tell_kind)tell->kind;
+    bool block = kind == TELL_OPEN || kind == TELL_MORE || kind == TELL_SIGN ||
+                 kind == TELL_CLOSE;
+    if (tell->choice > 0) said->lacks |= LACK_CHOICES;
+    if (kind == TELL_LOGPROBS) said->lacks |= LACK_LOGPROBS;
+    if (kind == TELL_FINISH && tell->choice == 0) said->lacks |= LACK_FINISHED;
+    if (kind == TELL_OPEN) said->lacks |= block_lacks((enum tell_block)tell->block);
+    if (block && tell->block == TELL_THINKING) note_thought(t, kind);
+    if (kind != TELL_MORE || tell->block != TELL_TEXT || tell->choice > 0) return;
+    /* What follows a gap is of no use. */
+    if (said->lacks & LACK_TEXT_LOST || tell->text.len == 0) return;
+    if (!said->put(said->arg, tell->text)) said->lacks |= LACK_TEXT_LOST;
+}
+
+bool translate_tell(struct translate *t, const struct tell *tell)
+{
+    bool ends = tell->kind == TELL_FINISH || tell->kind == TELL_END;
+    if (tell->kind == TELL_START && t->facts->theirs) note_start(t, tell);
+    if (t->said.put) note(t, tell);
+    if (ends && !tell_usage(t)) return false;
+    return tell_write(&t->writer, tell, t->pen);
+}
+
 /* What the reader tells goes to the writer. */
 static bool take(void *arg, const struct tell *tell)
 {
     struct translate *t = arg;
-    bool ends = tell->kind == TELL_FINISH || tell->kind == TELL_END;
-    if (ends && !tell_usage(t)) return false;
-    return tell_write(&t->writer, tell, t->pen);
+    if (t->onward.how != ASK_CONTINUES_NOT) return onward_take(t, tell);
+    return translate_tell(t, tell);
 }
 
 void translate_begin(struct translate *t, enum api from)
 {
     assert(t->facts && t->keep.put && t->keep.source.piece);
+    assert(!t->facts->theirs || from == t->facts->api);
+    t->facts->id_len = 0;
     tell_begin(&t->reader, from, t->facts->seed[0], take, t);
+    t->reader.theirs = t->facts->theirs;
     tell_write_begin(&t->writer, t->facts, &t->keep);
+    t->said.lacks = 0;
+    t->said.sealed = false;
+    t->onward = (struct translate_onward){0};
     t->pen = NULL;
     t->usage = NULL;
 }
@@ -82,6 +158,49 @@ bool translate_event(struct translate *t, struct bytes name, const struct walk_s
     t->usage = NULL;
     t->pen = NULL;
     return told;
+}
+
+/* pen.more of a pen whose words go nowhere. */
+static bool discard(struct pen *p)
+{
+    p->len = 0;
+    return true;
+}
+
+bool translate_fold(struct translate *t, struct bytes name, const struct walk_source *data,
+                    struct json_index *scratch, const struct api_usage *usage)
+{
+    char window[PEN_NEED_MAX];
+    struct pen p;
+    assert(t->facts->theirs && t->onward.how == ASK_CONTINUES_NOT);
+    pen_init(&p, window, sizeof window);
+    p.more = discard;
+    t->writer.relayed = true;
+    bool told = translate_event(t, name, data, scratch, usage, &p);
+    t->writer.relayed = false;
+    explicit_bzero(window, sizeof window);
+    return told;
+}
+
+void translate_folded(struct translate *t, uint32_t next)
+{
+    struct tell_writer *w = &t->writer;
+    enum api api = t->facts->api;
+    uint32_t *numbers = api == API_RESPONSES ? &w->items : &w->blocks;
+    assert(t->facts->theirs && !w->relayed);
+    if (next > 0) w->sequence = next;
+    if (api != API_RESPONSES && api != API_MESSAGES) return;
+    if (*numbers < t->reader.places) *numbers = t->reader.places;
+    if (t->reader.foreign) t->said.lacks |= LACK_CALL;
+}
+
+void translate_onward(struct translate *t, enum api from, enum ask_continues how,
+                      const struct walk_source *said)
+{
+    assert(how != ASK_CONTINUES_NOT && said);
+    assert(!t->writer.told_end && !(t->writer.finishes & 1));
+    onward_begin(t, how, said);
+    tell_begin(&t->reader, from, t->facts->seed[0] + t->onward.shift, take, t);
 }
 
 bool translate_end(struct translate *t, const struct api_usage *usage, struct pen *p)

@@ -34,21 +34,27 @@ enum translate_lack {
 };
 
 struct translate_said {      /* the answer's text, as the client has it: choice 0, as written */
-    bool (*put)(void *arg, struct bytes text);  /* keep it; NULL: nobody does. False: no room,
-                                                   and nothing was put */
+    bool (*put)(void *arg, struct bytes text);  /* keep it; NULL: nobody does, and lacks are
+                                                   not noted. False: no room, and nothing was
+                                                   put */
     void *arg;
     uint8_t lacks;           /* enum translate_lack bits, as far as was told */
+    bool sealed;             /* private: the thought that is open was signed */
 };
 
-struct translate_onward {    /* private: another provider goes on */
+struct translate_onward {    /* another provider goes on; private but for began and failed */
     const struct walk_source *said;     /* what was said before; as the inside of a string */
-    uint64_t matched;        /* of it, that the new answer repeated */
+    uint64_t size, end;      /* of it, when that began; and of what was sent of it */
+    uint64_t tail;           /* where in it a repetition of its end may begin */
+    uint64_t from, matched;  /* what the new answer may be repeating, and how far it did */
     uint32_t shift;          /* its blocks have these numbers more */
+    uint32_t item, as;       /* its text that is open, and the writer's number for that */
+    uint16_t half;           /* of a surrogate pair, whose other half may come */
     uint8_t how;             /* enum ask_continues; 0: the first provider still speaks */
+    uint8_t stage;           /* how much of its beginning may still be a repetition */
+    bool open;               /* the writer has that text open */
     bool began;              /* the client got something of it */
-    bool failed;             /* it said something else than it should have repeated */
-    uint8_t held_len;
-    char held[160];          /* its beginning, which may be a repetition */
+    bool failed;             /* it does not go on with what was said; no more of it is told */
 };
 
 struct translate {           /* a stream that is being translated: in counted memory */
@@ -61,22 +67,37 @@ struct translate {           /* a stream that is being translated: in counted me
     struct pen *pen;         /* private: set for each call */
     const struct api_usage *usage;      /* private: to be told before the end */
 };
-/* Begin. t->facts and ->keep are filled in before. from: the provider's API. */
+/* Begin. t->facts, ->keep, and ->said.put and .arg are filled in before. from: the provider's
+ * API. */
 void translate_begin(struct translate *t, enum api from);
 /* One event of the provider's: its name and its data. usage: what it told, by api_event_read();
  * NULL: nothing. What the client is to read goes to p. False: no room. */
 MUST_USE bool translate_event(struct translate *t, struct bytes name,
                               const struct walk_source *data, struct json_index *scratch,
                               const struct api_usage *usage, struct pen *p);
+/* The same of an event that the client has read already, as the provider wrote it:
+ * facts->theirs. It is told, and nothing is written; what is written later goes on behind it.
+ */
+MUST_USE bool translate_fold(struct translate *t, struct bytes name,
+                             const struct walk_source *data, struct json_index *scratch,
+                             const struct api_usage *usage);
+/* All of them were: from here on the client reads what is written. next: the number that the
+ * next event has, where the dialect numbers them (struct api_stream, sequence). Tells what the
+ * answer lacks on top, now that it breaks here: LACK_CALL where something runs at the provider,
+ * LACK_TEXT_LOST where an id or a name could not be kept. */
+void translate_folded(struct translate *t, uint32_t next);
 /* The provider's good end ("[DONE]", message_stop, or the end of the body, once it had
  * finished). usage: all of it, as it is booked. */
 MUST_USE bool translate_end(struct translate *t, const struct api_usage *usage, struct pen *p);
 /* Another provider goes on with the answer from here: its reader begins, the writer goes on.
  * Its start is not told again, its thoughts are dropped, its text continues the block that is
- * open (or begins one), what it repeats of `said` is left out (the same text may be escaped
- * otherwise): all of it for _PREFIX_ECHO, for _INSTRUCT whatever is repeated of its end or from
- * its start, else only blanks that said was sent without. LACK_FINISHED and others must not be
- * set. said: borrowed until the end. */
+ * open (or begins one). What it repeats of `said` is left out (the same text may be escaped
+ * otherwise): all of it for _PREFIX_ECHO; for _INSTRUCT the longest repetition of its end, of
+ * eight bytes or more, or the whole of it; and always blanks that said was sent without. What
+ * may be such a repetition is held back until it is known, or the answer ends. It has failed
+ * (onward.failed) where it does not repeat what it should, or begins anew and then differs.
+ * LACK_FINISHED and others must not be set. said: borrowed until the end, or until this is
+ * called again; it may grow. */
 void translate_onward(struct translate *t, enum api from, enum ask_continues how,
                       const struct walk_source *said);
 /* Weir stops it: no more may be spent. */
