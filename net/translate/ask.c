@@ -93,11 +93,23 @@ bool ask_tool(struct ask *a, struct ask_tool *tool)
     return dialect_of(a->api)->tool(a, tool);
 }
 
+/* Can it be made to go on with the turn that the conversation ends with? Cohere's and OpenAI's
+ * Responses answer such a turn with one of their own. */
+static bool can_go_on(struct ask *a, const struct ask_target *t)
+{
+    bool silent = t->api == API_COHERE || t->api == API_RESPONSES;
+    bool refused = t->continues == ASK_CONTINUES_PREFILL && t->quirks & ASK_NO_PREFILL;
+    if (!ask_goes_on(t) || (!silent && !refused)) return true;
+    ask_blame(a, "", "this model does not go on with an answer that is begun");
+    return false;
+}
+
 enum ask_rc ask_write(struct ask *a, const struct ask_target *target, struct pen *p)
 {
     const struct ask_dialect *d = dialect_of(target->api);
     assert(d->write);
     if (a->unsayable && d != dialect_of(a->api)) return ASK_UNSAYABLE;
+    if (!can_go_on(a, target)) return ASK_UNSAYABLE;
     ask_rewind(a);
     ask_tools(a);
     enum ask_rc rc = d->write(a, target, p);

@@ -154,6 +154,15 @@ struct ask_target {
     bool official;           /* it is the maker of the dialect itself (api.openai.com) */
 };
 
+/* Does the conversation end with a turn of the model's that it goes on with? A model does not
+ * think in the middle of an answer, and Anthropic (extended thinking and structured outputs:
+ * "not compatible with prefilling"), Alibaba (partial mode: "non-thinking mode") and llama.cpp
+ * refuse one that is to. */
+static inline bool ask_goes_on(const struct ask_target *t)
+{
+    return t->continues != ASK_CONTINUES_NOT && t->continues != ASK_CONTINUES_INSTRUCT;
+}
+
 /* Where providers who speak chat have an answer's thoughts (providers.tsv). */
 enum ask_thoughts { THOUGHTS_NONE, THOUGHTS_REASONING_CONTENT, THOUGHTS_REASONING,
                     THOUGHTS_DETAILS /* OpenRouter's reasoning_details */ };

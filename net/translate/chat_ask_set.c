@@ -262,6 +262,8 @@ static void put_format(struct out *o)
 static uint8_t wanted_effort(const struct out *o)
 {
     const struct ask_settings *s = &o->a->settings;
+    /* Who has a switch would think without one that is off. */
+    if (ask_goes_on(o->t) && has(o, ASK_THINK_SWITCH)) return API_EFFORT_NONE;
     if (o->t->effort != API_EFFORT_UNSET) return o->t->effort;
     if (s->effort != API_EFFORT_UNSET) return s->effort;
     if (s->thinking == THINKING_OFF || s->budget == 0) return API_EFFORT_NONE;

@@ -35,6 +35,7 @@ struct out {                 /* a body that is being written */
     bool open;               /* its message was begun, */
     bool calls;              /* and so were its tool_calls */
     bool talk;               /* somebody but the system has spoken */
+    bool goes_on;            /* the open turn is the last, and the model goes on with it */
 };
 
 static bool has(const struct out *o, enum ask_quirk quirk) { return o->t->quirks & quirk; }
@@ -538,6 +539,16 @@ static void put_content(struct out *o)
     put_said(o, true);
 }
 
+/* That the turn is not over, as those say it who want it said in its message. */
+static void put_goes_on(struct out *o)
+{
+    uint8_t how = o->t->continues;
+    bool prefix = how == ASK_CONTINUES_PREFIX || how == ASK_CONTINUES_PREFIX_ECHO;
+    if (!prefix && how != ASK_CONTINUES_PARTIAL) return;
+    pen_key(o->p, prefix ? BYTES("prefix") : BYTES("partial"));
+    pen_bool(o->p, true);
+}
+
 static void end_model(struct out *o)
 {
     if (!o->open && o->said_count == 0) return;     /* thoughts that nobody may see again */
@@ -546,6 +557,7 @@ static void end_model(struct out *o)
     if (o->calls) pen_array_end(o->p);
     put_thoughts(o);
     if (o->content != DONE) put_content(o);
+    if (o->goes_on) put_goes_on(o);
     pen_object_end(o->p);
     o->open = o->calls = false;
     o->content = NOTHING;
@@ -638,12 +650,20 @@ static enum ask_rc put_messages(struct out *o)
         if (!put_one(o, &part)) return ASK_UNSAYABLE;
         if (o->p->full) return ASK_NO_ROOM;
     }
-    if (o->turn && o->role == ASK_MODEL && has(o, ASK_NO_PREFILL)) {
+    bool model = o->turn && o->role == ASK_MODEL;
+    o->goes_on = model && ask_goes_on(o->t);
+    /* Who refuses such a turn may take one that says what it is (Mistral). */
+    if (model && has(o, ASK_NO_PREFILL) && !o->goes_on) {
         blame(o, "that the last turn is the model's");
         return ASK_UNSAYABLE;
     }
     if (!end_turn(o)) return ASK_UNSAYABLE;
     pen_array_end(o->p);
+    if (!o->goes_on || o->t->continues != ASK_CONTINUES_FINAL) return ASK_WRITTEN;
+    pen_key(o->p, BYTES("continue_final_message"));
+    pen_bool(o->p, true);
+    pen_key(o->p, BYTES("add_generation_prompt"));
+    pen_bool(o->p, false);
     return ASK_WRITTEN;
 }
 

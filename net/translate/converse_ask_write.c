@@ -324,7 +324,7 @@ static void open_system(struct writer *w)
 /* Is the schema to be said in words, and not in outputConfig? */
 static bool is_worded(const struct writer *w)
 {
-    return w->t->quirks & ASK_NO_SCHEMA || w->a->settings.gemini;
+    return w->t->quirks & ASK_NO_SCHEMA || w->a->settings.gemini || ask_goes_on(w->t);
 }
 
 /* Who wants JSON where there is no other way is told so in words. */

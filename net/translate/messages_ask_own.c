@@ -8,7 +8,7 @@
 enum { KEY_MAX = 256 };         /* longer ones are no member of any API */
 
 enum member { M_MODEL, M_MAX, M_STREAM, M_MESSAGES, M_TEMPERATURE, M_TOP_P, M_TOP_K, M_MODELS,
-              M_PROVIDER, M_USAGE, M_THINKING, M_CONTEXT, MEMBERS };
+              M_PROVIDER, M_USAGE, M_THINKING, M_CONTEXT, M_CONFIG, M_FORMAT, MEMBERS };
 static const struct bytes members[MEMBERS] = {
     [M_MODEL] = BYTES_INIT("model"), [M_MAX] = BYTES_INIT("max_tokens"),
     [M_STREAM] = BYTES_INIT("stream"), [M_MESSAGES] = BYTES_INIT("messages"),
@@ -16,6 +16,7 @@ static const struct bytes members[MEMBERS] = {
     [M_TOP_K] = BYTES_INIT("top_k"), [M_MODELS] = BYTES_INIT("models"),
     [M_PROVIDER] = BYTES_INIT("provider"), [M_USAGE] = BYTES_INIT("usage"),
     [M_THINKING] = BYTES_INIT("thinking"), [M_CONTEXT] = BYTES_INIT("context_management"),
+    [M_CONFIG] = BYTES_INIT("output_config"), [M_FORMAT] = BYTES_INIT("output_format"),
 };
 
 /* Did another maker sign it? A block of thoughts only. */
@@ -144,6 +145,7 @@ static bool stays(size_t member, const struct ask_target *t, bool unthinking)
 {
     switch (member) {
     case M_THINKING: case M_CONTEXT: return !unthinking;
+    case M_CONFIG: case M_FORMAT: return !ask_goes_on(t);
     case M_MODEL: case M_MAX: case M_STREAM: case M_MESSAGES: case M_MODELS: case M_PROVIDER:
     case M_USAGE: return false;
     case M_TEMPERATURE: case M_TOP_P: case M_TOP_K: return (t->quirks & ASK_NO_SAMPLING) == 0;
@@ -158,8 +160,9 @@ enum ask_rc messages_write_own(struct ask *a, const struct ask_target *t, struct
     struct node key, value;
     int64_t limit = ask_output(a, t);
     assert(a->api == API_MESSAGES || a->api == API_COUNT_TOKENS);
-    bool unthinking = a->settings.thinking == THINKING_ON &&
-                      in_foreign_turn(w, walk_member(w, a->root, BYTES("messages")));
+    bool foreign = a->settings.thinking == THINKING_ON &&
+                   in_foreign_turn(w, walk_member(w, a->root, BYTES("messages")));
+    bool unthinking = foreign || ask_goes_on(t);
     pen_object(p);
     bool versioned = t->version.len > 0;
     if (versioned) pen_key(p, BYTES("anthropic_version")), pen_text(p, t->version);

@@ -219,13 +219,20 @@ static bool first_pass(struct writer *w)
     }
 }
 
+/* Is a schema asked for by its own member? Anthropic refuses one beside an answer that is
+ * begun. */
+static bool takes_schema(const struct writer *w)
+{
+    return (w->t->quirks & ASK_NO_SCHEMA) == 0 && !ask_goes_on(w->t);
+}
+
 /* Who wants JSON of a model that knows no schema is told so in words. */
 static void put_format_words(struct writer *w)
 {
     const struct ask_settings *s = &w->a->settings;
     bool schema = s->format == API_FORMAT_SCHEMA;
     if (s->format == API_FORMAT_TEXT) return;
-    if (schema && (w->t->quirks & ASK_NO_SCHEMA) == 0) return;
+    if (schema && takes_schema(w)) return;
     open_system(w);
     pen_object(w->p);
     messages_put_word(w->p, BYTES("type"), BYTES("text"));
@@ -714,7 +721,7 @@ static void put_config(struct writer *w)
         [API_EFFORT_XHIGH] = BYTES_INIT("xhigh"),
     };
     const struct ask_settings *s = &w->a->settings;
-    bool schema = s->format == API_FORMAT_SCHEMA && (w->t->quirks & ASK_NO_SCHEMA) == 0;
+    bool schema = s->format == API_FORMAT_SCHEMA && takes_schema(w);
     bool effort = words[w->plan.effort].len > 0;
     if (!schema && !effort) return;
     pen_key(w->p, BYTES("output_config"));

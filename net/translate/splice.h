@@ -8,7 +8,7 @@
 #include "net/dialect/api_kind.h"
 #include "net/translate/base.h"
 
-enum { SPLICE_PARTS = 8 };
+enum { SPLICE_PARTS = 9 };
 
 struct splice_part {
     uint8_t kind;            /* enum splice_kind */
