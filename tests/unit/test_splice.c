@@ -233,7 +233,8 @@ static void test_thinking_is_off(void **state)
         "\"output_config\":{\"format\":{\"type\":\"json_schema\",\"schema\":{}}},"
         "\"output_format\":{\"type\":\"json_schema\",\"schema\":{}}}";
     static const char chat[] = BOTH ",\"reasoning_effort\":\"high\",\"response_format\":"
-        "{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"object\"}}}}";
+        "{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\","
+        "\"schema\":{\"type\":\"object\"}}}}";
     const char *out = asked(API_MESSAGES, own, &t, ASK_WRITTEN);
     assert_null(strstr(out, "thinking"));
     assert_null(strstr(out, "output_"));
