@@ -305,8 +305,10 @@ static bool chunk(struct tell_reader *r, const struct walk *w, struct node root)
     while (walk_next(&each, &key, &raw)) {
         if (!r->started) {
             char id[WORD_MAX], model[WORD_MAX];
-            if (!tell_start(r, walk_short(w, v[0], id, sizeof id),
-                            walk_short(w, v[1], model, sizeof model))) return false;
+            int64_t created;
+            if (!walk_int(w, v[5], &created)) created = 0;
+            if (!tell_start_at(r, walk_short(w, v[0], id, sizeof id),
+                               walk_short(w, v[1], model, sizeof model), created)) return false;
         }
         if (!choice(r, w, raw, found)) return false;
     }

@@ -188,6 +188,7 @@ void translate_folded(struct translate *t, uint32_t next)
     enum api api = t->facts->api;
     uint32_t *numbers = api == API_RESPONSES ? &w->items : &w->blocks;
     assert(t->facts->theirs && !w->relayed);
+    t->reader.theirs = false;    /* what it may still tell is written */
     if (next > 0) w->sequence = next;
     if (api != API_RESPONSES && api != API_MESSAGES) return;
     if (*numbers < t->reader.places) *numbers = t->reader.places;
