@@ -472,7 +472,10 @@ static void test_twins(void **state)
     book_twin(d->core, &twin[1], CLOSE_NOT_NEEDED, false);
     assert_true(twin[1].booked);
     assert_int_equal(peek_all(d, r, 8), 0);
+    lead->spend.hold.rated = true;              /* the family counts as one request */
     book_promote(d->core, lead, &twin[0]);
+    assert_true(twin[0].spend.hold.rated && !lead->spend.hold.rated);
+    twin[0].spend.hold.rated = false;
     lead->lead = &twin[0];
     twin[0].lead = NULL;
     (void)journal_running(d->core->journal, twin[0].journal_slot, &run);

@@ -227,10 +227,11 @@ static void run_bill(struct model *m, struct run *x, bool ends)
 }
 
 /* Somebody does the same as x at the same time, from the same limits. */
-static void run_join(struct model *m, const struct run *x)
+static void run_join(struct model *m, struct run *x)
 {
     struct run *twin = &m->run[draw(m, RUNS_MAX)];
     if (twin->on) return;
+    run_reserve(m, x);
     *twin = (struct run){.r = x->r, .key = x->key, .on = true};
     twin->r.kind = RECORD_ATTEMPT;
     twin->r.nth = ++m->nth[x->r.exchange_id];
@@ -245,7 +246,7 @@ static void change_limits(struct model *m)
     for (int w = 0; w < WINDOWS; w++) {
         uint64_t kind = draw(m, 6);
         if (kind == 0) m->set[at].nusd[w] = LIMIT_NONE;
-        if (kind == 1) m->set[at].nusd[w] = (int64_t)draw(m, 100000);
+        if (kind == 1) m->set[at].nusd[w] = (int64_t)draw(m, 3000000);
         if (kind == 2 && m->set[at].nusd[w] > 0) m->set[at].nusd[w] /= 2;
     }
     limits_set(m->p, m->target[at], &m->set[at]);
@@ -253,7 +254,7 @@ static void change_limits(struct model *m)
 
 static void change_pool(struct model *m)
 {
-    int64_t add = draw(m, 2) ? (int64_t)draw(m, 50000) + 1 : 0;
+    int64_t add = draw(m, 2) ? (int64_t)draw(m, 900000) + 1 : 0;
     m->prepaid = draw(m, 3) != 0;
     m->entries += add;
     pool_set(m->p, m->prepaid, add, m->references++, m->now);

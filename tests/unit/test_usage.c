@@ -106,6 +106,7 @@ static struct world *make_world(struct data_dir *d)
         if (!journal_has_room(j)) fold_all(d, j);
         struct record end = draw_record(&seed, e), attempt = draw_record(&seed, e);
         uint32_t slot = journal_begin(j, &end);
+        if (draw(&seed, 6) == 0) memset(end.tokens, 0, sizeof(end.tokens));
         while (draw(&seed, 4) == 0 && journal_has_room_more(j)) {
             attempt.admitted_unix_ns = end.admitted_unix_ns;
             memcpy(attempt.path, end.path, sizeof(attempt.path));
