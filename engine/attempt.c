@@ -36,6 +36,8 @@ enum {
     SIGN_QUIET_MS = 2000,          /* a token that is not there yet may be soon */
 };
 
+#define ROOM_NS_MAX UINT64_C(3600000000000)   /* nobody is told to come later than in an hour */
+
 static const struct catalog_provider *provider_of(const struct exchange *x)
 {
     const struct catalog *c = x->tables->catalog;
@@ -196,31 +198,34 @@ static void ask(struct core *core, struct exchange *x)
     start(core, x);
 }
 
-/* No key of the candidate has room: how long until one may have, for all who are before x. */
-static uint64_t room_ms(const struct core *core, const struct exchange *x,
-                        const struct endpoint_lack *lack)
+/* No key of the candidate has room: how long until one may have, behind all who are asked there
+ * before x; *what is lacking. */
+static uint64_t room_ns(const struct core *core, const struct exchange *x, uint8_t *what)
 {
-    uint64_t ahead = lack->what == QUOTA_CONCURRENCY ? room_ahead(core, x) : 0;
-    return (lack->wait_ns + 999999) / 1000000 * (ahead + 1);
+    struct endpoint_lack lack = endpoint_wait(core, x);
+    __extension__ unsigned __int128 ns = lack.each_ns;
+    ns = ns * room_ahead(core, x) + lack.wait_ns;
+    *what = lack.what == QUOTA_ROOM ? QUOTA_CONCURRENCY : lack.what;    /* others are before */
+    return ns < ROOM_NS_MAX ? (uint64_t)ns : ROOM_NS_MAX;
 }
 
 /* Wait for room at the candidate. False: it would be in vain, or nobody may wait there. */
-static bool wait_for_room(struct core *core, struct exchange *x,
-                          const struct endpoint_lack *lack)
+static bool wait_for_room(struct core *core, struct exchange *x)
 {
     uint64_t until = core->now_ns + provider_of(x)->queue_ns * (PLANT(late_wait) ? 2 : 1);
     if (x->deadline_ns && x->deadline_ns < until) until = x->deadline_ns;
+    uint64_t room = room_ns(core, x, &x->lack);
     /* a minute's share comes at its time, and no sooner */
-    bool vain = lack->what != QUOTA_CONCURRENCY && core->now_ns + lack->wait_ns > until;
-    if (vain || until == core->now_ns || (x->lead && x->hurried)) return false;
-    if (!room_wait(core, x)) {
-        x->shed = true;
+    bool vain = x->lack != QUOTA_CONCURRENCY && core->now_ns + room > until;
+    bool may = !vain && until > core->now_ns && !(x->lead && x->hurried);
+    if (!may || !room_wait(core, x)) {
+        x->shed |= may;
+        note_quiet(x, (room + 999999) / 1000000);
         return false;
     }
     x->state = X_QUEUE;
     x->until_ns = 0;
     x->wait_ns = until;
-    x->lack = lack->what;
     name_model(x);
     exchange_keep_awake(core, x);
     exchange_set_timer(core, x);
@@ -230,15 +235,13 @@ static bool wait_for_room(struct core *core, struct exchange *x,
 /* Ask a key of the candidate, or wait for one. False: neither, and why is noted. */
 static bool ask_or_wait(struct core *core, struct exchange *x)
 {
-    struct endpoint_lack lack;
-    switch (endpoint_take(core, x, false, &lack)) {
+    switch (endpoint_take(core, x, false)) {
     case ENDPOINT_TAKEN:
         ask(core, x);
         return true;
     case ENDPOINT_FULL:
-        note_quiet(x, room_ms(core, x, &lack));
-        if (wait_for_room(core, x, &lack)) return true;
-        pass_over(core, x, ATTEMPT_BUSY, quota_words(lack.what));
+        if (wait_for_room(core, x)) return true;
+        pass_over(core, x, ATTEMPT_BUSY, quota_words(x->lack));
         return false;
     case ENDPOINT_QUIET:
         note_quiet(x, endpoint_quiet_ms(core, x));
@@ -342,11 +345,10 @@ static void go_on(struct core *core, struct exchange *x)
 
 bool attempt_woken(struct core *core, struct exchange *x)
 {
-    struct endpoint_lack lack;
     assert(x->state == X_QUEUE);
-    enum endpoint_verdict v = endpoint_take(core, x, true, &lack);
+    enum endpoint_verdict v = endpoint_take(core, x, true);
     if (v == ENDPOINT_FULL) return false;
-    room_leave(core, x);
+    room_leave(core, x, v == ENDPOINT_TAKEN);
     if (v == ENDPOINT_TAKEN) {
         ask(core, x);
         return true;
@@ -360,8 +362,9 @@ bool attempt_woken(struct core *core, struct exchange *x)
 void attempt_waited(struct core *core, struct exchange *x, bool shed)
 {
     assert(x->state == X_QUEUE);
-    room_leave(core, x);
+    room_leave(core, x, false);
     if (shed) x->shed = true;
+    note_quiet(x, (room_ns(core, x, &x->lack) + 999999) / 1000000);
     pass_over(core, x, ATTEMPT_BUSY, quota_words(x->lack));
     go_on(core, x);
 }
@@ -391,15 +394,14 @@ void attempt_failed(struct core *core, struct exchange *x, enum attempt_end end,
     observe_end(core, x);
     count_attempt(core, x, end);
     bool other_key = status == 401 || status == 403 || status == 429;
-    struct endpoint_lack lack;
     enum endpoint_verdict v = ENDPOINT_QUIET;
-    if (other_key && time_left(core, x)) v = endpoint_take(core, x, false, &lack);
+    if (other_key && time_left(core, x)) v = endpoint_take(core, x, false);
     if (v == ENDPOINT_TAKEN) {
         ask(core, x);
         return;
     }
     note(x, end, status, detail);
-    if (v == ENDPOINT_FULL && wait_for_room(core, x, &lack)) return;
+    if (v == ENDPOINT_FULL && wait_for_room(core, x)) return;
     go_on(core, x);
 }
 

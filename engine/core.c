@@ -46,7 +46,8 @@ bool core_init(struct core *core, struct engine *engine, uint32_t idx, enum core
     rand_secret(&core->rand, sizeof core->rand);
     return slab_init(&core->conns, sizeof(struct conn), limits->conns) &&
            slab_init(&core->upstreams, sizeof(struct upstream), limits->upstreams) &&
-           slab_init(&core->exchanges, sizeof(struct exchange), limits->exchanges);
+           slab_init(&core->exchanges, sizeof(struct exchange), limits->exchanges) &&
+           room_init(&core->room, limits->exchanges);
 }
 
 void core_wake(struct core *core)

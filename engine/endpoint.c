@@ -71,25 +71,25 @@ static unsigned key_count(const struct exchange *x)
     return p->key_count ? p->key_count : 1;
 }
 
-/* Take room at one that does not cool down. */
-static enum endpoint_verdict take_room(struct core *core, struct exchange *x,
-                                       const struct endpoint *e, struct endpoint_lack *lack)
+static struct quota_limits limits_of(const struct endpoint *e)
 {
     const struct catalog_provider *p = e->provider;
-    struct quota_limits limits = {.tpm = p->tpm, .rpm = p->rpm, .concurrency = p->concurrency};
+    return (struct quota_limits){.tpm = p->tpm, .rpm = p->rpm, .concurrency = p->concurrency};
+}
+
+/* Take room at one that does not cool down. */
+static enum endpoint_verdict take_room(struct core *core, struct exchange *x,
+                                       const struct endpoint *e)
+{
+    struct quota_limits limits = limits_of(e);
     uint64_t wait;
     if (PLANT(overfull)) limits.concurrency *= 2;
     enum quota_lack what = quota_take(e->quota, &limits, core->now_ns, book_prompt_tokens(x),
                                       &x->hold, &wait);
-    if (what == QUOTA_ROOM) return ENDPOINT_TAKEN;
-    if (lack->wait_ns == 0 || wait < lack->wait_ns) {
-        *lack = (struct endpoint_lack){wait, (uint8_t)what};
-    }
-    return ENDPOINT_FULL;
+    return what == QUOTA_ROOM ? ENDPOINT_TAKEN : ENDPOINT_FULL;
 }
 
-static enum endpoint_verdict take_key(struct core *core, struct exchange *x, unsigned key,
-                                      struct endpoint_lack *lack)
+static enum endpoint_verdict take_key(struct core *core, struct exchange *x, unsigned key)
 {
     struct endpoint e = endpoint_of(core, x, key);
     bool probe_key = false, probe_model = false;
@@ -99,7 +99,7 @@ static enum endpoint_verdict take_key(struct core *core, struct exchange *x, uns
     }
     enum endpoint_verdict v = ENDPOINT_QUIET;
     if (breaker_ask(e.key_word, ms(core), &probe_key) || PLANT(asks_cooling)) {
-        v = take_room(core, x, &e, lack);
+        v = take_room(core, x, &e);
     }
     if (v != ENDPOINT_TAKEN) {
         if (probe_model) breaker_unprobe(e.model_word, ms(core));
@@ -120,22 +120,37 @@ static bool is_off(const struct core *core, const struct exchange *x)
     return scores && score_state_of(scores, e.model) != SCORE_ON;
 }
 
-enum endpoint_verdict endpoint_take(struct core *core, struct exchange *x, bool turn,
-                                    struct endpoint_lack *lack)
+struct endpoint_lack endpoint_wait(const struct core *core, const struct exchange *x)
+{
+    struct endpoint_lack least = {.what = QUOTA_CONCURRENCY};
+    unsigned open = 0;
+    for (unsigned key = 0; key < key_count(x); key++) {
+        if (x->keys_tried & (1u << key)) continue;
+        struct endpoint e = endpoint_of(core, x, key);
+        if (breaker_is_open(e.key_word, ms(core))) continue;
+        if (breaker_is_open(e.model_word, ms(core))) continue;
+        struct quota_limits limits = limits_of(&e);
+        enum quota_lack what;
+        uint64_t each, wait = quota_wait(e.quota, &limits, core->now_ns, book_prompt_tokens(x),
+                                         &what, &each);
+        if (open++ > 0 && wait >= least.wait_ns) continue;
+        least = (struct endpoint_lack){wait, each, (uint8_t)what};
+    }
+    if (open > 1) least.each_ns /= open;
+    return least;
+}
+
+enum endpoint_verdict endpoint_take(struct core *core, struct exchange *x, bool turn)
 {
     assert(!x->hold.at);
     unsigned count = key_count(x), from = (unsigned)(core->exchange_serial % count);
     enum endpoint_verdict all = ENDPOINT_QUIET;
-    *lack = (struct endpoint_lack){0};
     if (is_off(core, x)) return ENDPOINT_OFF;
-    if (!turn && room_is_barred(core, x)) {
-        lack->what = QUOTA_CONCURRENCY;
-        return ENDPOINT_FULL;
-    }
+    if (!turn && room_is_barred(core, x)) return ENDPOINT_FULL;
     for (unsigned i = 0; i < count; i++) {
         unsigned key = (from + i) % count;
         if (x->keys_tried & (1u << key)) continue;
-        enum endpoint_verdict v = take_key(core, x, key, lack);
+        enum endpoint_verdict v = take_key(core, x, key);
         if (v == ENDPOINT_TAKEN) return v;
         if (v == ENDPOINT_FULL) all = v;
     }

@@ -18,15 +18,17 @@ enum endpoint_verdict {
     ENDPOINT_OFF,              /* the operator took it out of rotation since it was planned */
 };
 
-struct endpoint_lack {         /* of ENDPOINT_FULL: of the key that has room first */
-    uint64_t wait_ns;          /* until then; of concurrency a guess */
+struct endpoint_lack {         /* of the key that has room first */
+    uint64_t wait_ns;          /* until then, for who is first; of concurrency a guess */
+    uint64_t each_ns;          /* later for each who is before, all keys together */
     uint8_t what;              /* enum quota_lack */
 };
 
 /* Choose a key of x's candidate that was not tried yet; keys rotate. Providers without keys
  * have one place. turn: x waited for room, and it is its turn. */
-MUST_USE enum endpoint_verdict endpoint_take(struct core *core, struct exchange *x, bool turn,
-                                             struct endpoint_lack *lack);
+MUST_USE enum endpoint_verdict endpoint_take(struct core *core, struct exchange *x, bool turn);
+/* What lacks at x's candidate now, of the keys that it has not tried; nothing is taken. */
+struct endpoint_lack endpoint_wait(const struct core *core, const struct exchange *x);
 /* The request has ended there, having used so many tokens: its room is free. Nothing held is
  * fine. */
 void endpoint_leave(struct core *core, struct exchange *x, uint64_t tokens);

@@ -139,7 +139,7 @@ void exchange_retire(struct core *core, struct exchange *x)
     assert(x->state != X_DONE && x->booked && !x->twins);
     x->state = X_DONE;
     timer_disarm(&core->timers, &x->timer);
-    room_leave(core, x);
+    room_leave(core, x, false);
     if (x->u && !PLANT(missed_cancel)) upstream_close(core, x->u);
     x->u = NULL;
     endpoint_leave(core, x, book_tokens(&x->rec));

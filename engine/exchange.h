@@ -18,6 +18,7 @@
 
 struct big;
 struct resume;
+struct room_key;
 struct conn;
 struct core;
 struct http_head;
@@ -62,6 +63,7 @@ struct exchange {
     struct timer timer;
     struct exchange *next_dead;
     struct exchange *wait_prev, *wait_next;   /* in X_QUEUE: its neighbours in line */
+    struct room_key *wait_key;      /* with whom it takes turns (room.c); NULL: in no turn */
     struct conn *c;            /* NULL once the client is gone or answered, and in a twin */
     struct exchange *lead;     /* of a twin (twin.h): for whom it asks; else NULL */
     struct exchange *twins, *next_twin;     /* of a lead: the first; of a twin: the next */

@@ -33,7 +33,7 @@ static uint64_t tokens_ns(uint64_t tpm, uint64_t tokens)
 }
 
 /* Until one of those that run may have ended, where they began at odd times. */
-static uint64_t end_ns(struct quota *q, uint32_t running)
+static uint64_t end_ns(const struct quota *q, uint32_t running)
 {
     uint64_t usual = atomic_load_explicit(&q->usual_us, RELAXED) * 1000ull;
     return usual / running + 1;
@@ -76,6 +76,35 @@ enum quota_lack quota_take(struct quota *q, const struct quota_limits *l, uint64
                                 .runs = l->concurrency > 0};
     if (l->tpm) (void)put(&q->tokens_ns, now_ns, tokens_ns(l->tpm, tokens), UINT64_MAX);
     return QUOTA_ROOM;
+}
+
+uint64_t quota_wait(const struct quota *q, const struct quota_limits *l, uint64_t now_ns,
+                    uint64_t tokens, enum quota_lack *what, uint64_t *each_ns)
+{
+    uint64_t wait = 0;
+    *what = QUOTA_ROOM;
+    *each_ns = 0;
+    if (l->concurrency && atomic_load_explicit(&q->running, RELAXED) >= l->concurrency) {
+        *what = QUOTA_CONCURRENCY;
+        wait = end_ns(q, l->concurrency);
+    }
+    uint64_t one = l->rpm ? request_ns(l->rpm) : 0;
+    uint64_t used = l->rpm ? atomic_load_explicit(&q->requests_ns, RELAXED) : 0;
+    uint64_t free = now_ns + one * l->rpm;
+    if (used + one > free && used + one - free > wait) {
+        *what = QUOTA_REQUESTS;
+        wait = used + one - free;
+    }
+    uint64_t full = l->tpm ? atomic_load_explicit(&q->tokens_ns, RELAXED) : 0;
+    if (full >= now_ns + MINUTE_NS && full - now_ns - MINUTE_NS + 1 > wait) {
+        *what = QUOTA_TOKENS;
+        wait = full - now_ns - MINUTE_NS + 1;
+    }
+    uint64_t share = l->tpm ? tokens_ns(l->tpm, tokens) : 0;
+    if (l->concurrency) *each_ns = end_ns(q, l->concurrency);
+    if (one > *each_ns) *each_ns = one;
+    if (share > *each_ns) *each_ns = share;
+    return wait;
 }
 
 /* One writer at a time is not worth waiting for: of two that end together one may be lost. */

@@ -39,6 +39,11 @@ struct quota_hold {            /* what one request holds; all zero: nothing */
 MUST_USE enum quota_lack quota_take(struct quota *q, const struct quota_limits *l,
                                     uint64_t now_ns, uint64_t tokens, struct quota_hold *hold,
                                     uint64_t *wait_ns);
+/* How long until there is room for one more (0: there is), and in *each_ns how much later for
+ * each that comes after it: of concurrency as requests usually end here, else as the minute
+ * passes. Nothing is taken; *what is lacking. */
+uint64_t quota_wait(const struct quota *q, const struct quota_limits *l, uint64_t now_ns,
+                    uint64_t tokens, enum quota_lack *what, uint64_t *each_ns);
 /* The request ended at its provider, having used so many tokens: give back what it holds.
  * Nothing held is fine. */
 void quota_give(struct quota_hold *hold, uint64_t now_ns, uint64_t tokens);

@@ -54,9 +54,9 @@ const waiting = (n, of = weir) => until(async () => new RegExp(`^weir_open_waits
   .test(await of.metrics()), `${n} requests wait`);
 
 // A request on a connection of its own, so that every core has some.
-async function ask(body, { fields = [], of = weir } = {}) {
+async function ask(body, { fields = [], of = weir, key = of.key } = {}) {
   const wire = await Wire.open(of.url);
-  await wire.send(post('/v1/chat/completions', of.key,
+  await wire.send(post('/v1/chat/completions', key,
                        { messages: [{ role: 'user', content: 'x' }], ...body }, fields));
   return { wire, answer: wire.answer() };
 }
@@ -225,6 +225,88 @@ test('who is urgent is asked first, and who can wait gives way', async () => {
   await letAllGo(asked);
   assert.deepEqual(far.requests.slice(-8).map((request) => request.json.max_tokens),
                    [203, 206, 300, 202, 205, 200, 201, 204]);
+  await small.stop();
+});
+
+// A second client key of the same organization.
+async function another(of) {
+  const units = await of.ask('GET', '/admin/v1/units');
+  const parent = units.data.find((unit) => unit.kind === 'organization').id;
+  const { id: member } = await of.ask('POST', '/admin/v1/units',
+                                      { kind: 'member', name: 'other', parent });
+  return (await of.ask('POST', '/admin/v1/keys', { member, name: 'other' })).key;
+}
+
+test('a key with 500 waiting keeps no other key from its turns', async () => {
+  const small = await Weir.start({ ...config, cores: 1 });
+  const key = await another(small);
+  const first = await ask({ model: 'long/m' }, { of: small });
+  await far.holds(1);
+  const before = far.requests.length;
+  const many = await Promise.all(Array.from({ length: 500 }, () =>
+    ask({ model: 'long/m', max_tokens: 500 }, { of: small })));
+  await waiting(500, small);
+  const few = [];
+  for (let i = 0; i < 5; i++) {
+    few.push(await ask({ model: 'long/m', max_tokens: 1 + i }, { of: small, key }));
+    await waiting(501 + i, small);
+  }
+  assert.match(await small.metrics(), /^weir_open_waits_normal 505$/m);
+  for (let n = 1; n <= 10; n++) {
+    far.letGo();
+    await until(() => far.requests.length === before + n, `${n} were asked`);
+    await far.holds(1);
+  }
+  assert.deepEqual(far.requests.slice(before).map((request) => request.json.max_tokens),
+                   [500, 1, 500, 2, 500, 3, 500, 4, 500, 5]);
+  for (const one of many) one.answer.catch(() => {});
+  for (const one of many) one.wire.close();
+  await waiting(0, small);
+  await letAllGo([first, ...few]);
+  for (const one of few) assert.equal((await one.answer).status, 200);
+  await small.stop();
+});
+
+test('too many: the key with most of them gives way, and then is refused itself', async () => {
+  const small = await Weir.start({ ...config, cores: 1, limits: { connections: 16 } });
+  const key = await another(small);
+  const first = await ask({ model: 'long/m' }, { of: small });
+  await far.holds(1);
+  const asked = [first];
+  for (let i = 0; i < 8; i++) {
+    asked.push(await ask({ model: 'long/m', max_tokens: 400 + i }, { of: small }));
+    await waiting(i + 1, small);
+  }
+  const other = await ask({ model: 'long/m', max_tokens: 1 }, { of: small, key });
+  const gone = await within(asked[8].answer, 'the last one of the key with most gives way');
+  assert.equal(gone.status, 503, gone.text);
+  assert.equal(gone.json.error.code, 'overloaded');
+  const refused = await small.chat({ model: 'long/m' });
+  assert.equal(refused.status, 503, 'the key with most gets no other place');
+  await letAllGo([...asked, other]);
+  assert.deepEqual(far.requests.slice(-8).map((request) => request.json.max_tokens),
+                   [400, 1, 401, 402, 403, 404, 405, 406]);
+  await small.stop();
+});
+
+test('retry-after of who finds no place is as long as those before take', async () => {
+  const small = await Weir.start({ ...config, cores: 1, limits: { connections: 8 } });
+  const first = await ask({ model: 'long/m' }, { of: small });
+  await far.holds(1);
+  await new Promise((resolve) => { setTimeout(resolve, 2000); });   // so long one takes here
+  far.letGo();
+  assert.equal((await first.answer).status, 200);
+  first.wire.close();
+  const asked = [await ask({ model: 'long/m' }, { of: small })];
+  await far.holds(1);
+  for (let i = 0; i < 4; i++) {
+    asked.push(await ask({ model: 'long/m' }, { of: small }));
+    await waiting(i + 1, small);
+  }
+  const shed = await small.chat({ model: 'long/m' });
+  assert.equal(shed.status, 503, shed.text);
+  assert.ok(Number(shed.header('retry-after')) >= 10, shed.header('retry-after'));
+  await letAllGo(asked);
   await small.stop();
 });
 

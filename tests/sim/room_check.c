@@ -5,7 +5,8 @@
  *             before the turn and still is as it was
  *   heard     an answer's head that says that nothing is left has closed the key until then
  *   line      who waits is in one line, in order, no longer than the queue of its provider
- *   turn      who begins at a provider has overtaken nobody who waited there before the turn
+ *   turn      who begins at a provider has overtaken nobody of its client key who waited there
+ *             before the turn
  * Versions of the configuration have the same providers, keys and models at the same places. */
 #include "tests/sim/room_check.h"
 #include "engine/core.h"
@@ -144,19 +145,28 @@ static void check_heard(const struct core *core, const struct tables *t,
 
 /* --- line, turn */
 
-static uint32_t check_line(const struct core *core, const struct room_line *l)
+static void check_waiter(const struct core *core, const struct exchange *x)
+{
+    if (!x->head.taken || x->state != X_QUEUE || x->line == 0) {
+        violated("line", "core %u: somebody who waits for nothing is in line", core->idx);
+    }
+    uint64_t queue = model_limits(provider_of(x))->queue_ms * 1000000ull;
+    bool over = x->wait_ns + SLACK_MS * 1000000ull < core->now_ns;
+    if (over || x->wait_ns > core->now_ns + queue) {
+        violated("line", "core %u: exchange %u waits until %" PRIu64 ", now %" PRIu64,
+                 core->idx, x->head.slot, x->wait_ns, core->now_ns);
+    }
+}
+
+/* All that wait behind first, who is the first one of his list; gives their number. */
+static uint32_t check_list(const struct core *core, const struct exchange *first)
 {
     uint32_t count = 0;
     const struct exchange *last = NULL;
-    for (const struct exchange *x = l->first; x; x = x->wait_next) {
-        if (!x->head.taken || x->state != X_QUEUE || x->wait_prev != last) {
-            violated("line", "core %u: somebody who waits for nothing is in line", core->idx);
-        }
-        uint64_t queue = model_limits(provider_of(x))->queue_ms * 1000000ull;
-        bool over = x->wait_ns + SLACK_MS * 1000000ull < core->now_ns;
-        if (over || x->wait_ns > core->now_ns + queue) {
-            violated("line", "core %u: exchange %u waits until %" PRIu64 ", now %" PRIu64,
-                     core->idx, x->head.slot, x->wait_ns, core->now_ns);
+    for (const struct exchange *x = first; x; x = x->wait_next) {
+        check_waiter(core, x);
+        if (x->wait_prev != last || (last && x->wait_key != last->wait_key)) {
+            violated("line", "core %u: a line that is not one", core->idx);
         }
         if (last && x->admitted_ns < last->admitted_ns) {
             violated("line", "core %u: exchange %u came before who is before it", core->idx,
@@ -165,7 +175,21 @@ static uint32_t check_line(const struct core *core, const struct room_line *l)
         last = x;
         count++;
     }
-    if (l->last != last) violated("line", "core %u: a line with two ends", core->idx);
+    return count;
+}
+
+/* All lines of a core: of those that need another key, that are sent on, and of each key that
+ * takes turns, found by who is first there. */
+static uint32_t check_lines(const struct core *core)
+{
+    uint32_t count = check_list(core, core->room.sent_on.first);
+    for (unsigned l = 0; l < ROOM_LINES; l++) {
+        count += check_list(core, core->room.again[l].first);
+    }
+    for (uint32_t s = 0; s < core->exchanges.touched; s++) {
+        const struct exchange *x = exchange_at(core, s);
+        if (x && x->wait_key && !x->wait_prev) count += check_list(core, x);
+    }
     return count;
 }
 
@@ -175,7 +199,8 @@ static void check_turn(const struct core *core, const struct exchange *began)
     for (uint32_t s = 0; s < core->exchanges.touched && s < SLOTS_MAX; s++) {
         const struct exchange *w = exchange_at(core, s);
         bool waits = w && w->state == X_QUEUE && before.waited[s] == w->head.generation + 1;
-        if (!waits || provider_of(w) != p || w->keys_tried || w->line > 3) continue;
+        if (!waits || provider_of(w) != p || !w->wait_key) continue;
+        if (w->rec.path[UNIT_KEY] != began->rec.path[UNIT_KEY]) continue;   /* its own turn */
         if (w->plan_next != before.place[s]) continue;      /* it came there in this turn */
         if (w->priority != began->priority || w->admitted_ns >= began->admitted_ns) continue;
         violated("turn", "core %u: exchange %u was asked at p%u before %u, which waited",
@@ -187,9 +212,9 @@ void room_after(struct engine *e, uint32_t i)
 {
     const struct core *core = e->core[i];
     const struct tables *t = newest(e);
-    uint32_t in_line = 0, waiting = 0;
+    uint32_t in_line, waiting = 0;
     check_room(e);
-    for (uint32_t l = 0; l < ROOM_LINES; l++) in_line += check_line(core, &core->room.line[l]);
+    in_line = check_lines(core);
     for (uint32_t s = 0; s < core->exchanges.touched; s++) {
         const struct exchange *x = exchange_at(core, s);
         if (!x || x->state == X_READ) continue;

@@ -182,6 +182,31 @@ static void test_threads_never_take_more(void **state)
     assert_int_equal(atomic_load(&race.q.running), 0);
 }
 
+/* What is told of a wait is what a take then meets, however full it is; and who comes behind
+ * others is told of their time too. */
+static void test_a_wait_is_true(void **state)
+{
+    (void)state;
+    static const struct { struct quota_limits l; uint64_t each_ns; } cases[] = {
+        {{.concurrency = 3}, 2 * S + 1}, {{.rpm = 6}, 10 * S}, {{.tpm = 600}, 10 * S},
+        {{.concurrency = 3, .rpm = 60}, 2 * S + 1}, {{.concurrency = 3, .rpm = 6}, 10 * S},
+        {{.tpm = 300, .rpm = 30}, 20 * S}, {{0}, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct quota q = {.usual_us = 6000000};
+        struct quota_hold hold[40];
+        const struct quota_limits *l = &cases[i].l;
+        enum quota_lack what;
+        for (unsigned n = 0; n < 40; n++) {
+            uint64_t now = START + n * (S / 7), each, met;
+            uint64_t told = quota_wait(&q, l, now, 100, &what, &each);
+            assert_int_equal(each, cases[i].each_ns);
+            assert_int_equal(take(&q, *l, now, &hold[n], &met), what);
+            assert_int_equal(told, met);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +215,7 @@ int main(void)
         cmocka_unit_test(test_requests_a_minute),
         cmocka_unit_test(test_refused_by_requests_does_not_run),
         cmocka_unit_test(test_tokens_a_minute),
+        cmocka_unit_test(test_a_wait_is_true),
         cmocka_unit_test(test_limits_change_while_it_runs),
         cmocka_unit_test(test_threads_never_take_more),
     };
