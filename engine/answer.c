@@ -4,6 +4,7 @@
 #include "engine/answer.h"
 #include "engine/attempt.h"
 #include "engine/book.h"
+#include "engine/cascade.h"
 #include "engine/conf.h"
 #include "engine/conn.h"
 #include "engine/core.h"
@@ -245,6 +246,7 @@ static bool take_mute(struct core *core, struct exchange *x)
 static bool read_answer(struct core *core, struct exchange *x)
 {
     if (is_mute(x)) return take_mute(core, x);
+    if (cascade_holds(x)) return read_held(core, x, false);
     if (api_check_wants(&x->check)) return read_held(core, x, false);
     if (!read_held(core, x, true)) return false;
     bool textless = api_is_textless((enum api)x->api);
@@ -323,6 +325,20 @@ static void send_translated(struct core *core, struct exchange *x)
     exchange_finish(core, x, false);
 }
 
+void answer_deliver(struct core *core, struct exchange *x, uint64_t usage_at)
+{
+    x->rec.ttft_us = (uint32_t)((core->now_ns - x->admitted_ns) / 1000);
+    book_price(core, x);
+    if (x->translated) {
+        send_translated(core, x);
+        return;
+    }
+    attempt_good(core, x);
+    twin_wins(core, x, CLOSE_HEDGE_LOST);
+    book_end(core, x, CLOSE_DONE, x->status);
+    send_whole(core, x, usage_at);
+}
+
 static void whole_done(struct core *core, struct exchange *x)
 {
     /* on_head() takes no whole answer where a stream has begun; a twin's lead may have begun it
@@ -342,16 +358,8 @@ static void whole_done(struct core *core, struct exchange *x)
         attempt_failed(core, x, ATTEMPT_ERROR_EVENT, 0, 0);
         return;
     }
-    x->rec.ttft_us = (uint32_t)((core->now_ns - x->admitted_ns) / 1000);
-    book_price(core, x);
-    if (x->translated) {
-        send_translated(core, x);
-        return;
-    }
-    attempt_good(core, x);
-    twin_wins(core, x, CLOSE_HEDGE_LOST);
-    book_end(core, x, CLOSE_DONE, x->status);
-    send_whole(core, x, usage_at);
+    if (cascade_holds(x) && !cascade_takes(core, x, usage_at)) return;
+    answer_deliver(core, x, usage_at);
 }
 
 /* --- refusals --- */
@@ -447,6 +455,7 @@ static bool relay_begin(struct core *core, struct exchange *x)
 {
     char *block;
     static_assert(sizeof(struct api_answer_reader) <= MEM_BLOCK, "fits a block");
+    cascade_unchecked(x);
     twin_wins(core, x, CLOSE_HEDGE_LOST);
     if (!answer_head(core, x, x->status, UINT64_MAX, -1)) return false;
     if (!is_mute(x) && mem_bulk_take(&core->mem, &x->answer_block, &block)) {

@@ -28,6 +28,9 @@ MUST_USE bool answer_end(struct core *core, struct exchange *x);
 /* All of the answer was handed on: price, record, last framing, in this order. drain: the
  * provider's own framing is still awaited (exchange_finish). */
 void answer_complete(struct core *core, struct exchange *x, bool drain);
+/* The whole answer in x->answer, read and priced, is what the client gets. usage_at: where its
+ * usage object ends; 0: there is none. Ends x. */
+void answer_deliver(struct core *core, struct exchange *x, uint64_t usage_at);
 /* A piece of the provider's body, framing removed. False when the attempt ended in it. */
 MUST_USE bool answer_piece(struct core *core, struct exchange *x, struct bytes piece,
                            uint32_t buf);

@@ -10,6 +10,7 @@
  * how long a dead provider may be silent is its own timeouts.first_byte. */
 #include "engine/attempt.h"
 #include "engine/book.h"
+#include "engine/cascade.h"
 #include "engine/compose.h"
 #include "engine/conf.h"
 #include "engine/core.h"
@@ -88,7 +89,12 @@ static void final_text(const struct exchange *x, char *out, size_t room)
  * have no room), else 502 (contract.md section 4). */
 static void none_left(struct core *core, struct exchange *x)
 {
-    if (twin_fails(core, x)) return;
+    struct exchange *lead = x->lead;
+    if (cascade_rescues(core, x)) return;
+    if (twin_fails(core, x)) {
+        if (lead) cascade_lost(core, lead);
+        return;
+    }
     bool asked = false, all_slow = x->note_count > 0, no_room = false, all_poor = all_slow;
     bool unsaid = all_slow && x->other && x->other->unsaid[0];
     for (unsigned i = 0; i < x->note_count; i++) {
@@ -137,6 +143,7 @@ static void reset_answer(struct core *core, struct exchange *x)
     gather_drop(&core->mem, &x->tail);
     chain_drop(&core->mem, &x->answer);
     translator_reset(core, x);
+    cascade_forget(core, x);
     x->chunk = (struct chunk){0};
     x->sse = (struct sse){0};
     x->usage = (struct api_usage){0};
@@ -301,6 +308,7 @@ void attempt_next(struct core *core, struct exchange *x)
 {
     const struct conf *conf = x->tables->conf;
     while (x->plan_next < x->plan_count) {
+        if (cascade_waits(core, x)) return;
         if (twin_attempts(x) >= conf->max_attempts) break;
         bool ended = false;
         take_candidate(core, x);

@@ -4,6 +4,7 @@
  * family one, the lead's, would be booked as the request.
  * The rule: the record first, then what it changes; recovery (store/fold.c) compares nth. */
 #include "engine/book.h"
+#include "engine/cascade.h"
 #include "engine/core.h"
 #include "engine/dialect.h"
 #include "engine/endpoint.h"
@@ -93,6 +94,7 @@ void book_twin(struct core *core, struct exchange *twin, enum close_why why, boo
         twin->rec.flags |= RECORD_ESTIMATED;
     }
     struct record r = attempt_record(core, twin, why);
+    if (cost && why == CLOSE_ESCALATED) r.outcome = cascade_sign(core, twin);
     journal_twin_end(core->journal, twin->journal_slot, cost ? &r : NULL);
     DEATH(twin_recorded);
     if (cost) book_add(&twin->lead->billed, &r);

@@ -7,6 +7,7 @@
 #include "engine/attempt.h"
 #include "engine/big.h"
 #include "engine/book.h"
+#include "engine/cascade.h"
 #include "engine/conf.h"
 #include "engine/compose.h"
 #include "engine/conn.h"
@@ -161,6 +162,7 @@ void exchange_reap_all(struct core *core)
         gather_drop(&core->mem, &x->up_head);
         gather_drop(&core->mem, &x->tail);
         chain_drop(&core->mem, &x->answer);
+        cascade_forget(core, x);
         translator_drop(core, x);     /* may borrow from the body */
         chain_drop(&core->mem, &x->body);
         gather_drop(&core->mem, &x->kept);
@@ -217,7 +219,7 @@ void exchange_gone(struct core *core, struct exchange *x, enum close_why why)
     bool asked = x->state == X_RELAY || (answering && x->sent);
     if (asked) {
         book_price(core, x);
-        x->rec.flags |= RECORD_ESTIMATED;
+        if (!x->cascade.parked) x->rec.flags |= RECORD_ESTIMATED;
     }
     if (!x->booked) book_end(core, x, why, 499);
     exchange_retire(core, x);
@@ -383,6 +385,10 @@ static bool feed_chunked(struct core *core, struct exchange *x, struct bytes *in
 /* A stream said that all is told and its framing has not ended: the client need not wait. */
 static bool end_early(struct core *core, struct exchange *x)
 {
+    if (x->done_seen && x->state == X_WAIT) {       /* held (cascade.h) */
+        stream_end(core, x, true);
+        return false;
+    }
     if (!x->done_seen || x->state != X_RELAY) return true;
     answer_complete(core, x, true);
     return x->state == X_DRAIN;

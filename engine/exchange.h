@@ -58,6 +58,30 @@ struct billed {               /* attempts of a request that cost something and d
     uint8_t last_nth;          /* the highest record.nth that was given out */
 };
 
+struct listener;
+
+struct cascading {             /* of who is asked in a cascade (cascade.h); all zero: none */
+    uint64_t gist[2];          /* what the answer comes down to, */
+    uint8_t form;              /* enum agree_form */
+    uint8_t part;              /* it is a cheap one, or the strong one */
+    uint8_t cheap, need, why;  /* of the plan: struct cascade's */
+    uint8_t place;             /* in the plan */
+    uint8_t faults;            /* of the answer: enum api_outcome bits that count */
+    uint8_t says;              /* x-weir-cascade; */
+    uint8_t count;             /* so many agreed */
+    bool held;                 /* a stream's first content has come, and is held */
+    bool parked;               /* the answer is all there, and waits; or there is none */
+    bool escalated;            /* the strong one was asked */
+    bool lost;                 /* a twin failed */
+    bool taught;               /* a cheap answer's fault was noted for who learns */
+    bool busy;                 /* its twins are being asked */
+    bool deaf;                 /* the stream was not listened to */
+    uint32_t page;
+    struct listener *listener; /* in a page: who hears what the stream comes down to */
+    uint64_t parked_ns;        /* since when */
+    uint64_t usage_at;         /* where the whole answer's usage ends; 0: nowhere */
+};
+
 struct exchange {
     struct slab_head head;
     struct timer timer;
@@ -68,6 +92,7 @@ struct exchange {
     struct exchange *lead;     /* of a twin (twin.h): for whom it asks; else NULL */
     struct exchange *twins, *next_twin;     /* of a lead: the first; of a twin: the next */
     struct resume *resume;     /* in a page: it can be continued elsewhere (resume.h), or is */
+    struct cascading cascade;
     struct billed billed;      /* before the current attempt */
     struct upstream *u;
     struct tables *tables;     /* pinned */

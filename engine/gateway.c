@@ -3,6 +3,7 @@
 #include "engine/attempt.h"
 #include "engine/auth.h"
 #include "engine/book.h"
+#include "engine/cascade.h"
 #include "engine/choose.h"
 #include "engine/compose.h"
 #include "engine/conf.h"
@@ -347,6 +348,9 @@ static void keep_choice(struct exchange *x, const struct choose *chosen,
     memcpy(x->plan, plan->at, plan->count * sizeof plan->at[0]);
     x->plan_count = plan->count;
     x->routed = plan->routed;
+    x->cascade.cheap = plan->cascade.cheap;
+    x->cascade.need = plan->cascade.need;
+    x->cascade.why = plan->cascade.why;
     x->priority = chosen->priority;
     choose_codes(&plan->at[0], chosen->scored ? g : NULL, x->rec.reason);
     if (!chosen->scored) return;
@@ -443,7 +447,7 @@ static void read_request(struct core *core, struct exchange *x, const struct key
     if (!keep_request(core, x, &r->req) || !make_plan(core, x, &r->req, key)) return;
     if (x->reader) mem_block_give(&core->mem, x->reader_block, sizeof *x->reader);
     x->reader = NULL;
-    attempt_next(core, x);
+    cascade_begin(core, x);
 }
 
 void gateway_body(struct core *core, struct conn *c)

@@ -67,6 +67,7 @@ struct noted {
     uint64_t exchange_id;
     uint64_t at_unix_ns;         /* its end */
     struct lesson lesson;
+    uint64_t cheap;              /* of an answer that was not taken (cascade.h); 0 or 1 */
 };
 
 struct entry {
@@ -153,13 +154,13 @@ void learn_begin(struct exchange *x, const struct features *f, const struct gain
     x->has_lesson = true;
 }
 
-void learn_end(struct core *core, const struct exchange *x)
+static void enter(struct core *core, const struct exchange *x, bool cheap)
 {
     const struct record *r = &x->rec;
-    struct learn *l = x->has_lesson && r->status == 200 ? core->engine->learn : NULL;
+    struct learn *l = x->has_lesson ? core->engine->learn : NULL;
     if (!l) return;
     struct noted n = {.tag = tag_of(r), .exchange_id = r->exchange_id,
-                      .at_unix_ns = core->unix_ns};
+                      .at_unix_ns = core->unix_ns, .cheap = cheap};
     memcpy(&n.lesson, x->lesson, sizeof n.lesson);
     const struct catalog_model *m = &x->tables->catalog->model[x->model];
     n.lesson.below = lesson_below(x->tables->scale, &m->quality,
@@ -176,10 +177,17 @@ void learn_end(struct core *core, const struct exchange *x)
     words_write(&oldest->seq, oldest->word, &n, sizeof n);
 }
 
+void learn_end(struct core *core, const struct exchange *x)
+{
+    if (x->rec.status == 200) enter(core, x, false);
+}
+
+void learn_escalated(struct core *core, const struct exchange *x) { enter(core, x, true); }
+
 /* The newest lesson of a record's request that ended less than an hour before; exchange_id 0:
  * of any exchange that had that id. NULL: none, or it is being written over. */
 static struct entry *lesson_find(struct learn *l, const struct record *r, uint64_t exchange_id,
-                                 struct noted *out)
+                                 bool cheap, struct noted *out)
 {
     uint64_t tag = tag_of(r);
     struct entry *found = NULL;
@@ -191,7 +199,7 @@ static struct entry *lesson_find(struct learn *l, const struct record *r, uint64
                 continue;
             }
             bool late = r->admitted_unix_ns > n.at_unix_ns + LEARN_KEEP_S * S_NS;
-            bool other = exchange_id && n.exchange_id != exchange_id;
+            bool other = n.cheap != cheap || (exchange_id && n.exchange_id != exchange_id);
             if (late || other || (found && n.at_unix_ns < out->at_unix_ns)) continue;
             found = &set[i];
             *out = n;
@@ -306,12 +314,13 @@ void learn_see(struct learn *l, const struct record *r)
     struct noted n;
     uint32_t weight;
     store_id org = r->path[UNIT_ORGANIZATION];
-    if (r->kind == RECORD_REQUEST && r->outcome) {
+    bool cheap = r->kind == RECORD_ATTEMPT;
+    if ((r->kind == RECORD_REQUEST || cheap) && r->outcome) {
         int sign = worst_sign(r->outcome, &weight);
-        if (sign < 0 || !lesson_find(l, r, r->exchange_id, &n)) return;
+        if (sign < 0 || !lesson_find(l, r, r->exchange_id, cheap, &n)) return;
         teach(l, org, &n.lesson, sign, 0, weight);
     } else if (r->kind == RECORD_FEEDBACK && r->status <= GAIN_ONE) {
-        struct entry *e = lesson_find(l, r, 0, &n);
+        struct entry *e = lesson_find(l, r, 0, false, &n);
         if (!e) return;
         uint64_t scored = atomic_load_explicit(&e->scored, memory_order_relaxed);
         if (scored == n.exchange_id) return;     /* stated again: the first one counts */

@@ -44,6 +44,9 @@ void learn_close(struct learn *l);
 void learn_begin(struct exchange *x, const struct features *f, const struct gain *scored);
 /* Core. It was answered, and its record is about to be written: enter its lesson. */
 void learn_end(struct core *core, const struct exchange *x);
+/* Core. A cheap answer was not taken for what shows (cascade.h), and its attempt's record, that
+ * says so, is about to be written. Once a request. */
+void learn_escalated(struct core *core, const struct exchange *x);
 /* Core or worker; viewer: the core's number, or their count for the worker. What is known of an
  * organisation; NULL: nothing. Borrows until the same viewer's next call. */
 const struct gain_tenant *learn_tenant(struct learn *l, uint32_t viewer, store_id org);

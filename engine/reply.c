@@ -1,6 +1,7 @@
 /* reply.c - see reply.h. */
 #include "engine/reply.h"
 #include "engine/book.h"
+#include "engine/cascade.h"
 #include "engine/clock.h"
 #include "engine/conf.h"
 #include "engine/conn.h"
@@ -112,6 +113,7 @@ void reply_fields(struct http_out *o, struct core *core, const struct exchange *
     http_out_text(o, BYTES("\r\nx-weir-attempts: "));
     http_out_digits(o, x->attempts, 1);
     put_gain(o, r->gain);
+    cascade_field(o, x);
     timing(o, core, x);
     if (x->spend.hold.map || x->spend.limits || x->spend.output_max) spend_fields(o, core, x);
 }

@@ -8,10 +8,13 @@
 #include "engine/attempt.h"
 #include "engine/big.h"
 #include "engine/book.h"
+#include "engine/cascade.h"
+#include "engine/conf.h"
 #include "engine/conn.h"
 #include "engine/core.h"
 #include "engine/dialect.h"
 #include "engine/exchange.h"
+#include "engine/observe.h"
 #include "engine/tables.h"
 #include "engine/translator.h"
 #include "engine/twin.h"
@@ -40,7 +43,8 @@ bool stream_put(struct core *core, struct exchange *x, struct bytes b)
 /* The same for bytes of the provider's, of which there may be too many before the commit. */
 static bool emit(struct core *core, struct exchange *x, struct bytes b)
 {
-    bool enough = x->state == X_WAIT && x->answer.bytes > HELD_MAX;  /* comments without end */
+    bool waits = x->state == X_WAIT && !x->cascade.held;
+    bool enough = waits && x->answer.bytes > HELD_MAX;  /* comments without end */
     return enough || stream_put(core, x, b);
 }
 
@@ -83,6 +87,18 @@ static bool commit(struct core *core, struct exchange *x)
     x->ping_ns = 0;
     if (x->sent) exchange_release_request(core, x);
     return send_held(core, x);
+}
+
+void stream_deliver(struct core *core, struct exchange *x)
+{
+    if (commit(core, x)) answer_complete(core, x, false);
+    else exchange_fail(core, x, CLOSE_OVERLOADED, "out of memory", NULL);
+}
+
+/* Has no content come that would go to the client, or be held for it? */
+static bool is_silent(const struct exchange *x)
+{
+    return x->state == X_WAIT && !x->cascade.held;
 }
 
 /* --- edits of one event --- */
@@ -163,7 +179,7 @@ static bool no_room(struct core *core, struct exchange *x)
 static bool done(struct core *core, struct exchange *x, const struct sse_event *ev,
                  struct bytes data)
 {
-    if (x->state == X_WAIT) return broke(core, x, ATTEMPT_EMPTY, 0, NULL);
+    if (is_silent(x)) return broke(core, x, ATTEMPT_EMPTY, 0, NULL);
     x->done_seen = x->finished = true;
     return emit_whole(core, x, ev, data) || no_room(core, x);
 }
@@ -190,7 +206,12 @@ static bool took_event(struct core *core, struct exchange *x, const struct api_e
     if (e->kind == API_EVENT_ERROR) return said_error(core, x, e);
     if (e->kind == API_EVENT_BAD) return broke(core, x, ATTEMPT_PROTOCOL, 0, NULL);
     took_content(core, x, e);
-    bool begins = x->state == X_WAIT && (e->has_content || e->has_finish);
+    bool begins = is_silent(x) && (e->has_content || e->has_finish);
+    if (begins && cascade_holds(x)) {
+        x->cascade.held = true;
+        observe_first(core, x);
+        return true;
+    }
     return !begins || commit(core, x) || no_room(core, x);
 }
 
@@ -206,7 +227,7 @@ static bool retell(struct core *core, struct exchange *x, const struct translato
 {
     bool over = e->kind == API_EVENT_DONE;
     bool sign = over && event->data.len > 0 && *event->data.ptr != '{';
-    if (over && x->state == X_WAIT) return broke(core, x, ATTEMPT_EMPTY, 0, NULL);
+    if (over && is_silent(x)) return broke(core, x, ATTEMPT_EMPTY, 0, NULL);
     if (over) x->done_seen = x->finished = true;
     bool ok = sign || translator_event(core, x, event, e->usage.present ? &e->usage : NULL);
     if (ok && over) ok = retell_end(core, x);
@@ -239,6 +260,7 @@ static bool on_event(struct core *core, struct exchange *x, const struct sse_eve
     }
     api_event_read_like(data, x->peer, &x->notes, core->shapes, &e);
     if (!took_event(core, x, &e)) return false;
+    if (x->cascade.held) cascade_event(core, x, ev->event, data);
     if (x->translated && bytes_eq(ev->event, BYTES("ping"))) return ping(core, x);
     if (x->translated) {
         struct translator_text event = {.name = ev->event, .data = data};
@@ -262,6 +284,7 @@ static bool on_message(struct core *core, struct exchange *x,
         api_event_exception(m->name, m->text, m->payload, &e);
     }
     if (!took_event(core, x, &e)) return false;
+    if (x->cascade.held) cascade_event(core, x, m->name, m->payload);
     struct translator_text event = {.name = m->name, .data = m->payload};
     return retell(core, x, &event, &e);
 }
@@ -370,7 +393,10 @@ static bool begin_big(struct core *core, struct exchange *x, struct bytes *in)
     struct bytes part = gather_bytes(&x->tail), field = BYTES("data:");
     if (x->translated) return begin_gathered(core, x, in);
     if (x->array && !bytes_starts(part, field)) return broke(core, x, ATTEMPT_LARGE, 0, NULL);
-    if (x->state == X_WAIT && !commit(core, x)) return no_room(core, x);
+    if (x->state == X_WAIT) {
+        cascade_unchecked(x);
+        if (!commit(core, x)) return no_room(core, x);
+    }
     /* what follows the field's name is one JSON text, and line ends behind it are blanks */
     if (x->array) bytes_cut(&part, field.len);
     bool ok = (!x->array || emit(core, x, stream_entry(x))) && emit(core, x, part);
@@ -461,6 +487,13 @@ static void stop(struct core *core, struct exchange *x)
     exchange_finish(core, x, false);
 }
 
+/* May more of a held stream be held, by limits.hold, and by what is reserved for it? */
+static bool may_hold(struct core *core, struct exchange *x)
+{
+    if (x->answer.bytes > x->tables->conf->limit_hold) return false;
+    return x->finished || !SPEND_IS_DUE(x) || spend_widen(core, x);
+}
+
 bool stream_feed(struct core *core, struct exchange *x, struct bytes piece)
 {
     while (piece.len > 0) {
@@ -473,6 +506,10 @@ bool stream_feed(struct core *core, struct exchange *x, struct bytes piece)
             if (piece.len == 0) break;
         }
         if (!feed_tail(core, x, &piece)) return false;
+    }
+    if (x->cascade.held && x->state == X_WAIT && !may_hold(core, x)) {
+        cascade_unchecked(x);
+        if (!commit(core, x)) return no_room(core, x);
     }
     if (x->state != X_RELAY) return true;
     if (x->done_seen) return true;
@@ -506,8 +543,8 @@ void stream_end(struct core *core, struct exchange *x, bool clean)
         }
     }
     bool half = cut || x->tail_big || (!clean && !x->done_seen);
-    if (x->state == X_WAIT || !x->finished || half) {
-        bool empty = x->state == X_WAIT && clean;
+    if (is_silent(x) || !x->finished || half) {
+        bool empty = is_silent(x) && clean;
         (void)broke(core, x, empty ? ATTEMPT_EMPTY : ATTEMPT_RESET, 0, NULL);
         return;
     }
@@ -516,7 +553,8 @@ void stream_end(struct core *core, struct exchange *x, bool clean)
         (void)no_room(core, x);
         return;
     }
-    answer_complete(core, x, false);
+    if (x->state == X_RELAY) answer_complete(core, x, false);
+    else if (cascade_takes(core, x, 0)) stream_deliver(core, x);
 }
 
 /* The error as the stream's own event, or as the array's last entry. An array whose big entry

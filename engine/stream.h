@@ -13,6 +13,8 @@ struct exchange;
 MUST_USE bool stream_feed(struct core *core, struct exchange *x, struct bytes piece);
 /* The provider's body ended. clean: as its framing said. */
 void stream_end(struct core *core, struct exchange *x, bool clean);
+/* The stream that was held is what the client gets, with its end. Ends x. */
+void stream_deliver(struct core *core, struct exchange *x);
 /* Put bytes of the client's stream where they belong: held before the commit, sent after it.
  * copies. False: no room. */
 MUST_USE bool stream_put(struct core *core, struct exchange *x, struct bytes b);

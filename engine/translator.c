@@ -475,6 +475,24 @@ bool translator_whole(struct core *core, struct exchange *x, struct chain *out)
     return ok;
 }
 
+bool translator_tell(struct core *core, struct exchange *x,
+                     bool (*take)(void *arg, const struct tell *t), void *arg)
+{
+    struct json_index *index = (void *)core->text;
+    struct tell_reader reader;
+    struct place answer;
+    struct walk w;
+    struct node root;
+    core_text_put(core, sizeof *index);
+    place_begin(&answer, &core->mem, &x->answer, 0, x->answer.bytes);
+    struct walk_source source = source_of(&answer);
+    if (!walk_open(&w, &source, index, &root)) return false;
+    tell_begin(&reader, (enum api)x->peer, 0, take, arg);
+    bool told = tell_whole(&reader, &w, root);
+    explicit_bzero(&reader, sizeof reader);
+    return told;
+}
+
 /* ---- the end ---- */
 
 void translator_reset(struct core *core, struct exchange *x)

@@ -13,6 +13,7 @@ struct api_fault;
 struct api_usage;
 struct core;
 struct exchange;
+struct tell;
 
 enum translator_rc {         /* the numbers of enum ask_rc (net/translate/ask.h) */
     TRANSLATOR_WRITTEN,
@@ -65,6 +66,10 @@ MUST_USE bool translator_fault(struct core *core, struct exchange *x,
                                const struct api_fault *fault);
 /* The whole answer in x->answer becomes the client's, in *out. False: no room. */
 MUST_USE bool translator_whole(struct core *core, struct exchange *x, struct chain *out);
+/* Tell the whole answer in x->answer, as its provider said it, to take (net/translate/tell.h,
+ * tell_take). False: it is no answer, or take said so. */
+MUST_USE bool translator_tell(struct core *core, struct exchange *x,
+                              bool (*take)(void *arg, const struct tell *t), void *arg);
 /* Forget what was said of an attempt's answer. */
 void translator_reset(struct core *core, struct exchange *x);
 /* Release. */

@@ -4,6 +4,7 @@
  * goes to its lead. Nothing of one exchange is borrowed by another: each may end first. */
 #include "engine/twin.h"
 #include "engine/book.h"
+#include "engine/cascade.h"
 #include "engine/conn.h"
 #include "engine/core.h"
 #include "engine/endpoint.h"
@@ -190,7 +191,7 @@ void twin_end(struct core *core, struct exchange *twin, enum close_why why)
     /* As where a client leaves: who has the prompt bills it, also unanswered. */
     bool answering = twin->state == X_ASK || twin->state == X_WAIT || twin->state == X_HOLD;
     bool owes = answering && twin->sent && twin->status < 300;
-    finish(core, twin, why, owes);
+    finish(core, twin, cascade_reason(twin, why), owes);
 }
 
 void twin_end_all(struct core *core, struct exchange *lead, enum close_why why)

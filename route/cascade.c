@@ -7,7 +7,7 @@
 unsigned cascade_need(unsigned cheap)
 {
     assert(cheap <= CASCADE_CHEAP_MAX);
-    return cheap < 2 ? 0 : cheap / 2 + 1;
+    return cheap < 2 ? 0 : cheap;
 }
 
 const char *cascade_why_text(enum cascade_why why)
@@ -37,23 +37,17 @@ const char *cascade_why_text(enum cascade_why why)
 
 /* ---- what is expected ---- */
 
-/* Of two or three answers: the share of which more than half are right, and the share of which
- * more than half say the same wrong thing. */
+/* Of two or three answers: the share of which all are right, and the share of which all say the
+ * same wrong thing. */
 static void votes(const struct cascade_one *m, unsigned count, float same, float *right,
                   float *wrong)
 {
-    float a = m[0].success, b = m[1].success, c = count > 2 ? m[2].success : 0;
-    float both = a * b, none = (1 - a) * (1 - b);
-    if (count == 2) {
-        *right = both;
-        *wrong = none * same;
-        return;
+    *right = m[0].success;
+    *wrong = 1 - m[0].success;
+    for (unsigned i = 1; i < count; i++) {
+        *right *= m[i].success;
+        *wrong *= (1 - m[i].success) * same;
     }
-    /* of three wrong ones, two at least are the same */
-    float apart = (1 - same) * (same < 0.5f ? 1 - 2 * same : 0);
-    float one = a * (1 - b) * (1 - c) + (1 - a) * b * (1 - c) + none * c;
-    *right = both * c + both * (1 - c) + a * (1 - b) * c + (1 - a) * b * c;
-    *wrong = one * same + none * (1 - c) * (1 - apart);
 }
 
 void cascade_expect(const struct cascade_one *cheap, unsigned count, struct cascade_one strong,

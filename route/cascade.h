@@ -1,7 +1,7 @@
 /* cascade.h - cheap models first, the strong one only where they do not do: whom to ask, and
  * what that is expected to cost and to be worth. One cheap answer is checked for what shows
  * (cut off, refused, not the JSON that was asked for); two or three are compared, and taken
- * where more than half of them say the same. What is not taken is asked of the strong one too.
+ * where all of them say the same. What is not taken is asked of the strong one too.
  * Model: each model succeeds with the probability of curve.h, independently of the others;
  * wrong answers are the same with CASCADE_SAME; of wrong ones CASCADE_SHOWN show it; a share
  * of all requests (comparable) has answers that can be compared at all.
@@ -60,7 +60,8 @@ struct cascade {           /* of a plan */
 
 struct cascade_one { float success, cost; };    /* a model: 0..1; US dollars */
 
-/* How many of so many cheap answers must say the same: more than half; of one, none. */
+/* How many of so many cheap answers must say the same: all; of one, none. (Two of three lose
+ * more than one of two does: `make bench-routing`.) */
 unsigned cascade_need(unsigned cheap);
 /* What becomes of it: escalates, quality, cost, alone of out.
  *   cheap       count of them, 1..CASCADE_CHEAP_MAX

@@ -104,7 +104,7 @@ static void test_one_is_checked(void **state)
     assert_true(fabsf(e.quality - 1) < 1e-6f);
     assert_int_equal(cascade_need(1), 0);
     assert_int_equal(cascade_need(2), 2);
-    assert_int_equal(cascade_need(3), 2);
+    assert_int_equal(cascade_need(3), 3);
 }
 
 /* ---- plans ---- */

@@ -187,6 +187,31 @@ static void test_a_score_counts_once(void **state)
     place_close(&p);
 }
 
+/* A cheap answer that was not taken has a lesson of its own, which its attempt's record finds,
+ * whichever comes first, and neither the request's signs nor its score. */
+static void test_an_escalated_answer_teaches(void **state)
+{
+    struct place p;
+    place_open(&p, *state);
+    struct record r = answer(&p, 0, p.org, "r", "a/weak", "Why?"), s = r;
+    s.kind = RECORD_ATTEMPT;
+    s.outcome = 1 << SIGN_JSON;
+    learn_see(p.e->learn, &s);
+    assert_true(weight_of(&p, p.org) == 0);        /* not the lesson of who answered */
+    learn_escalated(p.core[0], p.x);
+    learn_see(p.e->learn, &s);
+    assert_true(weight_of(&p, p.org) == 0.5f);
+    s.exchange_id++;
+    learn_see(p.e->learn, &s);
+    s = r;
+    s.outcome = 0;
+    learn_see(p.e->learn, &s);
+    assert_true(weight_of(&p, p.org) == 0.5f);
+    score(&p, &r, 2000);
+    assert_true(weight_of(&p, p.org) == 1.5f);
+    place_close(&p);
+}
+
 static void test_what_teaches_nothing(void **state)
 {
     struct place p;
@@ -442,6 +467,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         DATA_TEST(test_scores_move_the_gain_of_their_organisation),
         DATA_TEST(test_a_score_counts_once),
+        DATA_TEST(test_an_escalated_answer_teaches),
         DATA_TEST(test_what_teaches_nothing),
         DATA_TEST(test_signs_are_bounded),
         DATA_TEST(test_tenants_outlive_a_restart),

@@ -10,8 +10,9 @@ $(B)/bench/routing: $(TRAIN_OBJ)
 $(B)/bench/routing: LDLIBS := $(LIB) $(LDLIBS)  # they stand behind it else
 train: $(B)/train
 	$(Q)gzip -dc $(ROUTING)/train.jsonl.gz | $(B)/train route/gain.weights
-bench-routing: $(B)/bench/routing
+bench-routing: $(B)/bench/routing $(B)/bench/cascade
 	$(Q)if [ -e $(ROUTING)/train.jsonl.gz ]; then \
-	  gzip -dc $(ROUTING)/train.jsonl.gz $(ROUTING)/dev.jsonl.gz | $<; else \
+	  gzip -dc $(ROUTING)/train.jsonl.gz $(ROUTING)/dev.jsonl.gz | $<; \
+	  gzip -dc $(ROUTING)/dev.jsonl.gz | $(B)/bench/cascade; else \
 	  echo "bench-routing: skipped, $(ROUTING) is not there"; fi
 .PHONY: train bench-routing
