@@ -32,6 +32,7 @@ static const float WEIGHT_MAX = 32;      /* answers, per core */
 static const float PRIOR_WEIGHT = 4;
 static const float PRIOR_ERROR = 0.02f;
 static const float HIGH_STEP = 0.2f;     /* of the estimate of a percentile, per answer */
+#define HIGH_STEP_OCTAVES 0.2885f        /* the same as a logarithm to base 2 */
 
 /* Seconds to the first content and a token, of a model that nothing was learned of, by its
  * output price (US dollars per 1M tokens, up to): what is dear is large, and large is slow. One
@@ -388,6 +389,7 @@ static void carry_row(struct scores *s, uint32_t row, const struct scores *older
         carry_word(&to->high_at, &from->high_at);
         carry_word(&to->room, &from->room);
         carry_word(&to->requests, &from->requests);
+        carry_word(&to->others, &from->others);
     }
 }
 
@@ -525,6 +527,43 @@ static float percentile(struct high h, float value, float mean)
     return h.p95 * expf(value > h.p95 ? HIGH_STEP * 0.95f : -HIGH_STEP * 0.05f);
 }
 
+/* The other percentiles are kept as logarithms of nanoseconds, in so many parts of an octave:
+ * fine enough for the least step down of the highest. 0: nothing was learned. */
+enum { LOG_ONE = 1024, LOG_BITS = 16, OTHERS = 4 };
+
+static const struct other { float share, first; } others[OTHERS] = {   /* first: of the first */
+    {0.50f, 1.0f}, {0.75f, 1.15f}, {0.90f, 1.3f}, {0.99f, 2.0f},       /* value */
+};
+static_assert(SCORE_P50 == 0 && SCORE_P75 == 1 && SCORE_P90 == 2 && SCORE_P95 == 3 &&
+              SCORE_P99 == 4, "others without p95 are in this order");
+
+static uint64_t log_of(float s)
+{
+    float log = log2f(s > 1e-9f ? s * 1e9f : 1) * LOG_ONE;
+    return log < 1 ? 1 : log > UINT16_MAX ? UINT16_MAX : (uint64_t)(log + 0.5f);
+}
+
+/* As percentile() does it. */
+static uint64_t other_next(uint64_t was, const struct other *o, float value)
+{
+    static const float STEP = HIGH_STEP_OCTAVES * LOG_ONE;
+    uint64_t log = log_of(value), up = (uint64_t)(STEP * o->share + 0.5f);
+    uint64_t down = (uint64_t)(STEP * (1 - o->share) + 0.5f);
+    if (was == 0) return log_of(value * o->first);
+    if (log > was) return was + up < UINT16_MAX ? was + up : UINT16_MAX;
+    return was > down ? was - down : 1;
+}
+
+static void learn_others(struct score_sum *sum, float value)
+{
+    uint64_t was = atomic_load_explicit(&sum->others, memory_order_relaxed), now = 0;
+    for (unsigned i = 0; i < OTHERS; i++) {
+        uint64_t log = was >> LOG_BITS * i & UINT16_MAX;
+        now |= other_next(log, &others[i], value) << LOG_BITS * i;
+    }
+    atomic_store_explicit(&sum->others, now, memory_order_relaxed);
+}
+
 void score_learn_ttft(struct score *v, uint32_t row, uint64_t now_ms, uint64_t ns)
 {
     struct score_sum *sum = sum_now(v, row, now_ms);
@@ -535,6 +574,7 @@ void score_learn_ttft(struct score *v, uint32_t row, uint64_t now_ms, uint64_t n
     uint64_t bits;
     memcpy(&bits, &h, sizeof bits);
     atomic_store_explicit(&sum->high_at, bits, memory_order_relaxed);
+    learn_others(sum, s);
     learned(v, row, now_ms);
 }
 
@@ -721,6 +761,36 @@ void score_look(const struct scores *s, uint32_t row, uint64_t now_ms, struct sc
     out->room = (uint32_t)(room_of(s, row, tick, &left) * SCORE_ONE + 0.5f);
     out->room_reset_s = (left * TICK_MS + 999) / 1000;
     out->weight = (uint32_t)(t.error_weight + 0.5f);
+}
+
+/* One core's estimate, in seconds; 0: none. */
+static float ttft_at(const struct score_sum *sum, enum score_percentile which)
+{
+    if (which == SCORE_P95) return high_get(&sum->high_at).p95;
+    unsigned place = which < SCORE_P95 ? which : which - 1u;
+    uint64_t all = atomic_load_explicit(&sum->others, memory_order_relaxed);
+    uint64_t log = all >> LOG_BITS * place & UINT16_MAX;
+    return log ? exp2f((float)log / LOG_ONE) * 1e-9f : 0;
+}
+
+uint32_t score_ttft_at(const struct scores *s, uint32_t row, uint64_t now_ms,
+                       enum score_percentile which, uint32_t *weight)
+{
+    assert(which < SCORE_PERCENTILES);
+    float sum = 0, weights = 0;
+    for (uint32_t i = 0; i < s->views; i++) {
+        const struct score_sum *one = sum_of(s, i, row);
+        struct high h = high_get(&one->high_at);
+        float at = ttft_at(one, which);
+        if (h.at == 0 || at <= 0) continue;
+        float w = mean_get(&one->ttft).weight * fade(h.at, tick_of(now_ms), SPEED_HALF_S);
+        sum += at * w;
+        weights += w;
+    }
+    *weight = (uint32_t)(weights + 0.5f);
+    if (*weight == 0) return 0;
+    float us = sum / weights * 1e6f;
+    return us < 4e9f ? (uint32_t)us : (uint32_t)4e9f;
 }
 
 void score_set_model(struct scores *s, uint32_t model, enum score_state state)

@@ -24,6 +24,10 @@ enum {
 
 enum score_state { SCORE_ON, SCORE_DRAIN, SCORE_OFF };
 
+/* Percentiles of the time to the first content that are learned. */
+enum score_percentile { SCORE_P50, SCORE_P75, SCORE_P90, SCORE_P95, SCORE_P99,
+                        SCORE_PERCENTILES };
+
 struct score_setup {            /* borrows for the call; breaker words: as long as the scores */
     const struct catalog *catalog;
     const struct bytes *auto_glob;      /* routing.auto: candidates of `auto`, globs of ids or
@@ -84,6 +88,11 @@ void score_learn_room(struct score *v, uint32_t row, uint64_t now_ms, uint32_t r
  * every SCORE_MERGE_MS. Bounded: at most SCORE_MERGE_ROWS_MAX rows a call that anybody learned
  * of, the rest in the next one. */
 void score_merge(struct score *v, uint64_t now_ms, uint64_t now_unix_s);
+/* Microseconds within which so many in a hundred of an endpoint's streams had their first
+ * content, and *weight, in answers of evidence for it; 0: none. Nothing but what was learned:
+ * a prior says little of a tail. Any thread. */
+uint32_t score_ttft_at(const struct scores *s, uint32_t row, uint64_t now_ms,
+                       enum score_percentile which, uint32_t *weight);
 /* One endpoint's numbers. Any thread. */
 void score_look(const struct scores *s, uint32_t row, uint64_t now_ms, struct score_look *out);
 /* Take a model, or all of a provider, out of rotation or back; at once on every core. Any one

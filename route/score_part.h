@@ -26,8 +26,9 @@ struct score_sum {               /* of one endpoint on one core, which alone wri
     _Atomic uint64_t high_at;    /* {95th percentile of ttft, tick that weights are as of} */
     _Atomic uint64_t room;       /* {tick it was told, reset in ticks : 16, room : 16} */
     _Atomic uint64_t requests;
+    _Atomic uint64_t others;     /* the other percentiles of ttft: 16 bits each, logarithms */
     _Atomic uint32_t in_flight;
-    uint32_t pad[3];
+    uint32_t pad;
 };
 static_assert(sizeof(struct score_sum) == SCORE_LINE, "a row is a cache line");
 

@@ -204,6 +204,33 @@ static void test_percentile(void **state)
     score_look(w->s, row, NOW, &look);
     near(look.ttft_p95_us, 950000, 150000);
     assert_true(look.ttft_us < 700000);
+    static const struct { enum score_percentile which; double us, within; } cases[] = {
+        {SCORE_P50, 500000, 120000}, {SCORE_P75, 750000, 130000}, {SCORE_P90, 900000, 150000},
+        {SCORE_P95, 950000, 200000}, {SCORE_P99, 990000, 250000},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        uint32_t weight;
+        near(score_ttft_at(w->s, row, NOW, cases[i].which, &weight), cases[i].us,
+             cases[i].within);
+        near(weight, 32, 1);
+        assert_int_equal(score_ttft_at(w->s, row + 1, NOW, cases[i].which, &weight), 0);
+        assert_int_equal(weight, 0);                    /* a prior is none of it */
+    }
+}
+
+/* Of all cores, by what each has seen; and the evidence fades. */
+static void test_percentiles_of_cores(void **state)
+{
+    struct world *w = *state;
+    uint32_t row = score_row(w->s, 1, 0), weight;
+    for (int i = 0; i < 30; i++) {
+        score_learn_ttft(score_view(w->s, 0), row, NOW, 100 * MS);
+        if (i < 10) score_learn_ttft(score_view(w->s, 1), row, NOW, 500 * MS);
+    }
+    near(score_ttft_at(w->s, row, NOW, SCORE_P50, &weight), 200000, 25000);
+    near(weight, 40, 1);
+    (void)score_ttft_at(w->s, row, NOW + 600000, SCORE_P50, &weight);
+    near(weight, 20, 1);
 }
 
 /* The newest word on a limit counts, until its reset; of two keys the one with more room. */
@@ -390,6 +417,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_fading, build, unbuild),
         cmocka_unit_test_setup_teardown(test_cores_share, build, unbuild),
         cmocka_unit_test_setup_teardown(test_percentile, build, unbuild),
+        cmocka_unit_test_setup_teardown(test_percentiles_of_cores, build, unbuild),
         cmocka_unit_test_setup_teardown(test_room, build, unbuild),
         cmocka_unit_test_setup_teardown(test_keys_are_one_model, build, unbuild),
         cmocka_unit_test_setup_teardown(test_carried_over, build, unbuild),
