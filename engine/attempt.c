@@ -18,6 +18,7 @@
 #include "engine/dialect.h"
 #include "engine/endpoint.h"
 #include "engine/exchange.h"
+#include "engine/hedge.h"
 #include "engine/observe.h"
 #include "engine/sign.h"
 #include "engine/tables.h"
@@ -174,6 +175,7 @@ static void start(struct core *core, struct exchange *x)
     name_model(x);
     set_limits(core, x);
     observe_begin(core, x);
+    hedge_arm(core, x);
     x->state = X_ASK;
     x->u = upstream_take(core, x, x->tables->host[m->provider], provider_of(x)->connect_ns,
                          x->fresh, &end);
@@ -336,7 +338,7 @@ static void let_go(struct core *core, struct exchange *x)
     if (x->u) upstream_close(core, x->u);
     x->u = NULL;
     if (x->attempt_ns) x->spent_ns += core->now_ns - x->attempt_ns;
-    x->attempt_ns = 0;
+    x->attempt_ns = x->hedge_ns = 0;
 }
 
 static bool time_left(const struct core *core, const struct exchange *x)

@@ -9,6 +9,7 @@
 #include "engine/edge.h"
 #include "engine/engine.h"
 #include "engine/exchange.h"
+#include "engine/hedge.h"
 #include "engine/learn.h"
 #include "engine/line.h"
 #include "engine/log.h"
@@ -350,6 +351,7 @@ void book_end(struct core *core, struct exchange *x, enum close_why why, unsigne
     if (PLANT(double_end)) journal_end(core->journal, journal_begin(core->journal, r), r);
     DEATH(recorded);
     spend_settle(core, x, why);
+    hedge_pay(core, x);
     observe_booked(core, x, why);
     stat_add(&core->stats.closes[why], 1);
     struct record all = told(x);

@@ -8,6 +8,7 @@
 #include "engine/conf_parts.h"
 #include "net/translate/ask.h"
 #include "net/url.h"
+#include "route/score.h"
 
 #define MS(n) ((uint64_t)(n) * 1000000u)
 #define HOURS(n) ((uint64_t)(n) * 3600000000000u)
@@ -36,6 +37,8 @@ static_assert(MODE_COST == 1 && MODE_LATENCY == 2 && MODE_AVAILABILITY == 3,
               "enum conf_mode is the order of words in conf.def");
 static_assert(CONF_CASCADE_ALWAYS == 1 && CONF_CASCADE_NEVER == 2 && CONF_ON_REFUSAL == 2 &&
               CONF_ON_LENGTH == 4, "words of routing.cascade are in the order of conf.def");
+static_assert(HEDGE_LATENCY == 1 && HEDGE_ALWAYS == 2 && SCORE_P50 == 0 && SCORE_P99 == 4,
+              "so are when to hedge and after which time");
 static_assert(DIALECT_RESPONSES == 1 && DIALECT_ANTHROPIC == 2 && DIALECT_GEMINI == 3 &&
               DIALECT_BEDROCK == 4 && DIALECT_COHERE == 5,
               "enum dialect is the order of words in conf.def");

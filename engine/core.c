@@ -12,11 +12,13 @@
 #include "engine/upstream.h"
 #include "engine/vault.h"
 #include "net/dialect/api.h"
+#include "route/allowance.h"
 #include "route/score.h"
 #include "store/budget.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -36,13 +38,15 @@ bool core_init(struct core *core, struct engine *engine, uint32_t idx, enum core
     *core = (struct core){.engine = engine, .idx = idx, .role = (uint8_t)role,
                           .limits = *limits, .accepting = true};
     core->wake_fd = sock_wake_open();
-    size_t bytes = 3 * CORE_SCRATCH + sizeof *core->shapes;
+    static_assert(sizeof *core->shapes % alignof(struct allowances) == 0, "it may follow");
+    size_t bytes = 3 * CORE_SCRATCH + sizeof *core->shapes + sizeof *core->allowances;
     char *scratch = vault_take(bytes);
     if (!scratch || core->wake_fd < 0) return false;
     core->scratch = scratch;
     core->scratch_2 = scratch + CORE_SCRATCH;
     core->text = scratch + 2 * CORE_SCRATCH;
     core->shapes = (void *)(scratch + 3 * CORE_SCRATCH);
+    core->allowances = (void *)(core->shapes + 1);
     rand_secret(&core->rand, sizeof core->rand);
     return slab_init(&core->conns, sizeof(struct conn), limits->conns) &&
            slab_init(&core->upstreams, sizeof(struct upstream), limits->upstreams) &&

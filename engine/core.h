@@ -30,6 +30,7 @@ struct upstream;
 struct exchange;
 struct tables;
 struct engine;
+struct allowances;
 
 struct core_limits {           /* copied from the configuration, fixed until a restart */
     uint32_t conns, upstreams, exchanges, segs, rx_count, rx_bytes;
@@ -52,6 +53,7 @@ struct core {
     struct journal *journal;
     struct auth *auth;
     struct expect *expect;     /* how long answers usually are */
+    struct allowances *allowances;   /* of organisations, for hedges */
     struct tls_ctx *tls;
     struct log_ring *log;
     void *serve;               /* private to the serve_* functions */

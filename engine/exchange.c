@@ -17,6 +17,7 @@
 #include "engine/edge.h"
 #include "engine/endpoint.h"
 #include "engine/engine.h"
+#include "engine/hedge.h"
 #include "engine/path.h"
 #include "engine/reply.h"
 #include "engine/stream.h"
@@ -79,6 +80,7 @@ void exchange_set_timer(struct core *core, struct exchange *x)
     if (x->until_ns && (!at || x->until_ns < at)) at = x->until_ns;
     if (x->wait_ns && (!at || x->wait_ns < at)) at = x->wait_ns;
     if (x->ping_ns && (!at || x->ping_ns < at)) at = x->ping_ns;
+    if (x->hedge_ns && (!at || x->hedge_ns < at)) at = x->hedge_ns;
     if (at) timer_arm(&core->timers, &x->timer, at);
     else timer_disarm(&core->timers, &x->timer);
 }
@@ -501,6 +503,7 @@ void exchange_on_timer(struct core *core, struct exchange *x)
             return;
         }
     }
+    if (x->hedge_ns && now >= x->hedge_ns) hedge_ask(core, x);
     if (x->ping_ns && now >= x->ping_ns && x->c) {
         x->ping_ns = now + PING_S * 1000000000ull;
         if (x->state == X_QUEUE || x->state == X_ASK || x->state == X_WAIT) {

@@ -127,7 +127,8 @@ struct exchange {
     uint8_t line;                   /* 1 + the line it waits in; 0: it does not */
     uint8_t lack;                   /* enum quota_lack: what it waits for */
     bool shed;                      /* a place to wait was denied to it */
-    bool hurried;                   /* a twin: it does not wait for room */
+    bool hurried;                   /* a twin, a hedge's: it does not wait for room */
+    int64_t hedge_nusd;             /* and holds so much of the allowance (hedge.h) */
     /* the current attempt */
     uint32_t model;                 /* index into the catalogue */
     uint16_t keys_tried;            /* bit per provider key, of this candidate */
@@ -147,6 +148,7 @@ struct exchange {
     uint64_t stall_ns;              /* longest silence of this attempt's answer */
     uint64_t wait_ns;               /* deadline for what is awaited now */
     uint64_t ping_ns;               /* when the next comment line is due; 0 none */
+    uint64_t hedge_ns;              /* when somebody else is asked too; 0 never */
     uint64_t until_ns;              /* of this attempt: the provider's total */
     uint64_t deadline_ns;           /* of the whole exchange */
     uint64_t timeout_ns;            /* x-weir-timeout; 0 none */

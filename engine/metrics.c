@@ -35,7 +35,7 @@ struct metrics {
     uint32_t last;                /* the row of the record before: the store thread's guess */
     struct histogram duration, ttft;
     _Atomic uint64_t tokens[TOKEN_KINDS];
-    _Atomic uint64_t cost_nusd;
+    _Atomic uint64_t cost_nusd, hedge_nusd;    /* of all; of hedges that lost */
 };
 
 struct metrics *metrics_make(void) { return calloc(1, sizeof(struct metrics)); }
@@ -79,6 +79,7 @@ void metrics_see(struct metrics *m, const struct record *r)
     if (r->kind == RECORD_FEEDBACK) return;
     for (unsigned k = 0; k < TOKEN_KINDS; k++) stat_add(&m->tokens[k], r->tokens[k]);
     stat_add(&m->cost_nusd, (uint64_t)r->cost_nusd);
+    if (r->close == CLOSE_HEDGE_LOST) stat_add(&m->hedge_nusd, (uint64_t)r->cost_nusd);
     if (r->kind != RECORD_REQUEST) return;
     see_row(m, r);
     observe(&m->duration, r->duration_us);
@@ -208,6 +209,10 @@ static void put_records(struct text *t, const struct metrics *m)
     (void)book_cost_text((int64_t)stat_get(&m->cost_nusd), cost);
     head(t, "weir_cost_usd_total", "counter", "US dollars booked");
     put(t, "weir_cost_usd_total %s\n", cost);
+    (void)book_cost_text((int64_t)stat_get(&m->hedge_nusd), cost);
+    head(t, "weir_hedge_cost_usd_total", "counter",
+         "US dollars of them booked for attempts that another candidate was faster than");
+    put(t, "weir_hedge_cost_usd_total %s\n", cost);
 }
 
 static void put_attempts(struct text *t, struct engine *e, const struct tables *tables)

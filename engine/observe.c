@@ -2,6 +2,7 @@
  * Rule: score_begin() and score_end() come in pairs on the view that the exchange's tables
  * have, whatever happens in between: x->scored says which is due. */
 #include "engine/observe.h"
+#include "engine/conf.h"
 #include "engine/core.h"
 #include "engine/engine.h"
 #include "engine/exchange.h"
@@ -99,14 +100,29 @@ static void see_times(struct core *core, const struct exchange *x, struct score 
     score_learn_speed(v, x->score_row, ms, tokens, all - first);
 }
 
+/* Another candidate was faster: this one would have taken at least so long. Only what is beyond
+ * the percentile that made it a race says something true of that percentile, whatever it would
+ * have been; left out, the percentile would fall, and ever more would be raced (hedge.h). */
+static void see_late(struct core *core, const struct exchange *x, struct score *v)
+{
+    uint32_t weight;
+    uint64_t ms = now_ms(core), waited_ns = core->now_ns - x->attempt_ns;
+    uint32_t us = score_ttft_at(x->tables->scores, x->score_row, ms,
+                                (enum score_percentile)x->tables->conf->hedge_after, &weight);
+    assert(x->attempt_ns > 0 && !x->first_ns);
+    if (weight == 0 || waited_ns / 1000 < us) return;
+    score_learn_ttft(v, x->score_row, ms, waited_ns);
+}
+
 /* What the last attempt says of its endpoint. */
 static void see_last(struct core *core, struct exchange *x, enum close_why why)
 {
     struct score *v = view_of(core, x);
     if (!v || !x->scored) return;
     if (!x->first_ns) {
-        bool left = (why == CLOSE_CLIENT_GONE || why == CLOSE_HEDGE_LOST) && x->attempt_ns;
-        if (left) observe_silence(core, x, core->now_ns - x->attempt_ns);
+        if (!x->attempt_ns) return;
+        if (why == CLOSE_CLIENT_GONE) observe_silence(core, x, core->now_ns - x->attempt_ns);
+        if (why == CLOSE_HEDGE_LOST) see_late(core, x, v);
         return;
     }
     switch (why) {

@@ -76,6 +76,15 @@ static int64_t times(int64_t pico, uint64_t tokens)
     return wide > INT64_MAX / 4 ? INT64_MAX / 4 : (int64_t)wide;
 }
 
+int64_t spend_prompt_nusd(const struct exchange *x, uint32_t model)
+{
+    const struct catalog_model *m = &x->tables->catalog->model[model];
+    const struct price *p = price_at(&m->price, x->rec.admitted_unix_ns / 1000000000u);
+    uint64_t prompt = book_prompt_tokens(x);
+    if (!p || !p->known) return 0;
+    return times(price_kinds(p, prompt)[PRICE_INPUT], prompt) + (p->request + 999) / 1000;
+}
+
 static struct need need_of(const struct core *core, const struct exchange *x)
 {
     const struct catalog_model *m = &x->tables->catalog->model[x->model];
@@ -86,7 +95,7 @@ static struct need need_of(const struct core *core, const struct exchange *x)
     if (!p || !p->known) return n;
     uint64_t prompt = book_prompt_tokens(x);
     const int64_t *kinds = price_kinds(p, prompt);
-    n.prompt = times(kinds[PRICE_INPUT], prompt) + (p->request + 999) / 1000;
+    n.prompt = spend_prompt_nusd(x, x->model);
     bool answers = !api_is_textless((enum api)x->api) || x->api == API_IMAGES ||
                    api_is_upload((enum api)x->api);
     n.output_pico = answers ? kinds[PRICE_OUTPUT] : 0;

@@ -41,6 +41,8 @@ MUST_USE bool spend_admit(struct core *core, struct exchange *x,
                           const struct budget_path *path);
 /* Answer a request that spend_admit refused: its end. */
 void spend_refuse(struct core *core, struct exchange *x);
+/* What a model bills x for the prompt alone, in nano-dollars; 0: nothing, or nobody knows. */
+int64_t spend_prompt_nusd(const struct exchange *x, uint32_t model);
 /* Reserve for the candidate x->model, more or less than is held. False: its cells have not
  * enough; spend.layer says whose. */
 MUST_USE bool spend_reserve(struct core *core, struct exchange *x);

@@ -84,7 +84,7 @@ static bool commit(struct core *core, struct exchange *x)
     if (x->rec.ttft_us == 0) x->rec.ttft_us = 1;
     attempt_good(core, x);
     x->state = X_RELAY;
-    x->ping_ns = 0;
+    x->ping_ns = x->hedge_ns = 0;
     if (x->sent) exchange_release_request(core, x);
     return send_held(core, x);
 }

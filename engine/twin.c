@@ -9,6 +9,7 @@
 #include "engine/core.h"
 #include "engine/endpoint.h"
 #include "engine/exchange.h"
+#include "engine/hedge.h"
 #include "engine/tables.h"
 
 /* ---- the copy of a request ---- */
@@ -151,6 +152,7 @@ void twin_promote(struct core *core, struct exchange *twin)
     twin->sse_head = old->sse_head;
     twin->shown = old->shown;
     twin->ping_ns = old->ping_ns;
+    hedge_swap(twin, old);
     if (!twin->ping_ns) exchange_keep_awake(core, twin);
     old->head_sent = old->sse_head = false;
     old->shown = 0;
@@ -180,6 +182,7 @@ static void finish(struct core *core, struct exchange *twin, enum close_why why,
     twin->lead->attempts = (uint8_t)(sum < UINT8_MAX ? sum : UINT8_MAX);
     endpoint_void(core, twin);
     book_twin(core, twin, why, owes);
+    hedge_over(core, twin);
     unlink_twin(twin);
     twin->lead = NULL;
     exchange_retire(core, twin);
@@ -203,6 +206,7 @@ void twin_wins(struct core *core, struct exchange *x, enum close_why others)
 {
     if (!x->lead && !x->twins) return;
     assert(x->state != X_RELAY && x->state != X_DONE);
+    if (x->lead && x->hurried) core_count(core, STAT_HEDGES_WON);
     if (x->lead) twin_promote(core, x);
     twin_end_all(core, x, others);
 }

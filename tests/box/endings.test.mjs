@@ -23,6 +23,7 @@ const elsewhere = {
   tls_broken: 'tls.test.mjs', tls_memory: 'test_conn_tls.c: an empty pool',
   rate_limited: 'budgets.test.mjs', budget_exceeded: 'budgets.test.mjs',
   credits_empty: 'budgets.test.mjs', budget_stopped: 'budgets.test.mjs',
+  hedge_lost: 'hedge.test.mjs',
   client_recv: 'an error of the kernel that no peer can cause: test_conn_ends.c',
   client_send: 'an error of the kernel that no peer can cause: test_conn_ends.c',
 };

@@ -265,15 +265,8 @@ static const struct refusal refused_settings[] = {
      "models: [{id: x/m, continues: final}]",
      "2:31 continues is 'final', which can be said in the dialect openai alone; prefill, "
      "instruct and no are for all"},
-    {"routing: {hedge: {mode: always}}",
-     "1:25 routing.hedge.mode is 'always', which is not in this release; it takes only "
-     "latency"},
-    {"routing: {hedge: {after: p99}}",
-     "1:26 routing.hedge.after is 'p99', which is not in this release; it takes only p95"},
     {"routing: {hedge: {after: p12}}",
      "1:26 routing.hedge.after is 'p12'; it takes one of p50, p75, p90, p95, p99"},
-    {"routing: {hedge: {max_share: 1}}",
-     "1:30 routing.hedge.max_share is '1', which is not in this release; it takes only 0.05"},
     {"limits: {body: 0}",
      "1:16 limits.body is '0'; it takes a size from 1B to 4GiB, in bytes or like 64KiB, "
      "32MiB, 1GiB"},
@@ -699,6 +692,9 @@ static const struct { const char *yaml, *changed; } values[] = {
     {"providers: [{name: p, url: \"http://h\"}]\nmodels: [{id: p/a}, {id: p/b}]\n"
      "routing: {auto: [\"p/*\"], cascade: {}}", "cascade_mode=0"},
     {"routing: {max_attempts: 8}", "max_attempts=8"},
+    {"routing: {hedge: {mode: never, after: p50}}", "hedge_mode=0 hedge_after=0"},
+    {"routing: {hedge: {mode: always, after: p99, max_share: 0.25}}",
+     "hedge_mode=2 hedge_after=4 hedge_share=250000"},
     {"routing: {max_attempts: 1}", "max_attempts=1"},
     {"limits: {body: 1, header: 256, answer: 1024, hold: 1KiB, connections: 1, "
      "memory: 16MiB}", "limit_body=1 limit_header=256 limit_answer=1024 limit_hold=1024 "

@@ -2,6 +2,7 @@
  * (conf_cases.h), every value it gives, every limit at max and max + 1, and that no report
  * holds a secret. Inputs end at an unreadable page. */
 #include "engine/conf.h"
+#include "route/score.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -109,6 +110,7 @@ static void test_catalogue_is_refused(void **state)
 static const struct { const char *name; size_t at, size; } numbers[] = {
     NUMBER(listen_count), NUMBER(cores), NUMBER(drain_ns), NUMBER(log_json), NUMBER(log_level),
     NUMBER(mode), NUMBER(max_attempts), NUMBER(quality_floor), NUMBER(explore),
+    NUMBER(hedge_mode), NUMBER(hedge_after), NUMBER(hedge_share),
     NUMBER(balance_cost), NUMBER(balance_time), NUMBER(auto_count),
     NUMBER(cascade_mode), NUMBER(cascade_agree), NUMBER(cascade_on),
     NUMBER(limit_body), NUMBER(limit_header),
@@ -185,6 +187,9 @@ static void test_defaults_are_the_contract(void **state)
     assert_int_equal(c->auto_count, 1);
     assert_string_equal(c->auto_globs[0].ptr, "*");
     assert_int_equal(c->quality_floor, 950000);
+    assert_int_equal(c->hedge_mode, HEDGE_LATENCY);
+    assert_int_equal(c->hedge_after, SCORE_P95);
+    assert_int_equal(c->hedge_share, 50000);
     assert_int_equal(c->explore, 20000);
     assert_true(c->balance_cost == 500000 && c->balance_time == 500000);
     assert_int_equal(c->limit_body, 32 << 20);

@@ -14,18 +14,21 @@
 #include "engine/core.h"
 #include "engine/engine.h"
 #include "engine/exchange.h"
+#include "engine/hedge.h"
 #include "engine/path.h"
 #include "engine/serve.h"
 #include "engine/tables.h"
 #include "engine/twin.h"
 #include "engine/upstream.h"
 #include "net/http.h"
+#include "route/allowance.h"
+#include "route/score.h"
 #include "tests/unit/conf_kit.h"
 #include "tests/unit/data_dir.h"
 #include "tests/unit/rig.h"
 #include "tests/unit/serve_rest.h"
 
-enum { PROVIDERS = 3, GOT_MAX = 65536, WAITS = 400, SECOND = 1000000000 };
+enum { PROVIDERS = 3, GOT_MAX = 65536, WAITS = 400, SECOND = 1000000000, ORG = 77 };
 
 struct provider { int listener, fd; uint16_t port; };
 
@@ -35,6 +38,7 @@ static struct tables *tables;
 static struct provider provider[PROVIDERS];
 static struct exchange *lead, *twin;    /* as they were made */
 static int client;
+static bool below_floor;            /* the plan's second candidate is below the floor */
 static char got[GOT_MAX];
 
 static const char request[] =
@@ -90,6 +94,9 @@ void serve_body(struct core *core, struct conn *c)
     x->choices = 1;
     x->tokens = (struct tokens_kept){.prompt = 1000, .answer_ratio = TOKENS_RATIO_USUAL};
     for (uint32_t i = 0; i < PROVIDERS; i++) x->plan[i].model = i;
+    x->plan[1].reason = below_floor ? PLAN_BELOW_FLOOR : PLAN_LISTED;
+    x->rec.mode = MODE_LATENCY;
+    x->rec.path[0] = ORG;
     x->plan_count = PROVIDERS;
     free(r);
     attempt_next(core, x);
@@ -145,10 +152,11 @@ static void load_tables(void)
     for (int i = 0; i < PROVIDERS; i++) {
         n += snprintf(yaml + n, sizeof yaml - (size_t)n,
                       "  - {id: p%d/m, upstream: the-model-number-%d, "
-                      "price: {input: 1, output: 2}}\n", i, i);
+                      "price: {input: %d, output: 2}}\n", i, i, i + 1);
     }
     tables = tables_load(&rig.engine->hosts, yaml);
     assert_int_equal(tables->catalog->model_count, PROVIDERS);
+    assert_true(tables_score(tables, NULL, 1));
     rig.core->tables = tables;
 }
 
@@ -170,6 +178,7 @@ static int setup(void **state)
         return -1;
     }
     lead = twin = NULL;
+    below_floor = false;
     client = -1;
     return 0;
 }
@@ -647,6 +656,169 @@ static void test_a_large_body(void **state)
     exchange_end_all(rig.core);
 }
 
+/* ---- hedging ---- */
+
+enum { LATE_NS = 150000000 };      /* later than what the endpoint of p0 is known for */
+
+/* What is known of p0: so many streams that began within 100 ms. And what may be spent. */
+static void know(unsigned answers, unsigned requests)
+{
+    struct score *v = score_view(tables->scores, 0);
+    for (unsigned i = 0; i < answers; i++) {
+        score_learn_ttft(v, score_row(tables->scores, 0, 0), rig.core->now_ns / 1000000,
+                         i % 8 ? 80000000 : 100000000);
+    }
+    for (unsigned i = 0; i < requests; i++) {
+        allowance_pay(rig.core->allowances, ORG, 1000000, 50000);
+    }
+}
+
+static uint32_t p95_of_first(void)
+{
+    uint32_t weight;
+    return score_ttft_at(tables->scores, score_row(tables->scores, 0, 0),
+                         rig.core->now_ns / 1000000, SCORE_P95, &weight);
+}
+
+static uint64_t count_of(enum stat_id id) { return stat_get(&rig.core->stats.count[id]); }
+
+/* A late stream is asked twice; the second candidate's first content wins. */
+static void test_a_hedge_wins(void **state)
+{
+    (void)state;
+    know(HEDGE_EVIDENCE, 60);
+    come_with(request);
+    asked(0);
+    assert_true(lead->hedge_ns > lead->attempt_ns + 60000000);
+    assert_true(lead->hedge_ns < lead->attempt_ns + LATE_NS);
+    assert_null(lead->twins);
+    rig_skip(&rig, LATE_NS);
+    assert_non_null(lead->twins);
+    asked(1);
+    assert_int_equal(count_of(STAT_HEDGES), 1);
+    uint32_t before = p95_of_first();
+    say_stream(1, "of the second");
+    answered("0\r\n\r\n");
+    assert_true(p95_of_first() > before + before / 8);     /* its lateness is not forgotten */
+    assert_non_null(strstr(got, "of the second"));
+    UNTIL(is_closed(0));
+    assert_int_equal(count_of(STAT_HEDGES_WON), 1);
+    booked((struct row[]){{RECORD_ATTEMPT, CLOSE_HEDGE_LOST, 0, true, 0},
+                          {RECORD_REQUEST, CLOSE_DONE, 1, true, 2}}, 2);
+    /* 60 requests of 0.001 dollars at 5 %, less a prompt of some 1000 tokens at a dollar a
+     * million, and a twentieth of what was answered: 5 tokens at 2, 900 at 2 */
+    enum { LEFT = 3000000 - 1006000 + 90500 };
+    assert_false(allowance_take(rig.core->allowances, ORG, LEFT + 1));
+    assert_true(allowance_take(rig.core->allowances, ORG, LEFT));
+}
+
+static void test_the_first_wins_all_the_same(void **state)
+{
+    (void)state;
+    know(HEDGE_EVIDENCE, 60);
+    come_with(request);
+    asked(0);
+    rig_skip(&rig, LATE_NS);
+    asked(1);
+    say_stream(0, "of the first");
+    answered("0\r\n\r\n");
+    UNTIL(is_closed(1));
+    assert_int_equal(count_of(STAT_HEDGES), 1);
+    assert_int_equal(count_of(STAT_HEDGES_WON), 0);
+    booked((struct row[]){{RECORD_ATTEMPT, CLOSE_HEDGE_LOST, 1, true, 0},
+                          {RECORD_REQUEST, CLOSE_DONE, 0, true, 2}}, 2);
+}
+
+/* Who keeps the quality that was asked for, and nobody else; twice as dear is no reason. */
+static void test_whom_a_hedge_asks(void **state)
+{
+    (void)state;
+    below_floor = true;
+    know(HEDGE_EVIDENCE, 80);
+    come_with(request);
+    asked(0);
+    rig_skip(&rig, LATE_NS);
+    asked(2);
+    assert_int_equal(lead->plan_count, 2);
+    assert_int_equal(lead->plan[1].model, 1);
+    say_stream(2, "of the third");
+    answered("0\r\n\r\n");
+}
+
+/* Content, or an event without any, in time: nothing is asked twice. */
+static void test_in_time(void **state)
+{
+    (void)state;
+    know(HEDGE_EVIDENCE, 60);
+    come_with(request);
+    asked(0);
+    say(0, "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+           "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"soon\"}}]}\n\n");
+    UNTIL(lead->state == X_RELAY);
+    assert_int_equal(lead->hedge_ns, 0);
+    rig_skip(&rig, LATE_NS);
+    assert_null(lead->twins);
+    exchange_end_all(rig.core);
+}
+
+/* The head alone, or a role, is no content. */
+static void test_a_head_is_no_content(void **state)
+{
+    (void)state;
+    know(HEDGE_EVIDENCE, 60);
+    come_with(request);
+    asked(0);
+    say(0, "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+           "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"}}]}\n\n");
+    UNTIL(lead->state == X_WAIT);
+    rig_skip(&rig, LATE_NS);
+    asked(1);
+    say_stream(1, "of the second");
+    answered("0\r\n\r\n");
+    assert_null(strstr(got, "role"));
+}
+
+enum lack { TOO_LITTLE_KNOWN, NO_ALLOWANCE, NO_MONEY, MODE, NEVER, NO_SHARE, KEPT, WHOLE,
+            NO_OTHER, LACKS };
+
+/* Where one thing is missing nobody else is asked. */
+static void check_lack(enum lack lack)
+{
+    char text[512];
+    const char *more = lack == KEPT ? "\"store\":true" : "\"kept\":true", *at = request;
+    know(lack == TOO_LITTLE_KNOWN ? HEDGE_EVIDENCE - 2 : HEDGE_EVIDENCE,
+         lack == NO_ALLOWANCE ? 19 : lack == NO_MONEY ? 30 : 60);
+    if (lack == NEVER) tables->conf->hedge_mode = HEDGE_NEVER;
+    if (lack == NO_SHARE) tables->conf->hedge_share = 0;
+    at = strstr(request, "\r\n\r\n{");
+    (void)snprintf(text, sizeof text, "POST /v1/chat/completions HTTP/1.1\r\nhost: weir\r\n"
+                   "content-length: %zu\r\n\r\n{%s,%s%s",
+                   strlen(at) - 4 + strlen(more) + 1 + (lack == WHOLE ? 1 : 0), more,
+                   lack == WHOLE ? "\"model\":\"m\",\"stream\":false,\"messages\":" : "",
+                   lack == WHOLE ? strstr(at, "[{") : at + 5);
+    client = rig_dial(&rig, 0);
+    assert_int_equal(write(client, text, strlen(text)), (ssize_t)strlen(text));
+    UNTIL(lead && lead->state == X_ASK);
+    if (lack == MODE || lack == NO_OTHER) {     /* as if it had been planned so */
+        if (lack == MODE) lead->rec.mode = MODE_BALANCED;
+        else lead->plan_count = 1;
+        hedge_arm(rig.core, lead);
+    }
+    rig_skip(&rig, LATE_NS);
+    assert_null(lead->twins);
+    assert_int_equal(count_of(STAT_HEDGES), 0);
+    exchange_end_all(rig.core);
+}
+
+static void test_who_is_not_asked_twice(void **state)
+{
+    for (int lack = 0; lack < LACKS; lack++) {
+        if (lack > 0) assert_int_equal(setup(state), 0);
+        check_lack((enum lack)lack);
+        if (lack + 1 < LACKS) assert_int_equal(teardown(state), 0);
+    }
+}
+
 #define TWIN_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -669,6 +841,12 @@ int main(void)
         TWIN_TEST(test_two_twins),
         TWIN_TEST(test_no_room),
         TWIN_TEST(test_a_large_body),
+        TWIN_TEST(test_a_hedge_wins),
+        TWIN_TEST(test_the_first_wins_all_the_same),
+        TWIN_TEST(test_whom_a_hedge_asks),
+        TWIN_TEST(test_in_time),
+        TWIN_TEST(test_a_head_is_no_content),
+        TWIN_TEST(test_who_is_not_asked_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,6 +19,7 @@
 #include "engine/core.h"
 #include "engine/engine.h"
 #include "engine/exchange.h"
+#include "engine/hedge.h"
 #include "engine/upstream.h"
 #include "tests/unit/rig.h"
 #include "tests/unit/serve_none.h"
@@ -121,6 +122,12 @@ void room_on_timer(struct core *core)
 void spend_settle(struct core *core, struct exchange *x, enum close_why why)
 {
     (void)core, (void)x, (void)why;
+    abort();
+}
+
+void hedge_pay(struct core *core, const struct exchange *x)
+{
+    (void)core, (void)x;
     abort();
 }
 
