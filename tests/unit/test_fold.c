@@ -1,6 +1,7 @@
 /* test_fold.c - from journals to the ledger: each acknowledged record once, whatever dies when.
  * The crash tests kill real processes on one data directory, round after round, also in the
  * middle of recovering from the round before, and count only at the end. */
+#include "store/check.h"
 #include "store/fold.h"
 #include "store/ledger.h"
 #include "store/usage.h"
@@ -344,6 +345,22 @@ static void test_a_running_entry_with_a_record_is_ignored(void **state)
     }
 }
 
+static void complain(const char *line, void *arg)
+{
+    (void)arg;
+    print_error("%s\n", line);
+}
+
+/* The ledger's own proof, on a directory that nobody has open. */
+static void check(const struct data_dir *d)
+{
+    struct check_found found;
+    char why[CHECK_WHY_MAX];
+    enum store_rc rc = check_ledger(d->path, complain, NULL, &found, why);
+    if (rc != STORE_OK) fail_msg("%s", why);
+    assert_int_equal(found.violations, 0);
+}
+
 /* Death between a record and what it changes in the entries: nth tells what was counted. */
 static void test_attempts_and_twins_that_ran(void **state)
 {
@@ -379,12 +396,18 @@ static void test_attempts_and_twins_that_ran(void **state)
         if (at == TWIN_ENDS) journal_twin_end(j, other, &twin);
         journal_close(j);
         if (at == TWIN_ENDS) poke(d, "core-0", RUNNING_AT + 1088, &in_use, sizeof(in_use));
+        data_dir_close(d);
+        check(d);                       /* what is to be recovered is no violation */
+        data_dir_open(d);
         recover(d, at == PAID || at == GOES_ON || at == TWIN_ENDS, want[at].interrupted);
         struct usage_row now = sum(d, true);
         if (now.cost_nusd - before.cost_nusd != want[at].cost) print_error("case %d\n", at);
         assert_int_equal(now.cost_nusd - before.cost_nusd, want[at].cost);
         assert_int_equal(now.requests - before.requests, 1);
         recover(d, 0, 0);
+        data_dir_close(d);
+        check(d);
+        data_dir_open(d);
     }
 }
 
@@ -712,7 +735,7 @@ static enum store_rc check_each(const struct record *r, void *arg)
     return STORE_OK;
 }
 
-static void check_ledger(struct data_dir *d, const struct told *told)
+static void check_told(struct data_dir *d, const struct told *told)
 {
     uint8_t *seen[ROUNDS][CORES], *attempts[ROUNDS][CORES];
     for (int i = 0; i < ROUNDS * CORES; i++) {
@@ -773,13 +796,16 @@ static void test_kill_at_random_moments(void **state)
         atomic_store(&told->stage, 0);
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        if (round % 4 == 0) check(d);   /* as it was left: nothing lost or twice */
     }
     data_dir_open(d);
     uint64_t recovered, interrupted;
     assert_int_equal(fold_recover(d->db, INTERRUPTED, &recovered, &interrupted), STORE_OK);
     assert_int_equal(marks(d), 0);
     assert_false(exists(d, "core-0"));
-    check_ledger(d, told);
+    check_told(d, told);
+    data_dir_close(d);
+    check(d);
     munmap(told, sizeof(*told));
 }
 
