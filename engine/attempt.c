@@ -310,7 +310,7 @@ void attempt_next(struct core *core, struct exchange *x)
 {
     const struct conf *conf = x->tables->conf;
     while (x->plan_next < x->plan_count) {
-        if (cascade_waits(core, x)) return;
+        cascade_failed(x);
         if (twin_attempts(x) >= conf->max_attempts) break;
         bool ended = false;
         take_candidate(core, x);

@@ -22,8 +22,6 @@
 
 enum part { NO_PART, CHEAP, STRONG };
 
-enum { FAILED = 0x80 };              /* a fault: there is no answer */
-
 enum says {
     SAYS_NOTHING, SAYS_TAKEN, SAYS_AGREED, SAYS_UNCHECKED, SAYS_LENGTH, SAYS_REFUSAL, SAYS_JSON,
     SAYS_DISAGREED, SAYS_FAILED, SAYS_NO_ROOM, SAYS_UNAFFORDABLE, SAYS_UNAVAILABLE
@@ -42,11 +40,6 @@ static struct exchange *lead_of(struct exchange *x) { return x->lead ? x->lead :
 static struct exchange *next_of(struct exchange *x)
 {
     return x->lead ? x->next_twin : x->twins;
-}
-
-static bool has_answer(const struct exchange *x)
-{
-    return x->cascade.parked && !(x->cascade.faults & FAILED);
 }
 
 static bool has_strong(struct exchange *lead)
@@ -70,7 +63,7 @@ static unsigned count_same(struct exchange *lead, const struct exchange *x)
 {
     unsigned count = 0;
     for (struct exchange *m = lead; m; m = next_of(m)) {
-        if (has_answer(m) && m->cascade.faults == 0 && same(m, x)) count++;
+        if (m->cascade.parked && m->cascade.faults == 0 && same(m, x)) count++;
     }
     return count;
 }
@@ -84,7 +77,7 @@ static struct exchange *find_taken(struct exchange *lead, bool *hope)
     for (struct exchange *x = lead; x; x = next_of(x)) {
         bool runs = x->cascade.part == CHEAP && !x->cascade.parked;
         if (runs) running++;
-        if (!has_answer(x) || x->cascade.faults) continue;
+        if (!x->cascade.parked || x->cascade.faults) continue;
         unsigned count = need ? count_same(lead, x) : 1;
         if (count > most) most = count;
         if (count < need) continue;
@@ -100,7 +93,7 @@ static struct exchange *find_best(struct exchange *lead)
 {
     struct exchange *best = NULL;
     for (struct exchange *x = lead; x; x = next_of(x)) {
-        if (!has_answer(x)) continue;
+        if (!x->cascade.parked) continue;
         bool less = best && x->cascade.faults < best->cascade.faults;
         bool before = best && x->cascade.faults == best->cascade.faults &&
                       x->cascade.place < best->cascade.place;
@@ -197,7 +190,6 @@ static uint8_t faults_of(const struct exchange *x)
 
 static enum says says_of(uint8_t faults)
 {
-    if (faults & FAILED) return SAYS_FAILED;
     if (faults & (API_OUTCOME_JSON | API_OUTCOME_ARGUMENTS)) return SAYS_JSON;
     if (faults & API_OUTCOME_REFUSAL) return SAYS_REFUSAL;
     return faults & API_OUTCOME_LENGTH ? SAYS_LENGTH : SAYS_DISAGREED;
@@ -222,7 +214,7 @@ static void rest(struct core *core, struct exchange *x)
 /* Send an answer that has waited: what is learned of its speed does not see that. */
 static void send_parked(struct core *core, struct exchange *x)
 {
-    assert(has_answer(x));
+    assert(x->cascade.parked && !x->booked);
     x->attempt_ns += core->now_ns - x->cascade.parked_ns;
     if (x->first_ns > 0 && x->first_ns < x->attempt_ns) x->first_ns = x->attempt_ns;
     if (x->is_sse) stream_deliver(core, x);
@@ -265,18 +257,13 @@ static unsigned count_strong(const struct exchange *lead)
     return count;
 }
 
-/* Ask the strong one: who has it in the plan, if that has no answer to keep, else a twin. */
+/* Ask the strong one, as a twin: the lead has an answer to keep, or may have. */
 static void escalate(struct core *core, struct exchange *lead)
 {
     enum says why = why_escalated(lead);
     unsigned strong = count_strong(lead);
     assert(!lead->lead && lead->cascade.part == CHEAP && !lead->cascade.escalated);
     note_escalated(lead);
-    if (lead->cascade.parked && !has_answer(lead)) {
-        become_strong(lead, why);
-        attempt_next(core, lead);
-        return;
-    }
     struct exchange *twin = strong ? twin_make(core, lead, lead->plan_next, strong) : NULL;
     if (!twin) {
         struct exchange *best = find_best(lead);
@@ -313,6 +300,10 @@ bool cascade_holds(const struct exchange *x) { return x->cascade.part == CHEAP; 
 bool cascade_takes(struct core *core, struct exchange *x, uint64_t usage_at)
 {
     assert(cascade_holds(x) && !x->cascade.parked && !x->booked);
+    if (x->stream && !x->is_sse) {        /* no stream, though one was asked for: as it is, */
+        cascade_unchecked(x);             /* before the client has the head of one */
+        return true;
+    }
     hear(core, x);
     x->cascade.faults = faults_of(x);
     x->cascade.usage_at = usage_at;
@@ -329,29 +320,16 @@ void cascade_unchecked(struct exchange *x)
 
 /* ---- failures ---- */
 
-bool cascade_waits(struct core *core, struct exchange *x)
+void cascade_failed(struct exchange *x)
 {
-    bool hope;
-    if (x->cascade.part != CHEAP || x->lead || x->plan_next == 0) return false;
+    if (x->cascade.part != CHEAP || x->lead || x->plan_next == 0) return;
     assert(!x->cascade.parked);
-    if (x->cascade.escalated) {           /* that is asked already */
+    if (x->cascade.escalated) {           /* that one is asked already */
         x->cascade.part = NO_PART;
-        return false;
+        return;
     }
-    x->cascade.faults = FAILED;
-    x->cascade.parked = true;
-    (void)find_taken(x, &hope);
-    if (!hope) {
-        note_escalated(x);
-        become_strong(x, why_escalated(x));
-        return false;
-    }
-    x->state = x->stream ? X_WAIT : X_HOLD;
-    x->status = 0;
-    x->sent = false;                      /* nothing is owed for it */
-    x->wait_ns = x->until_ns = x->deadline_ns = 0;
-    exchange_set_timer(core, x);
-    return true;
+    note_escalated(x);
+    become_strong(x, SAYS_FAILED);
 }
 
 bool cascade_rescues(struct core *core, struct exchange *x)
@@ -371,23 +349,24 @@ bool cascade_rescues(struct core *core, struct exchange *x)
 
 void cascade_lost(struct core *core, struct exchange *lead)
 {
-    if (lead->cascade.part != CHEAP || lead->cascade.busy || lead->state == X_DONE) return;
     lead->cascade.lost = true;
+    if (lead->cascade.part != CHEAP || lead->cascade.busy || lead->state == X_DONE) return;
     bool taken = decide(core, lead, NULL);
     assert(!taken);
 }
 
 enum close_why cascade_reason(const struct exchange *twin, enum close_why why)
 {
+    bool answered = why == CLOSE_HEDGE_LOST || why == CLOSE_NOT_NEEDED;
     assert(twin->lead);
-    if (!has_answer(twin) || (why != CLOSE_HEDGE_LOST && why != CLOSE_NOT_NEEDED)) return why;
+    if (!twin->cascade.parked || !answered) return why;
     return twin->lead->cascade.part == STRONG ? CLOSE_ESCALATED : CLOSE_OUTVOTED;
 }
 
 uint8_t cascade_sign(struct core *core, struct exchange *twin)
 {
     struct cascading *lead = &twin->lead->cascade;
-    uint8_t faults = twin->cascade.faults & (uint8_t)~FAILED;
+    uint8_t faults = twin->cascade.faults;
     if (lead->taught || !faults) return 0;
     lead->taught = true;
     learn_escalated(core, twin);
@@ -423,12 +402,9 @@ void cascade_begin(struct core *core, struct exchange *x)
     c->busy = true;
     for (unsigned i = 1; i < c->cheap; i++) attempt_next(core, twin[i]);
     c->busy = false;
-    bool hope = true;
-    if (c->cheap > 1) (void)find_taken(x, &hope);
-    if (!hope) {                          /* too few are left to agree */
+    if (c->lost) {                        /* too few are left to agree */
         x->plan_next = 1;
-        note_escalated(x);
-        become_strong(x, SAYS_FAILED);
+        cascade_failed(x);
     }
     attempt_next(core, x);
 }

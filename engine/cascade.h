@@ -4,9 +4,10 @@
  * net/dialect/api.h checks all that anyway); with `agree: K`, K cheap answers that do not all
  * say the same (net/translate/agree.h). Those are asked at the same time, as twins (twin.h).
  *   cheap: asked -> all there -> taken              -> sent
- *                -> failed    -> parked: it waits   -> sent: others agree, or the strong one
+ *                             -> parked: it waits   -> sent: others agree, or the strong one
  *                                  for the others            failed or is not affordable
  *                                                   -> ended: others answer
+ *                -> failed: none can be agreed on
  *   strong: asked once nothing else will do         -> sent as it comes
  * Streams are held back like whole answers, up to limits.hold, and comments keep their client
  * awake; one that is longer goes out unchecked.
@@ -36,9 +37,9 @@ void cascade_forget(struct core *core, struct exchange *x);
 MUST_USE bool cascade_takes(struct core *core, struct exchange *x, uint64_t usage_at);
 /* x's answer is longer than may be held: it goes out as it is. */
 void cascade_unchecked(struct exchange *x);
-/* The cheap lead x has no candidate left but the strong one. True: it waits for its twins, who
- * may still agree. False: it is the strong one's turn. */
-MUST_USE bool cascade_waits(struct core *core, struct exchange *x);
+/* x is about to ask its next candidate: where it is the cheap lead, and has failed, that is the
+ * strong one. */
+void cascade_failed(struct exchange *x);
 /* x, the strong one, has no candidate left. True: a cheap answer is sent, x is over. */
 MUST_USE bool cascade_rescues(struct core *core, struct exchange *x);
 /* A twin of lead is over that had failed: what becomes of the others? */

@@ -70,7 +70,7 @@ struct cascading {             /* of who is asked in a cascade (cascade.h); all 
     uint8_t says;              /* x-weir-cascade; */
     uint8_t count;             /* so many agreed */
     bool held;                 /* a stream's first content has come, and is held */
-    bool parked;               /* the answer is all there, and waits; or there is none */
+    bool parked;               /* the answer is all there, and waits */
     bool escalated;            /* the strong one was asked */
     bool lost;                 /* a twin failed */
     bool taught;               /* a cheap answer's fault was noted for who learns */

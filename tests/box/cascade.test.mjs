@@ -117,7 +117,11 @@ test('what shows that an answer is bad sends the request on, and both calls are 
     const alone = 10 * 20e-6, failed = said === 'escalated: failed';
     assert.ok(failed ? Math.abs(cost - alone) < 1e-9 : cost > alone && cost < alone * 1.1,
               `${said}: ${cost}`);
-    assert.equal((await row(got)).cost_usd, got.headers.get('x-weir-cost-usd'));
+    const { cost_usd, billed, model } = await row(got);
+    assert.equal(cost_usd, got.headers.get('x-weir-cost-usd'));
+    assert.equal(model, 'strong/strong');
+    assert.deepEqual(billed.map((one) => [one.close, one.estimated]),
+                     failed ? [] : [['escalated', false]]);
   }
 });
 
@@ -144,7 +148,9 @@ test('answers that say the same are taken, and others are not', async () => {
   assert.match(same.text, /382/);
   assert.equal(asked.strong, 0);
   assert.ok(Number(same.headers.get('x-weir-cost-usd')) > 10 * 0.2e-6, 'both are billed');
-  assert.equal((await row(same)).cost_usd, same.headers.get('x-weir-cost-usd'));
+  const told = await row(same);
+  assert.equal(told.cost_usd, same.headers.get('x-weir-cost-usd'));
+  assert.deepEqual(told.billed.map((one) => one.close), ['outvoted'], 'it said the same');
   say({ tiny: '381', small: '382', third: '383', strong: '382' });
   const apart = await ask('agree=2');
   assert.equal(apart.said, 'escalated: no agreement');
