@@ -51,6 +51,9 @@ WORKLOADS = [
     {"name": "translate-sse", "title": "SSE, 1,000 streams x 20 ms, per chunk, one core: the "
      "provider speaks another dialect", "cores": ONE_CORE, "connections": 1000, "body": 1024,
      "stream": True, "gap_ms": 20, "goals": {}, "peers": ["weir"] + TRANSLATED},
+    {"name": "resume-sse", "title": "SSE, 1,000 streams x 20 ms, per chunk, one core: kept, to "
+     "go on with another model", "cores": ONE_CORE, "connections": 1000, "body": 1024,
+     "stream": True, "gap_ms": 20, "goals": {}, "peers": ["weir", "weir+resume"]},
     {"name": "gateways", "title": "1 KB, 64 connections, one core: other AI gateways",
      "cores": ONE_CORE, "connections": 64, "body": 1024, "goals": {"portkey": 1 / 150},
      "peers": ["weir", "haproxy", "portkey", "bifrost", "litellm"], "rounds_max": 4},

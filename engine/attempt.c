@@ -9,6 +9,7 @@
  * time is not divided among candidates: a slow good answer beats a quick second question, and
  * how long a dead provider may be silent is its own timeouts.first_byte. */
 #include "engine/attempt.h"
+#include "engine/big.h"
 #include "engine/book.h"
 #include "engine/cascade.h"
 #include "engine/compose.h"
@@ -20,6 +21,7 @@
 #include "engine/exchange.h"
 #include "engine/hedge.h"
 #include "engine/observe.h"
+#include "engine/resume.h"
 #include "engine/sign.h"
 #include "engine/tables.h"
 #include "engine/translator.h"
@@ -71,7 +73,12 @@ static void note(struct exchange *x, enum attempt_end end, unsigned status, cons
 
 static void final_text(const struct exchange *x, char *out, size_t room)
 {
-    size_t len = (size_t)snprintf(out, room, "all candidates failed: ");
+    const struct resume *r = x->resume;
+    size_t len = resume_goes_on(x)
+        ? (size_t)snprintf(out, room, "%s: %s; nobody could go on: ",
+                           x->tables->catalog->model[r->broken_model].id,
+                           attempt_words((enum attempt_end)r->broken))
+        : (size_t)snprintf(out, room, "all candidates failed: ");
     for (unsigned i = 0; i < x->note_count && len < room; i++) {
         const struct attempt_note *n = &x->note[i];
         const char *id = x->tables->catalog->model[n->model].id;
@@ -113,11 +120,14 @@ static void none_left(struct core *core, struct exchange *x)
         spend_fail(core, x);
         return;
     }
-    if (unsaid) {
+    if (unsaid && !resume_goes_on(x)) {
         exchange_fail(core, x, CLOSE_UNSAYABLE, x->other->unsaid, x->other->unsaid_at);
         return;
     }
-    enum close_why why = all_slow  ? CLOSE_UPSTREAM_SLOW
+    if (resume_goes_on(x)) core_count(core, STAT_RESUME_FAILED);
+    enum close_why why = resume_goes_on(x)
+                             ? attempt_close((enum attempt_end)x->resume->broken)
+                         : all_slow ? CLOSE_UPSTREAM_SLOW
                          : asked   ? CLOSE_UPSTREAM_FAILED
                          : no_room ? CLOSE_OVERLOADED : CLOSE_NO_PROVIDER;
     char text[WHY_MAX];
@@ -140,9 +150,11 @@ static void set_limits(struct core *core, struct exchange *x)
 
 static void reset_answer(struct core *core, struct exchange *x)
 {
+    bool goes_on = resume_goes_on(x);      /* the client's side of it stays */
     gather_drop(&core->mem, &x->up_head);
     gather_drop(&core->mem, &x->tail);
     chain_drop(&core->mem, &x->answer);
+    big_drop(core, x);
     translator_reset(core, x);
     cascade_forget(core, x);
     x->chunk = (struct chunk){0};
@@ -153,7 +165,7 @@ static void reset_answer(struct core *core, struct exchange *x)
     x->rec.outcome = 0;
     book_clear(x);
     x->answer_bytes = x->text_bytes = 0;
-    x->array_begun = false;
+    x->array_begun = x->array_begun && goes_on;
     x->tail_big = 0;
     x->interim = 0;
     x->status = 0;
@@ -306,6 +318,13 @@ static bool translate(struct core *core, struct exchange *x, bool *ended)
     return false;
 }
 
+/* What the answer has already counts for its limit. True. */
+static bool bound(struct exchange *x)
+{
+    if (resume_goes_on(x)) resume_bound(x);
+    return true;
+}
+
 void attempt_next(struct core *core, struct exchange *x)
 {
     const struct conf *conf = x->tables->conf;
@@ -315,6 +334,7 @@ void attempt_next(struct core *core, struct exchange *x)
         bool ended = false;
         take_candidate(core, x);
         x->keys_tried = 0;
+        if (resume_goes_on(x) && !resume_takes(x)) continue;
         if (x->peer == APIS) {
             estimate(core, x);
             return;
@@ -325,7 +345,7 @@ void attempt_next(struct core *core, struct exchange *x)
             pass_over(core, x, ATTEMPT_UNSIGNED, lack);
         } else if (!spend_reserve(core, x)) {
             pass_over(core, x, ATTEMPT_UNAFFORDABLE, spend_layer_name(x->spend.layer));
-        } else if (translate(core, x, &ended) && ask_or_wait(core, x)) {
+        } else if (bound(x) && translate(core, x, &ended) && ask_or_wait(core, x)) {
             return;
         }
         if (ended) return;
@@ -413,6 +433,21 @@ void attempt_failed(struct core *core, struct exchange *x, enum attempt_end end,
     note(x, end, status, detail);
     if (v == ENDPOINT_FULL && wait_for_room(core, x)) return;
     go_on(core, x);
+}
+
+void attempt_onward(struct core *core, struct exchange *x)
+{
+    assert(x->state == X_RELAY && resume_goes_on(x));
+    let_go(core, x);
+    x->note_count = 0;             /* what became of those before it, nobody asks any more */
+    go_on(core, x);
+}
+
+enum close_why attempt_close(enum attempt_end end)
+{
+    assert(end != ATTEMPT_GOOD);
+    return end == ATTEMPT_ERROR_EVENT ? CLOSE_UPSTREAM_ERROR_EVENT
+           : end == ATTEMPT_TIMEOUT   ? CLOSE_UPSTREAM_STALLED : CLOSE_UPSTREAM_BROKE;
 }
 
 void attempt_good(struct core *core, struct exchange *x)

@@ -217,6 +217,27 @@ bool chain_front(struct mem *m, struct chain *c, const struct chain *src, uint64
     return true;
 }
 
+bool chain_own(struct mem *m, struct chain *c)
+{
+    struct chain own = {0};
+    uint32_t at = c->first, left = c->count;
+    struct bytes piece;
+    bool lent = false, ok = true;
+    for (uint32_t i = 0, slot = at; i < left; i++, slot = seg_at(m, slot)->next) {
+        if (seg_at(m, slot)->kind == SEG_RX) lent = true;
+    }
+    if (!lent) return true;
+    while (ok && chain_next(m, &at, &left, &piece)) ok = chain_copy(m, &own, piece);
+    if (!ok) {
+        chain_drop(m, &own);
+        return false;
+    }
+    assert(own.bytes == c->bytes);
+    chain_drop(m, c);
+    *c = own;
+    return true;
+}
+
 void chain_front_undo(struct mem *m, const struct chain *src, struct bytes was)
 {
     const struct seg *s = seg_at(m, src->first);

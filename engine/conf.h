@@ -15,6 +15,7 @@ enum conf_mode { MODE_BALANCED, MODE_COST, MODE_LATENCY, MODE_AVAILABILITY };
 
 enum conf_cascade { CONF_CASCADE_COST, CONF_CASCADE_ALWAYS, CONF_CASCADE_NEVER };
 enum { CONF_ON_JSON = 1, CONF_ON_REFUSAL = 2, CONF_ON_LENGTH = 4, CONF_ON_ALL = 7 };
+enum conf_resume { RESUME_NEVER, RESUME_AVAILABILITY, RESUME_ALWAYS };
 
 enum conf_hedge { HEDGE_NEVER, HEDGE_LATENCY, HEDGE_ALWAYS };
 
@@ -45,6 +46,7 @@ struct conf {
     uint8_t hedge_mode;          /* enum conf_hedge */
     uint8_t hedge_after;         /* enum score_percentile */
     uint32_t hedge_share;        /* millionths */
+    enum conf_resume resume;
     const struct bytes *auto_globs;        /* routing.auto: globs of ids or bare names */
     uint32_t auto_count;
     uint32_t quality_floor, explore;       /* millionths */

@@ -1,7 +1,8 @@
 /* exchange.c - one request's life.
  *   READ -> (QUEUE) -> ASK -> HOLD | WAIT -> RELAY -> (DRAIN) -> DONE -> slot returned
- * QUEUE, ASK, HOLD and WAIT may begin again with the next candidate; RELAY may not. A DONE
- * exchange keeps its memory until the connections that may still read it have closed. */
+ * QUEUE, ASK, HOLD and WAIT may begin again with the next candidate; RELAY only where that one
+ * goes on with what the client has (resume.h). A DONE exchange keeps its memory until the
+ * connections that may still read it have closed. */
 #include "engine/exchange.h"
 #include "engine/answer.h"
 #include "engine/attempt.h"
@@ -20,6 +21,7 @@
 #include "engine/hedge.h"
 #include "engine/path.h"
 #include "engine/reply.h"
+#include "engine/resume.h"
 #include "engine/stream.h"
 #include "engine/tables.h"
 #include "engine/translator.h"
@@ -89,7 +91,8 @@ void exchange_keep_awake(const struct core *core, struct exchange *x)
 {
     if (x->ping_ns || !x->stream || !dialect_takes_comments((enum api)x->api)) return;
     if (x->lead) return;               /* which does */
-    uint64_t first = x->admitted_ns + PING_S * 1000000000ull;
+    uint64_t from = resume_goes_on(x) ? core->now_ns : x->admitted_ns;
+    uint64_t first = from + PING_S * 1000000000ull;
     x->ping_ns = first > core->now_ns ? first : core->now_ns + 1;
 }
 
@@ -132,6 +135,7 @@ const struct api_request *exchange_request(const struct exchange *x)
 void exchange_release_request(struct core *core, struct exchange *x)
 {
     if (x->refs > 0 || !x->sent) return;  /* a closing connection may still send from it */
+    if (resume_needs_request(core, x)) return;
     chain_drop(&core->mem, &x->body);
     gather_drop(&core->mem, &x->kept);
     x->req_at = x->theirs_at = x->was_bytes = 0;
@@ -166,6 +170,7 @@ void exchange_reap_all(struct core *core)
         chain_drop(&core->mem, &x->answer);
         cascade_forget(core, x);
         translator_drop(core, x);     /* may borrow from the body */
+        resume_drop(core, x);
         chain_drop(&core->mem, &x->body);
         gather_drop(&core->mem, &x->kept);
         tables_unpin(x->tables, core->idx);
@@ -466,11 +471,14 @@ void exchange_on_sent(struct core *core, struct exchange *x, struct upstream *u)
 
 static void too_slow(struct core *core, struct exchange *x)
 {
+    const char *why = NULL;
+    if (x->state == X_RELAY && resume_try(core, x, ATTEMPT_TIMEOUT, &why)) return;
     if (x->state == X_RELAY) {
         char text[256];
-        (void)snprintf(text, sizeof text, "%s: %s",
+        (void)snprintf(text, sizeof text, "%s: %s%s%s",
                        x->tables->catalog->model[x->model].id,
-                       close_sentence(CLOSE_UPSTREAM_STALLED));
+                       close_sentence(CLOSE_UPSTREAM_STALLED),
+                       why ? "; it cannot be continued: " : "", why ? why : "");
         endpoint_void(core, x);
         stream_break(core, x, CLOSE_UPSTREAM_STALLED, text);
     } else {

@@ -125,6 +125,9 @@ MUST_USE bool chain_view(struct mem *m, struct chain *c, const struct chain *src
  * such a message, somebody else holds a part of its buffer, or the room is too small. */
 MUST_USE bool chain_front(struct mem *m, struct chain *c, const struct chain *src,
                           uint64_t drop, struct bytes put);
+/* Copy what of c lies in receive buffers, for which others wait, to memory of its own. False:
+ * no memory, and c is as it was. */
+MUST_USE bool chain_own(struct mem *m, struct chain *c);
 /* Put back what chain_front overwrote of src's own bytes. */
 void chain_front_undo(struct mem *m, const struct chain *src, struct bytes was);
 /* Consume n bytes from the front; segments used up are released. */

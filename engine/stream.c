@@ -2,7 +2,8 @@
  * dropped where the client must not see our own question for usage, appended to the client's
  * body; an unfinished one waits in a page. Events over 64 KiB are read as they pass. Where the
  * provider speaks another dialect than the client, what is read is the provider's and what is
- * appended the translator's; then large events are gathered whole. */
+ * appended the translator's; then large events are gathered whole. A stream that goes on with
+ * another candidate (resume.h) is such a one. */
 #include "engine/stream.h"
 #include "engine/answer.h"
 #include "engine/attempt.h"
@@ -15,6 +16,7 @@
 #include "engine/dialect.h"
 #include "engine/exchange.h"
 #include "engine/observe.h"
+#include "engine/resume.h"
 #include "engine/tables.h"
 #include "engine/translator.h"
 #include "engine/twin.h"
@@ -31,6 +33,7 @@ enum {
     EVENT_NAME_MAX = 128,
     ERROR_EVENT_MAX = 16384,       /* the text of all attempts, each byte escaped */
     TEXT_MAX = 512,
+    COMMENT_MAX = CATALOG_NAME_MAX + 32,
 };
 
 bool stream_put(struct core *core, struct exchange *x, struct bytes b)
@@ -85,8 +88,26 @@ static bool commit(struct core *core, struct exchange *x)
     attempt_good(core, x);
     x->state = X_RELAY;
     x->ping_ns = x->hedge_ns = 0;
+    resume_arm(core, x);
     if (x->sent) exchange_release_request(core, x);
     return send_held(core, x);
+}
+
+/* The same for one that goes on with what the client has: who, and the first of it. */
+static bool commit_onward(struct core *core, struct exchange *x)
+{
+    char line[COMMENT_MAX];
+    assert(x->state == X_WAIT && x->head_sent);
+    attempt_good(core, x);
+    core_count(core, STAT_RESUMED);
+    x->state = X_RELAY;
+    x->ping_ns = 0;
+    const char *id = x->tables->catalog->model[x->model].id;
+    int n = snprintf(line, sizeof line, ": continued by %s\n\n", id);
+    assert(n > 0 && (size_t)n < sizeof line);
+    bool may = dialect_takes_comments((enum api)x->api);
+    return (!may || answer_body(core, x, (struct bytes){line, (size_t)n})) &&
+           send_held(core, x);
 }
 
 void stream_deliver(struct core *core, struct exchange *x)
@@ -98,7 +119,7 @@ void stream_deliver(struct core *core, struct exchange *x)
 /* Has no content come that would go to the client, or be held for it? */
 static bool is_silent(const struct exchange *x)
 {
-    return x->state == X_WAIT && !x->cascade.held;
+    return x->state == X_WAIT && (!x->cascade.held || resume_goes_on(x));
 }
 
 /* --- edits of one event --- */
@@ -157,20 +178,23 @@ static bool broke(struct core *core, struct exchange *x, enum attempt_end end, u
         attempt_failed(core, x, end, status, 0);
         return false;
     }
+    const char *hinders, *id = x->tables->catalog->model[x->model].id;
+    if (resume_try(core, x, end, &hinders)) return false;
     char text[TEXT_MAX];
-    const char *id = x->tables->catalog->model[x->model].id;
-    (void)snprintf(text, sizeof text, "%s: %s%s%s", id, attempt_words(end),
-                   detail && *detail ? ": " : "", detail ? detail : "");
-    enum close_why why = end == ATTEMPT_ERROR_EVENT ? CLOSE_UPSTREAM_ERROR_EVENT
-                         : end == ATTEMPT_TIMEOUT   ? CLOSE_UPSTREAM_STALLED
-                                                    : CLOSE_UPSTREAM_BROKE;
-    stream_break(core, x, why, text);
+    (void)snprintf(text, sizeof text, "%s: %s%s%s%s%s", id, attempt_words(end),
+                   detail && *detail ? ": " : "", detail ? detail : "",
+                   hinders ? "; it cannot be continued: " : "", hinders ? hinders : "");
+    stream_break(core, x, attempt_close(end), text);
     return false;
 }
 
 static bool no_room(struct core *core, struct exchange *x)
 {
     core_count(core, STAT_NO_MEMORY);
+    if (x->state == X_WAIT && resume_goes_on(x)) {     /* half of it may be told */
+        exchange_fail(core, x, CLOSE_OVERLOADED, NULL, NULL);
+        return false;
+    }
     return broke(core, x, ATTEMPT_NO_ROOM, 0, NULL);
 }
 
@@ -206,6 +230,7 @@ static bool took_event(struct core *core, struct exchange *x, const struct api_e
     if (e->kind == API_EVENT_ERROR) return said_error(core, x, e);
     if (e->kind == API_EVENT_BAD) return broke(core, x, ATTEMPT_PROTOCOL, 0, NULL);
     took_content(core, x, e);
+    if (x->state == X_WAIT && resume_goes_on(x)) return true;      /* told first: goes_on() */
     bool begins = is_silent(x) && (e->has_content || e->has_finish);
     if (begins && cascade_holds(x)) {
         x->cascade.held = true;
@@ -220,6 +245,19 @@ static bool retell_end(struct core *core, struct exchange *x)
     return translator_end(core, x) && (!x->array || emit(core, x, BYTES("]")));
 }
 
+/* What a candidate that goes on has told so far is held. Commit, once it has something to say
+ * to the client, be it only that the answer had ended. False: it ended, or has said something
+ * else than the answer that it was to repeat. */
+static bool goes_on(struct core *core, struct exchange *x, const struct api_event *e)
+{
+    if (x->state != X_WAIT || !resume_goes_on(x)) return true;
+    if (translator_strayed(x)) return broke(core, x, ATTEMPT_PROTOCOL, 0, NULL);
+    if (x->answer.bytes == 0 && !e->has_finish) {
+        return e->kind != API_EVENT_DONE || broke(core, x, ATTEMPT_EMPTY, 0, NULL);
+    }
+    return commit_onward(core, x) || no_room(core, x);
+}
+
 /* An event in the provider's dialect was read: say it in the client's. What is no JSON is a
  * sign of the end only. */
 static bool retell(struct core *core, struct exchange *x, const struct translator_text *event,
@@ -227,11 +265,16 @@ static bool retell(struct core *core, struct exchange *x, const struct translato
 {
     bool over = e->kind == API_EVENT_DONE;
     bool sign = over && event->data.len > 0 && *event->data.ptr != '{';
-    if (over && is_silent(x)) return broke(core, x, ATTEMPT_EMPTY, 0, NULL);
-    if (over) x->done_seen = x->finished = true;
+    if (over && is_silent(x) && !resume_goes_on(x)) {
+        return broke(core, x, ATTEMPT_EMPTY, 0, NULL);
+    }
     bool ok = sign || translator_event(core, x, event, e->usage.present ? &e->usage : NULL);
-    if (ok && over) ok = retell_end(core, x);
-    return ok || no_room(core, x);
+    if (!ok) return no_room(core, x);
+    if (x->resume && !goes_on(core, x, e)) return false;
+    if (over) x->done_seen = x->finished = true;
+    if (over && !retell_end(core, x)) return no_room(core, x);
+    if (x->resume) resume_told(core, x);
+    return true;
 }
 
 /* The provider says that it is still there, in its own way: so does Weir, where a client takes
@@ -254,6 +297,7 @@ static bool on_event(struct core *core, struct exchange *x, const struct sse_eve
     if (ev->data_lines > 1) {
         bool large = ev->raw.len > CORE_SCRATCH;
         if (large && (x->array || x->translated)) return broke(core, x, ATTEMPT_LARGE, 0, NULL);
+        if (large && x->resume) resume_lose(core, x);
         if (large) return emit(core, x, ev->raw);
         data = (struct bytes){core->text, sse_join(ev, core->text)};
         core_text_put(core, data.len);
@@ -268,7 +312,9 @@ static bool on_event(struct core *core, struct exchange *x, const struct sse_eve
     }
     if (e.kind == API_EVENT_DONE) return done(core, x, ev, data);
     if (e.kind == API_EVENT_USAGE && !x->want_usage) return true;
-    return emit_event(core, x, ev, data, &e) || no_room(core, x);
+    if (!emit_event(core, x, ev, data, &e)) return no_room(core, x);
+    if (x->resume) resume_kept(core, x, ev->raw);
+    return true;
 }
 
 /* The same of Amazon's framing, which says itself what is an error. */
@@ -397,6 +443,7 @@ static bool begin_big(struct core *core, struct exchange *x, struct bytes *in)
         cascade_unchecked(x);
         if (!commit(core, x)) return no_room(core, x);
     }
+    if (x->resume) resume_lose(core, x);
     /* what follows the field's name is one JSON text, and line ends behind it are blanks */
     if (x->array) bytes_cut(&part, field.len);
     bool ok = (!x->array || emit(core, x, stream_entry(x))) && emit(core, x, part);
@@ -534,10 +581,12 @@ void stream_end(struct core *core, struct exchange *x, bool clean)
     if (text && sse_finish(&x->sse, rest, &ev) == NET_OK) {
         if (!on_event(core, x, &ev)) return;
         /* Its empty line was cut off; what we put behind it must not become part of it. A line
-         * feed alone would only complete a CR. */
-        struct bytes end = ev.raw.ptr[ev.raw.len - 1] == '\r' ? BYTES("\n\n") : BYTES("\n");
+         * feed alone only completes a CR: all that is due where that ends the empty line, for
+         * readers who know no CR alone. */
+        bool cr = ev.raw.ptr[ev.raw.len - 1] == '\r';
+        struct bytes end = cr && !cr_ended ? BYTES("\n\n") : BYTES("\n");
         bool theirs = x->state == X_RELAY && !x->array && !x->translated;
-        if (theirs && !cr_ended && !emit(core, x, end)) {
+        if (theirs && !emit(core, x, end)) {
             (void)no_room(core, x);
             return;
         }
@@ -548,6 +597,12 @@ void stream_end(struct core *core, struct exchange *x, bool clean)
         (void)broke(core, x, empty ? ATTEMPT_EMPTY : ATTEMPT_RESET, 0, NULL);
         return;
     }
+    stream_finish(core, x);
+}
+
+void stream_finish(struct core *core, struct exchange *x)
+{
+    assert(x->finished);
     struct bytes end = x->array ? BYTES("]") : dialect_good_end((enum api)x->api);
     if (!x->done_seen && !(x->translated ? retell_end(core, x) : emit(core, x, end))) {
         (void)no_room(core, x);
@@ -584,7 +639,7 @@ static bool say_fault(struct core *core, struct exchange *x, enum close_why why,
     struct api_fault fault = {.status = close_status(why), .code = close_code(why),
                               .message = text ? text : close_sentence(why),
                               .request_id = id};
-    if (x->translated && x->state == X_RELAY) {
+    if (x->translated && (x->state == X_RELAY || resume_goes_on(x))) {
         bool said = translator_fault(core, x, &fault);
         return said && (!x->array || answer_body(core, x, BYTES("]")));
     }

@@ -15,6 +15,8 @@ MUST_USE bool stream_feed(struct core *core, struct exchange *x, struct bytes pi
 void stream_end(struct core *core, struct exchange *x, bool clean);
 /* The stream that was held is what the client gets, with its end. Ends x. */
 void stream_deliver(struct core *core, struct exchange *x);
+/* All of the answer was told: its good end, whatever of it is missing yet, and x is over. */
+void stream_finish(struct core *core, struct exchange *x);
 /* Put bytes of the client's stream where they belong: held before the commit, sent after it.
  * copies. False: no room. */
 MUST_USE bool stream_put(struct core *core, struct exchange *x, struct bytes b);

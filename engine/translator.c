@@ -1,6 +1,6 @@
-/* translator.c - see translator.h. Two ways for bytes: sources that read a chain where it lies,
- * and pens whose windows are a chain's own room, or a part of the core's scratch that goes to
- * the client whenever it is full. */
+/* translator.c - see translator.h. Two ways for bytes: sources that read a chain where it lies
+ * (place.h), and pens whose windows are a chain's own room, or a part of the core's scratch
+ * that goes to the client whenever it is full. */
 #include "engine/translator.h"
 #include "engine/book.h"
 #include "engine/compose.h"
@@ -8,11 +8,15 @@
 #include "engine/core.h"
 #include "engine/dialect.h"
 #include "engine/exchange.h"
+#include "engine/place.h"
 #include "engine/rand.h"
+#include "engine/resume.h"
 #include "engine/stream.h"
 #include "engine/tables.h"
 #include "net/json_index.h"
+#include "net/sse.h"
 #include "net/translate/ask.h"
+#include "net/translate/splice.h"
 #include "net/translate/translate.h"
 
 enum {
@@ -20,16 +24,6 @@ enum {
     WINDOW_MIN = 2048,             /* bytes of scratch that a pen must have at least */
     ENTRY_HEAD = 6,                /* bytes of "data: " */
     ENTRY_TAIL = 4,                /* and of the line ends behind an event of Gemini's */
-};
-
-/* Where a document lies in a chain, with the place where it was looked at last. */
-struct place {
-    const struct mem *mem;
-    const struct chain *chain;
-    uint64_t base, end;            /* of the document, in the chain */
-    uint64_t pos;                  /* of piece */
-    struct bytes piece;
-    uint32_t at, left;             /* what follows it */
 };
 
 struct translator {                /* in a page; but for t, zeroed */
@@ -60,47 +54,6 @@ static_assert((int)TRANSLATOR_WRITTEN == (int)ASK_WRITTEN &&
 
 struct asking { struct ask ask; struct json_index index; };
 static_assert(sizeof(struct asking) <= CORE_SCRATCH, "fits the scratch");
-
-/* ---- sources ---- */
-
-static void rewind_place(struct place *p)
-{
-    p->at = p->chain->first;
-    p->left = p->chain->count;
-    p->pos = 0;
-    p->piece = (struct bytes){0};
-}
-
-/* walk_source.piece. A chain that grows behind what was seen is looked at from its start. */
-static struct bytes place_piece(void *arg, uint64_t at)
-{
-    struct place *p = arg;
-    at += p->base;
-    assert(at < p->end);
-    if (at < p->pos) rewind_place(p);
-    while (at >= p->pos + p->piece.len) {
-        p->pos += p->piece.len;
-        if (chain_next(p->mem, &p->at, &p->left, &p->piece)) continue;
-        rewind_place(p);
-    }
-    size_t skip = (size_t)(at - p->pos);
-    struct bytes rest = {p->piece.ptr + skip, p->piece.len - skip};
-    if (rest.len > p->end - at) rest.len = (size_t)(p->end - at);
-    return rest;
-}
-
-static void place_begin(struct place *p, const struct mem *m, const struct chain *c,
-                        uint64_t from, uint64_t to)
-{
-    assert(from <= to && to <= c->bytes);
-    *p = (struct place){.mem = m, .chain = c, .base = from, .end = to};
-    rewind_place(p);
-}
-
-static struct walk_source source_of(struct place *p)
-{
-    return (struct walk_source){place_piece, p, p->end - p->base};
-}
 
 /* ---- pens ---- */
 
@@ -242,6 +195,7 @@ void translator_aim(struct core *core, struct exchange *x)
     x->peer = (uint8_t)dialect_peer(api, &c->provider[c->model[x->model].provider]);
     x->translated = x->peer != x->api;
     if (x->other) chain_drop(&core->mem, &x->other->wire);
+    if (resume_goes_on(x)) x->translated = true;   /* its turn is another one's */
     bool talks = api == API_CHAT || api == API_RESPONSES || api == API_MESSAGES ||
                  api == API_GENERATE;
     if (x->translated || !talks || exchange_request(x)->assistant_turns == 0) return;
@@ -348,6 +302,50 @@ static void note_unsaid(struct translation *o, const struct ask *a)
     memcpy(o->unsaid_at, a->pointer, sizeof o->unsaid_at);
 }
 
+/* The client's request; where another one's answer is gone on with, with that behind it. */
+struct question {
+    struct place body, said;
+    struct walk_source body_source, said_source;
+    struct splice splice;
+    struct splice_view view;
+    bool goes_on;                  /* there is an unfinished turn */
+};
+
+/* False: it cannot be gone on with, which is noted. */
+static bool splice(struct exchange *x, struct question *q, struct json_index *scratch)
+{
+    struct walk w;
+    struct node root;
+    struct translation *o = x->other;
+    enum ask_continues how = (enum ask_continues)x->resume->how;
+    bool fine = walk_open(&w, &q->body_source, scratch, &root) &&
+                splice_make(&q->splice, (enum api)x->api, &w, root, &q->said_source, how);
+    if (!fine && !o->unsaid[0]) {
+        static const char why[] = "the conversation leaves no place for an answer's beginning";
+        static_assert(sizeof why <= sizeof o->unsaid, "fits");
+        memcpy(o->unsaid, why, sizeof why);
+    }
+    return fine;
+}
+
+/* All of the request as one document, in the client's dialect. */
+static bool question_begin(struct core *core, struct exchange *x, struct question *q,
+                           struct json_index *scratch, struct walk_source *all)
+{
+    const struct mem *m = &core->mem;
+    place_begin(&q->body, m, &x->body, 0, x->body.bytes);
+    q->body_source = *all = place_source(&q->body);
+    q->goes_on = false;
+    if (!resume_goes_on(x)) return true;
+    place_begin(&q->said, m, &x->resume->said, 0, x->resume->said.bytes);
+    q->said_source = place_source(&q->said);
+    if (!splice(x, q, scratch)) return false;
+    q->goes_on = splice_goes_on(&q->splice);
+    q->view = (struct splice_view){&q->splice, &q->body_source, &q->said_source};
+    *all = splice_source(&q->view);
+    return true;
+}
+
 enum translator_rc translator_ask(struct core *core, struct exchange *x)
 {
     struct translator *tr = translator_of(core, x);
@@ -355,14 +353,18 @@ enum translator_rc translator_ask(struct core *core, struct exchange *x)
     assert(x->translated && (!tr || x->other->wire.bytes == 0));
     if (!tr) return TRANSLATOR_NO_ROOM;
     struct chain *wire = &x->other->wire;
+    struct question question;
+    struct walk_source source;
+    bool goes_on = resume_goes_on(x);      /* the writer has what it knows of the answer */
     compose_restore(core, x);
     core_text_put(core, sizeof *room);
-    note_facts(core, x, tr->facts);
+    if (!goes_on) note_facts(core, x, tr->facts);
+    if (!question_begin(core, x, &question, &room->index, &source)) {
+        return TRANSLATOR_UNSAYABLE;
+    }
     struct ask_target target = target_of(x);
-    struct place body;
-    place_begin(&body, &core->mem, &x->body, 0, x->body.bytes);
-    struct walk_source source = source_of(&body);
-    struct sheet sheet = {&core->mem, wire, &x->body};
+    if (question.goes_on) target.continues = x->resume->how;
+    struct sheet sheet = {&core->mem, wire, goes_on ? NULL : &x->body};
     struct pen pen;
     sheet_begin(&sheet, &pen);
     enum ask_rc rc = translate_request(&room->ask, (enum api)x->api, &source, &room->index,
@@ -377,18 +379,127 @@ enum translator_rc translator_ask(struct core *core, struct exchange *x)
 
 /* ---- streams ---- */
 
-void translator_begin(struct core *core, struct exchange *x)
+/* A writer and a reader, from the start. */
+static void begin(struct core *core, struct translator *tr, enum api from, translator_put put,
+                  void *arg)
 {
-    struct translator *tr = x->other->to;
-    assert(tr && !tr->begun && tr->keep->bytes == 0);
+    assert(!tr->begun && tr->keep->bytes == 0);
     tr->begun = true;
     place_begin(&tr->log, &core->mem, tr->keep, 0, 0);
     tr->t.keep = (struct tell_keep){.put = keep_put, .arg = tr,
-                                    .source = {place_piece, &tr->log, 0}};
+                                    .source = place_source(&tr->log)};
     tr->t.facts = tr->facts;
-    tr->t.said = (struct translate_said){0};
-    translate_begin(&tr->t, (enum api)x->peer);
+    tr->t.said = (struct translate_said){.put = put, .arg = arg};
+    translate_begin(&tr->t, from);
 }
+
+void translator_begin(struct core *core, struct exchange *x)
+{
+    struct translator *tr = x->other->to;
+    assert(tr && x->translated);
+    if (!resume_goes_on(x)) {
+        begin(core, tr, (enum api)x->peer, NULL, NULL);
+        return;
+    }
+    struct resume *r = x->resume;
+    enum ask_continues how = (enum ask_continues)r->how;
+    assert(tr->begun);
+    place_begin(&r->told, &core->mem, &r->said, 0, r->said.bytes);
+    r->told_source = place_source(&r->told);
+    translate_onward(&tr->t, (enum api)x->peer, how, &r->told_source);
+}
+
+/* ---- what was relayed, and may be gone on with ---- */
+
+bool translator_follow(struct core *core, struct exchange *x, translator_put put, void *arg)
+{
+    struct translator *tr = translator_of(core, x);
+    struct asking *room = (void *)core->text;
+    if (!tr) return false;
+    struct tell_facts *facts = tr->facts;
+    struct place body;
+    assert(!x->translated && !resume_goes_on(x));
+    translator_reset(core, x);
+    core_text_put(core, sizeof *room);
+    note_facts(core, x, facts);
+    place_begin(&body, &core->mem, &x->body, 0, x->body.bytes);
+    struct walk_source source = place_source(&body);
+    if (!translate_facts(&room->ask, (enum api)x->api, &source, &room->index, facts)) {
+        return false;
+    }
+    facts->want_usage = x->want_usage;
+    facts->theirs = true;
+    facts->want_thoughts = facts->encrypted = true;    /* the client had them as they came */
+    if (x->notes.created) facts->created = x->notes.created;
+    begin(core, tr, (enum api)x->peer, put, arg);
+    return true;
+}
+
+/* Tell one event that was relayed; the first `used` bytes of the scratch are taken. */
+static bool fold_one(struct core *core, struct exchange *x, const struct sse_event *ev,
+                     size_t used)
+{
+    struct translator *tr = x->other->to;
+    struct json_index index;
+    struct walk_source source;
+    struct bytes data = ev->data;
+    if (ev->data_lines > 1) {
+        if (ev->raw.len > CORE_SCRATCH - used) return false;
+        data = (struct bytes){core->text + used, sse_join(ev, core->text + used)};
+        core_text_put(core, used + data.len);
+    }
+    walk_source_of(&source, &data);
+    return translate_fold(&tr->t, ev->event, &source, &index, NULL);
+}
+
+bool translator_fold(struct core *core, struct exchange *x, struct bytes events)
+{
+    struct translator *tr = x->other->to;
+    struct sse sse = {0};
+    struct sse_event ev;
+    size_t used = events.ptr == core->text ? events.len : 0;
+    bool told = true;
+    assert(tr && tr->begun && !x->translated);
+    while (told && events.len > 0) {
+        enum net_rc rc = sse_next(&sse, &events, &ev);
+        if (rc == NET_MORE) {          /* a CR at its end, or no empty line: the last one */
+            rc = sse_finish(&sse, events, &ev);
+            events.len = 0;
+        }
+        if (rc == NET_OK && ev.data_lines > 0) told = fold_one(core, x, &ev, used);
+        if (rc == NET_BAD) told = false;
+    }
+    return told;
+}
+
+void translator_folded(struct exchange *x, uint32_t next)
+{
+    struct translator *tr = x->other->to;
+    assert(tr->begun && !x->translated);
+    translate_folded(&tr->t, next);
+}
+
+void translator_listen(struct exchange *x, translator_put put, void *arg)
+{
+    struct translator *tr = x->other->to;
+    assert(tr->begun && put);
+    tr->t.said.put = put;
+    tr->t.said.arg = arg;
+}
+
+unsigned translator_lacks(const struct exchange *x)
+{
+    assert(x->other && x->other->to->begun);
+    return x->other->to->t.said.lacks;
+}
+
+bool translator_strayed(const struct exchange *x)
+{
+    assert(x->other && x->other->to->begun);
+    return x->other->to->t.onward.failed;
+}
+
+/* ---- what is said ---- */
 
 bool translator_event(struct core *core, struct exchange *x,
                       const struct translator_text *event, const struct api_usage *usage)
@@ -407,9 +518,15 @@ bool translator_event(struct core *core, struct exchange *x,
         walk_source_of(&source, &data);
     } else {
         place_begin(&place, &core->mem, event->chain, event->at, event->end);
-        source = source_of(&place);
+        source = place_source(&place);
     }
     if (!speech_begin(&speech, &pen, core, x, used)) return false;
+    struct api_usage all;
+    if (usage && x->billed.count > 0) {    /* those of attempts before are part of it */
+        book_price(core, x);
+        all = book_all_usage(x);
+        usage = &all;
+    }
     bool ok = translate_event(&tr->t, event->name, &source, &index, usage, &pen);
     return speech_end(&speech, &pen, ok);
 }
@@ -467,7 +584,7 @@ bool translator_whole(struct core *core, struct exchange *x, struct chain *out)
     facts->usage = book_all_usage(x);
     facts->cost_nusd = x->want_cost ? book_all_cost(x) : -1;
     place_begin(&answer, &core->mem, &x->answer, 0, x->answer.bytes);
-    struct walk_source source = source_of(&answer);
+    struct walk_source source = place_source(&answer);
     sheet_begin(&sheet, &pen);
     bool ok = translate_whole(facts, (enum api)x->peer, &source, index, &pen);
     ok = sheet_end(&sheet, &pen) && ok;
@@ -485,7 +602,7 @@ bool translator_tell(struct core *core, struct exchange *x,
     struct node root;
     core_text_put(core, sizeof *index);
     place_begin(&answer, &core->mem, &x->answer, 0, x->answer.bytes);
-    struct walk_source source = source_of(&answer);
+    struct walk_source source = place_source(&answer);
     if (!walk_open(&w, &source, index, &root)) return false;
     tell_begin(&reader, (enum api)x->peer, 0, take, arg);
     bool told = tell_whole(&reader, &w, root);
@@ -500,6 +617,7 @@ void translator_reset(struct core *core, struct exchange *x)
     if (!x->other) return;
     struct translator *tr = x->other->to;
     chain_drop(&core->mem, &x->other->event);
+    if (resume_goes_on(x)) return;         /* the client's side goes on */
     chain_drop(&core->mem, tr->keep);
     tr->begun = tr->half = false;
     tr->entry = 0;
@@ -509,7 +627,8 @@ void translator_drop(struct core *core, struct exchange *x)
 {
     if (!x->other) return;
     struct translator *tr = x->other->to;
-    translator_reset(core, x);
+    chain_drop(&core->mem, &x->other->event);
+    chain_drop(&core->mem, tr->keep);
     chain_drop(&core->mem, &x->other->wire);
     x->other = NULL;
     mem_page_give(&core->mem, tr->other_page, sizeof(struct other));

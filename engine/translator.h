@@ -49,13 +49,32 @@ void translator_aim(struct core *core, struct exchange *x);
  * and where, the first time; wire is empty then, and with _NO_ROOM, which alone may leave
  * x->other NULL. */
 MUST_USE enum translator_rc translator_ask(struct core *core, struct exchange *x);
-/* The answer is a stream: what the client reads of it begins. */
+/* The answer is a stream: what the client reads of it begins; or goes on, where x goes on with
+ * what another candidate began (resume.h). */
 void translator_begin(struct core *core, struct exchange *x);
 /* One event of the provider's; usage: what it told, or NULL. These say what the client is to
  * read with stream_put(). False: no room, or the answer holds more than may be kept of it. */
 MUST_USE bool translator_event(struct core *core, struct exchange *x,
                                const struct translator_text *event,
                                const struct api_usage *usage);
+/* Who keeps the answer's text, as the inside of a JSON string; struct translate_said. */
+typedef bool (*translator_put)(void *arg, struct bytes text);
+/* From here on put is told what is said; nothing was, but a beginning without content. */
+void translator_listen(struct exchange *x, translator_put put, void *arg);
+/* What the client reads of x was relayed as its provider sent it, and may have to be gone on
+ * with: a writer begins that will have written it. False: no room. */
+MUST_USE bool translator_follow(struct core *core, struct exchange *x, translator_put put,
+                                void *arg);
+/* After that: these events were relayed, whole, in this order; they lie at the start of the
+ * core's text, or not in it. Nothing is said. False: no room. */
+MUST_USE bool translator_fold(struct core *core, struct exchange *x, struct bytes events);
+/* After that: these were all, and the answer broke off behind them. next: the number of the
+ * next event, where the client's dialect numbers them. */
+void translator_folded(struct exchange *x, uint32_t next);
+/* Why the answer cannot be gone on with: enum translate_lack bits. */
+unsigned translator_lacks(const struct exchange *x);
+/* Has who was to repeat the answer, and go on, said something else? */
+bool translator_strayed(const struct exchange *x);
 /* All is told. */
 MUST_USE bool translator_end(struct core *core, struct exchange *x);
 /* Nothing more may be spent: the proper end. */

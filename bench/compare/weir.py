@@ -4,7 +4,8 @@ variant weir+log writes the access line of every request, weir+budgets has a bud
 level of the key's path and a prepaid pool: six cells, none of which is ever spent; weir+auto
 leaves the model to the router, among 300 of different prices and qualities; weir+anthropic,
 weir+responses and weir+gemini translate, for their provider speaks another dialect than the
-load, which is OpenAI chat."""
+load, which is OpenAI chat; weir+resume keeps of every stream what it takes to go on with it at
+a second model."""
 import json
 import os
 import re
@@ -15,8 +16,14 @@ import proc
 
 CONFIG = """log: {level: %(level)s}
 listen: [{address: "%(address)s"%(tls)s}]
-providers: [{name: mock, dialect: %(dialect)s, url: "http://%(upstream)s/v1", keys: ["sk-up"]}]
+providers: [{name: mock, dialect: %(dialect)s, url: "http://%(upstream)s/v1", keys: ["sk-up"],
+  continues: prefill}]
 models: [{id: mock/gpt, price: {input: "1", output: "2"}}%(models)s]
+%(more)s"""
+
+RESUME_MODELS = ', {id: mock/other, upstream: gpt, price: {input: "1", output: "2"}}'
+RESUME = """aliases: {both: [mock/gpt, mock/other]}
+routing: {resume: always}
 """
 
 AUTO_MODELS = 300
@@ -32,7 +39,8 @@ def auto_models():
 
 def model(name):
     """What requests name."""
-    return "auto" if name.endswith("+auto") else "mock/gpt"
+    names = {"auto": "auto", "resume": "both"}
+    return names.get(name.split("+")[-1], "mock/gpt")
 
 
 def dialect(name):
@@ -53,10 +61,14 @@ def absent(build):
 def configure(box, name, address, options):
     """Write the configuration; gives the file."""
     tls = ", tls: {cert: %(cert)s, key: %(key)s}" % options if "cert" in options else ""
+    resume = name.endswith("+resume")
     models = auto_models() if name.endswith("+auto") else options.get("models", "")
+    if resume:
+        models = RESUME_MODELS
     return box.write(name + ".yaml", CONFIG % {
         "level": "info" if name.endswith("+log") else "warn", "address": address, "tls": tls,
-        "upstream": box.upstream, "models": models, "dialect": dialect(name)})
+        "upstream": box.upstream, "models": models, "dialect": dialect(name),
+        "more": RESUME if resume else ""})
 
 
 def command(box, name, address, options):

@@ -24,11 +24,9 @@ bool translate_can(enum api from, enum api to)
     return is_count(from) || (tell_reads(to) && tell_writes(from));
 }
 
-enum ask_rc translate_request(struct ask *a, enum api from, const struct walk_source *body,
-                              struct json_index *scratch, const struct ask_target *target,
-                              struct tell_facts *facts, struct pen *p)
+/* False: the tools have names that do not fit. */
+static bool note_facts(struct ask *a, enum api from, struct tell_facts *facts)
 {
-    if (!ask_open(a, from, body, scratch)) return ASK_WRONG;
     const struct ask_settings *s = &a->settings;
     facts->api = from;
     facts->want_usage = s->include_usage;
@@ -36,7 +34,23 @@ enum ask_rc translate_request(struct ask *a, enum api from, const struct walk_so
     facts->encrypted = s->encrypted;
     facts->parallel = s->parallel != 0;
     facts->names_len = 0;
-    if (!tell_note_names(a, facts) && from != target->api) return ASK_UNSAYABLE;
+    return tell_note_names(a, facts);
+}
+
+bool translate_facts(struct ask *a, enum api from, const struct walk_source *body,
+                     struct json_index *scratch, struct tell_facts *facts)
+{
+    if (!ask_open(a, from, body, scratch)) return false;
+    (void)note_facts(a, from, facts);      /* of the same API, whose names stay */
+    return true;
+}
+
+enum ask_rc translate_request(struct ask *a, enum api from, const struct walk_source *body,
+                              struct json_index *scratch, const struct ask_target *target,
+                              struct tell_facts *facts, struct pen *p)
+{
+    if (!ask_open(a, from, body, scratch)) return ASK_WRONG;
+    if (!note_facts(a, from, facts) && from != target->api) return ASK_UNSAYABLE;
     return ask_write(a, target, p);
 }
 

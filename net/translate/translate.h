@@ -20,6 +20,10 @@ MUST_USE enum ask_rc translate_request(struct ask *a, enum api from,
                                        const struct ask_target *target,
                                        struct tell_facts *facts, struct pen *p);
 
+/* Only note what the answer will need of the request. False: it cannot be read. */
+MUST_USE bool translate_facts(struct ask *a, enum api from, const struct walk_source *body,
+                              struct json_index *scratch, struct tell_facts *facts);
+
 /* Why an answer cannot be gone on with by another provider. */
 enum translate_lack {
     LACK_TEXT_LOST = 1 << 0,     /* its text was not kept */

@@ -250,9 +250,6 @@ static const struct refusal refused_settings[] = {
      "routing: {auto: [\"p/*\"], cascade: {agree: 2}}",
      "3:43 a cascade of 2 cheap models and a strong one needs 3 models, and auto has 2 to "
      "choose from"},
-    {"routing: {resume: never}",
-     "1:19 routing.resume is 'never', which is not in this release; it takes only "
-     "availability"},
     {"routing: {resume: sometimes}",
      "1:19 routing.resume is 'sometimes'; it takes one of never, availability, always"},
     {"providers: [{name: x, url: \"http://h\", continues: maybe}]",

@@ -418,6 +418,36 @@ static void test_large_received_pieces_are_not_copied(void **state)
     end();
 }
 
+/* What was received is copied, pieces that are our own already with it; or all stays. */
+static void test_a_chain_of_its_own(void **state)
+{
+    (void)state;
+    begin(true, BLOCKS, SEGS);
+    struct chain c = {0};
+    assert_true(chain_own(&mem, &c));
+    assert_true(chain_copy(&mem, &c, (struct bytes){pattern, 100}));
+    uint32_t page = c.first;
+    assert_true(chain_own(&mem, &c));
+    assert_int_equal(c.first, page);           /* nothing to do */
+    for (unsigned i = 0; i < 2; i++) {
+        uint32_t buf = receive(pattern + 100 + i * RX_BYTES, RX_BYTES);
+        assert_true(chain_add(&mem, &c, (struct bytes){rx(buf), RX_BYTES}, buf, true));
+        mem_rx_give(&mem, buf);
+    }
+    assert_int_equal(ring.free, RX_COUNT - 2);
+    uint32_t taken[BLOCKS], count = 0;
+    char *ptr;
+    while (mem_block_take(&mem, &taken[count], &ptr)) count++;
+    if (!chain_own(&mem, &c)) assert_int_equal(ring.free, RX_COUNT - 2);
+    check_content(&c, pattern, 100 + 2 * RX_BYTES);
+    while (count > 0) mem_block_give(&mem, taken[--count], 0);
+    assert_true(chain_own(&mem, &c));
+    assert_int_equal(ring.free, RX_COUNT);
+    check_content(&c, pattern, 100 + 2 * RX_BYTES);
+    chain_drop(&mem, &c);
+    end();
+}
+
 static void test_no_segment_is_an_answer(void **state)
 {
     (void)state;
@@ -705,6 +735,7 @@ int main(void)
         cmocka_unit_test(test_gather_without_memory_keeps_what_it_has),
         cmocka_unit_test(test_hold),
         cmocka_unit_test(test_large_received_pieces_are_not_copied),
+        cmocka_unit_test(test_a_chain_of_its_own),
         cmocka_unit_test(test_no_segment_is_an_answer),
         cmocka_unit_test(test_pieces_are_copied_all_or_none),
         cmocka_unit_test(test_iov_in_pieces),
