@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { provider } from './lib/provider.mjs';
 import { until, Weir, whole, within } from './lib/weir.mjs';
+import { Wire } from './lib/wire.mjs';
 
 const EVIDENCE = 16;      // engine/hedge.h
 
@@ -80,6 +81,10 @@ const weir = await Weir.start(config(0.5));
 
 test('the second candidate answers, the first one is closed, both are booked', async () => {
   await late(weir);
+  const live = await Wire.open(weir.admin);
+  await live.send(`GET /admin/v1/events HTTP/1.1\r\nHost: x\r\n` +
+                  `Authorization: Bearer ${weir.token}\r\n\r\n`);
+  await within(live.intake.until(Buffer.from('\r\n\r\n')), 'events');
   const answer = await ask(weir);
   assert.equal(answer.said, 'from other');
   assert.equal(answer.header('x-weir-model'), 'other/m');
@@ -94,6 +99,14 @@ test('the second candidate answers, the first one is closed, both are booked', a
   assert.equal(row.billed[0].model, 'slow/m');
   assert.equal(row.billed[0].close, 'hedge_lost');
   assert.ok(Number(row.billed[0].cost_usd) > 0);
+  let told = '';
+  await until(() => {
+    told += live.intake.cut(live.intake.length).toString();
+    return told.includes(answer.header('x-request-id'));
+  }, 'a live row');
+  const event = told.split('\n\n').find((e) => e.includes(answer.header('x-request-id')));
+  assert.deepEqual(JSON.parse(/^data: (.*)$/m.exec(event)[1]), row, 'it has all attempts too');
+  live.close();
   assert.equal(await metric(weir, 'weir_hedges_total'), 1);
   assert.equal(await metric(weir, 'weir_hedges_won_total'), 1);
   await until(async () => await metric(weir, 'weir_hedge_cost_usd_total') > 0, 'its cost');
