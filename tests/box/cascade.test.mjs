@@ -3,7 +3,7 @@
 // own that answers what the test says (lib/provider.mjs).
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { command, directory, until, Weir } from './lib/weir.mjs';
+import { command, directory, until, Weir, within } from './lib/weir.mjs';
 import { chat, delta, provider } from './lib/provider.mjs';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -222,6 +222,19 @@ test('streams are held until the verdict', async () => {
   assert.equal(long.said, 'escalated: length');
   assert.equal(long.text, 'strong words');
   assert.ok(!long.raw.includes('cheap words'));
+  const open = async (call) => {            // all is told, and its framing does not end
+    await call.begin();
+    await call.event(delta({ content: 'The answer is 382.' }));
+    await call.event(delta({}, 'stop'));
+    await call.event('[DONE]');
+    await call.over;
+  };
+  say({ tiny: open, small: open, third: open, strong: 'strong words' });
+  for (const how of ['check', 'agree=2']) {
+    const told = await within(stream(how), 'nobody waits for the end of a framing', 20000);
+    assert.match(told.said, /^(taken|agreed=2)$/);
+    assert.equal(told.text, 'The answer is 382.');
+  }
   const broken = async (call) => {
     await call.begin();
     await call.event(delta({ content: 'cheap words' }));
