@@ -338,6 +338,46 @@ test('a client that leaves while the second is awaited cancels it', async () => 
   await until(() => there.gone > gone, 'the second is cancelled');
 });
 
+// Kept: the request, 8 KiB of events, three pages, the text; not what it came in. A page counts
+// as the block that it is a part of.
+test('what is kept is bounded, and nothing is where the text is too long', async () => {
+  const small = await Weir.start({
+    providers: providersOf(there, { continues: 'prefill' }).slice(0, 1), cores: 1,
+    models: ['a', 'b'].map((m) => ({ id: `chat/${m}`, price: PRICE })),
+    routing: { resume: 'always' }, aliases: { two: ['chat/a', 'chat/b'] },
+    limits: { hold: '64KiB' } });
+  const used = async () => Number(/^weir_memory_used_bytes (\d+)$/m.exec(await small.metrics())[1]);
+  const body = { model: 'two', stream: true, messages: [{ role: 'user', content: 'x' }] };
+  for (const [kib, goesOn] of [[40, true], [100, false]]) {
+    let first = null, second = 0;
+    const word = JSON.stringify({ id: 'chatcmpl-m', created: 1, model: 'm',
+      choices: [{ index: 0, delta: { content: 'x'.repeat(64) }, finish_reason: null }] });
+    there.script = (ask) => {
+      if (ask.model === 'b') return second++, { parts: [{ text: 'end' }] };
+      return { raw: (res) => {
+        res.writeHead(200, { 'content-type': 'text/event-stream' });
+        res.write(`data: ${word}\n\n`.repeat(kib * 16));
+        first = res;
+      } };
+    };
+    const response = await small.fetch('/v1/chat/completions', { body });
+    const reader = response.body.getReader();
+    let text = '';
+    while (text.split('\n\n').length <= kib * 16) {
+      text += Buffer.from((await reader.read()).value).toString();
+    }
+    await until(async () => (await used()) <= (goesOn ? 2 : 1) * 65536, 'a bound');
+    first.end();
+    for (let it = await reader.read(); !it.done; it = await reader.read()) {
+      text += Buffer.from(it.value).toString();
+    }
+    assert.equal(second, goesOn ? 1 : 0);
+    assert.match(text, goesOn ? /\[DONE\]/ : /it cannot be continued: its text was not kept/);
+    await until(async () => (await used()) === 0, 'all is given back');
+  }
+  await small.stop();
+});
+
 test('nothing of it stays in memory', async () => {
   await until(async () => (await counter('weir_memory_used_bytes')) === 0 &&
                           (await counter('weir_open_exchanges')) === 0, 'all was given back');
