@@ -56,7 +56,9 @@ static bool changes_state(const struct core *core, const struct exchange *x)
         skip -= cut;
         api_state_feed(&s, piece);
     }
-    return api_changes_state(&s);
+    bool changes = api_changes_state(&s);
+    explicit_bzero(&s, sizeof s);      /* a client's words */
+    return changes;
 }
 
 /* The next candidate that may answer in place of the one that is late; -1: none. */
