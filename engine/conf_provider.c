@@ -6,6 +6,7 @@
 
 #include "engine/conf.h"
 #include "engine/conf_parts.h"
+#include "engine/dialect.h"
 #include "net/url.h"
 #include "route/builtin.h"
 
@@ -212,12 +213,17 @@ void conf_check_continues(struct conf_reader *r, const struct conf_node *entry,
                           unsigned continues, unsigned dialect)
 {
     const struct conf_node *said = conf_child(entry, "continues");
-    bool chat = continues >= CONTINUES_PREFIX && continues <= CONTINUES_FINAL;
+    /* Those answer a turn of the model's with one of their own (net/translate/ask.c). */
+    bool silent = dialect == DIALECT_RESPONSES || dialect == DIALECT_COHERE;
+    bool any = continues == CONTINUES_INSTRUCT || continues == CONTINUES_NO;
+    bool plain = continues == CONTINUES_PREFILL && !silent;
     assert(continues < CONTINUES);
-    if (!said || said->bad || !chat || dialect == DIALECT_OPENAI) return;
+    if (!said || said->bad || any || plain) return;
+    if (dialect == DIALECT_OPENAI || dialect == DIALECT_OTHER) return;
     char shown[CONF_QUOTE_MAX];
-    conf_error(r, said->at, "continues is %s, which can be said in the dialect openai alone; "
-               "prefill, instruct and no are for all", conf_quote(said, shown));
+    conf_error(r, said->at, "continues is %s, which the dialect %s has no words for; it takes "
+               "%sinstruct or no", conf_quote(said, shown), dialect_words(dialect).name,
+               silent ? "" : "prefill, ");
 }
 
 static void inherit(struct conf_reader *r, struct catalog_provider *p,

@@ -256,12 +256,15 @@ static const struct refusal refused_settings[] = {
      "1:51 continues is 'maybe'; it takes one of prefill, prefix, prefix_echo, partial, final, "
      "instruct, no"},
     {"providers: [{name: x, url: \"http://h\", dialect: anthropic, continues: partial}]",
-     "1:71 continues is 'partial', which can be said in the dialect openai alone; prefill, "
-     "instruct and no are for all"},
+     "1:71 continues is 'partial', which the dialect anthropic has no words for; it takes "
+     "prefill, instruct or no"},
     {"providers: [{name: x, url: \"http://h\", dialect: gemini}]\n"
      "models: [{id: x/m, continues: final}]",
-     "2:31 continues is 'final', which can be said in the dialect openai alone; prefill, "
-     "instruct and no are for all"},
+     "2:31 continues is 'final', which the dialect gemini has no words for; it takes prefill, "
+     "instruct or no"},
+    {"providers: [{name: x, url: \"http://h\", dialect: responses, continues: prefill}]",
+     "1:71 continues is 'prefill', which the dialect responses has no words for; it takes "
+     "instruct or no"},
     {"routing: {hedge: {after: p12}}",
      "1:26 routing.hedge.after is 'p12'; it takes one of p50, p75, p90, p95, p99"},
     {"limits: {body: 0}",

@@ -301,6 +301,7 @@ static void test_long_words(void **state)
         assert_int_equal(heard.ends, 1);
         assert_int_equal(heard.calls, 1);
         assert_non_null(strstr(heard.at, "<u>"));
+        assert_null(strstr(heard.at, "<>"));
         if (steps[i % 4] > 0) assert_null(strstr(heard.at, "ww"));
         else assert_non_null(strstr(heard.at, word));
     }
