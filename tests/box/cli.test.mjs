@@ -87,7 +87,7 @@ test('check: what a variable holds is never quoted', async () => {
 
 test('check: settings that are not in this release', async () => {
   const later = ['x402: {enabled: true}\n', 'cluster: {nodes: [a]}\n',
-                 'durability: power\n', 'routing: {resume: never}\n'];
+                 'durability: power\n', 'alerts: {retry_for: 1h}\n'];
   for (const text of later) {
     const run = await check(text);
     assert.equal(run.status, 1, text);

@@ -3,7 +3,8 @@
 //   const there = await peers((ask) => ({ parts: [{ text: 'hi' }] }));   there.url, there.asked
 // ask: { dialect, body, neutral, headers, path, stream, n }. An answer may also say
 //   { status, error }             an error instead of an answer
-//   { breaks: n, how }            after n events: 'error' event, 'reset', 'end', 'hang'
+//   { breaks: n, how }            after n events: 'error' event, 'reset', 'end', 'hang', or
+//                                 'chunk': the connection ends within a chunk
 //   { raw: fn(res) }              whatever the test likes
 //   { cuts: next }                bytes leave in seeded pieces
 // Rule: a request that was refused here is a fault of Weir's: faults holds it, tests look.
@@ -29,6 +30,25 @@ function where(path) {
   if (!m) return {};
   return { dialect: 'gemini', model: m[1], count: m[2] === 'countTokens',
            stream: m[2] === 'streamGenerateContent' };
+}
+
+// What says in chat's words that the last turn is to be gone on with: taken off the body of a
+// model whose name ends in that word; any other refuses it as unknown.
+function unmark(body, model) {
+  const [, word] = /-(prefix|echo|partial|final)$/.exec(model ?? '') ?? [];
+  const last = body.messages?.at(-1), marks = {};
+  const take = (object, name) => {
+    if (object?.[name] === undefined) return;
+    marks[name] = object[name];
+    delete object[name];
+  };
+  if (word === 'prefix' || word === 'echo') take(last, 'prefix');
+  if (word === 'partial') take(last, 'partial');
+  if (word === 'final') {
+    take(body, 'continue_final_message');
+    take(body, 'add_generation_prompt');
+  }
+  return marks;
 }
 
 // What Anthropic answers where it keeps no threads; its SDK goes on without them.
@@ -66,6 +86,7 @@ class Peers {
       if (dialect === 'gemini' && ask.stream && query !== 'alt=sse') {
         throw new Refusal(`streamGenerateContent?${query}`);
       }
+      ask.marks = unmark(body, ask.model);
       ask.neutral = readers[dialect](body, {
         signatures: this.signed[dialect], stream: ask.stream, lenient: !this.strict,
         version: req.headers['anthropic-version'] ?? '', signed: /gemini-3/.test(ask.model) });
@@ -121,6 +142,11 @@ class Peers {
       else if (i % 16 === 0) await new Promise((resolve) => setImmediate(resolve));
     }
     if (answer.how === 'hang') return;
+    if (answer.how === 'chunk') {
+      await new Promise((resolve) => { res.write('', resolve); setImmediate(resolve); });
+      res.socket.end('400\r\ndata: {"id":"half a chu');
+      return;
+    }
     if (answer.how === 'reset') res.socket.resetAndDestroy();
     else res.end();
   }
