@@ -202,12 +202,23 @@ void twin_end_all(struct core *core, struct exchange *lead, enum close_why why)
     while (lead->twins) twin_end(core, lead->twins, why);
 }
 
+/* Candidates that a loser did not ask: who answers may need them yet (resume.h). */
+static void inherit(struct exchange *x, const struct exchange *loser)
+{
+    assert(x->plan_next <= x->plan_count && loser->plan_next <= loser->plan_count);
+    for (unsigned i = loser->plan_next; i < loser->plan_count; i++) {
+        if (x->plan_count == EXCHANGE_PLAN_MAX) return;
+        x->plan[x->plan_count++] = loser->plan[i];
+    }
+}
+
 void twin_wins(struct core *core, struct exchange *x, enum close_why others)
 {
     if (!x->lead && !x->twins) return;
     assert(x->state != X_RELAY && x->state != X_DONE);
     if (x->lead && x->hurried) core_count(core, STAT_HEDGES_WON);
     if (x->lead) twin_promote(core, x);
+    for (const struct exchange *t = x->twins; t; t = t->next_twin) inherit(x, t);
     twin_end_all(core, x, others);
 }
 

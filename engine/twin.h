@@ -32,8 +32,8 @@ MUST_USE struct exchange *twin_make(struct core *core, struct exchange *x, unsig
  * lead becomes its twin. */
 void twin_promote(struct core *core, struct exchange *twin);
 /* x is about to commit, or has its whole answer: it is the one that answers. It becomes the
- * lead where it was not; all others are cancelled in this turn, and booked for that reason.
- * Without a family nothing happens. */
+ * lead where it was not; all others are cancelled in this turn, and booked for that reason; it
+ * has the candidates that they did not ask. Without a family nothing happens. */
 void twin_wins(struct core *core, struct exchange *x, enum close_why others);
 /* x has no candidate left. True: another one of its family goes on, x is over. False: x has
  * none, or was the last; it is the lead now, and answers the error. */

@@ -364,6 +364,8 @@ static void test_the_loser_is_closed_at_once(void **state)
     assert_null(twin->lead);
     assert_null(twin->twins);
     assert_ptr_equal(twin->c->x, twin);
+    assert_int_equal(twin->plan_count, twin->plan_next + 1);    /* the lead's third: its own */
+    assert_int_equal(twin->plan[twin->plan_next].model, 2);
     exchange_fail(rig.core, twin, CLOSE_UPSTREAM_FAILED, NULL, NULL);
     booked((struct row[]){{RECORD_ATTEMPT, CLOSE_HEDGE_LOST, 0, true, 0},
                           {RECORD_REQUEST, CLOSE_UPSTREAM_FAILED, 1, false, 2}}, 2);
