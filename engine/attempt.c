@@ -1,6 +1,6 @@
 /* attempt.c - asking one candidate after another; see attempt.h. A candidate is tried once;
- * only another key (after 401, 403, 429) or a fresh connection (the pooled one was dead)
- * repeats it.
+ * only another key (after 401, 403, 429), a fresh connection (the pooled one was dead) or, in
+ * the mode availability, that none is left (has_next) repeats it.
  *   next candidate -> a key is free      -> asked
  *                  -> all keys are full  -> waits (room.h) -> woken: asked | waited: next
  *                  -> all keys cool down -> next
@@ -37,6 +37,7 @@
 enum {
     FIRST_BYTE_S = 30,             /* streams, where none is configured */
     WHY_MAX = 2048,
+    PAUSE_STEP_MS = 100,           /* a pause is looked at so often */
     SIGN_QUIET_MS = 2000,          /* a token that is not there yet may be soon */
 };
 
@@ -62,6 +63,16 @@ static void note_quiet(struct exchange *x, uint64_t ms)
     if (s == 0) s = 1;
     if (s > UINT32_MAX) s = UINT32_MAX;
     if (x->quiet_s == 0 || s < x->quiet_s) x->quiet_s = (uint32_t)s;
+}
+
+/* All keys of the current candidate pause. */
+static void note_pause(const struct core *core, struct exchange *x)
+{
+    uint64_t ms = endpoint_quiet_ms(core, x);
+    assert(x->plan_next > 0);
+    note_quiet(x, ms);
+    if (x->cooling == 0 || ms < x->quiet_ms) x->quiet_ms = ms;
+    x->cooling |= (uint8_t)(1u << (x->plan_next - 1u));
 }
 
 static void note(struct exchange *x, enum attempt_end end, unsigned status, const char *detail)
@@ -265,13 +276,76 @@ static bool ask_or_wait(struct core *core, struct exchange *x)
         pass_over(core, x, ATTEMPT_BUSY, quota_words(x->lack));
         return false;
     case ENDPOINT_QUIET:
-        note_quiet(x, endpoint_quiet_ms(core, x));
+        note_pause(core, x);
         pass_over(core, x, ATTEMPT_OPEN_BREAKER, NULL);
         return false;
     case ENDPOINT_OFF: break;
     }
     pass_over(core, x, ATTEMPT_OFF, NULL);
     return false;
+}
+
+/* Does that pass, so that the same may be asked again soon? Who was slow has had its time. */
+static bool is_fleeting(enum attempt_end end, unsigned status)
+{
+    switch (end) {
+    case ATTEMPT_RESET: case ATTEMPT_ERROR_EVENT: case ATTEMPT_EMPTY: case ATTEMPT_NOT_JSON:
+        return true;
+    case ATTEMPT_STATUS: return status >= 500 || status == 429 || status == 408;
+    default: return false;
+    }
+}
+
+/* Is there a candidate to take next? In the mode availability, where all others are worse than
+ * asking somebody twice, those whose failure passes are asked once more when none is left. */
+static bool has_next(struct exchange *x)
+{
+    static_assert((int)EXCHANGE_PLAN_MAX <= 8, "a bit each");
+    if (twin_attempts(x) >= x->tables->conf->max_attempts) return false;
+    for (;;) {
+        while (x->again && x->plan_next < x->plan_count &&
+               !(x->fleeting >> x->plan_next & 1)) {
+            x->plan_next++;
+        }
+        if (x->plan_next < x->plan_count) return true;
+        bool may = x->rec.mode == MODE_AVAILABILITY && !x->cascade.part;
+        if (x->again || !x->fleeting || !may) return false;
+        x->again = true;
+        x->plan_next = 0;
+    }
+}
+
+/* Where nobody else is left, in the mode availability, wait for one whose pause ends within
+ * its provider's queue time, in steps: others may wait for the same, and the first of them is
+ * its probe. False: there is none, or it was waited for long enough. */
+static bool wait_for_pause(struct core *core, struct exchange *x)
+{
+    bool alone = !x->lead && !x->twins && !x->cascade.part;
+    if (!x->cooling || !alone || x->rec.mode != MODE_AVAILABILITY) return false;
+    if (twin_attempts(x) >= x->tables->conf->max_attempts) return false;
+    if (!x->patience_ns) x->patience_ns = core->now_ns + provider_of(x)->queue_ns;
+    uint64_t ms = x->quiet_ms < PAUSE_STEP_MS ? x->quiet_ms + 1 : PAUSE_STEP_MS;
+    uint64_t until = core->now_ns + ms * 1000000;
+    if (until > x->patience_ns || (x->deadline_ns && until > x->deadline_ns)) return false;
+    x->state = X_QUEUE;
+    x->until_ns = 0;
+    x->wait_ns = until;
+    exchange_keep_awake(core, x);
+    exchange_set_timer(core, x);
+    return true;
+}
+
+static void go_on(struct core *core, struct exchange *x);
+
+/* It was waited for. */
+static void pause_over(struct core *core, struct exchange *x)
+{
+    assert(x->cooling && x->line == 0);
+    x->fleeting |= x->cooling;
+    x->cooling = 0;
+    x->again = true;
+    x->plan_next = 0;
+    go_on(core, x);
 }
 
 /* Go on to the next candidate of the plan. */
@@ -327,10 +401,8 @@ static bool bound(struct exchange *x)
 
 void attempt_next(struct core *core, struct exchange *x)
 {
-    const struct conf *conf = x->tables->conf;
-    while (x->plan_next < x->plan_count) {
+    while (has_next(x)) {
         cascade_failed(x);
-        if (twin_attempts(x) >= conf->max_attempts) break;
         bool ended = false;
         take_candidate(core, x);
         x->keys_tried = 0;
@@ -350,7 +422,7 @@ void attempt_next(struct core *core, struct exchange *x)
         }
         if (ended) return;
     }
-    none_left(core, x);
+    if (!wait_for_pause(core, x)) none_left(core, x);
 }
 
 static void let_go(struct core *core, struct exchange *x)
@@ -383,7 +455,7 @@ bool attempt_woken(struct core *core, struct exchange *x)
         ask(core, x);
         return true;
     }
-    if (v == ENDPOINT_QUIET) note_quiet(x, endpoint_quiet_ms(core, x));
+    if (v == ENDPOINT_QUIET) note_pause(core, x);
     pass_over(core, x, v == ENDPOINT_OFF ? ATTEMPT_OFF : ATTEMPT_OPEN_BREAKER, NULL);
     go_on(core, x);
     return true;
@@ -392,6 +464,10 @@ bool attempt_woken(struct core *core, struct exchange *x)
 void attempt_waited(struct core *core, struct exchange *x, bool shed)
 {
     assert(x->state == X_QUEUE);
+    if (x->line == 0) {
+        pause_over(core, x);
+        return;
+    }
     room_leave(core, x, false);
     if (shed) x->shed = true;
     note_quiet(x, (room_ns(core, x, &x->lack) + 999999) / 1000000);
@@ -430,6 +506,7 @@ void attempt_failed(struct core *core, struct exchange *x, enum attempt_end end,
         ask(core, x);
         return;
     }
+    if (is_fleeting(end, status)) x->fleeting |= (uint8_t)(1u << (x->plan_next - 1u));
     note(x, end, status, detail);
     if (v == ENDPOINT_FULL && wait_for_room(core, x)) return;
     go_on(core, x);

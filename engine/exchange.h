@@ -117,6 +117,11 @@ struct exchange {
     uint8_t plan_count, plan_next;  /* plan_next: the candidate after the current one */
     uint8_t lent;                   /* a twin: so many of its last ones are its lead's */
     uint8_t note_count, attempts;
+    uint8_t fleeting;               /* bit per candidate that failed in a way that passes */
+    uint8_t cooling;                /* the same: its keys pause */
+    bool again;                     /* they are asked once more (attempt.c) */
+    uint64_t patience_ns;           /* until when a pause is waited for; 0: none was yet */
+    uint64_t quiet_ms;              /* the least of their pauses */
     uint8_t api;                    /* enum api, the client's */
     uint8_t peer;                   /* that of the current candidate; APIS: Weir itself */
     bool translated;                /* what it gets and says is translated */

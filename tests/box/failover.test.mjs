@@ -32,7 +32,7 @@ const names = ['plain', 'e500', 'e429', 'e404', 'e413', 'e408', 'refused', 'rese
                'sse-error', 'sse-stall', 'sse-empty', 'sse-reset', 'sse-cut', 'sse-meta',
                'late-error', 'late-reset', 'late-cut', 'late-end', 'late-garbage',
                'late-stall', 'late-line', 'late-cr', 'gzip', 'two-lengths', 'cl-te', 'status-99', 'keys', 'keys403',
-               'keys429', 'alone', 'slow', 'd500', 'd429', 'sick', 'half', 'cuts', 'cuts-whole'];
+               'keys429', 'alone', 'slow', 'twice', 'once', 'pause', 'd500', 'd429', 'sick', 'half', 'cuts', 'cuts-whole'];
 // Only what is to stall goes to the impatient provider: a loaded machine is no failure.
 const impatient = { connect: '5s', first_byte: '700ms', stall: '700ms', total: '6s' };
 const at = (name) => `${/stall|slow/.test(name) ? 's' : 'a'}/${name}`;
@@ -302,6 +302,45 @@ test('retry-after is honoured: not asked before, asked after', async () => {
 });
 
 // --- the last word
+
+const anyhow = { headers: { 'x-weir-mode': 'availability' } };
+
+test('availability: who failed in a way that passes is asked once more when none is left', async () => {
+  const ill = (times) => (call) => (times-- > 0 ? call.error(503) : call.json(chat('at last')));
+  scripts.set('a/twice', ill(1));
+  scripts.set('b/twice', (call) => call.error(404));
+  const models = ['a/twice', 'b/twice'];
+  const answer = await weir.chat({ models }, anyhow);
+  assert.equal(answer.status, 200, answer.text);
+  assert.equal(text(answer), 'at last');
+  assert.equal(answer.header('x-weir-attempts'), '3');
+  assert.equal(b.of('twice').length, 1, 'who does not know the model need not say it twice');
+  scripts.set('a/twice', ill(2));
+  const none = await weir.chat({ models }, anyhow);
+  assert.equal(none.status, 502);
+  assert.equal(a.of('twice').length, 4, 'once more, and not again and again');
+  scripts.set('a/once', ill(1));
+  assert.equal((await weir.chat({ model: 'a/once' })).status, 502, 'other modes: each once');
+  assert.equal(a.of('once').length, 1);
+});
+
+test('availability: where all pause, the first whose pause ends is waited for', async () => {
+  let times = 0;
+  scripts.set('b/pause', (call) => (times++ === 0 ? call.error(429, 'no', null,
+    { 'retry-after': '1' }) : call.json(chat('rested'))));
+  assert.equal((await weir.chat({ model: 'b/pause' })).status, 502);
+  const quiet = await weir.chat({ model: 'b/pause' });
+  assert.equal(quiet.status, 503, 'other modes do not wait');
+  const began = Date.now();
+  const some = await Promise.all(Array.from({ length: 6 }, () =>
+    weir.chat({ model: 'b/pause' }, anyhow)));
+  assert.deepEqual(some.map((answer) => answer.status), Array(6).fill(200));
+  assert.ok(Date.now() - began > 300, 'the pause was kept');
+  times = 0;
+  scripts.set('b/pause', (call) => call.error(429, 'no', null, { 'retry-after': '30' }));
+  assert.equal((await weir.chat({ model: 'b/pause' }, anyhow)).status, 502);
+  assert.equal((await weir.chat({ model: 'b/pause' }, anyhow)).status, 503, 'nobody waits 30 s');
+});
 
 test('the final error lists every attempt: 502, 504 and 503', async () => {
   scripts.set('a/d500', (call) => call.error(500));

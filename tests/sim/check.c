@@ -12,6 +12,7 @@
 #include "engine/conn.h"
 #include "engine/core.h"
 #include "engine/exchange.h"
+#include "engine/resume.h"
 #include "engine/translator.h"
 #include "engine/upstream.h"
 #include "tests/sim/check.h"
@@ -81,6 +82,8 @@ static void check_exchange(const struct core *core, const struct exchange *x, st
     s->segs += x->body.count + x->answer.count;
     const struct translation *o = x->other;
     if (o) s->segs += o->wire.count + o->event.count + o->keep.count;
+    const struct resume *r = x->resume;
+    if (r) s->segs += r->raw.count + r->said.count;
     s->armed += is_timer_armed(&x->timer);
     if (x->state == X_DONE) {
         if (x->u || x->c) violated("links", "core %u: a dead exchange holds on", core->idx);
@@ -96,7 +99,8 @@ static void check_exchange(const struct core *core, const struct exchange *x, st
     }
     if (x->state == X_READ) return;
     if (x->state == X_QUEUE) {
-        if (x->u || x->line == 0 || !is_timer_armed(&x->timer)) {
+        bool waits = x->line || x->cooling;    /* for room, or for a pause to end */
+        if (x->u || !waits || !is_timer_armed(&x->timer)) {
             violated("stuck", "core %u: exchange %u waits for room in no line", core->idx,
                      x->head.slot);
         }

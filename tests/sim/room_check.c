@@ -218,7 +218,7 @@ void room_after(struct engine *e, uint32_t i)
     for (uint32_t s = 0; s < core->exchanges.touched; s++) {
         const struct exchange *x = exchange_at(core, s);
         if (!x || x->state == X_READ) continue;
-        waiting += x->state == X_QUEUE;
+        waiting += x->state == X_QUEUE && x->line;
         check_quiet(core, t, x);
         check_heard(core, t, x);
         bool begins = is_asked(x) && x->attempt_ns == core->now_ns && !x->fresh;
