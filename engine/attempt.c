@@ -516,6 +516,7 @@ void attempt_onward(struct core *core, struct exchange *x)
 {
     assert(x->state == X_RELAY && resume_goes_on(x));
     let_go(core, x);
+    x->state = X_ASK;              /* nothing runs that could cost something */
     x->note_count = 0;             /* what became of those before it, nobody asks any more */
     go_on(core, x);
 }

@@ -38,7 +38,7 @@ enum {
 
 bool stream_put(struct core *core, struct exchange *x, struct bytes b)
 {
-    if (x->state == X_WAIT) return chain_copy(&core->mem, &x->answer, b);
+    if (x->state == X_WAIT && !x->booked) return chain_copy(&core->mem, &x->answer, b);
     core_count(core, STAT_CHUNKS);
     return answer_body(core, x, b);
 }
