@@ -27,10 +27,12 @@ const char *foreign_key_field(uint32_t provider, const char **before)
 /* --- what it answers */
 
 /* A piece of its text; the first begins with the answer's name. */
-static void put_piece(struct text *words, struct reply *p, const char *name, uint32_t len)
+static void put_piece(struct text *words, struct reply *p, const char *name, uint32_t len,
+                      bool last)
 {
-    if (name) text_put(words, "%s|", name);
-    model_words(words, len);
+    if (name && !p->onward) text_put(words, "%s|", name);
+    if (name && !p->onward) text_bytes(&p->said, words->at, words->len);
+    model_piece(p, words, len, last);
     text_bytes(&p->expect, words->at, words->len);
     if (words->len > p->event_max) p->event_max = (uint32_t)words->len;
 }
@@ -69,7 +71,7 @@ static void put_messages(struct text *t, struct reply *p, const char *name, uint
               ",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}", NULL);
     for (uint32_t i = 0; i < events; i++) {
         struct text words = {0};
-        put_piece(&words, p, i == 0 ? name : NULL, draw_range(1, size));
+        put_piece(&words, p, i == 0 ? name : NULL, draw_range(1, size), i + 1 == events);
         put_event(t, "content_block_delta", end,
                   ",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"", &words);
         free(words.at);
@@ -109,7 +111,7 @@ static void put_gemini(struct text *t, struct reply *p, const char *name, uint32
                                 "\"model\",\"parts\":[{\"text\":\"";
     for (uint32_t i = 0; i < events && p->kind != REPLY_EMPTY; i++) {
         struct text words = {0};
-        put_piece(&words, p, i == 0 ? name : NULL, draw_range(1, size));
+        put_piece(&words, p, i == 0 ? name : NULL, draw_range(1, size), i + 1 == events);
         text_put(t, "%s", begin);
         text_bytes(t, words.at, words.len);
         text_put(t, "\"}]}}]}\r\n\r\n");
@@ -137,7 +139,7 @@ static void put_whole(struct text *t, struct reply *p, const char *name)
         text_put(t, "{\"error\":{\"message\":\"no %s\",\"code\":500}}", name);
         return;
     }
-    put_piece(&words, p, name, model_answer_size());
+    put_piece(&words, p, name, model_answer_size(), true);
     text_put(t, messages ? "{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\","
                            "\"model\":\"m\",\"content\":[{\"type\":\"text\",\"text\":\""
                          : "{\"candidates\":[{\"index\":0,\"content\":{\"role\":\"model\","
@@ -189,14 +191,35 @@ void foreign_request(const struct ask *a, uint32_t provider, const char *path, c
     violated("request", "provider %u got %s: %.200s", provider, path, body);
 }
 
+/* The string that begins at `at`, up to its closing quote. */
+static struct text string_at(const char *at, const char *end)
+{
+    struct text out = {0};
+    const char *from = at;
+    while (at < end && *at != '"') at += *at == '\\' ? 2 : 1;
+    text_bytes(&out, from, (size_t)(at - from));
+    return out;
+}
+
+struct text foreign_before(uint32_t provider, const char *body, size_t len)
+{
+    const char *role = provider == GENERATE ? "\"role\":\"model\"" : "\"role\":\"assistant\"";
+    const char *end = body + len, *turn = NULL, *at = body;
+    while ((at = memmem(at, (size_t)(end - at), role, strlen(role))) != NULL) turn = at++;
+    if (!turn) return (struct text){0};
+    const char *text = memmem(turn, (size_t)(end - turn), "\"text\":\"", 8);
+    const char *content = memmem(turn, (size_t)(end - turn), "\"content\":\"", 11);
+    if (content && (!text || content < text)) return string_at(content + 11, end);
+    return text ? string_at(text + 8, end) : (struct text){0};
+}
+
 /* --- what its client sees */
 
-/* All that stands in "content":"..." of a body, one behind the other. */
-static struct text texts_of(const struct text *body)
+struct text foreign_texts(const char *at, size_t len)
 {
     static const char key[] = "\"content\":\"";
     struct text out = {0};
-    const char *at = body->at, *end = body->at + body->len;
+    const char *end = at + len;
     while (at && at < end) {
         at = memmem(at, (size_t)(end - at), key, sizeof key - 1);
         if (!at) break;
@@ -220,7 +243,7 @@ static bool ends(const struct text *t, const char *with)
 void foreign_done(struct ask *a)
 {
     const struct text *want = &a->from->expect;
-    struct text got = texts_of(&a->body);
+    struct text got = foreign_texts(a->body.at, a->body.len);
     unsigned n = (unsigned)(a - model()->ask);
     bool stream = a->kind == ASK_STREAM;
     bool done = !stream || ends(&a->body, "data: [DONE]\n\n");

@@ -14,6 +14,12 @@ const char *foreign_dialect(uint32_t provider);
 const char *foreign_key_field(uint32_t provider, const char **before);
 /* The body of an answer of it, whole or streamed; p->expect becomes its text. */
 void foreign_answer(struct text *body, struct reply *p, const char *name);
+/* What the model's turn at the end of a request says, as written; nothing: it has none. On the
+ * heap. */
+struct text foreign_before(uint32_t provider, const char *body, size_t len);
+/* All that stands in "content":"..." of a piece of an answer, one behind the other. On the
+ * heap. */
+struct text foreign_texts(const char *at, size_t len);
 /* A request came to it: violates "request" where it is not the client's. */
 void foreign_request(const struct ask *a, uint32_t provider, const char *path, const char *body,
                      size_t len);

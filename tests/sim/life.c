@@ -439,8 +439,11 @@ static bool on_row(const struct request_row *row, void *arg)
         model_row(&end, 0, 0);
     }
     struct record sum = model_sum(a);
-    if (!same_row(&sum, r)) violated("ledger", "%.64s differs from its record",
-                                        r->request_id);
+    if (!same_row(&sum, r)) {
+        violated("ledger", "%.64s: %.40s, %lld in the row; %.40s, %lld in %u records",
+                 r->request_id, r->model, (long long)r->cost_nusd, sum.model,
+                 (long long)sum.cost_nusd, a->booked_count);
+    }
     audit->rows++;
     audit->admitted[boot - 1]++;
     audit->cost_nusd += r->cost_nusd;

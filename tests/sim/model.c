@@ -1,5 +1,6 @@
 /* model.c - see model.h: requests, answers and configurations as texts. */
 #include "tests/sim/model.h"
+#include "route/catalog.h"
 #include "tests/sim/foreign.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/money.h"
@@ -14,6 +15,20 @@ static struct model the;
 
 struct model *model(void) { return &the; }
 
+static bool is_openai(uint32_t provider) { return !foreign_is(provider); }
+
+/* How each provider goes on with an answer, as the configuration says it. */
+static void draw_continues(void)
+{
+    the.resume = (uint8_t)(draw_maybe(700) ? GOES_ALWAYS : draw(GOES_ALWAYS));
+    for (uint32_t i = 0; i < MODEL_PROVIDERS; i++) {
+        static const uint8_t any[] = {CONTINUES_PREFILL, CONTINUES_INSTRUCT,
+                                      CONTINUES_PREFILL, CONTINUES_NO, CONTINUES_UNSAID};
+        the.continues[i] = any[draw(5)];
+        if (is_openai(i) && draw_maybe(500)) the.continues[i] = (uint8_t)draw(CONTINUES);
+    }
+}
+
 void model_begin(bool calm)
 {
     memset(&the, 0, sizeof the);
@@ -23,6 +38,7 @@ void model_begin(bool calm)
     the.patient = draw_maybe(200);
     the.tight = draw_maybe(500);
     the.mode = draw(4);
+    draw_continues();
     for (uint32_t i = 0; i < MODEL_PROVIDERS; i++) {
         struct limits_of *l = &the.limits[i];
         *l = (struct limits_of){.queue_ms = calm ? 200000 : draw_maybe(200) ? 0
@@ -78,6 +94,28 @@ void model_words(struct text *t, uint32_t len)
         if (draw_maybe(30)) text_put(t, "%s", odd[draw(10)]);
         else text_put(t, "%c", "abcdefghijklmnopqrstuvwxyz     "[draw(31)]);
     }
+}
+
+size_t model_unit(const char *at)
+{
+    unsigned char c = (unsigned char)*at;
+    if (c == '\\') return at[1] == 'u' ? 6 : 2;
+    return c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+}
+
+void model_piece(struct reply *p, struct text *words, uint32_t len, bool last)
+{
+    size_t had = words->len;
+    if (!p->onward) {
+        model_words(words, len);
+        text_bytes(&p->said, words->at + had, words->len - had);
+        return;
+    }
+    size_t from = p->at;
+    while (p->at < p->plan.len && (last || p->at - from < len)) {
+        p->at += model_unit(p->plan.at + p->at);
+    }
+    text_bytes(words, p->plan.at + from, p->at - from);
 }
 
 /* --- requests */
@@ -258,15 +296,16 @@ static void put_event(struct text *sent, struct text *expect, const char *name, 
 }
 
 /* Gives the bytes of the largest. */
-static uint32_t put_contents(struct text *sent, struct text *expect, const char *name,
-                             bool crlf, bool null_usage)
+static uint32_t put_contents(struct text *sent, struct reply *p, const char *name, bool crlf,
+                             bool null_usage)
 {
+    struct text *expect = &p->expect;
     uint32_t most = 0;
     uint32_t events = draw_range(1, 12), size = model_answer_size() / events + 1;
     if (null_usage && size > 30000) size = 30000;  /* larger ones pass uninspected */
     for (uint32_t i = 0; i < events; i++) {
         struct text words = {0};
-        model_words(&words, draw_range(1, size));
+        model_piece(p, &words, draw_range(1, size), i + 1 == events);
         put_event(sent, expect, name, crlf, null_usage, "}}]", &words);
         if (words.len > most) most = (uint32_t)words.len;
         free(words.at);
@@ -285,7 +324,7 @@ static void put_stream(struct text *t, struct reply *p, const struct ask *a, con
     struct text *x = &p->expect;
     if (draw_maybe(500)) put_event(t, x, name, crlf, false, "\"role\":\"assistant\"}}]", NULL);
     if (p->kind == REPLY_EMPTY) return;
-    p->event_max = put_contents(t, x, name, crlf, null_usage);
+    p->event_max = put_contents(t, p, name, crlf, null_usage);
     if (p->kind == REPLY_ERROR) {
         text_put(t, "data: {\"error\":{\"message\":\"broke\",\"code\":500}}%s", end);
         return;
@@ -363,7 +402,32 @@ static void put_status(struct reply *p)
     if (p->kind == REPLY_ENCODED) text_put(&p->wire, "content-encoding: gzip\r\n");
 }
 
-struct reply *model_reply(struct ask *a, uint32_t provider)
+/* What is repeated of the text before, by a provider that does such things: all of it, or
+ * the end of it. */
+static void put_repeated(struct reply *p)
+{
+    const struct text *before = &p->before;
+    uint8_t how = the.continues[p->provider];
+    bool all = how == CONTINUES_PREFIX_ECHO || draw_maybe(300);
+    size_t from = 0;
+    if (how != CONTINUES_PREFIX_ECHO && (how != CONTINUES_INSTRUCT || draw_maybe(400))) return;
+    if (!all && before->len < 40) return;      /* less might stand there by chance */
+    while (!all && before->len - from > 40 + draw(80)) from += model_unit(before->at + from);
+    text_bytes(&p->plan, before->at + from, before->len - from);
+}
+
+/* It goes on with what was said before: how it begins can stand nowhere else. */
+static void plan_onward(struct reply *p, const struct text *before)
+{
+    p->onward = true;
+    text_bytes(&p->before, before->at, before->len);
+    text_put(&p->said, "@");
+    model_words(&p->said, model_answer_size());
+    put_repeated(p);
+    text_bytes(&p->plan, p->said.at, p->said.len);
+}
+
+struct reply *model_reply(struct ask *a, uint32_t provider, const struct text *before)
 {
     assert(provider < MODEL_PROVIDERS);
     if (a->reply_count == REPLIES_MAX) return NULL;
@@ -373,6 +437,7 @@ struct reply *model_reply(struct ask *a, uint32_t provider)
     (void)snprintf(name, sizeof name, "sim-%u#%u", (unsigned)(a - the.ask), a->reply_count);
     *p = (struct reply){.kind = (uint8_t)draw_kind(a), .provider = (uint8_t)provider};
     a->reply_count++;
+    if (before && before->len > 0) plan_onward(p, before);
     p->usage = p->kind != REPLY_NO_USAGE;
     p->input = draw(2000);
     p->cached = draw(500);
@@ -423,6 +488,11 @@ static void put_limit(struct text *t, const char *name, uint32_t value)
 
 void model_config(struct text *t, uint32_t version)
 {
+    static const char *const continues[CONTINUES] = {
+        [CONTINUES_PREFILL] = "prefill", [CONTINUES_PREFIX] = "prefix",
+        [CONTINUES_PREFIX_ECHO] = "prefix_echo", [CONTINUES_PARTIAL] = "partial",
+        [CONTINUES_FINAL] = "final", [CONTINUES_INSTRUCT] = "instruct", [CONTINUES_NO] = "no"};
+    static const char *const resumes[] = {"never", "availability", "always"};
     text_put(t, "providers:\n");
     for (uint32_t i = 0; i < MODEL_PROVIDERS; i++) {
         char address[32] = "many.test";
@@ -435,6 +505,7 @@ void model_config(struct text *t, uint32_t version)
         put_limit(t, "concurrency", the.limits[i].concurrency);
         put_limit(t, "rpm", the.limits[i].rpm);
         put_limit(t, "tpm", the.limits[i].tpm);
+        if (the.continues[i]) text_put(t, ", continues: %s", continues[the.continues[i]]);
         text_put(t, ", queue: %ums}\n", the.limits[i].queue_ms);
     }
     text_put(t, "models:\n");
@@ -449,7 +520,8 @@ void model_config(struct text *t, uint32_t version)
     text_put(t, "aliases: {two: [p0/m, p1/m], three: [p2/m, p3/m, p4/m], "
              "all: [p4/m, p3/m, p2/m, p1/m, p0/m]}\n");
     static const char *const modes[] = {"balanced", "cost", "latency", "availability"};
-    text_put(t, "routing: {mode: %s, explore: 0.2}\n", modes[(the.mode + version) % 4]);
+    text_put(t, "routing: {mode: %s, explore: 0.2, resume: %s}\n",
+             modes[(the.mode + version) % 4], resumes[the.resume]);
     text_put(t, "timeouts: {header: 2s, body: 4s, idle: 5s, write: 3s}\n");
     text_put(t, "limits: {hold: %llu, answer: 1MiB, body: 1MiB}\n",
              (unsigned long long)the.hold_bytes);

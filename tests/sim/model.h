@@ -25,6 +25,8 @@ enum ask_kind {
     ASK_KINDS
 };
 
+enum model_resume { GOES_NEVER, GOES_AVAILABILITY, GOES_ALWAYS };
+
 struct text { char *at; size_t len, room; };   /* grows on the heap */
 
 enum reply_kind {
@@ -44,6 +46,12 @@ struct reply {
     struct text wire;          /* head and body as sent */
     struct text expect;        /* the body a client shall see of it; of another dialect, its
                                   text (foreign.h) */
+    struct text said;          /* of a stream: its text; of one that goes on with another's,
+                                  without what it repeats of that */
+    bool onward;               /* it goes on with another's ... */
+    struct text before;        /* ... text, as the request had it */
+    struct text plan;          /* then all that it will say ... */
+    size_t at;                 /* ... and how much of that is in events */
     bool usage;
     uint32_t input, cached, output;
     uint32_t event_max;        /* bytes of text in its largest event */
@@ -66,6 +74,9 @@ struct ask {
     /* what its client saw */
     bool began, complete, broken;   /* broken: ended by an error event, or cut off */
     bool stopped;              /* ended by Weir, properly: nothing more may be spent */
+    bool onward;               /* another one went on with it, a comment says */
+    uint32_t went_on;          /* how often */
+    const struct reply *by[REPLIES_MAX];   /* by whom */
     uint16_t status;
     struct text body;          /* as decoded, comments to keep awake left out */
     size_t checked;            /* bytes of it that agree with the reply's */
@@ -93,6 +104,8 @@ struct model {
     bool patient;              /* long first_byte: streams are kept awake */
     uint32_t mode;             /* of the first configuration: the later ones take turns */
     bool tight;                /* keys take few requests, and are slow */
+    uint8_t resume;            /* enum model_resume */
+    uint8_t continues[MODEL_PROVIDERS];    /* enum catalog_continues, of each */
     struct limits_of limits[MODEL_PROVIDERS];   /* the same in all versions */
 };
 
@@ -108,14 +121,20 @@ void text_bytes(struct text *t, const char *bytes, size_t len);
 
 /* Append the inside of a JSON string: letters, escapes, bytes above ASCII. */
 void model_words(struct text *t, uint32_t len);
+/* The next piece of p's text, of about so many bytes; last: all that is left. */
+void model_piece(struct reply *p, struct text *words, uint32_t len, bool last);
+/* The length of the piece of a JSON string at `at` that no cut may go through: a letter of one
+ * or more bytes, or an escape. */
+size_t model_unit(const char *at);
 /* How long an answer shall be. */
 uint32_t model_answer_size(void);
 /* Make the next request of a client: its number. last: it is the connection's last. */
 uint32_t model_ask(enum ask_kind kind, bool last);
 /* The request of that name ("sim-12"), or NULL. */
 struct ask *model_find(const char *name, size_t len);
-/* Make a provider's answer to it; NULL: too many. */
-struct reply *model_reply(struct ask *a, uint32_t provider);
+/* Make a provider's answer to it, which goes on with what was said before, if there is any;
+ * NULL: too many. */
+struct reply *model_reply(struct ask *a, uint32_t provider, const struct text *before);
 /* The configuration of that version (0..): YAML. */
 void model_config(struct text *out, uint32_t version);
 /* What a provider's keys take. */

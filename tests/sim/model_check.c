@@ -4,6 +4,7 @@
 #include "tests/sim/machine.h"
 #include "tests/sim/model.h"
 #include "tests/sim/money.h"
+#include "tests/sim/onward.h"
 
 #include "engine/stats.h"
 
@@ -107,11 +108,18 @@ static bool starts_stop(const struct ask *a)
     return starts(&a->body, a->checked, text);
 }
 
+/* Did the engine perhaps not get all of it? */
+static bool was_cut(const struct reply *p)
+{
+    return p->cut || !p->sent || machine()->hits[FAULT_NET_RESET] > 0;
+}
+
 /* Behind the reply's bytes: the error event, the end or the [DONE] that Weir puts there. */
 static void check_tail(const struct ask *a, size_t at)
 {
     bool ours = starts(&a->body, a->checked, error_event) || starts_stop(a) ||
-                (starts(&a->body, a->checked, done_event) && a->from && a->from->cut);
+                onward_starts(a) ||
+                (starts(&a->body, a->checked, done_event) && a->from && was_cut(a->from));
     bool may = a->kind == ASK_STREAM && a->status == 200 && !model()->calm;
     if (!may || !ours) wrong_bytes(a, at);
 }
@@ -165,9 +173,17 @@ static bool is_all(const struct ask *a)
 {
     const struct text *x = &a->from->expect;
     if (a->checked == x->len) return true;
-    return a->from->cut && a->kind == ASK_STREAM &&
+    return was_cut(a->from) && a->kind == ASK_STREAM &&
            event_end(&a->body, a->body.len) == a->body.len &&
            line_ends_only(&a->body, a->checked) && line_ends_only(x, a->checked);
+}
+
+/* Weir stopped it, or ended what had finished and lacked its usage or its end. */
+static bool is_stop(const struct ask *a)
+{
+    const char *at = a->body.at + a->checked;
+    return a->tail && starts_stop(a) &&
+           memmem(at, a->body.len - a->checked, "\"length\"", 8) != NULL;
 }
 
 /* As an answer that its output limit has cut: finish reason, usage where asked for, [DONE]. */
@@ -188,12 +204,13 @@ void model_done(struct ask *a)
     a->complete = true;
     a->broken = a->tail && starts(&a->body, a->checked, error_event);
     if (!asks_provider(a)) return;
+    if (a->from && a->from->status == 200 && onward_done(a)) return;
     if (a->from && foreign_is(a->from->provider) && a->from->status == 200) {
         foreign_done(a);
         if (model()->calm && a->broken) violated("bytes", "sim-%u broke", number_of(a));
         return;
     }
-    a->stopped = a->tail && starts_stop(a);
+    a->stopped = is_stop(a);
     if (a->stopped) check_stop(a);
     if (a->from && !a->tail && !is_all(a)) {
         violated("bytes", "sim-%u: %zu bytes of %zu are said to be all", number_of(a),
@@ -251,9 +268,12 @@ void model_row(const struct record *r, uint32_t life, uint32_t core)
 struct record model_sum(const struct ask *a)
 {
     struct record sum = a->row;
+    bool named = false;            /* a row is named by who began */
     for (uint32_t i = 0; i < a->booked_count; i++) {
         const struct record *r = &a->booked[i].r;
         if (r->kind != RECORD_ATTEMPT) continue;
+        if (r->flags & RECORD_BEGAN && !named) memcpy(sum.model, r->model, sizeof sum.model);
+        named = named || r->flags & RECORD_BEGAN;
         sum.cost_nusd += r->cost_nusd;
         for (int k = 0; k < TOKEN_KINDS; k++) sum.tokens[k] += r->tokens[k];
     }
@@ -286,7 +306,7 @@ static bool price_was_published(const struct record *r, uint32_t provider)
 static void settle_good(const struct ask *a)
 {
     const struct record *r = &a->row;
-    const struct reply *p = a->from;
+    const struct reply *p = a->went_on ? a->by[a->went_on - 1] : a->from;
     char name[RECORD_MODEL_MAX];
     unsigned n = number_of(a);
     (void)snprintf(name, sizeof name, "p%u/m", p->provider);
@@ -300,7 +320,8 @@ static void settle_good(const struct ask *a)
                  cost_of(r));
     }
     bool estimated = (r->flags & RECORD_ESTIMATED) != 0;
-    if (estimated && p->cut) return;       /* cut off between its last content and its usage */
+    /* cut off between its last content and its usage, perhaps by the network */
+    if (estimated && !model()->calm && a->kind == ASK_STREAM) return;
     /* A large answer is read as it passes, where there is memory for the reader. */
     if (estimated && p->expect.len > model()->hold_bytes && !model()->calm) return;
     if (estimated != !p->usage) violated("booked", "sim-%u: estimated %d", n, estimated);
@@ -334,5 +355,6 @@ void model_settle(void)
                      a->row.close);
         }
         if (answered && !a->broken && !a->stopped && a->from) settle_good(a);
+        if (answered && a->from) onward_settle(a);
     }
 }

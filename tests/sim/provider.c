@@ -3,6 +3,7 @@
  * A connection whose other end went away is closed as soon as that is seen. */
 #include "tests/sim/provider.h"
 #include "engine/host.h"
+#include "route/catalog.h"
 #include "tests/sim/foreign.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/model.h"
@@ -218,17 +219,70 @@ static void on_head(struct end *e, size_t end)
         violated("request", "provider %u got the key %s", e->provider, authorization);
     }
     e->owed = end + strtoul(length, NULL, 10);
-    e->early = !model()->calm && draw_maybe(e->owed > 3000 ? 250 : 40);
+    bool first = e->ask->reply_count == 0;     /* else it may hold what was said before */
+    e->early = first && !model()->calm && draw_maybe(e->owed > 3000 ? 250 : 40);
+}
+
+static const char *body_of(const struct end *e, size_t *len)
+{
+    const char *body = strstr(e->in.at, "\r\n\r\n") + 4;
+    *len = e->owed - (size_t)(body - e->in.at);
+    return body;
+}
+
+/* It is asked to go on: only who can, and in the way that it was said to need. */
+static void check_onward(const struct end *e, const char *body, size_t len)
+{
+    static const char *const mark[CONTINUES] = {
+        [CONTINUES_PREFIX] = "\"prefix\":true", [CONTINUES_PREFIX_ECHO] = "\"prefix\":true",
+        [CONTINUES_PARTIAL] = "\"partial\":true",
+        [CONTINUES_FINAL] = "\"continue_final_message\":true"};
+    uint8_t how = model()->continues[e->provider];
+    if (how == CONTINUES_UNSAID || how == CONTINUES_NO) {
+        violated("request", "provider %u is asked to go on, and cannot", e->provider);
+    }
+    for (int i = 0; i < CONTINUES; i++) {
+        bool is = mark[i] && memmem(body, len, mark[i], strlen(mark[i])) != NULL;
+        bool want = mark[i] && mark[how] && strcmp(mark[i], mark[how]) == 0;
+        if (is != want) violated("request", "provider %u, way %u: %.300s", e->provider, how,
+                                 body);
+    }
+}
+
+static bool is_blank(const struct text *t)
+{
+    for (size_t i = 0; i < t->len; i++) {
+        bool escape = t->at[i] == '\\' && i + 1 < t->len && strchr("nrt", t->at[i + 1]);
+        if (t->at[i] != ' ' && !escape) return false;
+        i += escape;
+    }
+    return true;
+}
+
+/* A request after its client has a part of an answer must go on with that. */
+static void check_again(const struct ask *a, const struct text *before)
+{
+    struct text seen = foreign_texts(a->body.at, a->body.len);
+    if (a->from && a->from->status == 200 && before->len == 0 && !is_blank(&seen)) {
+        violated("ends-once", "sim-%u is asked anew after its answer began",
+                 (unsigned)(a - model()->ask));
+    }
+    free(seen.at);
 }
 
 static void on_request(struct end *e)
 {
+    struct text before = {0};
+    size_t len;
     note("request", (uint64_t)e->sock, (uint64_t)(e->ask - model()->ask), e->provider);
-    if (e->ask->from) {
-        violated("ends-once", "sim-%u is asked again after its answer began",
-                 (unsigned)(e->ask - model()->ask));
+    if (e->in.len >= e->owed) {
+        const char *body = body_of(e, &len);
+        before = foreign_before(e->provider, body, len);
+        if (before.len > 0) check_onward(e, body, len);
     }
-    e->reply = model_reply(e->ask, e->provider);
+    check_again(e->ask, &before);
+    e->reply = model_reply(e->ask, e->provider, &before);
+    free(before.at);
     if (!e->reply) leave(e, true);
     else plan(e);
 }
@@ -237,8 +291,9 @@ static void on_request(struct end *e)
 static void check_whole(struct end *e)
 {
     if (e->checked || e->owed == 0 || e->in.len < e->owed) return;
-    const char *body = strstr(e->in.at, "\r\n\r\n") + 4;
-    check_request(e, body, e->owed - (size_t)(body - e->in.at));
+    size_t len;
+    const char *body = body_of(e, &len);
+    check_request(e, body, len);
     e->checked = true;
 }
 
@@ -285,7 +340,9 @@ static void answered(struct end *e)
     if (e->extra) (void)wire_put(e->sock, "HTTP/1.1 200 OK\r\n\r\n", 19);
     bool keep = !p->close && p->kind != REPLY_GARBAGE && e->in.len >= e->owed;
     if (!keep || (!model()->calm && draw_maybe(60))) {
-        leave(e, !model()->calm && draw_maybe(200));
+        bool reset = !model()->calm && draw_maybe(200);
+        if (reset) p->sent = false;        /* what is under way is lost */
+        leave(e, reset);
         return;
     }
     size_t more = e->in.len - e->owed;
