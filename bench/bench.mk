@@ -1,6 +1,7 @@
 # bench.mk - the part of the Makefile that measures. Every bench/*.c is a program but for the
 # parts that load, upstream and forward share.
 #   make bench [QUICK=1]
+#   make bench-availability [REQUESTS=2000] [ONLY=text]
 
 BENCH_HELP := $(patsubst %.c,$(B)/%.o,bench/answer.c bench/loop.c bench/meter.c)
 BENCH := $(filter-out $(BENCH_HELP:%.o=%),$(patsubst %.c,$(B)/%,$(wildcard bench/*.c)))
@@ -26,7 +27,10 @@ bench:
 	$(Q)$(MAKE) all benches
 	$(Q)bench/run.py --build $(B) --self-test
 	$(Q)bench/run.py --build $(B) $(if $(QUICK),--rounds 3)
+bench-availability: all $(B)/bench/endure
+	$(Q)bench/availability.py --build $(B) --requests $(or $(REQUESTS),2000) \
+	  $(if $(ONLY),--only '$(ONLY)')
 benches: $(BENCH) ; @:
 quick: benches  # bench_logic stands in for seams of the engine: whoever changes one sees it
 .SECONDARY: $(BENCH_HELP)
-.PHONY: benches
+.PHONY: benches bench-availability

@@ -1,5 +1,7 @@
-"""plot.py - bars with spread, as SVG: one file, no library, readable on paper."""
+"""plot.py - bars with spread, and ranges on a scale of powers of ten, as SVG: one file, no
+library, readable on paper."""
 from html import escape
+import math
 
 WIDTH, LEFT, RIGHT, TOP = 900, 190, 150, 74
 BAR, GAP, GROUP = 15, 5, 30
@@ -85,4 +87,59 @@ def bar(row, y, x):
         text += " (goal %s)" % number(goal)
     out.append('<text x="%.1f" y="%.1f">%s</text>'
                % (x(max(high, median, goal or 0)) + 8, middle + 4.5, text))
+    return out
+
+
+DECADES = (-1, 5)     # of the logarithmic scale: 0.1 to 100,000
+
+
+def ranges(path, title, note, axis, groups):
+    """Write a plot on a scale of powers of ten. groups: [(label, [(name, value, low, high, goal
+    or None), ...]), ...]; what lies below the scale is drawn at its end."""
+    height = TOP + sum(GROUP + len(rows) * (BAR + GAP) for _, rows in groups) + 56
+    room = WIDTH - LEFT - RIGHT
+
+    def x(value):
+        place = math.log10(max(value, 10.0 ** DECADES[0])) - DECADES[0]
+        return LEFT + min(place / (DECADES[1] - DECADES[0]), 1) * room
+
+    out = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d">'
+           % (WIDTH, height, WIDTH, height), "<style>%s</style>" % STYLE,
+           '<rect width="100%" height="100%" fill="#fdfdfb"/>',
+           '<text class="title" x="20" y="30">%s</text>' % escape(title),
+           '<text class="note" x="20" y="50">%s</text>' % escape(note)]
+    bottom = height - 46
+    for decade in range(DECADES[0], DECADES[1] + 1):
+        at = x(10.0 ** decade)
+        out.append('<path d="M%.1f %d V%d" stroke="#e2e2dc"/>' % (at, TOP - 8, bottom))
+        out.append('<text class="axis" x="%.1f" y="%d" text-anchor="middle">%s</text>'
+                   % (at, bottom + 16, "{:,g}".format(10.0 ** decade)))
+    out.append('<text class="axis" x="%.1f" y="%d" text-anchor="middle">%s</text>'
+               % (LEFT + room / 2, bottom + 36, escape(axis)))
+    y = TOP
+    for label, rows in groups:
+        out.append('<text class="group" x="20" y="%d">%s</text>' % (y + 13, escape(label)))
+        y += GROUP - 8
+        for row in rows:
+            out += span(row, y, x)
+            y += BAR + GAP
+        y += 8
+    with open(path, "w") as f:
+        f.write("\n".join(out + ["</svg>", ""]))
+
+
+def span(row, y, x):
+    """One range: its name, its value, how far it may be off, the goal where there is one."""
+    name, value, low, high, goal = row
+    middle = y + BAR / 2
+    out = ['<text x="%d" y="%.1f" text-anchor="end">%s</text>'
+           % (LEFT - 10, middle + 4.5, escape(name)),
+           '<path d="M%.1f %.1f H%.1f" stroke="#7fa8d1" stroke-width="5"/>'
+           % (x(low), middle, x(high)),
+           '<circle cx="%.1f" cy="%.1f" r="4.5" fill="#1d5fa6"/>' % (x(value), middle)]
+    if goal is not None:
+        out.append('<path d="M%.1f %d v%d" stroke="#b3261e" stroke-width="2.5"/>'
+                   % (x(goal), y - 2, BAR + 4))
+    out.append('<text x="%.1f" y="%.1f">%s</text>'
+               % (WIDTH - RIGHT + 12, middle + 4.5, "{:,.4g}".format(value)))
     return out
