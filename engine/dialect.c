@@ -42,6 +42,12 @@ enum api dialect_peer(enum api api, const struct catalog_provider *p)
     return peer == api || (peer != APIS && translate_can(api, peer)) ? peer : APIS;
 }
 
+enum api dialect_native(const struct catalog_provider *p)
+{
+    assert(p->dialect < DIALECT_OTHER);
+    return native(p->dialect);
+}
+
 bool dialect_is_kin(enum api a, enum api b)
 {
     enum { OPENAI, ANTHROPIC, GOOGLE, AMAZON, COHERE };

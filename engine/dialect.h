@@ -16,6 +16,8 @@ unsigned dialect_bits(enum api api);
  * the native form it is translated into. APIS: none, Weir estimates (a count). It is one that
  * dialect_bits() allows. */
 enum api dialect_peer(enum api api, const struct catalog_provider *p);
+/* The one of its own dialect in which it has conversations, whatever else it speaks. */
+enum api dialect_native(const struct catalog_provider *p);
 /* True where two APIs are of one maker, whose header fields go on. */
 bool dialect_is_kin(enum api a, enum api b);
 /* A dialect by its name in weir.yaml, in words for an error text ("Anthropic's"), and the path

@@ -192,10 +192,13 @@ void translator_aim(struct core *core, struct exchange *x)
     enum { UNKNOWN, PLAIN, MARKED };
     const struct catalog *c = x->tables->catalog;
     enum api api = (enum api)x->api;
-    x->peer = (uint8_t)dialect_peer(api, &c->provider[c->model[x->model].provider]);
-    x->translated = x->peer != x->api;
+    const struct catalog_provider *p = &c->provider[c->model[x->model].provider];
+    /* It is asked to go on in the dialect that has the words for it, whatever else it speaks;
+     * and that turn is another one's. */
+    bool onward = resume_goes_on(x);
+    x->peer = (uint8_t)(onward ? dialect_native(p) : dialect_peer(api, p));
+    x->translated = onward || x->peer != x->api;
     if (x->other) chain_drop(&core->mem, &x->other->wire);
-    if (resume_goes_on(x)) x->translated = true;   /* its turn is another one's */
     bool talks = api == API_CHAT || api == API_RESPONSES || api == API_MESSAGES ||
                  api == API_GENERATE;
     if (x->translated || !talks || exchange_request(x)->assistant_turns == 0) return;
