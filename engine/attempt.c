@@ -296,6 +296,11 @@ static bool is_fleeting(enum attempt_end end, unsigned status)
     }
 }
 
+bool attempt_may_repeat(const struct exchange *x)
+{
+    return x->rec.mode == MODE_AVAILABILITY && !x->again && !x->cascade.part;
+}
+
 /* Is there a candidate to take next? In the mode availability, where all others are worse than
  * asking somebody twice, those whose failure passes are asked once more when none is left. */
 static bool has_next(struct exchange *x)
@@ -308,8 +313,7 @@ static bool has_next(struct exchange *x)
             x->plan_next++;
         }
         if (x->plan_next < x->plan_count) return true;
-        bool may = x->rec.mode == MODE_AVAILABILITY && !x->cascade.part;
-        if (x->again || !x->fleeting || !may) return false;
+        if (!x->fleeting || !attempt_may_repeat(x)) return false;
         x->again = true;
         x->plan_next = 0;
     }
@@ -512,9 +516,10 @@ void attempt_failed(struct core *core, struct exchange *x, enum attempt_end end,
     go_on(core, x);
 }
 
-void attempt_onward(struct core *core, struct exchange *x)
+void attempt_onward(struct core *core, struct exchange *x, enum attempt_end end)
 {
-    assert(x->state == X_RELAY && resume_goes_on(x));
+    assert(x->state == X_RELAY && resume_goes_on(x) && x->plan_next > 0);
+    if (is_fleeting(end, 0)) x->fleeting |= (uint8_t)(1u << (x->plan_next - 1u));
     let_go(core, x);
     x->state = X_ASK;              /* nothing runs that could cost something */
     x->note_count = 0;             /* what became of those before it, nobody asks any more */

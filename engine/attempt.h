@@ -15,9 +15,12 @@ void attempt_next(struct core *core, struct exchange *x);
  * where that may help, else moves on. The upstream is closed here when it still is open. */
 void attempt_failed(struct core *core, struct exchange *x, enum attempt_end end,
                     unsigned status, uint64_t retry_ms);
-/* The current attempt broke after the commit, and was billed: ask who can go on with it.
- * Answers the client when none is left. */
-void attempt_onward(struct core *core, struct exchange *x);
+/* May those of x's candidates whose failure passes be asked once more, when none is left? In
+ * the mode availability, once. */
+bool attempt_may_repeat(const struct exchange *x);
+/* The current attempt broke after the commit, as end says, and was billed: ask who can go on
+ * with it. Answers the client when none is left. */
+void attempt_onward(struct core *core, struct exchange *x, enum attempt_end end);
 /* Why a stream ends whose attempt ended like that after the commit. */
 enum close_why attempt_close(enum attempt_end end);
 /* The endpoint answered well: breaker, counters. Once an attempt. */

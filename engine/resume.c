@@ -39,12 +39,15 @@ static enum ask_continues continues_of(const struct exchange *x, uint32_t model)
     return own == CONTINUES_NO ? ASK_CONTINUES_NOT : (enum ask_continues)own;
 }
 
-/* Is there a candidate behind the current one that can go on, and may it be asked? */
+/* Is there a candidate behind the current one that can go on, and may it be asked? Or one that
+ * may be asked once more, as the current one itself. */
 static bool somebody_can(const struct exchange *x)
 {
+    bool repeats = attempt_may_repeat(x);
     if (twin_attempts(x) >= x->tables->conf->max_attempts) return false;
-    for (unsigned i = x->plan_next; i < x->plan_count; i++) {
-        if (continues_of(x, x->plan[i].model) != ASK_CONTINUES_NOT) return true;
+    for (unsigned i = repeats ? 0 : x->plan_next; i < x->plan_count; i++) {
+        bool left = i + 1 >= x->plan_next || x->fleeting >> i & 1;
+        if (left && continues_of(x, x->plan[i].model) != ASK_CONTINUES_NOT) return true;
     }
     return false;
 }
@@ -299,6 +302,6 @@ bool resume_try(struct core *core, struct exchange *x, enum attempt_end end, con
     x->tokens.prompt += tokens_of(r->said.bytes - r->billed_bytes, x->tokens.answer_ratio);
     r->billed_bytes = r->said.bytes;
     x->check = (struct api_check){0};
-    attempt_onward(core, x);
+    attempt_onward(core, x, end);
     return true;
 }

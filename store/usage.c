@@ -428,6 +428,7 @@ struct page {
     struct request_row row;
     char last_model[RECORD_MODEL_MAX];  /* of its end, where that has some of the answer */
     bool open;                     /* row waits for its attempts */
+    bool began;                    /* the client has the beginning of one of them */
     bool ended;                    /* visit said so, or rows are older than asked for */
 };
 
@@ -455,8 +456,7 @@ static uint32_t tokens_sum(uint32_t a, uint32_t b)
     return a > UINT32_MAX - b ? UINT32_MAX : a + b;
 }
 
-/* Add a billed attempt to the request it belongs to. They come from the last to the first, and
- * so the first of those whose beginning the client has names the row. */
+/* Add a billed attempt to the request it belongs to. */
 static void attempt_add(struct request_row *row, const struct record *attempt)
 {
     struct record *end = &row->end;
@@ -468,7 +468,6 @@ static void attempt_add(struct request_row *row, const struct record *attempt)
     int64_t sum;
     if (!__builtin_add_overflow(end->cost_nusd, attempt->cost_nusd, &sum)) end->cost_nusd = sum;
     end->flags |= attempt->flags & (RECORD_ESTIMATED | RECORD_FREE_PRICE);
-    if (attempt->flags & RECORD_BEGAN) memcpy(end->model, attempt->model, sizeof(end->model));
     if (row->billed_count < REQUEST_BILLED_MAX) row->billed[row->billed_count++] = *attempt;
 }
 
@@ -482,9 +481,8 @@ static bool has_output(const struct record *r)
 static bool row_visit(struct page *p)
 {
     struct request_row *row = &p->row;
-    bool same = memcmp(p->last_model, row->end.model, sizeof(p->last_model)) == 0;
     memset(row->continued_by, 0, sizeof(row->continued_by));
-    if (!same) memcpy(row->continued_by, p->last_model, sizeof(row->continued_by));
+    if (p->began) memcpy(row->continued_by, p->last_model, sizeof(row->continued_by));
     for (uint32_t i = 0, n = row->billed_count; i < n / 2; i++) {
         struct record moved = row->billed[i];
         row->billed[i] = row->billed[n - 1 - i];
@@ -493,12 +491,17 @@ static bool row_visit(struct page *p)
     return p->visit(row, p->arg);
 }
 
-/* One row downwards. An exchange's end comes first, then its attempts; attempts without an end
- * are of an exchange that still runs. */
+/* One row downwards. An exchange's end comes first, then its attempts, from the last to the
+ * first, and so the first of those whose beginning the client has names the row; attempts
+ * without an end are of an exchange that still runs. */
 static void page_take(struct page *p, const struct record *r)
 {
     if (p->open && r->exchange_id == p->row.end.exchange_id && r->kind == RECORD_ATTEMPT) {
         attempt_add(&p->row, r);
+        if (r->flags & RECORD_BEGAN) {
+            memcpy(p->row.end.model, r->model, sizeof(p->row.end.model));
+            p->began = true;
+        }
         return;
     }
     bool visited = p->open;
@@ -509,6 +512,7 @@ static void page_take(struct page *p, const struct record *r)
     p->row.end = *r;
     p->row.billed_count = 0;
     p->open = true;
+    p->began = false;
     memset(p->last_model, 0, sizeof(p->last_model));
     if (has_output(r)) memcpy(p->last_model, r->model, sizeof(p->last_model));
 }

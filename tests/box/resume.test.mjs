@@ -181,6 +181,30 @@ test('the second breaks too, and the third goes on', async () => {
   }
 });
 
+// In that mode nobody is asked only once (attempt.c), be it in the middle of an answer.
+test('availability: who broke goes on itself where nobody else is left', async () => {
+  const mode = { headers: { 'x-weir-mode': 'availability' } };
+  for (const model of ['messages/a', 'chat-alone']) {
+    const asked = breaking(12, 'end');
+    const answer = await chat(model, {}, mode);
+    assert.equal(said(answer.text), FULL);
+    assert.equal(asked.length, 2);
+    const row = await weir.row(answer.header('x-request-id'));
+    assert.equal(row.continued_by, row.model);
+    assert.equal(row.billed.length, 1);
+  }
+  // once: a second break ends it
+  const asked = breaking(12, 'end', (ask) => ({ ...rest(ask), breaks: 4, how: 'end' }));
+  const answer = await chat('messages/a', {}, mode);
+  assert.equal(asked.length, 2);
+  assert.match(answer.text, /"error"/);
+  assert.doesNotMatch(answer.text, /\[DONE\]/);
+  // in the others nobody is asked twice
+  const once = breaking(12, 'end');
+  assert.match((await chat('messages/a')).text, /"error"/);
+  assert.equal(once.length, 1);
+});
+
 test('the second fails before its first text: the third', async () => {
   breaking(9, 'end', (ask, n) => (n === 2 ? { status: 500 } : rest(ask)));
   assert.equal(said((await chat('chat-dead-gemini')).text), FULL);

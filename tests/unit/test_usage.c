@@ -576,6 +576,7 @@ static bool see_request(const struct request_row *row, void *arg)
     int64_t cost = 0;
     uint32_t tokens[TOKEN_KINDS] = {0}, reasoning = 0, billed = 0;
     const char *first = NULL, *last = "";
+    bool began = false;
     for (size_t i = 0; i < p->w->count; i++) {
         const struct record *at = &p->w->record[i];
         if (at->exchange_id != r->exchange_id) continue;
@@ -587,7 +588,8 @@ static bool see_request(const struct request_row *row, void *arg)
         if (names) first = at->model;
         bool said = at->tokens[TOKEN_OUTPUT] > 0 || at->tokens[TOKEN_AUDIO_OUTPUT] > 0;
         bool ends = !p->w->attempt[i] && said;
-        if (ends && strcmp(at->model, first) != 0) last = at->model;
+        if (p->w->attempt[i] && (at->flags & RECORD_BEGAN)) began = true;
+        if (ends && began) last = at->model;
         cost += at->cost_nusd;
         reasoning += at->reasoning_tokens;
         for (int k = 0; k < TOKEN_KINDS; k++) tokens[k] += at->tokens[k];
