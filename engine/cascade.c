@@ -359,7 +359,8 @@ enum close_why cascade_reason(const struct exchange *twin, enum close_why why)
 {
     bool answered = why == CLOSE_HEDGE_LOST || why == CLOSE_NOT_NEEDED;
     assert(twin->lead);
-    if (!twin->cascade.parked || !answered) return why;
+    if (!twin->cascade.part || !answered) return why;
+    if (!twin->cascade.parked) return CLOSE_NOT_NEEDED;     /* nobody raced it */
     return twin->lead->cascade.part == STRONG ? CLOSE_ESCALATED : CLOSE_OUTVOTED;
 }
 

@@ -315,6 +315,23 @@ test('a client that leaves ends all of them', async () => {
   leave.abort();
   assert.equal(await gone, 'gone');
   await until(() => open === 0, 'all are let go of');
+  const left = await until(async () => {
+    const { data } = await weir.ask('GET', '/admin/v1/requests?limit=5');
+    return data.find((one) => one.close === 'client_gone');
+  }, 'its row');
+  assert.deepEqual(left.billed.map((one) => [one.close, one.estimated]),
+                   [['client_gone', true], ['client_gone', true]], 'they had the prompt');
+});
+
+test('a cheap answer that comes too late is cut short, and owes its prompt', async () => {
+  say({ tiny: 'The answer is 1.', small: 'The answer is 2.', strong: 'The answer is 382.',
+        third: (call) => call.over });
+  const got = await ask('agree=3');
+  assert.equal(got.text, 'The answer is 382.');
+  const { billed } = await row(got);
+  const late = billed.find((one) => one.model === 'third/third');
+  assert.equal(late.close, 'not_needed');
+  assert.ok(late.estimated && late.input_tokens > 0);
 });
 
 test('what cannot be done is said', async () => {

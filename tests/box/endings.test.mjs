@@ -24,6 +24,9 @@ const elsewhere = {
   rate_limited: 'budgets.test.mjs', budget_exceeded: 'budgets.test.mjs',
   credits_empty: 'budgets.test.mjs', budget_stopped: 'budgets.test.mjs',
   hedge_lost: 'hedge.test.mjs',
+  escalated: 'cascade.test.mjs',
+  outvoted: 'cascade.test.mjs',
+  not_needed: 'cascade.test.mjs',
   client_recv: 'an error of the kernel that no peer can cause: test_conn_ends.c',
   client_send: 'an error of the kernel that no peer can cause: test_conn_ends.c',
 };
