@@ -574,19 +574,19 @@ void stream_end(struct core *core, struct exchange *x, bool clean)
     struct sse_event ev;
     struct bytes rest = gather_bytes(&x->tail);
     /* CR alone ends lines too: the empty line is there, it only waited for an LF to follow. */
-    bool cr_ended = rest.len > 1 && rest.ptr[rest.len - 1] == '\r' &&
-                    (rest.ptr[rest.len - 2] == '\r' || rest.ptr[rest.len - 2] == '\n');
+    char before = rest.len > 1 && rest.ptr[rest.len - 1] == '\r' ? rest.ptr[rest.len - 2] : 0;
+    bool cr_ended = before == '\r' || before == '\n';
     bool cut = rest.len > 0 && x->is_binary;       /* in the middle of a message */
     bool text = rest.len > 0 && !x->is_binary && !x->done_seen;
     if (text && sse_finish(&x->sse, rest, &ev) == NET_OK) {
         if (!on_event(core, x, &ev)) return;
         /* Its empty line was cut off; what we put behind it must not become part of it. A line
-         * feed alone only completes a CR: all that is due where that ends the empty line, for
-         * readers who know no CR alone. */
+         * feed alone only completes a CR: all that is due where that ends the empty line behind
+         * a CRLF, for readers who know no CR alone. Who ends all lines so has said it all. */
         bool cr = ev.raw.ptr[ev.raw.len - 1] == '\r';
         struct bytes end = cr && !cr_ended ? BYTES("\n\n") : BYTES("\n");
         bool theirs = x->state == X_RELAY && !x->array && !x->translated;
-        if (theirs && !emit(core, x, end)) {
+        if (theirs && before != '\r' && !emit(core, x, end)) {
             (void)no_room(core, x);
             return;
         }
