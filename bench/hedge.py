@@ -64,20 +64,25 @@ class Provider:
         return server.sockets[0].getsockname()[1]
 
 
-class Weir:
-    """A program of its own, hedging or not."""
+def hedging(mode, ports):
+    """The configuration of a Weir that hedges, or does not."""
+    names = ['a', 'b']
+    lines = ['routing:', '  mode: latency',
+             f'  hedge: {{mode: {mode}, after: p95, max_share: 0.05}}', 'providers:']
+    lines += [f'  - {{name: {n}, url: "http://127.0.0.1:{p}/v1", auth: none}}'
+              for n, p in zip(names, ports)]
+    lines += ['models:'] + [f'  - {{id: {n}/m, price: {{input: "1", output: "4"}}}}'
+                            for n in names]
+    return lines + ['aliases: {m: [a/m, b/m]}']
 
-    def __init__(self, mode, ports):
+
+class Weir:
+    """A program of its own, configured by lines of weir.yaml; its model is called m."""
+
+    def __init__(self, lines):
         self.dir = tempfile.mkdtemp(prefix='weir-hedge-')
-        names = ['a', 'b']
         lines = ['listen: ["127.0.0.1:0"]', 'admin: {listen: "127.0.0.1:0"}', 'cores: 1',
-                 'log: {level: warn}', 'routing:', '  mode: latency',
-                 f'  hedge: {{mode: {mode}, after: p95, max_share: 0.05}}', 'providers:']
-        lines += [f'  - {{name: {n}, url: "http://127.0.0.1:{p}/v1", auth: none}}'
-                  for n, p in zip(names, ports)]
-        lines += ['models:'] + [f'  - {{id: {n}/m, price: {{input: "1", output: "4"}}}}'
-                                for n in names]
-        lines += ['aliases: {m: [a/m, b/m]}']
+                 'log: {level: warn}'] + lines
         self.file = os.path.join(self.dir, 'weir.yaml')
         with open(self.file, 'w', encoding='ascii') as f:
             f.write('\n'.join(lines) + '\n')
@@ -101,8 +106,8 @@ class Weir:
         self.run.wait()
         shutil.rmtree(self.dir)
 
-    async def ask(self, text='hello'):
-        """Seconds to the first content."""
+    async def stream(self, text):
+        """A connection that is asked for a stream, and when."""
         body = json.dumps({'model': 'm', 'stream': True,
                            'messages': [{'role': 'user', 'content': text}]})
         reader, writer = await asyncio.open_connection('127.0.0.1', self.port)
@@ -111,6 +116,11 @@ class Weir:
                       f'authorization: Bearer {self.key}\r\ncontent-type: application/json\r\n'
                       f'connection: close\r\ncontent-length: {len(body)}\r\n\r\n').encode()
                      + body.encode())
+        return reader, writer, begun
+
+    async def ask(self, text='hello'):
+        """Seconds to the first content."""
+        reader, writer, begun = await self.stream(text)
         await reader.readuntil(b'word')
         first = time.perf_counter() - begun
         rest = await reader.read()
@@ -146,7 +156,7 @@ def at(times, share):
 
 async def one_round(seed, count):
     ports = [await Provider(seed * 2 + i).start() for i in range(2)]
-    weirs = [Weir(mode, ports) for mode in ('never', 'latency')]
+    weirs = [Weir(hedging(mode, ports)) for mode in ('never', 'latency')]
     text = 'word ' * PROMPT
     try:
         await asyncio.gather(*(load(w, WARM, text) for w in weirs))
