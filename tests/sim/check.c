@@ -2,7 +2,7 @@
  *   slots       used slots = taken slots = the gauge in the counters
  *   inflight    what an owner counts as under way is under way
  *   cancel      nothing goes on for a client that is gone: its provider was let go at once
- *   links       connection, exchange and upstream name each other
+ *   links       connection, exchange and upstream name each other; a lead and its twins too
  *   stuck       what runs has something that it waits for
  *   ends-once   exchanges begun - running = records written
  *   memory      segments in use = those in chains; the region holds what is held
@@ -75,10 +75,27 @@ static void check_upstream(const struct core *core, const struct upstream *u, st
     }
 }
 
+/* A lead and its twins know each other; the lead alone has a client, and outlives them. */
+static void check_family(const struct core *core, const struct exchange *x)
+{
+    const struct exchange *lead = x->lead ? x->lead : x, *t = lead->twins;
+    bool runs = lead->head.taken && lead->c && lead->state != X_DONE && !lead->lead;
+    if (!x->lead && !t) return;
+    if (!runs || lead->booked || (x->lead && x->c)) {
+        violated("cancel", "core %u: exchange %u in state %u is a twin for nobody", core->idx,
+                 x->head.slot, x->state);
+    }
+    while (x->lead && t && t != x) t = t->next_twin;
+    if (!t || t->lead != lead) {
+        violated("links", "core %u: twin %u, whom its lead does not name", core->idx,
+                 x->head.slot);
+    }
+}
+
 static void check_exchange(const struct core *core, const struct exchange *x, struct sums *s)
 {
     s->exchanges++;
-    s->unbooked += !x->booked;
+    s->unbooked += !x->booked && !x->lead;     /* a family has one end */
     s->segs += x->body.count + x->answer.count;
     const struct translation *o = x->other;
     if (o) s->segs += o->wire.count + o->event.count + o->keep.count;
@@ -89,7 +106,8 @@ static void check_exchange(const struct core *core, const struct exchange *x, st
         if (x->u || x->c) violated("links", "core %u: a dead exchange holds on", core->idx);
         return;
     }
-    if (!x->c && x->state != X_DRAIN) {
+    check_family(core, x);
+    if (!x->c && !x->lead && x->state != X_DRAIN) {
         violated("cancel", "core %u: exchange %u in state %u goes on without a client",
                  core->idx, x->head.slot, x->state);
     }
