@@ -198,11 +198,28 @@ static void check_stop(const struct ask *a)
     violated("bytes", "sim-%u was stopped by: %.*s", number_of(a), (int)len, at);
 }
 
+/* Behind what keeps a client awake while another one is asked to go on. */
+static size_t waits_end(const struct ask *a)
+{
+    size_t at = a->checked, len = sizeof awake - 1;
+    while (a->tail && a->body.len - at >= len && starts(&a->body, at, awake)) at += len;
+    return at;
+}
+
+/* Nobody went on, and the client has waited for that: it is told so. */
+static void check_waited(const struct ask *a, size_t at)
+{
+    if (at == a->checked || (a->broken && at < a->body.len)) return;
+    violated("bytes", "sim-%u waited for: %.*s", number_of(a), (int)(a->body.len - at),
+             a->body.at + at);
+}
+
 void model_done(struct ask *a)
 {
+    size_t waited = waits_end(a);
     note("answered", number_of(a), a->status, a->body.len);
     a->complete = true;
-    a->broken = a->tail && starts(&a->body, a->checked, error_event);
+    a->broken = a->tail && starts(&a->body, waited, error_event);
     if (!asks_provider(a)) return;
     if (a->from && a->from->status == 200 && onward_done(a)) return;
     if (a->from && foreign_is(a->from->provider) && a->from->status == 200) {
@@ -210,6 +227,7 @@ void model_done(struct ask *a)
         if (model()->calm && a->broken) violated("bytes", "sim-%u broke", number_of(a));
         return;
     }
+    check_waited(a, waited);
     a->stopped = is_stop(a);
     if (a->stopped) check_stop(a);
     if (a->from && !a->tail && !is_all(a)) {
