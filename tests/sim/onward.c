@@ -61,16 +61,29 @@ static bool is_before(const struct text *before, const struct text *have)
     return true;
 }
 
-/* Whose text stands behind a comment that names its provider. */
-static const struct reply *next_reply(const struct ask *a, unsigned provider,
-                                      const struct text *have)
+/* Is all of got what p said, as far as it came? */
+static bool agrees(const struct reply *p, const struct text *got)
 {
-    const struct reply *last = a->went_on ? a->by[a->went_on - 1] : a->from;
+    return starts_with(&p->said, got);
+}
+
+/* Whose text stands behind a comment that names its provider: one that was asked to go on with
+ * what its client had. One provider may have been asked for that several times, and have broken
+ * off before its first text but the last time: where more than one would fit, the stream's end
+ * (last) is the last one's, and a part that others follow the first one's. */
+static const struct reply *next_reply(const struct ask *a, unsigned provider,
+                                      const struct text *have, const struct text *got,
+                                      bool last)
+{
+    const struct reply *after = a->went_on ? a->by[a->went_on - 1] : a->from, *found = NULL;
     for (uint32_t i = 0; i < a->reply_count; i++) {
         const struct reply *p = &a->reply[i];
-        if (p <= last || !p->onward || p->provider != provider) continue;
-        if (is_before(&p->before, have)) return p;
+        if (p <= after || !p->onward || p->provider != provider || p->status != 200) continue;
+        if (!is_before(&p->before, have)) continue;
+        bool fits = agrees(p, got), better = !found || (fits && !agrees(found, got));
+        if (better || (last && fits)) found = p;
     }
+    if (found) return found;
     violated("onward", "sim-%u: provider %u was not asked to go on with: %.*s", number_of(a),
              provider, (int)(have->len > 300 ? 300 : have->len), have->at);
 }
@@ -80,8 +93,8 @@ static bool check_part(const struct ask *a, const struct reply *p, const struct 
 {
     const struct text *want = &p->said;
     size_t at = 0, common = got->len < want->len ? got->len : want->len;
+    if (agrees(p, got)) return got->len == want->len;
     while (at < common && got->at[at] == want->at[at]) at++;
-    if (at == got->len) return got->len == want->len;
     size_t from = at < 60 ? 0 : at - 60;
     violated("onward", "sim-%u: %zu of %zu bytes of provider %u's text, from %zu on other.\n"
              " got: %.*s\nsent: %.*s", number_of(a), got->len, want->len, p->provider, at,
@@ -118,22 +131,24 @@ bool onward_done(struct ask *a)
     const char *next = a->kind == ASK_STREAM && a->body.len ? find(at, end, comment) : NULL;
     if (!next) return false;
     struct text have = {0};
-    const struct reply *p = a->from;
+    const char *from = at, *named = NULL;      /* the comment before from */
     bool whole = false;
-    for (const char *from = at;;) {
+    for (;;) {
         struct text got = foreign_texts(from, (size_t)((next ? next : end) - from));
+        const struct reply *p = a->from;
+        if (named) {
+            unsigned provider = (unsigned)(named[sizeof comment - 1] - '0');
+            p = a->by[a->went_on] = next_reply(a, provider, &have, &got, next == NULL);
+            a->went_on++;
+        }
         whole = check_part(a, p, &got);
         text_bytes(&have, got.at, got.len);
         free(got.at);
-        if (!next) {
-            check_end(a, from, whole);
-            break;
-        }
-        from = next;
-        p = next_reply(a, (unsigned)(next[sizeof comment - 1] - '0'), &have);
-        a->by[a->went_on++] = p;
+        if (!next) break;
+        from = named = next;
         next = find(from + 1, end, comment);
     }
+    check_end(a, from, whole);
     free(have.at);
     note("onward", number_of(a), a->went_on, a->broken);
     return true;
