@@ -270,3 +270,25 @@ void foreign_done(struct ask *a)
     if (done && usage != expect) violated("bytes", "sim-%u: usage is told: %d", n, usage);
     free(got.at);
 }
+
+bool foreign_nothing(struct ask *a)
+{
+    static const char error[] = "data: {\"error\":{\"message\":\"p";
+    static const char why[] = "/m: no room left";
+    if (a->kind != ASK_STREAM || model()->calm || a->body.len == 0) return false;
+    bool asked = false;
+    for (uint32_t i = 0; i < a->reply_count; i++) {
+        const struct reply *p = &a->reply[i];
+        asked = asked || (foreign_is(p->provider) && p->status == 200);
+    }
+    const char *end = a->body.at + a->body.len;
+    const char *at = memmem(a->body.at, a->body.len, error, sizeof error - 1);
+    if (!asked || !at) return false;
+    size_t left = (size_t)(end - at);
+    const char *event_end = memmem(at, left, "\n\n", 2);
+    bool room = memmem(at, left, why, sizeof why - 1) == at + sizeof error;
+    struct text got = foreign_texts(a->body.at, a->body.len);
+    a->broken = room && event_end && event_end + 2 == end && got.len == 0;
+    free(got.at);
+    return a->broken;
+}

@@ -26,5 +26,9 @@ void foreign_request(const struct ask *a, uint32_t provider, const char *path, c
 /* The client has all of an answer of it: violates "bytes" where texts differ; says whether it
  * broke, or was stopped. */
 void foreign_done(struct ask *a);
+/* The client has all of a stream that nothing of any answer is in. False: it is not what is due
+ * where the first words of such a provider found no room: the head of Weir's own stream, then
+ * the error. Else says that it broke. */
+bool foreign_nothing(struct ask *a);
 
 #endif
