@@ -2,7 +2,7 @@
 """availability.py - what share of requests is answered whole and right when providers fail.
 
     bench/availability.py [--requests 2000] [--rate 700] [--connections 128]
-                          [--build build] [--seed 1] [--only TEXT] [--list] [--strict]
+                          [--build build] [--seed 1] [--only TEXT] [--add] [--list] [--strict]
 
 Providers are weir-mock, which fails 50 of 1,000 requests: 60 % of those for want of room (429,
 503, 529), the others by a 500, a reset, a stall, an error event or an end at any place of the
@@ -17,7 +17,8 @@ came, latency beside that of the same case without faults, and of what was bille
 that bought no answer. Answers that look whole and are not (`wrong`) end the run with exit code
 1 in any case; with --strict so does a share below its goal: 99.9 % with two independent
 providers, 99.99 % with three, as far as the interval can say.
-Tables go to stdout, BUILD/bench/availability.json and .svg beside it.
+Tables go to stdout, BUILD/bench/availability.json and .svg beside it; with --add those keep the
+cases of earlier runs that this one does not measure again.
 """
 import argparse
 import ctypes
@@ -237,7 +238,15 @@ def line(r):
         r["added_p99_ms"], 100 * r["lost"], ", ".join(other))
 
 
-def draw(path, results, options):
+def together(path, results):
+    """These results, and those of the file that are of other cases."""
+    with open(path) as f:
+        kept = [r for r in json.load(f) if r["name"] not in {r["name"] for r in results}]
+    order = [case.name for case in cases()]
+    return sorted(kept + results, key=lambda r: order.index(r["name"]))
+
+
+def draw(path, results):
     """Failures in a hundred thousand, one bar a case; the goal is a line in it."""
     groups = {}
     for r in results:
@@ -249,8 +258,9 @@ def draw(path, results, options):
             (r["kind"].replace("stream, resume never", "never resumed"), 1e5 * (1 - r["share"]),
              1e5 * (1 - r["high"]), 1e5 * (1 - r["low"]), goal))
     plot.ranges(path, "Requests that failed, where 5 in 100 fail at the provider",
-                "%d requests a case; with the 95 %% interval; red: the goal" %
-                options.requests, "failed, of 100,000", list(groups.items()))
+                "%s requests a case; with the 95 %% interval; red: the goal" %
+                " or ".join("{:,}".format(n) for n in sorted({r["count"] for r in results})),
+                "failed, of 100,000", list(groups.items()))
 
 
 def main():
@@ -261,6 +271,7 @@ def main():
     parser.add_argument("--build", default="build")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="")
+    parser.add_argument("--add", action="store_true")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--strict", action="store_true")
     options = parser.parse_args()
@@ -281,9 +292,12 @@ def main():
                                      r["high"] < r["goal"])
     where = os.path.join(options.build, "bench")
     os.makedirs(where, exist_ok=True)
-    with open(os.path.join(where, "availability.json"), "w") as f:
+    told = os.path.join(where, "availability.json")
+    if options.add and os.path.exists(told):
+        results = together(told, results)
+    with open(told, "w") as f:
         json.dump(results, f, indent=1)
-    draw(os.path.join(where, "availability.svg"), results, options)
+    draw(os.path.join(where, "availability.svg"), results)
     return 1 if failed else 0
 
 
