@@ -7,10 +7,13 @@
  * stopped: what its output limit would cost beyond the reservation is promised to it (which
  * takes nothing from anybody), and where that is more than what is left and not promised yet,
  * the output limit is lowered to that, though not below ROOMY times the usual length.
- * Bound of overspend, per limit: one slice a running stream; ROOMY times the usual length (500
- * tokens where none is known) a whole answer that began while all that was left was promised;
- * the error of the estimate of prompts and of text that is not seen; what a provider bills
- * after a cancel. */
+ * Bound of overspend, per limit: a running stream, one slice and what came at once with its
+ * last text; a whole answer, what others took since of what was promised to it, or, if it began
+ * while all that was left was promised, ROOMY times the usual length (500 tokens where none is
+ * known); the error of the estimate of prompts and of text that is not seen; what a provider
+ * bills after a cancel. Attempts of a request that follow each other are bounded as one: who
+ * broke off has paid all of its cost before the next one reserves, of what is left then, and
+ * where that is nothing it is not asked. Those that run at once (twins) count each. */
 #ifndef ENGINE_SPEND_H
 #define ENGINE_SPEND_H
 

@@ -1,8 +1,8 @@
 /* money_check.c - see money.h. The checkers, after every turn of a core and of the store:
  *   held      of every cell that anybody may still settle on: limit - left - spent = what
  *             running exchanges hold on it; versions are pinned by those who hold on them
- *   overdrawn no cell gets below zero but by what somebody spent above what it held; where
- *             costs are known, nobody does
+ *   overdrawn no cell gets below zero but by what somebody spent above what it held: a slice,
+ *             an event, the error of a prompt's estimate; where costs are known, nobody does
  *   spent     a cell says what the records say whose path holds its target, admitted in its
  *             window, but for those to be added when they are folded
  *   set       what was answered as set is what the version says, whole
@@ -12,6 +12,7 @@
  *   rates     at most N at once; at most 2N - 1 begin in a minute; running ones are counted
  *   sums      the store's meters and pools say what its rows say
  * All of them look at a moment between two turns, where nothing is under way. */
+#include "engine/book.h"
 #include "engine/clock.h"
 #include "engine/core.h"
 #include "engine/engine.h"
@@ -28,13 +29,22 @@
 
 enum {
     CELLS = 4096,
+    HOLDERS_MAX = 4 * ASKS_MAX,
     SLICE_TOKENS = 128,                /* architecture.md section 5 */
     NEED_MAX = 100000000,              /* nano-dollars: more than any prompt here costs */
 };
 
+struct holder {                        /* an exchange; a twin has its request's name */
+    const struct ask *ask;
+    struct budget_hold hold;
+    uint32_t prompt;                   /* tokens that are held for */
+    uint8_t nth;                       /* of its attempt, which is one record at most */
+};
+
 struct before {                        /* a turn */
     struct cell cell[CELLS];
-    struct budget_hold hold[ASKS_MAX]; /* of its core's exchanges */
+    struct holder holder[HOLDERS_MAX]; /* its core's exchanges */
+    uint32_t holders;
     uint64_t refusals[STATS_LAYERS][REFUSALS];
     int64_t over[CELLS];               /* spent above what was held, in this turn */
     uint32_t ended;                    /* records in this turn */
@@ -86,7 +96,10 @@ static void remember(struct engine *e, struct exchange *x)
 {
     const struct ask *a = ask_of(&x->rec);
     (void)e;
-    if (a && !x->booked) before.hold[a - model()->ask] = x->spend.hold;
+    if (!a || x->booked) return;
+    if (before.holders == HOLDERS_MAX) violated("money", "%d exchanges", HOLDERS_MAX);
+    before.holder[before.holders++] = (struct holder){
+        .ask = a, .hold = x->spend.hold, .prompt = book_prompt_tokens(x), .nth = x->rec.nth};
 }
 
 void money_before(struct engine *e, uint32_t i)
@@ -98,7 +111,7 @@ void money_before(struct engine *e, uint32_t i)
     before.ended = 0;
     before.hour = b->hour;
     if (i == e->core_count) return;
-    memset(before.hold, 0, sizeof before.hold);
+    before.holders = 0;
     each_exchange(e, i, remember);
     for (int layer = 0; layer < STATS_LAYERS; layer++) {
         for (int k = 0; k < REFUSALS; k++) {
@@ -265,11 +278,28 @@ static void check_overdrawn(const struct engine *e)
     }
 }
 
-/* What a row may have cost above what was held. A stream whose tokens we counted ourselves was
- * stopped at the event in which its hold ended, and no slice of room was left; a byte is no
+/* What its prompt cost above the estimate that is held for it, less than nothing where it is
+ * cheaper: nothing where we counted it ourselves; a provider may tell it before it answers, and
+ * then break off. */
+static int64_t prompt_over(const struct ask *a, const struct record *r, uint32_t held_for)
+{
+    int64_t pico = r->tokens[TOKEN_INPUT] * r->price[TOKEN_INPUT] +
+                   r->tokens[TOKEN_CACHED] * r->price[TOKEN_CACHED] -
+                   held_for * r->price[TOKEN_INPUT];
+    for (uint32_t i = 0; i < a->reply_count; i++) {
+        const struct reply *p = &a->reply[i];
+        bool told = p->usage && r->tokens[TOKEN_INPUT] == p->input &&
+                    r->tokens[TOKEN_CACHED] == p->cached;
+        if (told) return pico / 1000 + 1;
+    }
+    return 0;
+}
+
+/* What a record may have cost above what was held. A stream whose answer we counted ourselves
+ * was stopped at the event in which its hold ended, and no slice of room was left; a byte is no
  * more than a token by any count. Whoever tells tokens of their own tells here what they
  * like. */
-static int64_t over_max(const struct ask *a, const struct record *r)
+static int64_t over_max(const struct ask *a, const struct record *r, uint32_t held_for)
 {
     bool own = r->flags & RECORD_STREAM && r->flags & RECORD_ESTIMATED;
     uint32_t event = 0;
@@ -277,13 +307,27 @@ static int64_t over_max(const struct ask *a, const struct record *r)
     for (uint32_t i = 0; i < a->reply_count; i++) {
         if (a->reply[i].event_max > event) event = a->reply[i].event_max;
     }
-    return r->price[TOKEN_OUTPUT] * (int64_t)(event + SLICE_TOKENS + 1) / 1000 + 1;
+    return r->price[TOKEN_OUTPUT] * (int64_t)(event + SLICE_TOKENS + 1) / 1000 + 1 +
+           prompt_over(a, r, held_for);
+}
+
+/* Who held for what r says. An attempt that began and ended in this turn is not known: nothing
+ * may be above what was only just reserved. */
+static const struct holder *holder_of(const struct ask *a, const struct record *r)
+{
+    static const struct holder nobody;
+    for (uint32_t i = 0; i < before.holders; i++) {
+        const struct holder *by = &before.holder[i];
+        if (by->ask == a && by->nth == r->nth) return by;
+    }
+    return &nobody;
 }
 
 void money_row(struct engine *e, const struct record *r)
 {
     struct ask *a = ask_of(r);
-    const struct budget_hold *h = &before.hold[a - model()->ask];
+    const struct holder *held_by = holder_of(a, r);
+    const struct budget_hold *h = &held_by->hold;
     before.ended++;
     bool met = r->budget_version != 0;       /* not those whose body was never complete */
     if (!a->admitted_ns && r->close != CLOSE_RATE_LIMITED && met) {
@@ -291,7 +335,7 @@ void money_row(struct engine *e, const struct record *r)
         arrive(e, r, a->admitted_ns);
         if (r->budget_version != current(e)->version) violated("admitted", "by an old version");
     }
-    int64_t over = r->cost_nusd - h->nusd, most = over_max(a, r);
+    int64_t over = r->cost_nusd - h->nusd, most = over_max(a, r, held_by->prompt);
     if (over > most) over = most;
     if (over <= 0 || h->count == 0) return;
     if (money()->flat_nusd) {
