@@ -612,9 +612,12 @@ void conn_on_send(struct core *core, struct conn *c, const struct ring_done *d)
         conn_close(core, c, gone ? CLOSE_CLIENT_GONE : CLOSE_CLIENT_SEND);
         return;
     }
-    set_timer(core, c);
     stat_add(&core->stats.count[STAT_BYTES_OUT], (uint64_t)d->n);
     chain_eat(&core->mem, c->secure ? &c->wire : &c->out, (uint64_t)d->n);
+    /* it is idle since its last answer left, not since that was queued */
+    bool rests = c->state == CONN_IDLE && !c->close_after && queued(c) == 0;
+    if (rests) conn_deadline(core, c, serve_times(core).idle_ns);
+    else set_timer(core, c);
     after_send(core, c);
 }
 

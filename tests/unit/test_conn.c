@@ -527,17 +527,20 @@ static void test_a_slow_reader_is_served(void **state)
     hang_up(fd);
 }
 
+/* Ask for a flood, until it is answered, and not yet sent. */
+static void ask_flood(int fd)
+{
+    say(fd, "GET /f HTTP/1.1\r\nHost: h\r\n\r\n");
+    for (; served.flood_left > 0; rig_turn(&rig)) (void)hear_some(fd, 10000);
+}
+
 /* An answer that takes longer to read than timeouts.idle is no idle connection. */
 static void test_reading_on_is_not_idle(void **state)
 {
     (void)state;
     served.flood = 400000;
     int fd = dial();
-    say(fd, "GET /f HTTP/1.1\r\nHost: h\r\n\r\n");
-    while (served.flood_left > 0) {        /* until it is answered, and not yet sent */
-        (void)hear_some(fd, 10000);
-        rig_turn(&rig);
-    }
+    ask_flood(fd);
     assert_true(heard_len < served.flood - 100000);
     while (heard_len < served.flood && !heard_end) {
         rig_skip(&rig, 40 * second);
@@ -549,6 +552,29 @@ static void test_reading_on_is_not_idle(void **state)
     (void)hear(fd);
     heard_len = 0;
     hears(fd, "", true);                   /* now it is */
+    hang_up(fd);
+}
+
+/* timeouts.idle counts from when the last answer has left, not from when it was queued. */
+static void test_idle_since_the_answer_left(void **state)
+{
+    (void)state;
+    served.flood = 2 << 20;
+    int fd = dial(), small = 16384;
+    const struct conn *c = (struct conn *)(void *)slab_at(&rig.core->conns, 0);
+    assert_int_equal(setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
+    ask_flood(fd);
+    rig_skip(&rig, 40 * second);
+    assert_true(c->out.bytes > 0);
+    for (; c->out.bytes > 0 || c->sending; rig_turn(&rig)) (void)hear_some(fd, 10000);
+    rig_skip(&rig, 74 * second);
+    while (heard_len < served.flood && !heard_end) (void)hear(fd);
+    assert_false(heard_end);
+    rig_skip(&rig, second);
+    rig_turn(&rig);
+    (void)hear(fd);
+    assert_true(heard_end);
+    assert_int_equal(stat_get(&rig.core->stats.closes[CLOSE_CLIENT_IDLE]), 1);
     hang_up(fd);
 }
 
@@ -854,6 +880,7 @@ int main(void)
         ON_CORE(test_a_client_that_does_not_read),
         ON_CORE(test_a_slow_reader_is_served),
         ON_CORE(test_reading_on_is_not_idle),
+        ON_CORE(test_idle_since_the_answer_left),
         ON_CORE(test_the_answer_survives_what_is_still_sent),
         ON_CORE(test_lingering_ends),
         ON_CORE(test_gone_at_any_byte),
