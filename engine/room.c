@@ -143,8 +143,7 @@ static void turn_quit(struct room *r, struct room_key *k)
 
 static struct room_key *key_make(struct room *r, const struct exchange *x, unsigned line)
 {
-    struct room_key *k = slab_take(&r->keys);
-    assert(k);                              /* one for each exchange */
+    struct room_key *k = slab_take_own(&r->keys);       /* one for each exchange */
     k->id = x->rec.path[UNIT_KEY];
     k->place = place_of(x);
     k->line = (uint8_t)line;

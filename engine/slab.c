@@ -24,10 +24,9 @@ struct slab_head *slab_at(const struct slab *s, uint32_t slot)
     return (struct slab_head *)(void *)(s->items + s->item_bytes * slot);
 }
 
-void *slab_take(struct slab *s)
+static void *take(struct slab *s)
 {
     struct slab_head *h;
-    if (MAYBE(no_slot)) return NULL;
     if (s->free != SLAB_NONE) {
         h = slab_at(s, s->free);
         s->free = h->next_free;
@@ -44,6 +43,14 @@ void *slab_take(struct slab *s)
     *h = keep;
     s->used++;
     return h;
+}
+
+void *slab_take(struct slab *s) { return MAYBE(no_slot) ? NULL : take(s); }
+
+void *slab_take_own(struct slab *s)
+{
+    assert(s->used < s->count);
+    return take(s);
 }
 
 void slab_give(struct slab *s, void *item)

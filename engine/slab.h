@@ -29,6 +29,8 @@ struct slab {
 MUST_USE bool slab_init(struct slab *s, size_t item_bytes, uint32_t count);
 /* Take a slot: gives the item with its head set and the rest zero; NULL when all are taken. */
 void *slab_take(struct slab *s);
+/* Take a slot where there is one for every owner that there can be: one is left. */
+void *slab_take_own(struct slab *s);
 /* Give a slot back; its generation rises. takes item. */
 void slab_give(struct slab *s, void *item);
 /* The item in slot when it is taken and of this generation, else NULL. */

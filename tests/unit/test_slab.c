@@ -151,10 +151,9 @@ static void test_random(void **state)
     drop(&s);
 }
 
-/* Giving a slot back twice is our mistake: the process must not go on. */
-static void test_a_second_give_aborts(void **state)
+/* What is our mistake: the process must not go on. */
+static void aborts(void (*mistake)(struct slab *s))
 {
-    (void)state;
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
@@ -164,15 +163,40 @@ static void test_a_second_give_aborts(void **state)
         (void)close(STDERR_FILENO);
         struct slab s;
         if (!slab_init(&s, sizeof(struct item), 2)) _exit(0);
-        void *it = slab_take(&s), *other = slab_take(&s);
-        if (!other) _exit(0);
-        slab_give(&s, it);
-        slab_give(&s, it);
+        mistake(&s);
         _exit(0);
     }
     int status = 0;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+static void give_twice(struct slab *s)
+{
+    void *it = slab_take(s), *other = slab_take(s);
+    if (!other) _exit(0);
+    slab_give(s, it);
+    slab_give(s, it);
+}
+
+static void test_a_second_give_aborts(void **state)
+{
+    (void)state;
+    aborts(give_twice);
+}
+
+static void take_a_third(struct slab *s)
+{
+    void *it = slab_take_own(s), *other = slab_take_own(s);
+    if (!it || !other) _exit(0);
+    (void)slab_take_own(s);
+}
+
+/* Who owns a slot that is not there? */
+static void test_own_slots_never_run_out(void **state)
+{
+    (void)state;
+    aborts(take_a_third);
 }
 
 int main(void)
@@ -186,6 +210,7 @@ int main(void)
         cmocka_unit_test(test_no_address_space_is_an_answer),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_a_second_give_aborts),
+        cmocka_unit_test(test_own_slots_never_run_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
