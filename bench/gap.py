@@ -10,7 +10,6 @@ The first provider closes in the middle, after a drawn number of events; the sec
 program: what its loop adds is in the figure."""
 import asyncio
 import json
-import random
 import re
 import sys
 import time
@@ -26,11 +25,12 @@ def event(delta, finish=None):
         {'index': 0, 'delta': delta, 'finish_reason': finish}]}) + '\n\n')
 
 
-class Provider:
+class Provider(hedge.Provider):
     """The first breaks off, the second goes on."""
 
     def __init__(self, seed, breaks):
-        self.draw, self.breaks = random.Random(seed), breaks
+        super().__init__(seed)
+        self.breaks = breaks
 
     async def serve(self, reader, writer):
         try:
@@ -55,10 +55,6 @@ class Provider:
             pass
         finally:
             writer.close()
-
-    async def start(self):
-        server = await asyncio.start_server(self.serve, '127.0.0.1', 0)
-        return server.sockets[0].getsockname()[1]
 
 
 async def gap_s(weir, turn):

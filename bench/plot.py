@@ -38,32 +38,41 @@ def bars(path, title, note, axis, groups):
     top = max(max(high, goal or 0) for _, rows in groups for _, _, _, high, goal in rows) * 1.05
     if top <= 0:
         return
-    height = TOP + sum(GROUP + len(rows) * (BAR + GAP) for _, rows in groups) + 56
     room = WIDTH - LEFT - RIGHT
 
     def x(value):
         return LEFT + max(value, 0) / top * room
 
+    step, at, ticks = step_of(top), 0.0, []
+    while at <= top:
+        ticks.append((x(at), "%g" % at))
+        at = round(at + step, 9)
+    sheet(path, (title, note, axis), groups, ticks, lambda row, y: bar(row, y, x))
+
+
+def sheet(path, words, groups, ticks, draw):
+    """Title, note and axis (words), the scale's ticks [(place, text)], and each of the groups'
+    rows as draw(row, y) has it."""
+    title, note, axis = words
+    height = TOP + sum(GROUP + len(rows) * (BAR + GAP) for _, rows in groups) + 56
     out = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d">'
            % (WIDTH, height, WIDTH, height), "<style>%s</style>" % STYLE,
            '<rect width="100%" height="100%" fill="#fdfdfb"/>',
            '<text class="title" x="20" y="30">%s</text>' % escape(title),
            '<text class="note" x="20" y="50">%s</text>' % escape(note)]
-    step, at = step_of(top), 0.0
     bottom = height - 46
-    while at <= top:
-        out.append('<path d="M%.1f %d V%d" stroke="#e2e2dc"/>' % (x(at), TOP - 8, bottom))
-        out.append('<text class="axis" x="%.1f" y="%d" text-anchor="middle">%g</text>'
-                   % (x(at), bottom + 16, at))
-        at = round(at + step, 9)
+    for at, text in ticks:
+        out.append('<path d="M%.1f %d V%d" stroke="#e2e2dc"/>' % (at, TOP - 8, bottom))
+        out.append('<text class="axis" x="%.1f" y="%d" text-anchor="middle">%s</text>'
+                   % (at, bottom + 16, text))
     out.append('<text class="axis" x="%.1f" y="%d" text-anchor="middle">%s</text>'
-               % (LEFT + room / 2, bottom + 36, escape(axis)))
+               % (LEFT + (WIDTH - LEFT - RIGHT) / 2, bottom + 36, escape(axis)))
     y = TOP
     for label, rows in groups:
         out.append('<text class="group" x="20" y="%d">%s</text>' % (y + 13, escape(label)))
         y += GROUP - 8
         for row in rows:
-            out += bar(row, y, x)
+            out += draw(row, y)
             y += BAR + GAP
         y += 8
     with open(path, "w") as f:
@@ -96,36 +105,15 @@ DECADES = (-1, 5)     # of the logarithmic scale: 0.1 to 100,000
 def ranges(path, title, note, axis, groups):
     """Write a plot on a scale of powers of ten. groups: [(label, [(name, value, low, high, goal
     or None), ...]), ...]; what lies below the scale is drawn at its end."""
-    height = TOP + sum(GROUP + len(rows) * (BAR + GAP) for _, rows in groups) + 56
     room = WIDTH - LEFT - RIGHT
 
     def x(value):
         place = math.log10(max(value, 10.0 ** DECADES[0])) - DECADES[0]
         return LEFT + min(place / (DECADES[1] - DECADES[0]), 1) * room
 
-    out = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d">'
-           % (WIDTH, height, WIDTH, height), "<style>%s</style>" % STYLE,
-           '<rect width="100%" height="100%" fill="#fdfdfb"/>',
-           '<text class="title" x="20" y="30">%s</text>' % escape(title),
-           '<text class="note" x="20" y="50">%s</text>' % escape(note)]
-    bottom = height - 46
-    for decade in range(DECADES[0], DECADES[1] + 1):
-        at = x(10.0 ** decade)
-        out.append('<path d="M%.1f %d V%d" stroke="#e2e2dc"/>' % (at, TOP - 8, bottom))
-        out.append('<text class="axis" x="%.1f" y="%d" text-anchor="middle">%s</text>'
-                   % (at, bottom + 16, "{:,g}".format(10.0 ** decade)))
-    out.append('<text class="axis" x="%.1f" y="%d" text-anchor="middle">%s</text>'
-               % (LEFT + room / 2, bottom + 36, escape(axis)))
-    y = TOP
-    for label, rows in groups:
-        out.append('<text class="group" x="20" y="%d">%s</text>' % (y + 13, escape(label)))
-        y += GROUP - 8
-        for row in rows:
-            out += span(row, y, x)
-            y += BAR + GAP
-        y += 8
-    with open(path, "w") as f:
-        f.write("\n".join(out + ["</svg>", ""]))
+    scale = [10.0 ** decade for decade in range(DECADES[0], DECADES[1] + 1)]
+    sheet(path, (title, note, axis), groups, [(x(at), "{:,g}".format(at)) for at in scale],
+          lambda row, y: span(row, y, x))
 
 
 def span(row, y, x):
