@@ -605,7 +605,6 @@ static bool take_element_tool(struct api_reader *r, const struct json_token *t)
 /* Bytes of images, audio and files say nothing about the count of tokens. */
 static bool is_binary_key(struct bytes key)
 {
-    if (key.len == 0 || (*key.ptr != 'd' && *key.ptr != 'f' && *key.ptr != 'b')) return false;
     return bytes_eq(key, BYTES("data")) || bytes_eq(key, BYTES("file_data")) ||
            bytes_eq(key, BYTES("b64_json"));
 }

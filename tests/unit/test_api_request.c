@@ -472,6 +472,35 @@ static void test_names_are_changed(void **state)
 }
 
 /* The effort is put where the body says nothing of it, and nowhere else. */
+/* The scanner gives no text of a name over JSON_TEXT_MAX that a cut goes through: it is none of
+ * those that are looked for, wherever it stands. */
+static void test_long_names(void **state)
+{
+    (void)state;
+    static const struct { enum api api; const char *before, *behind; } places[] = {
+        {API_CHAT, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\",\"",
+         "\":\"data\"}]}"},
+        {API_CHAT, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"",
+         "\":1}]}]}"},
+        {API_RESPONSES, "{\"model\":\"m\",\"input\":[{\"role\":\"user\",\"", "\":[\"hi\"]}]}"},
+        {API_MESSAGES, "{\"model\":\"m\",\"max_tokens\":1,\"messages\":[{\"role\":\"user\","
+         "\"content\":\"hi\"}],\"tools\":[{\"name\":\"f\",\"input_schema\":{\"", "\":{}}}]}"},
+        {API_GENERATE, "{\"contents\":[{\"parts\":[{\"text\":\"hi\",\"", "\":{}}]}]}"},
+        {API_EMBEDDINGS, "{\"model\":\"m\",\"input\":\"hi\",\"user\":\"u\",\"", "\":1}"},
+    };
+    static const size_t lens[] = {JSON_TEXT_MAX - 1, JSON_TEXT_MAX, JSON_TEXT_MAX + 1, 1200};
+    for (size_t i = 0; i < COUNT(places); i++) {
+        for (size_t k = 0; k < COUNT(lens); k++) {
+            char name[1201], body[1600];
+            memset(name, 'd', lens[k]);
+            name[lens[k]] = '\0';
+            (void)snprintf(body, sizeof body, "%s%s%s", places[i].before, name,
+                           places[i].behind);
+            (void)read_all(places[i].api, body);
+        }
+    }
+}
+
 static void test_effort_is_put(void **state)
 {
     (void)state;
@@ -562,6 +591,7 @@ int main(void)
         cmocka_unit_test(test_generate),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_limits_are_lowered),
+        cmocka_unit_test(test_long_names),
         cmocka_unit_test(test_effort_is_put),
         cmocka_unit_test(test_names_are_changed), cmocka_unit_test(test_refused_members),
         cmocka_unit_test(test_recorded),
