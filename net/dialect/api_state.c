@@ -58,7 +58,7 @@ static enum member tool_member(struct api_state *s, struct bytes name)
 
 static void on_key(struct api_state *s, const struct json_token *t)
 {
-    bool unsure = t->escaped || !t->text.ptr;
+    bool unsure = t->escaped || t->text.len > JSON_TEXT_MAX;    /* whether cut or not */
     if (s->place == STATE_ROOT) s->member = (uint8_t)root_member(s, t->text);
     else s->member = (uint8_t)tool_member(s, t->text);
     if (unsure) s->changes = true;
@@ -68,7 +68,7 @@ static void on_key(struct api_state *s, const struct json_token *t)
 /* Is this a type of tool that the client runs? */
 static bool is_clients(const struct api_state *s, const struct json_token *t)
 {
-    if (t->type != JSON_STRING || t->escaped || !t->text.ptr) return false;
+    if (t->type != JSON_STRING || t->escaped || t->text.len > JSON_TEXT_MAX) return false;
     if (bytes_eq(t->text, BYTES("custom"))) return true;
     if (s->api != API_MESSAGES) return bytes_eq(t->text, BYTES("function"));
     for (size_t i = 0; i < COUNT(clients); i++) {

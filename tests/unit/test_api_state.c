@@ -88,6 +88,26 @@ static void test_requests(void **state)
     for (size_t i = 0; i < COUNT(rows); i++) check(rows[i].api, rows[i].body, rows[i].changes);
 }
 
+/* Too long to be seen whole wherever it is cut: unsure, whether it is cut or not. */
+static void test_long_texts(void **state)
+{
+    (void)state;
+    static const struct { const char *before, *behind; } places[] = {
+        {"{\"", "\":1}"}, {"{\"tools\":[{\"type\":\"function\",\"", "\":1}]}"},
+        {"{\"tools\":[{\"type\":\"", "\"}]}"},
+    };
+    char text[JSON_TEXT_MAX + 2], body[JSON_TEXT_MAX + 100];
+    for (size_t i = 0; i < COUNT(places); i++) {
+        for (size_t len = JSON_TEXT_MAX; len <= JSON_TEXT_MAX + 1; len++) {
+            memset(text, 'x', len);
+            text[len] = '\0';
+            (void)snprintf(body, sizeof body, "%s%s%s", places[i].before, text,
+                           places[i].behind);
+            check(API_CHAT, body, i == 2 || len > JSON_TEXT_MAX);
+        }
+    }
+}
+
 static void test_tools(void **state)
 {
     (void)state;
@@ -136,6 +156,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_requests, open_wall, close_wall),
         cmocka_unit_test_setup_teardown(test_tools, open_wall, close_wall),
+        cmocka_unit_test_setup_teardown(test_long_texts, open_wall, close_wall),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
