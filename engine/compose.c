@@ -190,6 +190,21 @@ void compose_restore(struct core *core, struct exchange *x)
     x->was_bytes = 0;
 }
 
+bool compose_original(const struct core *core, const struct exchange *x,
+                      bool (*visit)(void *arg, struct bytes piece), void *arg)
+{
+    uint32_t at = x->body.first, left = x->body.count;
+    size_t skip = x->was_bytes;
+    assert(x->theirs_at >= skip);
+    struct bytes piece, was = {x->kept.ptr + x->theirs_at - skip, skip};
+    if (was.len && !visit(arg, was)) return false;
+    while (chain_next(&core->mem, &at, &left, &piece)) {
+        skip -= bytes_cut(&piece, skip < piece.len ? skip : piece.len).len;
+        if (piece.len && !visit(arg, piece)) return false;
+    }
+    return true;
+}
+
 /* What the provider and the model are known to want otherwise (catalogue: columns quirks). What
  * shapes the answer goes only where the client did not choose the model: whoever names one
  * hears from its provider what it refuses. */

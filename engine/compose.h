@@ -19,6 +19,11 @@ MUST_USE bool compose_keep(struct core *core, struct exchange *x, const struct h
 struct bytes compose_path_model(const struct exchange *x);
 /* Undo what an attempt before did to x->body, and forget what it kept behind the request. */
 void compose_restore(struct core *core, struct exchange *x);
+/* The body as the client sent it, piece by piece, though its beginning may be overwritten where
+ * it lies, and on its way to a provider just now. visit borrows, and ends it with false. Gives
+ * what it gave last. */
+bool compose_original(const struct core *core, const struct exchange *x,
+                      bool (*visit)(void *arg, struct bytes piece), void *arg);
 /* Queue the request of x for its current model and key on x->u. The body is borrowed from
  * x->body; of a translated one it is x->wire, which u takes. False: out of memory (what was
  * queued stays with u, which is to be closed). */

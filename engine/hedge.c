@@ -4,6 +4,7 @@
  * Looked at when the time has come, not before: all but a few in a hundred need none of it. */
 #include "engine/hedge.h"
 #include "engine/attempt.h"
+#include "engine/compose.h"
 #include "engine/conf.h"
 #include "engine/core.h"
 #include "engine/exchange.h"
@@ -39,23 +40,19 @@ void hedge_arm(struct core *core, struct exchange *x)
     x->hedge_ns = x->attempt_ns + (wait_ns > TIMER_TICK_NS ? wait_ns : TIMER_TICK_NS);
 }
 
-/* May asking it twice do twice what is to be done once? The body is read as the client sent it:
- * its beginning may have been overwritten. */
+/* compose_original's visit. */
+static bool look_at(void *arg, struct bytes piece)
+{
+    api_state_feed(arg, piece);
+    return true;
+}
+
+/* May asking it twice do twice what is to be done once? */
 static bool changes_state(const struct core *core, const struct exchange *x)
 {
     struct api_state s;
-    uint32_t at = x->body.first, left = x->body.count;
-    size_t skip = x->was_bytes;
-    struct bytes piece;
-    assert(x->theirs_at > x->was_bytes);
     api_state_begin(&s, (enum api)x->api);
-    api_state_feed(&s, (struct bytes){x->kept.ptr + x->theirs_at - x->was_bytes, skip});
-    while (chain_next(&core->mem, &at, &left, &piece)) {
-        size_t cut = skip < piece.len ? skip : piece.len;
-        bytes_cut(&piece, cut);
-        skip -= cut;
-        api_state_feed(&s, piece);
-    }
+    (void)compose_original(core, x, look_at, &s);
     bool changes = api_changes_state(&s);
     explicit_bzero(&s, sizeof s);      /* a client's words */
     return changes;

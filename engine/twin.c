@@ -5,6 +5,7 @@
 #include "engine/twin.h"
 #include "engine/book.h"
 #include "engine/cascade.h"
+#include "engine/compose.h"
 #include "engine/conn.h"
 #include "engine/core.h"
 #include "engine/endpoint.h"
@@ -30,20 +31,13 @@ static bool copy_kept(struct core *core, const struct exchange *x, struct exchan
     return true;
 }
 
-/* The body as the client sent it: its beginning may have been overwritten where it lies, and
- * may be on its way to a provider just now. */
-static bool copy_body(struct core *core, const struct exchange *x, struct exchange *twin)
+struct copy { struct mem *mem; struct chain *to; };
+
+/* compose_original's visit. */
+static bool copy_piece(void *arg, struct bytes piece)
 {
-    uint32_t at = x->body.first, left = x->body.count;
-    size_t skip = x->was_bytes;
-    struct bytes piece, was = {x->kept.ptr + x->theirs_at - x->was_bytes, x->was_bytes};
-    if (was.len && !chain_copy(&core->mem, &twin->body, was)) return false;
-    while (chain_next(&core->mem, &at, &left, &piece)) {
-        bytes_cut(&piece, skip < piece.len ? skip : piece.len);
-        skip -= skip < piece.len ? skip : piece.len;    /* what was cut */
-        if (piece.len && !chain_copy(&core->mem, &twin->body, piece)) return false;
-    }
-    return true;
+    const struct copy *copy = arg;
+    return chain_copy(copy->mem, copy->to, piece);
 }
 
 /* What the request is, however often it is asked. */
@@ -99,7 +93,8 @@ struct exchange *twin_make(struct core *core, struct exchange *x, unsigned from,
     if (!twin) return NULL;
     copy_facts(x, twin);
     twin->lead = x;
-    bool copied = copy_kept(core, x, twin) && copy_body(core, x, twin);
+    struct copy body = {&core->mem, &twin->body};
+    bool copied = copy_kept(core, x, twin) && compose_original(core, x, copy_piece, &body);
     if (!copied || !book_begin(core, twin)) {
         gather_drop(&core->mem, &twin->kept);
         chain_drop(&core->mem, &twin->body);
