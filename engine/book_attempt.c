@@ -10,19 +10,13 @@
 #include "engine/endpoint.h"
 #include "engine/exchange.h"
 #include "engine/observe.h"
+#include "engine/twin.h"
 #include "store/maybe.h"
-
-/* Who keeps count for the family. */
-static struct exchange *lead_of(struct exchange *x)
-{
-    assert(!x->lead || !x->lead->lead);
-    return x->lead ? x->lead : x;
-}
 
 /* The next number of a family: each candidate is billed once at most, so they never run out. */
 static uint8_t nth_next(struct exchange *x)
 {
-    struct billed *b = &lead_of(x)->billed;
+    struct billed *b = &twin_lead(x)->billed;
     assert(b->last_nth < UINT8_MAX);
     return ++b->last_nth;
 }
@@ -71,7 +65,7 @@ bool book_attempt(struct core *core, struct exchange *x, enum close_why why)
     book_price(core, x);
     struct record r = attempt_record(core, x, why);
     journal_attempt(core->journal, &r);
-    book_add(&lead_of(x)->billed, &r);
+    book_add(&twin_lead(x)->billed, &r);
     DEATH(attempt_recorded);
     spend_pay(core, x, why);
     observe_booked(core, x, why);

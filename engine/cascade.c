@@ -35,8 +35,6 @@ static_assert(sizeof(struct listener) <= MEM_PAGE, "a page");
 
 /* ---- the family ---- */
 
-static struct exchange *lead_of(struct exchange *x) { return x->lead ? x->lead : x; }
-
 static struct exchange *next_of(struct exchange *x)
 {
     return x->lead ? x->next_twin : x->twins;
@@ -308,7 +306,7 @@ bool cascade_takes(struct core *core, struct exchange *x, uint64_t usage_at)
     x->cascade.faults = faults_of(x);
     x->cascade.usage_at = usage_at;
     x->cascade.parked = true;
-    return decide(core, lead_of(x), x);
+    return decide(core, twin_lead(x), x);
 }
 
 void cascade_unchecked(struct exchange *x)
@@ -335,7 +333,7 @@ void cascade_failed(struct exchange *x)
 bool cascade_rescues(struct core *core, struct exchange *x)
 {
     if (x->cascade.part != STRONG) return false;
-    struct exchange *best = find_best(lead_of(x));
+    struct exchange *best = find_best(twin_lead(x));
     if (!best) return false;
     bool poor = x->note_count > 0;
     for (unsigned i = 0; i < x->note_count; i++) {

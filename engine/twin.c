@@ -116,6 +116,12 @@ struct exchange *twin_make(struct core *core, struct exchange *x, unsigned from,
 
 /* ---- who is the lead ---- */
 
+struct exchange *twin_lead(struct exchange *x)
+{
+    assert(!x->lead || !x->lead->lead);
+    return x->lead ? x->lead : x;
+}
+
 static void unlink_twin(struct exchange *twin)
 {
     struct exchange **at = &twin->lead->twins;

@@ -28,6 +28,8 @@ enum { TWIN_BODY_MAX = 1 << 20 };  /* bytes of a request that is copied */
  * or room in the journal; x keeps its plan. */
 MUST_USE struct exchange *twin_make(struct core *core, struct exchange *x, unsigned from,
                                     unsigned count);
+/* Who has the client in x's family: x, where it has none. */
+struct exchange *twin_lead(struct exchange *x);
 /* The twin takes over the client, with all that belongs to it, and becomes the lead; the old
  * lead becomes its twin. */
 void twin_promote(struct core *core, struct exchange *twin);
