@@ -246,8 +246,7 @@ static bool take_mute(struct core *core, struct exchange *x)
 static bool read_answer(struct core *core, struct exchange *x)
 {
     if (is_mute(x)) return take_mute(core, x);
-    if (cascade_holds(x)) return read_held(core, x, false);
-    if (api_check_wants(&x->check)) return read_held(core, x, false);
+    if (cascade_holds(x) || api_check_wants(&x->check)) return read_held(core, x, false);
     if (!read_held(core, x, true)) return false;
     bool textless = api_is_textless((enum api)x->api);
     bool said = x->usage.output > 0 || x->usage.audio_output > 0 || textless;

@@ -376,6 +376,7 @@ static bool translate(struct core *core, struct exchange *x, bool *ended)
 {
     *ended = false;
     if (!x->translated) return true;
+    if (resume_goes_on(x)) resume_bound(x);    /* the answer's beginning counts for its limit */
     switch (translator_ask(core, x)) {
     case TRANSLATOR_WRITTEN: return true;
     case TRANSLATOR_WRONG:
@@ -396,13 +397,6 @@ static bool translate(struct core *core, struct exchange *x, bool *ended)
     return false;
 }
 
-/* What the answer has already counts for its limit. True. */
-static bool bound(struct exchange *x)
-{
-    if (resume_goes_on(x)) resume_bound(x);
-    return true;
-}
-
 void attempt_next(struct core *core, struct exchange *x)
 {
     while (has_next(x)) {
@@ -421,7 +415,7 @@ void attempt_next(struct core *core, struct exchange *x)
             pass_over(core, x, ATTEMPT_UNSIGNED, lack);
         } else if (!spend_reserve(core, x)) {
             pass_over(core, x, ATTEMPT_UNAFFORDABLE, spend_layer_name(x->spend.layer));
-        } else if (bound(x) && translate(core, x, &ended) && ask_or_wait(core, x)) {
+        } else if (translate(core, x, &ended) && ask_or_wait(core, x)) {
             return;
         }
         if (ended) return;

@@ -318,16 +318,21 @@ int64_t book_all_cost(const struct exchange *x)
     return cost_sum(x->rec.cost_nusd, x->billed.cost_nusd);
 }
 
-/* The record as the log has it: with all that was billed. */
-static struct record told(const struct exchange *x)
+/* The line of x: with all that was billed. */
+static void log_end(struct core *core, const struct exchange *x, enum close_why why)
 {
+    const struct conf *conf = x->tables->conf;
+    if (x->billed.count == 0) {
+        write_line(core, conf, &x->rec, &x->client, why);
+        return;
+    }
     struct record r = x->rec;
     struct api_usage own = book_usage(&r), all = usage_sum(&own, &x->billed.usage);
     r.tokens[TOKEN_INPUT] = all.input;
     r.tokens[TOKEN_CACHED] = all.cached;
     r.tokens[TOKEN_OUTPUT] = all.output;
     r.cost_nusd = book_all_cost(x);
-    return r;
+    write_line(core, conf, &r, &x->client, why);
 }
 
 void book_end(struct core *core, struct exchange *x, enum close_why why, unsigned status)
@@ -354,8 +359,7 @@ void book_end(struct core *core, struct exchange *x, enum close_why why, unsigne
     hedge_pay(core, x);
     observe_booked(core, x, why);
     stat_add(&core->stats.closes[why], 1);
-    struct record all = told(x);
-    write_line(core, x->tables->conf, &all, &x->client, why);
+    log_end(core, x, why);
 }
 
 /* A storm of handshakes must not flood the log: of those that fail, some a second have their

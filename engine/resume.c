@@ -17,13 +17,6 @@
 #include "net/translate/translate.h"
 
 static_assert(sizeof(struct resume) <= MEM_PAGE, "a page");
-static_assert((int)CONTINUES_UNSAID == (int)ASK_CONTINUES_NOT &&
-              (int)CONTINUES_PREFILL == (int)ASK_CONTINUES_PREFILL &&
-              (int)CONTINUES_PREFIX == (int)ASK_CONTINUES_PREFIX &&
-              (int)CONTINUES_PREFIX_ECHO == (int)ASK_CONTINUES_PREFIX_ECHO &&
-              (int)CONTINUES_PARTIAL == (int)ASK_CONTINUES_PARTIAL &&
-              (int)CONTINUES_FINAL == (int)ASK_CONTINUES_FINAL &&
-              (int)CONTINUES_INSTRUCT == (int)ASK_CONTINUES_INSTRUCT, "one number each");
 
 /* What may pass again: a thought ends, and what has finished is whole. */
 enum { PASSING = LACK_THOUGHT | LACK_FINISHED };
