@@ -146,6 +146,22 @@ uint64_t json_at(const struct json *j);
  * U+FFFD). out copies, room >= text.len. Gives the length written. */
 size_t json_unescape(struct bytes text, char *out);
 
+/* The same byte by byte, for a text that comes in pieces. All zero: fresh. Private. */
+struct json_unescaper {
+    uint16_t unit, high;     /* of \u: so far; a high surrogate that waits for its low one */
+    uint8_t due;             /* 1: behind a backslash; 2..5: hex digits to come, + 1 */
+};
+enum { JSON_UNESCAPED_MAX = 7 };  /* bytes of U+FFFD for a high surrogate alone, and a letter */
+/* The next byte, of contents that a scanner has passed. Gives how many bytes it resolves to,
+ * in out, JSON_UNESCAPED_MAX bytes. */
+size_t json_unescape_byte(struct json_unescaper *e, char c, char *out);
+/* It is over: a high surrogate that still waits becomes U+FFFD in out, 3 bytes. Gives how many
+ * bytes; e is fresh. */
+size_t json_unescape_end(struct json_unescaper *e, char *out);
+
+/* Value of a hex digit, or -1. */
+int json_hex(char c);
+
 /* Bytes at the start of a that a string may hold as they are. What follows them: *bad 0: the
  * end, or a byte to escape; else *bad bytes that are no UTF-8, for one U+FFFD. */
 size_t json_plain(struct bytes a, size_t *bad);

@@ -114,9 +114,6 @@ bool json_escape_byte(struct json_string *s, char c, uint64_t at);
 /* The escape \uXXXX that began at offset `at` stands for code: note halves of pairs, NUL. */
 void json_unicode(struct json_string *s, uint16_t code, uint64_t at);
 
-/* Value of a hex digit, or -1. */
-int json_hex(char c);
-
 /* Begin a word at its first byte c: false where none starts with it. */
 bool json_word_begin(struct json_word *w, char c);
 

@@ -72,6 +72,59 @@ size_t json_unescape(struct bytes text, char *out)
     return n;
 }
 
+enum { ALONE = 0xFFFD };         /* stands for half of a pair */
+
+/* Four digits are there. */
+static size_t unit_put(struct json_unescaper *e, char *out)
+{
+    size_t n = 0;
+    uint16_t unit = e->unit, high = e->high;
+    bool low = (unit & 0xFC00) == 0xDC00;
+    e->unit = e->high = 0;
+    if (high && low) return utf8_put(0x10000 + ((high & 0x3FF) << 10) + (unit & 0x3FF), out);
+    if (high) n = utf8_put(ALONE, out);
+    if ((unit & 0xFC00) == 0xD800) e->high = unit;
+    else n += utf8_put(low ? ALONE : unit, out + n);
+    return n;
+}
+
+static char short_escape(char c)
+{
+    static const char names[] = "bfnrt", values[] = "\b\f\n\r\t";
+    const char *at = c ? strchr(names, c) : NULL;
+    return at ? values[at - names] : c;
+}
+
+size_t json_unescape_byte(struct json_unescaper *e, char c, char *out)
+{
+    assert(e->due <= 5);
+    if (e->due > 1) {
+        int digit = json_hex(c);
+        e->unit = (uint16_t)(e->unit << 4 | (digit < 0 ? 0 : digit));
+        if (--e->due > 1) return 0;
+        e->due = 0;
+        return unit_put(e, out);
+    }
+    if (e->due == 1) {
+        e->due = c == 'u' ? 5 : 0;
+        if (c == 'u') return 0;
+        c = short_escape(c);
+    } else if (c == '\\') {
+        e->due = 1;
+        return 0;
+    }
+    size_t n = json_unescape_end(e, out);
+    out[n++] = c;
+    return n;
+}
+
+size_t json_unescape_end(struct json_unescaper *e, char *out)
+{
+    size_t n = e->high ? utf8_put(ALONE, out) : 0;
+    e->high = 0;
+    return n;
+}
+
 /* Bytes of the UTF-8 sequence at a.ptr, or 0; then *bad is the length of the part that one
  * U+FFFD stands for: the longest beginning of a sequence, at least one byte (Unicode 15,
  * section 3.9, "U+FFFD substitution of maximal subparts"). RFC 3629 section 4. */

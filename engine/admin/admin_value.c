@@ -395,13 +395,6 @@ const char *admin_hint(const struct admin_field *list, struct bytes name,
 
 /* ---- queries */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    c = byte_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Resolve %XX (RFC 3986 section 2.1) into out; '+' is itself, for no value of ours holds a
  * blank and times hold '+'. False: malformed, a NUL, or longer than room. */
 static bool percent_decode(struct bytes in, char *out, size_t room, struct bytes *text)
@@ -411,7 +404,7 @@ static bool percent_decode(struct bytes in, char *out, size_t room, struct bytes
         char c = *bytes_cut(&in, 1).ptr;
         if (c == '%') {
             if (in.len < 2) return false;
-            int high = hex_digit(in.ptr[0]), low = hex_digit(in.ptr[1]);
+            int high = json_hex(in.ptr[0]), low = json_hex(in.ptr[1]);
             if (high < 0 || low < 0) return false;
             c = (char)(high << 4 | low);
             bytes_cut(&in, 2);

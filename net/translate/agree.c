@@ -29,9 +29,9 @@ static void keep_tail(struct agree_reader *r, struct bytes b)
 
 static void take_text(struct agree_reader *r, struct bytes raw)
 {
-    char out[8];
+    char out[JSON_UNESCAPED_MAX];
     for (size_t i = 0; i < raw.len; i++) {
-        struct bytes b = {out, gist_unescape(&r->escape, raw.ptr[i], out)};
+        struct bytes b = {out, json_unescape_byte(&r->escape, raw.ptr[i], out)};
         r->length += b.len;
         if (r->json) gist_json_put(&r->text.doc, b);
         else keep_tail(r, b);
@@ -54,7 +54,7 @@ static void open_call(struct agree_reader *r, const struct tell *t)
     r->call = gist_begin(KIND_CALL);
     gist_put(&r->call, t->name);
     r->arguments = (struct gist_json){.depth = 0};
-    r->escape = (struct gist_escape){0};
+    r->escape = (struct json_unescaper){0};
     r->custom = t->custom;
     r->item = t->item;
     r->open = r->called = true;
@@ -62,14 +62,14 @@ static void open_call(struct agree_reader *r, const struct tell *t)
 
 static void take_arguments(struct agree_reader *r, const struct tell *t)
 {
-    char out[8];
+    char out[JSON_UNESCAPED_MAX];
     if (!r->open || t->item != r->item) {      /* deltas of several, mixed */
         r->odd = true;
         return;
     }
     if (t->value) gist_json_put(&r->arguments, t->text);
     for (size_t i = 0; !t->value && i < t->text.len; i++) {
-        struct bytes b = {out, gist_unescape(&r->escape, t->text.ptr[i], out)};
+        struct bytes b = {out, json_unescape_byte(&r->escape, t->text.ptr[i], out)};
         if (r->custom) gist_put(&r->call, b);
         else gist_json_put(&r->arguments, b);
     }
@@ -79,7 +79,7 @@ static void open_block(struct agree_reader *r, const struct tell *t)
 {
     switch ((enum tell_block)t->block) {
     case TELL_CALL: open_call(r, t); return;
-    case TELL_TEXT: r->escape = (struct gist_escape){0}; return;
+    case TELL_TEXT: r->escape = (struct json_unescaper){0}; return;
     case TELL_THINKING: return;
     case TELL_REFUSAL: case TELL_IMAGE: case TELL_AUDIO: case TELL_TRANSCRIPT: break;
     }

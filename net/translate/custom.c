@@ -74,12 +74,6 @@ static void on_prefix(struct custom_input *c, char byte)
     c->held_len = 0;
 }
 
-static bool is_hex(char byte)
-{
-    char lower = byte_lower(byte);
-    return (byte >= '0' && byte <= '9') || (lower >= 'a' && lower <= 'f');
-}
-
 static void on_value(struct custom_input *c, char byte);
 
 /* Behind a backslash in the text, or in its four digits. */
@@ -92,7 +86,7 @@ static void on_inner(struct custom_input *c, char byte)
     } else if (c->inner == BEGUN && byte == 'u') {
         c->inner = DIGIT_1;
         c->held_len = 0;
-    } else if (c->inner >= DIGIT_1 && is_hex(byte)) {
+    } else if (c->inner >= DIGIT_1 && json_hex(byte) >= 0) {
         c->held[c->held_len++] = byte;
         if (c->inner++ < DIGIT_4) return;
         put(c, BYTES("\\u"));
@@ -129,92 +123,24 @@ static void on_byte(struct custom_input *c, char byte)
     }
 }
 
-/* A character of the arguments, as UTF-8. */
-static void on_code(struct custom_input *c, uint32_t code)
-{
-    if (code < 0x80) {
-        on_byte(c, (char)code);
-    } else if (code < 0x800) {
-        on_byte(c, (char)(0xC0 | code >> 6));
-        on_byte(c, (char)(0x80 | (code & 0x3F)));
-    } else if (code < 0x10000) {
-        on_byte(c, (char)(0xE0 | code >> 12));
-        on_byte(c, (char)(0x80 | (code >> 6 & 0x3F)));
-        on_byte(c, (char)(0x80 | (code & 0x3F)));
-    } else {
-        assert(code < 0x110000);
-        on_byte(c, (char)(0xF0 | code >> 18));
-        on_byte(c, (char)(0x80 | (code >> 12 & 0x3F)));
-        on_byte(c, (char)(0x80 | (code >> 6 & 0x3F)));
-        on_byte(c, (char)(0x80 | (code & 0x3F)));
-    }
-}
-
-/* A high half that nothing followed. */
-static void drop_high(struct custom_input *c)
-{
-    if (c->high != 0) on_code(c, 0xFFFD);
-    c->high = 0;
-}
-
-static void on_unit(struct custom_input *c, uint16_t unit)
-{
-    bool low = unit >= 0xDC00 && unit <= 0xDFFF;
-    if (low && c->high != 0) {
-        uint32_t code = 0x10000 + ((uint32_t)(c->high - 0xD800) << 10) + (unit - 0xDC00u);
-        c->high = 0;
-        on_code(c, code);
-        return;
-    }
-    drop_high(c);
-    if (unit >= 0xD800 && unit <= 0xDBFF) c->high = unit;
-    else on_code(c, low ? 0xFFFD : unit);
-}
-
-static unsigned hex_of(char byte)
-{
-    return byte <= '9' ? (unsigned)(byte - '0') : (unsigned)(byte_lower(byte) - 'a') + 10;
-}
-
-/* A byte of the string around the arguments: a scanner saw that its escapes are right. */
-static void on_outer(struct custom_input *c, char byte)
-{
-    static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
-    if (c->outer == NONE) {
-        if (byte == '\\') {
-            c->outer = BEGUN;
-            return;
-        }
-        drop_high(c);
-        on_byte(c, byte);
-    } else if (c->outer == BEGUN && byte == 'u') {
-        c->outer = DIGIT_1;
-        c->code = 0;
-    } else if (c->outer == BEGUN) {
-        const char *at = byte != '\0' ? strchr(from, byte) : NULL;
-        drop_high(c);
-        c->outer = NONE;
-        on_byte(c, at ? to[at - from] : byte);
-    } else {
-        c->code = (uint16_t)((unsigned)c->code << 4 | (is_hex(byte) ? hex_of(byte) : 0));
-        if (c->outer++ < DIGIT_4) return;
-        c->outer = NONE;
-        on_unit(c, c->code);
-    }
-}
-
 void custom_feed(struct custom_input *c, struct bytes piece, bool escaped)
 {
     assert(c->p);
+    char out[JSON_UNESCAPED_MAX] = {0};
     for (size_t i = 0; i < piece.len; i++) {
-        if (escaped) on_outer(c, piece.ptr[i]);
-        else on_byte(c, piece.ptr[i]);
+        size_t n = 1;
+        if (escaped) n = json_unescape_byte(&c->outer, piece.ptr[i], out);
+        else out[0] = piece.ptr[i];
+        for (size_t k = 0; k < n; k++) on_byte(c, out[k]);
     }
+    explicit_bzero(out, sizeof out);
 }
 
 void custom_end(struct custom_input *c)
 {
-    drop_high(c);
+    char out[JSON_UNESCAPED_MAX];
+    size_t n = json_unescape_end(&c->outer, out);
+    for (size_t k = 0; k < n; k++) on_byte(c, out[k]);
     if (c->state == PREFIX) give_up(c);
     flush(c);
     assert(c->out_len == 0);

@@ -12,11 +12,10 @@ enum { CUSTOM_HELD = 48, CUSTOM_OUT = 192 };
 
 struct custom_input {        /* private */
     struct pen *p;           /* borrows; a string is open in it */
-    uint16_t code;           /* of a \uXXXX around the arguments, as far as read */
-    uint16_t high;           /* the high half of a surrogate pair, before its low one; 0 none */
+    struct json_unescaper outer;    /* escapes around the arguments */
     uint8_t state;
     uint8_t matched;         /* bytes of the prefix */
-    uint8_t outer, inner;    /* escapes around and inside the arguments, as far as read */
+    uint8_t inner;           /* escape inside the arguments, as far as read */
     uint8_t held_len, out_len;
     char held[CUSTOM_HELD];  /* what may still turn out to be no prefix; digits of an escape */
     char out[CUSTOM_OUT];

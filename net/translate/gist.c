@@ -45,91 +45,6 @@ static void gist_sum(struct gist *sum, const struct gist *one)
     sum->h[1] += one->h[1];
 }
 
-/* ---- escapes ---- */
-
-static size_t put_utf8(uint32_t code, char *out)
-{
-    if (code < 0x80) {
-        out[0] = (char)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        out[0] = (char)(0xc0 | code >> 6);
-        out[1] = (char)(0x80 | (code & 63));
-        return 2;
-    }
-    size_t n = 0;
-    if (code < 0x10000) {
-        out[n++] = (char)(0xe0 | code >> 12);
-    } else {
-        out[n++] = (char)(0xf0 | code >> 18);
-        out[n++] = (char)(0x80 | (code >> 12 & 63));
-    }
-    out[n++] = (char)(0x80 | (code >> 6 & 63));
-    out[n++] = (char)(0x80 | (code & 63));
-    return n;
-}
-
-enum { HALF = 0xfffd };          /* what stands for half of a pair */
-
-/* Four digits are there (RFC 8259 section 7). */
-static size_t put_unit(struct gist_escape *e, char *out)
-{
-    size_t n = 0;
-    uint16_t unit = e->unit, high = e->high;
-    bool low = (unit & 0xfc00) == 0xdc00;
-    e->unit = e->high = 0;
-    if (high && low) {
-        return put_utf8(0x10000u + ((uint32_t)(high & 0x3ff) << 10) + (unit & 0x3ffu), out);
-    }
-    if (high) n = put_utf8(HALF, out);
-    if ((unit & 0xfc00) == 0xd800) e->high = unit;
-    else n += put_utf8(low ? HALF : unit, out + n);
-    return n;
-}
-
-static char short_escape(char c)
-{
-    static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
-    const char *at = c ? strchr(from, c) : NULL;
-    return at ? to[at - from] : c;
-}
-
-/* A half that no other half follows. */
-static size_t flush(struct gist_escape *e, char *out)
-{
-    if (!e->high) return 0;
-    e->high = 0;
-    return put_utf8(HALF, out);
-}
-
-size_t gist_unescape(struct gist_escape *e, char c, char out[8])
-{
-    size_t n = 0;
-    if (e->due > 1) {
-        unsigned digit = c >= '0' && c <= '9' ? (unsigned)(c - '0')
-                                              : ((unsigned)byte_lower(c) - 'a' + 10) & 15;
-        e->unit = (uint16_t)((unsigned)e->unit << 4 | digit);
-        if (--e->due > 1) return 0;
-        e->due = 0;
-        return put_unit(e, out);
-    }
-    if (e->due == 1) {
-        e->due = c == 'u' ? 5 : 0;
-        if (c == 'u') return 0;
-        n = flush(e, out);
-        out[n++] = short_escape(c);
-        return n;
-    }
-    if (c == '\\') {
-        e->due = 1;
-        return 0;
-    }
-    n = flush(e, out);
-    out[n++] = c;
-    return n;
-}
-
 /* ---- numbers ---- */
 
 enum { SIGN = 1, DIGIT = 2, POINT = 4, SIGNIFICANT = 8, POWER = 16, POWER_SIGN = 32,
@@ -236,15 +151,15 @@ static void close_container(struct gist_json *j, bool object)
 static void open_string(struct gist_json *j, bool key)
 {
     j->value = gist_begin(KIND_STRING);
-    j->escape = (struct gist_escape){0};
+    j->escape = (struct json_unescaper){0};
     j->key = key;
     j->state = J_STRING;
 }
 
 static void close_string(struct gist_json *j)
 {
-    char out[8];
-    gist_put(&j->value, (struct bytes){out, flush(&j->escape, out)});
+    char out[JSON_UNESCAPED_MAX];
+    gist_put(&j->value, (struct bytes){out, json_unescape_end(&j->escape, out)});
     if (!j->key) {
         close_value(j);
         return;
@@ -318,14 +233,14 @@ static void number_or_word(struct gist_json *j, char c, bool *again)
 
 static void json_byte(struct gist_json *j, char c)
 {
-    char out[8];
+    char out[JSON_UNESCAPED_MAX];
     if (j->state == J_STRING) {
         bool inside = j->escape.due > 0;
         if (c == '"' && !inside) {
             close_string(j);
             return;
         }
-        gist_put(&j->value, (struct bytes){out, gist_unescape(&j->escape, c, out)});
+        gist_put(&j->value, (struct bytes){out, json_unescape_byte(&j->escape, c, out)});
         return;
     }
     if (j->state == J_NUMBER || j->state == J_WORD) {

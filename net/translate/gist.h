@@ -5,7 +5,7 @@
 #ifndef NET_TRANSLATE_GIST_H
 #define NET_TRANSLATE_GIST_H
 
-#include "net/bytes.h"
+#include "net/json.h"
 
 enum { GIST_DEPTH = 12 };    /* containers inside each other */
 
@@ -17,14 +17,6 @@ struct gist gist_begin(unsigned kind);
 void gist_put(struct gist *g, struct bytes b);
 /* Add another one, in order. */
 void gist_add(struct gist *g, const struct gist *other);
-
-struct gist_escape {         /* contents of a JSON string, escapes resolved; all zero: fresh */
-    uint16_t unit, high;     /* of \u: so far; a high surrogate that waits for its low one */
-    uint8_t due;             /* 1: behind a backslash; 2..5: hex digits to come, + 1 */
-};
-/* The next byte of it. Gives how many bytes (0..7) it resolves to, in out. Halves of pairs
- * become U+FFFD. */
-size_t gist_unescape(struct gist_escape *e, char c, char out[8]);
 
 struct gist_number {         /* a decimal number, by value; all zero: fresh */
     struct gist digits;
@@ -45,7 +37,7 @@ struct gist_json {           /* a JSON document, by value; all zero: fresh. Priv
     } at[GIST_DEPTH];
     struct gist value;       /* the one that is being read, or the root's */
     struct gist_number number;
-    struct gist_escape escape;
+    struct json_unescaper escape;
     uint8_t depth, state;
     bool key, first;
 };

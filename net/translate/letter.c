@@ -2,18 +2,12 @@
  * itself, one byte long. */
 #include "net/translate/letter.h"
 
+#include "net/json.h"
 #include "net/translate/walk.h"
 
 enum { NONE = 0x110000,      /* and the byte */
        PLAIN_RUN = 16,       /* bytes without a backslash, behind which no escape goes on */
        LOOK_BACK = 4096 };   /* bytes in which such a run is looked for */
-
-static int hex_of(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    c = byte_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* The four digits behind "\u"; -1: there are none. */
 static int32_t unit_of(struct bytes b)
@@ -21,7 +15,7 @@ static int32_t unit_of(struct bytes b)
     int32_t unit = 0;
     if (b.len < 6 || b.ptr[0] != '\\' || b.ptr[1] != 'u') return -1;
     for (size_t i = 2; i < 6; i++) {
-        int digit = hex_of(b.ptr[i]);
+        int digit = json_hex(b.ptr[i]);
         if (digit < 0) return -1;
         unit = unit * 16 + digit;
     }

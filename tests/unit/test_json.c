@@ -561,6 +561,7 @@ static void test_long_strings(void **state)
     free(log);
 }
 
+/* At once, and byte by byte. */
 static void test_unescape(void **state)
 {
     (void)state;
@@ -579,12 +580,21 @@ static void test_unescape(void **state)
         {BYTES("\\"), BYTES("\\")},          /* never from the scanner; harmless */
         {BYTES("\\u12"), BYTES("\\u12")},
     };
+    enum { NEVER_SCANNED = 2 };
     struct wall wall = wall_open();
     for (size_t i = 0; i < COUNT(cases); i++) {
         size_t room = cases[i].text.len;
         char out[64];
         memcpy(wall.end - room, cases[i].text.ptr, room);
         size_t n = json_unescape((struct bytes){wall.end - room, room}, out);
+        assert_int_equal(n, cases[i].want.len);
+        assert_memory_equal(out, cases[i].want.ptr, n);
+        if (i >= COUNT(cases) - NEVER_SCANNED) continue;
+        struct json_unescaper e = {0};
+        for (size_t k = n = 0; k < room; k++) {
+            n += json_unescape_byte(&e, cases[i].text.ptr[k], out + n);
+        }
+        n += json_unescape_end(&e, out + n);
         assert_int_equal(n, cases[i].want.len);
         assert_memory_equal(out, cases[i].want.ptr, n);
     }
