@@ -27,7 +27,7 @@
 #include <stdio.h>
 
 enum {
-    HELD_MAX = 65536,              /* bytes held before the first content */
+    COMMENTS_MAX = 65536,          /* bytes held before the first content: no comments then */
     EVENT_MAX = 64 << 20,          /* bytes: an event over this ends the stream (hostile.md) */
     GATHER_MAX = 16 << 20,         /* the same, where it has to be whole */
     EVENT_NAME_MAX = 128,
@@ -43,12 +43,10 @@ bool stream_put(struct core *core, struct exchange *x, struct bytes b)
     return answer_body(core, x, b);
 }
 
-/* The same for bytes of the provider's, of which there may be too many before the commit. */
-static bool emit(struct core *core, struct exchange *x, struct bytes b)
+/* Is so much held before the first content? A held stream's is not before it. */
+static bool holds(const struct exchange *x, uint64_t bytes)
 {
-    bool waits = x->state == X_WAIT && !x->cascade.held;
-    bool enough = waits && x->answer.bytes > HELD_MAX;  /* comments without end */
-    return enough || stream_put(core, x, b);
+    return x->state == X_WAIT && !x->cascade.held && x->answer.bytes > bytes;
 }
 
 struct bytes stream_entry(struct exchange *x)
@@ -63,8 +61,8 @@ struct bytes stream_entry(struct exchange *x)
 static bool emit_whole(struct core *core, struct exchange *x, const struct sse_event *ev,
                        struct bytes data)
 {
-    if (!x->array) return emit(core, x, ev->raw);
-    return data.len == 0 || (emit(core, x, stream_entry(x)) && emit(core, x, data));
+    if (!x->array) return stream_put(core, x, ev->raw);
+    return data.len == 0 || (stream_put(core, x, stream_entry(x)) && stream_put(core, x, data));
 }
 
 static bool send_held(struct core *core, struct exchange *x)
@@ -133,11 +131,11 @@ static bool emit_without_usage(struct core *core, struct exchange *x,
     struct api_span cut = api_member_cut(&e->usage_at);
     size_t data_at = (size_t)(ev->data.ptr - ev->raw.ptr);
     size_t from = data_at + (size_t)cut.start, to = data_at + (size_t)cut.end;
-    if (ev->raw.len > CORE_SCRATCH) return emit(core, x, ev->raw);
+    if (ev->raw.len > CORE_SCRATCH) return stream_put(core, x, ev->raw);
     core_text_put(core, ev->raw.len);
     memcpy(core->text, ev->raw.ptr, from);
     memcpy(core->text + from, ev->raw.ptr + to, ev->raw.len - to);
-    return emit(core, x, (struct bytes){core->text, from + ev->raw.len - to});
+    return stream_put(core, x, (struct bytes){core->text, from + ev->raw.len - to});
 }
 
 /* The usage chunk with the cost put in at the end of its usage object. */
@@ -148,13 +146,13 @@ static bool emit_with_cost(struct core *core, struct exchange *x, const struct s
     (void)book_cost_text(book_all_cost(x), cost);
     size_t n = (size_t)snprintf(member, sizeof member, ",\"cost\":%s", cost);
     size_t at = (size_t)(ev->data.ptr - ev->raw.ptr) + (size_t)e->usage_at.value.end - 1;
-    if (ev->raw.len + n > CORE_SCRATCH) return emit(core, x, ev->raw);
+    if (ev->raw.len + n > CORE_SCRATCH) return stream_put(core, x, ev->raw);
     char *text = core->text;
     core_text_put(core, ev->raw.len + n);
     memcpy(text, ev->raw.ptr, at);
     memcpy(text + at, member, n);
     memcpy(text + at + n, ev->raw.ptr + at, ev->raw.len - at);
-    return emit(core, x, (struct bytes){text, ev->raw.len + n});
+    return stream_put(core, x, (struct bytes){text, ev->raw.len + n});
 }
 
 static bool emit_event(struct core *core, struct exchange *x, const struct sse_event *ev,
@@ -242,7 +240,7 @@ static bool took_event(struct core *core, struct exchange *x, const struct api_e
 
 static bool retell_end(struct core *core, struct exchange *x)
 {
-    return translator_end(core, x) && (!x->array || emit(core, x, BYTES("]")));
+    return translator_end(core, x) && (!x->array || stream_put(core, x, BYTES("]")));
 }
 
 /* What a candidate that goes on has told so far is held. Commit, once it has something to say
@@ -290,7 +288,8 @@ static bool on_event(struct core *core, struct exchange *x, const struct sse_eve
     if (x->done_seen) return true;                   /* what follows the end is nobody's */
     if (ev->data_lines == 0) {
         if (x->translated) return ping(core, x);
-        return emit_whole(core, x, ev, (struct bytes){0}) || no_room(core, x);
+        bool enough = holds(x, COMMENTS_MAX);       /* without end */
+        return enough || emit_whole(core, x, ev, (struct bytes){0}) || no_room(core, x);
     }
     struct api_event e;
     struct bytes data = ev->data;
@@ -298,13 +297,14 @@ static bool on_event(struct core *core, struct exchange *x, const struct sse_eve
         bool large = ev->raw.len > CORE_SCRATCH;
         if (large && (x->array || x->translated)) return broke(core, x, ATTEMPT_LARGE, 0, NULL);
         if (large && x->resume) resume_lose(core, x);
-        if (large) return emit(core, x, ev->raw);
+        if (large) return stream_put(core, x, ev->raw);
         data = (struct bytes){core->text, sse_join(ev, core->text)};
         core_text_put(core, data.len);
     }
     api_event_read_like(data, x->peer, &x->notes, core->shapes, &e);
     if (!took_event(core, x, &e)) return false;
     if (x->cascade.held) cascade_event(core, x, ev->event, data);
+    if (holds(x, x->tables->conf->limit_hold)) return broke(core, x, ATTEMPT_LARGE, 0, NULL);
     if (x->translated && bytes_eq(ev->event, BYTES("ping"))) return ping(core, x);
     if (x->translated) {
         struct translator_text event = {.name = ev->event, .data = data};
@@ -405,7 +405,7 @@ static bool pass_big(struct core *core, struct exchange *x, struct bytes *in)
         return broke(core, x, ATTEMPT_LARGE, 0, NULL);
     }
     bool ok = x->translated ? chain_copy(&core->mem, &x->other->event, part)
-                            : emit(core, x, part);
+                            : stream_put(core, x, part);
     if (!ok) return no_room(core, x);
     return x->tail_big || end_big(core, x);
 }
@@ -446,7 +446,7 @@ static bool begin_big(struct core *core, struct exchange *x, struct bytes *in)
     if (x->resume) resume_lose(core, x);
     /* what follows the field's name is one JSON text, and line ends behind it are blanks */
     if (x->array) bytes_cut(&part, field.len);
-    bool ok = (!x->array || emit(core, x, stream_entry(x))) && emit(core, x, part);
+    bool ok = (!x->array || stream_put(core, x, stream_entry(x))) && stream_put(core, x, part);
     x->tail_big = part.ptr[part.len - 1] == '\n' ? 2 : 1;
     x->event_bytes = part.len;
     big_begin(core, x, gather_bytes(&x->tail));
@@ -586,7 +586,7 @@ void stream_end(struct core *core, struct exchange *x, bool clean)
         bool cr = ev.raw.ptr[ev.raw.len - 1] == '\r';
         struct bytes end = cr && !cr_ended ? BYTES("\n\n") : BYTES("\n");
         bool theirs = x->state == X_RELAY && !x->array && !x->translated;
-        if (theirs && before != '\r' && !emit(core, x, end)) {
+        if (theirs && before != '\r' && !stream_put(core, x, end)) {
             (void)no_room(core, x);
             return;
         }
@@ -604,7 +604,7 @@ void stream_finish(struct core *core, struct exchange *x)
 {
     assert(x->finished);
     struct bytes end = x->array ? BYTES("]") : dialect_good_end((enum api)x->api);
-    if (!x->done_seen && !(x->translated ? retell_end(core, x) : emit(core, x, end))) {
+    if (!x->done_seen && !(x->translated ? retell_end(core, x) : stream_put(core, x, end))) {
         (void)no_room(core, x);
         return;
     }

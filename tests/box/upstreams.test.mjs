@@ -65,7 +65,7 @@ const later = {
 const names = [...Object.keys(later).map((name) => `later-${name}`), 'e500', 'e502', 'e503', 'e529',
                'e408', 'inside', 'drip', 'drop', 'pings', 'pings-late', 'full-204', 'zstd', 'line',
                'nul', 'utf8', 'nul-sse', 'utf8-sse', 'twice', 'minus', 'huge', 'each', 'tool',
-               'tool-cut', 'groq', 'router'];
+               'tool-cut', 'groq', 'router', 'slow-start', 'no-start'];
 const weir = await Weir.start({
   cores: 1,
   providers: [
@@ -177,6 +177,30 @@ test('pings for ever: before content the next candidate, after it an error event
   assert.equal(late.said, 'half');
   assert.equal(late.error.code, 'upstream_timeout');
   assert.equal(late.done, false);
+});
+
+// Responses begins with all of its request, twice; others send empty deltas while they think.
+test('what is before the first content: not one event is lost, or the next one is asked', async () => {
+  const empty = (n) => ({ ...delta({ content: '' }), n, padding: 'x'.repeat(1000) });
+  const begins = (count) => async (call) => {
+    await call.begin();
+    for (let n = 0; n < count; n++) {
+      await call.event(empty(n));
+      await call.chunk(`: ${'y'.repeat(100)}\n\n`);
+    }
+    await call.event(delta({ content: 'far' }));
+    await call.event(delta({}, 'stop'));
+    await call.event('[DONE]');
+    return call.end();
+  };
+  scripts.set('slow-start', begins(200));
+  const { answer, said, done } = await stream('far/slow-start', { models: ['spare/m'] });
+  assert.equal(said, 'far');
+  assert.ok(done);
+  const numbers = [...answer.text.matchAll(/"n":(\d+)/g)].map((m) => Number(m[1]));
+  assert.deepEqual(numbers, Array.from({ length: 200 }, (_, n) => n));
+  scripts.set('no-start', begins(1200));      // over limits.hold
+  assert.equal((await stream('far/no-start', { models: ['spare/m'] })).said, 'spare');
 });
 
 // --- bytes
