@@ -115,7 +115,7 @@ static bool is_fit(const struct exchange *x)
     if (!talks || !x->stream || !x->is_sse) return false;
     const struct api_request *q = exchange_request(x);
     bool kept = q->store || q->conversation || q->background || q->previous.len > 0;
-    return q->n <= 1 && !q->audio_out && !kept && x->answer.bytes <= RESUME_WINDOW;
+    return q->n <= 1 && !q->audio_out && !kept;
 }
 
 void resume_arm(struct core *core, struct exchange *x)
@@ -146,20 +146,28 @@ void resume_arm(struct core *core, struct exchange *x)
     if (!ok) lose(core, x, LACK_TEXT_LOST);
 }
 
-/* Tell the translator what was relayed. False: no room. */
+/* Tell the translator what was relayed. It is more than the window only behind the commit, of
+ * what was held before: Responses begins with all instructions and tools, twice. False: no
+ * room. */
 static bool fold(struct core *core, struct exchange *x)
 {
     struct resume *r = x->resume;
-    size_t n = (size_t)r->raw.bytes;
+    bool told = true;
     static_assert((int)RESUME_WINDOW <= (int)CORE_SCRATCH / 2, "the scratch holds it");
-    assert(!x->translated && n <= RESUME_WINDOW);
+    assert(!x->translated);
     if (!r->folded && !translator_follow(core, x, put_said, r)) return false;
     r->folded = true;
     exchange_release_request(core, x);     /* to memory of its own, where it is not yet */
     if (r->lost) return false;
-    chain_read(&core->mem, &r->raw, 0, core->text, n);
-    core_text_put(core, n);
-    bool told = translator_fold(core, x, (struct bytes){core->text, n});
+    for (uint64_t at = 0; told && at < r->raw.bytes;) {
+        uint64_t left = r->raw.bytes - at;
+        size_t n = left < CORE_SCRATCH ? (size_t)left : CORE_SCRATCH;
+        struct bytes events = {core->text, n};
+        chain_read(&core->mem, &r->raw, at, core->text, n);
+        core_text_put(core, n);
+        told = translator_fold(core, x, &events, n == left) && events.len < n;
+        at += n - events.len;
+    }
     chain_drop(&core->mem, &r->raw);
     return told;
 }
@@ -171,7 +179,8 @@ void resume_kept(struct core *core, struct exchange *x, struct bytes event)
     assert(!x->translated);
     r->sequence = x->notes.sequence;
     bool ok = r->raw.bytes + event.len <= RESUME_WINDOW || fold(core, x);
-    if (ok && event.len > RESUME_WINDOW) ok = translator_fold(core, x, event);
+    struct bytes one = event;
+    if (ok && event.len > RESUME_WINDOW) ok = translator_fold(core, x, &one, true);
     else if (ok) ok = chain_copy(&core->mem, &r->raw, event);
     if (r->lost) return;
     if (!ok) lose(core, x, LACK_TEXT_LOST);

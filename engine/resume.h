@@ -12,7 +12,8 @@
  * clean end on half an answer. One that had finished, and lacks only its end, gets it.
  * Memory: the request, RESUME_WINDOW, three pages, and the text once (twice where the client's
  * dialect repeats it), all of limits.memory; a stream that does not get it, or whose text
- * passes limits.hold, can not be resumed any more, and all of it is given back. */
+ * passes limits.hold, can not be resumed any more, and all of it is given back. What was held
+ * before the commit is kept once more until the event of the commit was relayed. */
 #ifndef ENGINE_RESUME_H
 #define ENGINE_RESUME_H
 

@@ -455,19 +455,20 @@ static bool fold_one(struct core *core, struct exchange *x, const struct sse_eve
     return translate_fold(&tr->t, ev->event, &source, &index, NULL);
 }
 
-bool translator_fold(struct core *core, struct exchange *x, struct bytes events)
+bool translator_fold(struct core *core, struct exchange *x, struct bytes *events, bool last)
 {
     struct translator *tr = x->other->to;
     struct sse sse = {0};
     struct sse_event ev;
-    size_t used = events.ptr == core->text ? events.len : 0;
+    size_t used = events->ptr == core->text ? events->len : 0;
     bool told = true;
     assert(tr && tr->begun && !x->translated);
-    while (told && events.len > 0) {
-        enum net_rc rc = sse_next(&sse, &events, &ev);
+    while (told && events->len > 0) {
+        enum net_rc rc = sse_next(&sse, events, &ev);
+        if (rc == NET_MORE && !last) break;
         if (rc == NET_MORE) {          /* a CR at its end, or no empty line: the last one */
-            rc = sse_finish(&sse, events, &ev);
-            events.len = 0;
+            rc = sse_finish(&sse, *events, &ev);
+            events->len = 0;
         }
         if (rc == NET_OK && ev.data_lines > 0) told = fold_one(core, x, &ev, used);
         if (rc == NET_BAD) told = false;

@@ -65,9 +65,11 @@ void translator_listen(struct exchange *x, translator_put put, void *arg);
  * with: a writer begins that will have written it. False: no room. */
 MUST_USE bool translator_follow(struct core *core, struct exchange *x, translator_put put,
                                 void *arg);
-/* After that: these events were relayed, whole, in this order; they lie at the start of the
- * core's text, or not in it. Nothing is said. False: no room. */
-MUST_USE bool translator_fold(struct core *core, struct exchange *x, struct bytes events);
+/* After that: these events were relayed, in this order; they lie at the start of the core's
+ * text, or not in it. Nothing is said. Told ones are cut off *events; last: all of them, where
+ * else the beginning of one may be left. False: no room. */
+MUST_USE bool translator_fold(struct core *core, struct exchange *x, struct bytes *events,
+                              bool last);
 /* After that: these were all, and the answer broke off behind them. next: the number of the
  * next event, where the client's dialect numbers them. */
 void translator_folded(struct exchange *x, uint32_t next);

@@ -247,6 +247,29 @@ test('Gemini without alt=sse: one array', async () => {
   }
 });
 
+// As agents have it: instructions and tools, of which each event of the response's own has a copy.
+test('what a provider says before the first text may be long', async () => {
+  const { events } = renderers.responses({ parts: [{ text: FULL }] },
+                                         { id: 'x', model: 'm', usage: USAGE });
+  const first = shape('responses').first;
+  for (const size of [5000, 20000, 40000, 60000]) {
+    const long = events.map((event) => event.replace('"response":{',
+      `"response":{"instructions":"${'x'.repeat(size)}",`));
+    const asked = [];
+    there.script = (ask) => {
+      if (asked.push(ask) > 1) return rest(ask);
+      return { raw: (res) => {
+        res.writeHead(200, { 'content-type': 'text/event-stream' });
+        res.end(long.slice(0, first + 4).join(''));
+      } };
+    };
+    const { text } = await asks.responses('responses-then-chat');
+    assert.equal(spoken.responses(data(text)), FULL, `${size} bytes, twice`);
+    assert.deepEqual(data(text).map((e) => e.sequence_number), data(text).map((_, i) => i));
+    assert.match(text, GOOD);
+  }
+});
+
 // A provider that is cut off behind so many bytes, in the middle of whatever stands there; not
 // before its first text, which is fail-over's matter, and shuts it out after some times.
 for (const a of DIALECTS) {
