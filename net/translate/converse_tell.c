@@ -55,10 +55,9 @@ static bool begin_call(struct tell_reader *r, uint32_t index, const struct walk 
 
 static bool redacted(struct tell_reader *r, const struct walk *w, struct node data)
 {
-    bool told = tell_close(r) && tell_open(r, TELL_THINKING);
-    struct tell mark = {.kind = TELL_SIGN, .block = TELL_THINKING, .maker = MAKER_CONVERSE,
-                        .choice = r->choice, .item = r->item, .text = CONVERSE_REDACTED};
-    return told && r->take(r->arg, &mark) && tell_sign(r, MAKER_CONVERSE, w, walk_inside(data));
+    return tell_close(r) && tell_open(r, TELL_THINKING) &&
+           tell_mark(r, MAKER_CONVERSE, CONVERSE_REDACTED) &&
+           tell_sign(r, MAKER_CONVERSE, w, walk_inside(data));
 }
 
 /* Thoughts: text and signature side by side in a whole block, one by one in deltas. */

@@ -60,16 +60,6 @@ static const struct bytes block_names[C_NAMES] = {
     [C_DATA] = BYTES_INIT("data"), [C_CITATIONS] = BYTES_INIT("citations"),
 };
 
-/* Tell something of the open block. */
-static bool tell_of(struct tell_reader *r, struct tell t)
-{
-    assert(r->open);
-    t.block = r->block;
-    t.choice = r->choice;
-    t.item = r->item;
-    return r->take(r->arg, &t);
-}
-
 static bool cite(struct tell_reader *r, const struct walk *w, struct node citation)
 {
     static const struct bytes names[] = {BYTES_INIT("url"), BYTES_INIT("title")};
@@ -114,8 +104,7 @@ static bool begin_block(struct tell_reader *r, uint32_t index, const struct walk
                 tell_sign(r, MAKER_MESSAGES, w, walk_inside(at[C_SIGNATURE])));
     case REDACTED:
         return tell_close(r) && tell_open(r, TELL_THINKING) &&
-               tell_of(r, (struct tell){.kind = TELL_SIGN, .maker = MAKER_MESSAGES,
-                                        .text = MESSAGES_REDACTED}) &&
+               tell_mark(r, MAKER_MESSAGES, MESSAGES_REDACTED) &&
                tell_sign(r, MAKER_MESSAGES, w, walk_inside(at[C_DATA]));
     case CALL: return begin_call(r, index, w, at, whole);
     default: return true;

@@ -9,7 +9,8 @@
 #include "net/translate/ask.h"
 
 enum { CALL_CLOSED = 1, CALL_CUSTOM = 2,
-       CALL_BEGUN = 4, CALL_STRING = 8, CALL_ESCAPE = 16 };    /* of its arguments so far */
+       CALL_BEGUN = 4, CALL_STRING = 8, CALL_ESCAPE = 16,      /* of its arguments so far */
+       CALL_TOLD = 32, CALL_VALUE = 64 };      /* some were told; all were, as a value */
 enum { UNIT_MAX = 12, ESCAPED_ROOM = 512, CHOICES_MAX = 64,
        SOURCE_MAX = 2048 };  /* bytes of an address, and of a title, that lie in pieces */
 
@@ -319,6 +320,15 @@ bool tell_sign(struct tell_reader *r, enum ask_maker maker, const struct walk *w
     return give_span(r, &t, w, inside);
 }
 
+bool tell_mark(struct tell_reader *r, enum ask_maker maker, struct bytes text)
+{
+    assert(text.len > 0);
+    if (!r->open) return true;
+    return give(r, &(struct tell){.kind = TELL_SIGN, .maker = (uint8_t)maker, .text = text,
+                                  .block = r->block, .item = r->item,
+                                  .choice = r->open_choice});
+}
+
 /* ---- calls ---- */
 
 /* The latest call with that number in this choice; NULL: there is none. */
@@ -412,7 +422,8 @@ bool tell_arguments(struct tell_reader *r, uint32_t index, const struct walk *w,
                     struct walk_span inside)
 {
     struct tell_call_state *c = call_find(r, index);
-    if (!c || c->flags & CALL_CLOSED || !walk_has(inside)) return true;
+    if (!c || c->flags & (CALL_CLOSED | CALL_VALUE) || !walk_has(inside)) return true;
+    c->flags |= CALL_TOLD;
     if (!(c->flags & CALL_CUSTOM)) {
         char room[64];
         struct walk_text text = walk_text(w, inside);
@@ -462,8 +473,8 @@ bool tell_arguments_value(struct tell_reader *r, uint32_t index, const struct wa
                           struct node object)
 {
     struct tell_call_state *c = call_find(r, index);
-    if (!c || c->flags & CALL_CLOSED) return true;
-    c->flags |= CALL_BEGUN;
+    if (!c || c->flags & (CALL_CLOSED | CALL_TOLD)) return true;
+    c->flags |= CALL_BEGUN | CALL_TOLD | CALL_VALUE;
     assert(is_whole(c) || c->flags & (CALL_CUSTOM | CALL_STRING) || c->depth > 0);
     struct tell t = {.kind = TELL_MORE, .block = TELL_CALL, .item = c->item,
                      .choice = c->choice, .value = true, .text = BYTES("{}")};

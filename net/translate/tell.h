@@ -190,6 +190,9 @@ bool tell_more_span(struct tell_reader *r, enum tell_block block, const struct w
 /* A signature, of the open block, or of the latest call that is open; of nothing: not told. */
 bool tell_sign(struct tell_reader *r, enum ask_maker maker, const struct walk *w,
                struct walk_span inside);
+/* A word of ours before a signature, of the open block; where none is, behind the end of the
+ * answer for one, nothing is told. text borrows. */
+bool tell_mark(struct tell_reader *r, enum ask_maker maker, struct bytes text);
 /* A source of the text that is open: its address and title, strings of the document. Without an
  * address, or where no text is open: nothing. */
 bool tell_cite(struct tell_reader *r, const struct walk *w, struct node url,

@@ -261,6 +261,21 @@ static void test_signatures(void **state)
     kit_pieces_free(&pieces);
 }
 
+/* A mark is of the open block; behind the end of an answer no block opens. */
+static void test_marks(void **state)
+{
+    (void)state;
+    begin();
+    assert_true(tell_mark(&reader, MAKER_GEMINI, BYTES("M")));
+    assert_int_equal(heard.events, 0);
+    assert_true(tell_open(&reader, TELL_THINKING));
+    assert_true(tell_mark(&reader, MAKER_GEMINI, BYTES("M")));
+    finish(0, TELL_STOP);
+    assert_true(tell_open(&reader, TELL_THINKING));
+    assert_true(tell_mark(&reader, MAKER_GEMINI, BYTES("M")));
+    assert_string_equal(heard.text, "start <h0 signh0G'M >h0 finish:0");
+}
+
 /* Text that lies in pieces is told in pieces, none of which is half a letter. */
 static void test_pieces(void **state)
 {
@@ -331,6 +346,28 @@ static void test_values(void **state)
         assert_true(bytes_eq((struct bytes){joined, n}, right));
         kit_pieces_free(&pieces);
     }
+}
+
+/* A value is all of the arguments: nothing was told before it, nothing is behind it. */
+static void test_values_once(void **state)
+{
+    (void)state;
+    const struct bytes plain = BYTES("{\"a\":1}");
+    const struct node object = {.end = plain.len, .type = JSON_OBJECT};
+    begin();
+    call(0, "x", "f");
+    args(0, " ");
+    struct walk w = *text_walk(plain, 0);
+    assert_true(tell_arguments_value(&reader, 0, &w, object));
+    call(1, "y", "f");
+    assert_true(tell_arguments_value(&reader, 1, &w, object));
+    assert_true(tell_arguments_value(&reader, 1, &w, object));
+    assert_true(tell_arguments_value(&reader, 1, &w, (struct node){0}));
+    kit_pieces_free(&pieces);
+    args(1, "{}");
+    finish(0, TELL_STOP);
+    assert_string_equal(heard.text, "start <c0(f#x) c0'  <c1(f#y) c1='{\"a\":1} >c0 >c1 "
+                                    "finish:4");
 }
 
 /* Whoever listens may have no room, at any event; nothing is told behind it. */
@@ -453,8 +490,10 @@ int main(void)
         cmocka_unit_test(test_many_calls),
         cmocka_unit_test(test_made_ids),
         cmocka_unit_test(test_signatures),
+        cmocka_unit_test(test_marks),
         cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_values_once),
         cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_ids),

@@ -227,6 +227,34 @@ static void test_a_stream_of_all_kinds(void **state)
         "call toolu_2 list {}\nfinish 4 \n");
 }
 
+/* Blocks behind the reason to stop are no part of the answer, whatever they are. A call that
+ * begins twice has the arguments that were told of it first. */
+static void test_what_comes_late_or_twice(void **state)
+{
+    (void)state;
+    expect_stream(
+        START BEGIN("0", "{\"type\":\"text\",\"text\":\"a\"}") STOP("0") FINISH("end_turn")
+        BEGIN("1", "{\"type\":\"redacted_thinking\",\"data\":\"EmwK\"}") STOP("1")
+        BEGIN("2", "{\"type\":\"thinking\",\"thinking\":\"t\",\"signature\":\"Eq\"}")
+        STOP("2") BEGIN("3", "{\"type\":\"text\",\"text\":\"b\",\"citations\":[{\"url\":"
+                             "\"https://x\"}]}") STOP("3")
+        BEGIN("4", "{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\",\"input\":{"
+                   "\"a\":1}}") STOP("4"),
+        "text a\nfinish 0 \n");
+    expect_stream(
+        START BEGIN("0", "{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\",\"input\":{"
+                   "\"a\":1}}")
+        BEGIN("0", "{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\",\"input\":{"
+                   "\"a\":2}}")
+        DELTA("0", "{\"type\":\"input_json_delta\",\"partial_json\":\"{}\"}") STOP("0")
+        BEGIN("1", "{\"type\":\"tool_use\",\"id\":\"u\",\"name\":\"f\",\"input\":{}}")
+        DELTA("1", "{\"type\":\"input_json_delta\",\"partial_json\":\"{\\\"b\\\":3}\"}")
+        BEGIN("1", "{\"type\":\"tool_use\",\"id\":\"u\",\"name\":\"f\",\"input\":{"
+                   "\"a\":2}}")
+        STOP("1") FINISH("tool_use"),
+        "call t f {\"a\":1}\ncall u f {\"b\":3}\nfinish 4 \n");
+}
+
 static void test_what_ran_at_the_provider_is_passed_over(void **state)
 {
     (void)state;
@@ -808,6 +836,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_stream_of_all_kinds),
         cmocka_unit_test(test_what_ran_at_the_provider_is_passed_over),
+        cmocka_unit_test(test_what_comes_late_or_twice),
         cmocka_unit_test(test_every_reason_to_stop),
         cmocka_unit_test(test_a_whole_message),
         cmocka_unit_test(test_text_is_written),

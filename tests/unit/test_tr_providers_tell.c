@@ -143,6 +143,8 @@ static void test_converse(void **state)
          "\"toolUseId\":\"i2\"}}}"},
         {"contentBlockStop", "{\"contentBlockIndex\":4}"},
         {"messageStop", "{\"stopReason\":\"tool_use\"}"},
+        {"contentBlockDelta", "{\"contentBlockIndex\":5,\"delta\":{\"reasoningContent\":{"
+         "\"redactedContent\":\"cmVk\"}}}"},
         {"metadata", "{\"usage\":{\"inputTokens\":1}}"},
         {"laterInvention", "{\"text\":\"x\"}"}, {NULL, NULL},
     };
