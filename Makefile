@@ -1,8 +1,9 @@
 # Makefile - builds, tests and installs Weir (GNU make). There is no configure step: sources
 # are found by wildcard and everything made lies under build/.
 #   make [V=1] [CC=clang] [SAN=address,undefined | SAN=thread] [TLS=openssl | BORINGSSL=DIR]
-#   make quick | test | tidy | box | fuzz [SECONDS=10] | bench | run [LISTEN= ADMIN=] | rfc
-#   make sim [SEED=n | SEEDS=n] | kill [ROUNDS=200] | arm64 | tsan | agents
+#   make quick | test | tidy | box | fuzz [SECONDS=10] [SEED=n] | bench | rfc
+#   make run [LISTEN= ADMIN=] | sim [SEED=n | SEEDS=n] | kill [ROUNDS=200]
+#   make arm64 | tsan | agents
 #   make install [PREFIX=/usr/local] [DESTDIR=]
 
 ifeq ($(MAKELEVEL),0)
@@ -104,7 +105,7 @@ test:
 	$(Q)tools/setup build && tools/setup test
 	$(Q)$(MAKE) all unit $(B)/bench/attack $(SIM)
 	$(Q)$(MAKE) FUZZ=1 CC=clang fuzzers
-	$(Q)tests/run --build $(B) --seconds 2 unit fuzz sim box
+	$(Q)tests/run --build $(B) unit fuzz sim box
 tidy:
 	$(Q)tests/tidy.py --self-test && tests/tidy.py
 run:
@@ -114,9 +115,9 @@ run:
 fuzzers: $(FUZZERS) ; @:
 fuzz:
 	$(Q)$(MAKE) FUZZ=1 CC=clang fuzzers
-	$(Q)tests/run --seconds $(SECONDS) fuzz
+	$(Q)tests/run --seconds $(SECONDS) $(SEED:%=--seed %) fuzz
 	$(Q)$(MAKE) all unit && tools/setup test
-	$(Q)for t in differential json; do WEIR_SEED=$${WEIR_SEED:-$$(date +%s)} \
+	$(Q)for t in differential json; do WEIR_SEED=$(or $(SEED),$$(date +%s)) \
 	  WEIR_TIMES=$$((($(SECONDS) + 9) / 10)) tests/run --only $$t.test box || exit 1; done
 box: all unit $(B)/bench/attack
 	$(Q)tools/setup test && tests/run --build $(B) box
