@@ -75,6 +75,7 @@ SEALED := $(if $(SAN),,$(TRAP:%=$(B)/weir-sealed))
 UNIT := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 UNIT := $(filter-out $(if $(SAN),%_sealed),$(UNIT))  # sanitizers replace malloc themselves
 UNIT_HELP := $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
+FUZZ_HELP := tr_kit tr_text tr_props_ask tr_props_tell
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/bin/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: all unit quick test tidy run bench fuzz fuzzers box sim rfc install clean
@@ -94,7 +95,7 @@ $(B)/weir $(B)/weir-sealed $(B)/weir-mock $(B)/weirctl:
 	$(call say,LD,$@) $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(B)/unit/%: tests/unit/%.c $(UNIT_HELP:%.c=$(B)/%.o) $(LIB)
 	$(call say,TEST,$@) mkdir -p $(@D) && $(link) -lcmocka $(LDLIBS)
-$(B)/bin/fuzz_%: tests/fuzz/fuzz_%.c $(B)/tests/unit/tr_kit.o $(B)/tests/unit/tr_props.o $(LIB)
+$(B)/bin/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_HELP:%=$(B)/tests/unit/%.o) $(LIB)
 	$(call say,FUZZ,$@) mkdir -p $(@D) && $(link) -fsanitize=fuzzer $(LDLIBS)
 include tests/sim/sim.mk tests/arm64.mk tests/tsan.mk tests/kill.mk tests/agents.mk
 
