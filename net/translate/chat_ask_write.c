@@ -479,23 +479,31 @@ static bool model_part(struct out *o, const struct ask_part *part)
     }
 }
 
+/* Are there thoughts that the provider gets as they came? */
+static bool has_details(const struct out *o)
+{
+    if (o->t->thoughts != THOUGHTS_DETAILS || has(o, ASK_NO_THOUGHTS)) return false;
+    for (uint32_t i = 0; i < o->thought_count; i++) {
+        if (o->thought[i].raw.type == JSON_OBJECT) return true;
+    }
+    return false;
+}
+
 /* Earlier thoughts, in the form that the provider has them. A provider who wants them back
  * wants them with every call, and were they none. */
 static void put_thoughts(struct out *o)
 {
     if (has(o, ASK_NO_THOUGHTS)) return;
     const struct walk *w = &o->a->walk;
-    if (o->t->thoughts == THOUGHTS_DETAILS) {
-        bool begun = false;
+    if (has_details(o)) {
+        pen_key(o->p, BYTES("reasoning_details"));
+        pen_array(o->p);
         for (uint32_t i = 0; i < o->thought_count; i++) {
-            if (o->thought[i].raw.type != JSON_OBJECT) continue;
-            if (!begun) pen_key(o->p, BYTES("reasoning_details"));
-            if (!begun) pen_array(o->p);
-            begun = true;
-            pen_node(o->p, w, o->thought[i].raw);
+            const struct node raw = o->thought[i].raw;
+            if (raw.type == JSON_OBJECT) pen_node(o->p, w, raw);
         }
-        if (begun) pen_array_end(o->p);
-        if (begun) return;
+        pen_array_end(o->p);
+        return;
     }
     if (!has(o, ASK_KEEP_THOUGHTS)) return;
     if (o->thought_count == 0 && !o->calls) return;
@@ -551,7 +559,8 @@ static void put_goes_on(struct out *o)
 
 static void end_model(struct out *o)
 {
-    if (!o->open && o->said_count == 0) return;     /* thoughts that nobody may see again */
+    /* Nothing but thoughts that nobody may see again is no turn. */
+    if (!o->open && o->said_count == 0 && !has_details(o)) return;
     begin_model(o);
     close_content(o);
     if (o->calls) pen_array_end(o->p);

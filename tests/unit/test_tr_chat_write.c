@@ -201,6 +201,14 @@ static void test_thoughts(void **state)
            OUT("{\"role\":\"assistant\",\"reasoning_details\":[{\"type\":\"reasoning.text\","
                "\"text\":\"x\",\"signature\":\"own\",\"id\":1}],\"content\":\"a\"}"));
     expect(API_CHAT, mixed, plain, OUT("{\"role\":\"assistant\",\"content\":\"a\"}"));
+    /* A turn of nothing else is one for a provider who takes it back, and none otherwise. */
+#define DETAILS "\"reasoning_details\":[{\"type\":\"reasoning.encrypted\",\"data\":\"D\"}]"
+    const char *alone = M("{\"role\":\"assistant\"," DETAILS "}");
+    expect(API_CHAT, alone, details,
+           OUT("{\"role\":\"assistant\"," DETAILS ",\"content\":\"\"}"));
+    expect(API_CHAT, alone, plain, OUT(""));
+    details.quirks = ASK_NO_THOUGHTS;
+    expect(API_CHAT, alone, details, OUT(""));
 }
 
 static void test_signed_calls(void **state)

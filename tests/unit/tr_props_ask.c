@@ -148,8 +148,9 @@ static bool is_own(const struct ask_part *p, enum api api)
 static void put_said(struct text *t, struct ask *a, const struct ask_part *p)
 {
     const struct walk_span signature = is_own(p, a->api) ? p->signature : (struct walk_span){0};
-    /* A document's type may be told by its name's end. */
-    const struct walk_span mime = p->kind != ASK_DOCUMENT ? p->mime : (struct walk_span){0};
+    /* A document's type may be told by its name's end; audio's has several names. */
+    bool named_mime = p->kind == ASK_DOCUMENT || p->kind == ASK_AUDIO;
+    const struct walk_span mime = named_mime ? (struct walk_span){0} : p->mime;
     /* A result's name is its call's; chat writes it for functions of old alone. */
     const struct walk_span name = p->kind != ASK_RESULT ? p->name : (struct walk_span){0};
     /* A file that comes with the request must have a name: OpenAI's writers give it one. */
@@ -172,7 +173,9 @@ static void put_said(struct text *t, struct ask *a, const struct ask_part *p)
         /* A type that is not said is what chat's writer takes it for. */
         bool typed = i + 1 == COUNT(spans) && a->api == API_CHAT && walk_has(p->data);
         if (typed && !walk_has(mime)) pen_part(&k.pen, bytes_of(types[p->kind]));
-        pen_part_span(&k.pen, &a->walk, spans[i]);
+        /* Base64 of the web's letters is written in the usual ones, filled up. */
+        if (i == 2) ask_base64(&k.pen, &a->walk, spans[i]);
+        else pen_part_span(&k.pen, &a->walk, spans[i]);
     }
     bool called = p->kind == ASK_CALL || p->kind == ASK_RESULT;
     if (called) ask_put_id(&k.pen, &a->walk, p->id, rule_of(a->api));
@@ -231,7 +234,7 @@ static struct ask_target target_of(enum api api)
 {
     return (struct ask_target){.api = api, .model = BYTES("m-1"), .output_default = 4096,
                                .stream = true, .thinks = true, .official = true,
-                               .thoughts = THOUGHTS_REASONING_CONTENT};
+                               .thoughts = THOUGHTS_DETAILS};
 }
 
 /* Write it for a provider. Gives the body, which the caller frees; len 0: it cannot be said. */
