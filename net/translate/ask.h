@@ -37,6 +37,7 @@ struct ask_part {            /* spans are the insides of strings, as written, bu
     bool inside;             /* it belongs to a result */
     bool custom;             /* CALL, RESULT: of a tool that takes any text */
     bool is_error;           /* RESULT */
+    bool beside;             /* OTHER: it stands beside the content (chat: the model's audio) */
     struct walk_span text;   /* TEXT, REFUSAL, THINKING */
     struct node value;       /* TEXT, THINKING where text is absent: this is it: a JSON value
                                 (Gemini's results are objects), or a text that a client of
@@ -65,6 +66,7 @@ struct ask_tool {
     uint8_t kind;            /* enum ask_tool_kind */
     int8_t strict;           /* 1, 0; -1 unsaid */
     bool gemini;             /* schema is Gemini's own form: schema_put() */
+    bool search;             /* HOSTED: it is chat's web_search_options, and in no list */
     struct walk_span name, description, space;
     struct node schema;      /* of its parameters; absent: it has none */
     struct node format;      /* custom: its grammar */

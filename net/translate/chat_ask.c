@@ -345,7 +345,8 @@ static bool chat_tool(struct ask *a, struct ask_tool *tool)
     }
     if (a->at[AT_SEARCH].type != JSON_OBJECT || a->flags & SEARCH_GIVEN) return false;
     a->flags |= SEARCH_GIVEN;
-    *tool = (struct ask_tool){.kind = ASK_HOSTED, .strict = -1, .raw = a->at[AT_SEARCH]};
+    *tool = (struct ask_tool){.kind = ASK_HOSTED, .strict = -1, .search = true,
+                              .raw = a->at[AT_SEARCH]};
     return true;
 }
 
@@ -404,7 +405,11 @@ static void model_message(struct ask *a, const struct node *v)
             p->raw = text;
         }
     }
-    if (v[SPOKEN].type == JSON_OBJECT) hold(a, ASK_OTHER)->raw = v[SPOKEN];
+    if (v[SPOKEN].type == JSON_OBJECT) {
+        struct ask_part *p = hold(a, ASK_OTHER);
+        p->beside = true;
+        p->raw = v[SPOKEN];
+    }
     a->at[AT_REFUSAL] = v[SAID_NO];
     a->at[AT_CALLS] = v[TOOL_CALLS];
     a->flags &= ~(uint32_t)LEGACY_CALL;

@@ -153,10 +153,8 @@ static bool put_tools(struct out *o)
     bool left_out = false;
     ask_tools(o->a);
     while (ask_tool(o->a, &tool)) {
-        bool own = tool.kind == ASK_HOSTED && o->a->api == API_CHAT &&
-                   walk_member(&o->a->walk, tool.raw, BYTES("type")).type == JSON_NONE;
-        if (tool.kind == ASK_HOSTED && (o->a->api != API_CHAT || own)) {
-            if (own) search = tool.raw;
+        if (tool.kind == ASK_HOSTED && (o->a->api != API_CHAT || tool.search)) {
+            if (tool.search) search = tool.raw;
             else left_out = true;
             continue;
         }

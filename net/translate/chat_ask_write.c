@@ -16,6 +16,7 @@ enum content { NOTHING, HELD, PLAIN, PARTS, DONE };     /* what is written of th
 struct said {                /* a text, or a refusal, of the model's */
     struct walk_span text;
     struct node value, cache;
+    struct node raw;         /* or a part that only chat knows: as the client wrote it */
     bool refusal;
 };
 struct thought { struct walk_span text; struct node value, raw; };
@@ -33,7 +34,8 @@ struct out {                 /* a body that is being written */
     uint8_t content;         /* enum content */
     bool turn;               /* there is an open turn, */
     bool open;               /* its message was begun, */
-    bool calls;              /* and so were its tool_calls */
+    bool calls;              /* and so were its tool_calls, */
+    bool audio;              /* and its audio */
     bool talk;               /* somebody but the system has spoken */
     bool goes_on;            /* the open turn is the last, and the model goes on with it */
 };
@@ -368,14 +370,22 @@ static void begin_model(struct out *o)
     begin_message(o, "assistant");
 }
 
+/* A part of the model's that was noted. */
+static void put_noted(struct out *o, const struct said *s)
+{
+    struct ask_part text = {.text = s->text, .value = s->value, .cache = s->cache};
+    if (s->raw.type != JSON_NONE) pen_node(o->p, &o->a->walk, s->raw);
+    else put_text(o, &text);
+}
+
 /* Write the texts that were noted, as parts, or of one string; they are as text what they
  * refuse. */
 static void put_texts(struct out *o)
 {
     for (uint32_t i = 0; i < o->said_count; i++) {
         const struct said *s = &o->said[i];
-        struct ask_part text = {.text = s->text, .value = s->value, .cache = s->cache};
-        if (o->content == PARTS) put_text(o, &text);
+        struct ask_part text = {.text = s->text, .value = s->value};
+        if (o->content == PARTS) put_noted(o, s);
         else ask_text(o->p, &o->a->walk, &text);
     }
     o->said_count = 0;
@@ -448,6 +458,33 @@ static bool put_call(struct out *o, const struct ask_part *part)
     return true;
 }
 
+/* What is of the content, and has its place among the others, is noted. */
+static bool note_said(struct out *o, struct said said)
+{
+    if (o->content == DONE) return blame(o, "so many texts around calls");
+    if (o->said_count == SAID_MAX && !flush_texts(o)) return false;
+    assert(o->said_count < SAID_MAX);
+    o->said[o->said_count++] = said;
+    return true;
+}
+
+/* What only chat knows: a part of the content, or what was spoken, which is beside that. */
+static bool put_other(struct out *o, const struct ask_part *part)
+{
+    if (o->a->api != API_CHAT) return blame(o, "what only the client's own dialect knows");
+    if (!part->beside) {
+        if (has(o, ASK_PLAIN_TEXT)) return blame(o, "this part where text alone is taken");
+        return note_said(o, (struct said){.raw = part->raw});
+    }
+    begin_model(o);
+    close_content(o);
+    if (o->calls || o->audio) return blame(o, "this behind calls, or audio");
+    o->audio = true;
+    pen_key(o->p, BYTES("audio"));
+    pen_node(o->p, &o->a->walk, part->raw);
+    return true;
+}
+
 /* Of the model's turn: thoughts and texts are noted, calls are written. */
 static bool model_part(struct out *o, const struct ask_part *part)
 {
@@ -460,21 +497,11 @@ static bool model_part(struct out *o, const struct ask_part *part)
         }
         return true;
     case ASK_TEXT: case ASK_REFUSAL:
-        if (o->content == DONE) return blame(o, "so many texts around calls");
-        if (o->said_count == SAID_MAX && !flush_texts(o)) return false;
-        o->said[o->said_count++] = (struct said){
-            part->text, part->value, part->cache,
-            part->kind == ASK_REFUSAL && o->t->official};
-        return true;
+        return note_said(o, (struct said){
+            .text = part->text, .value = part->value, .cache = part->cache,
+            .refusal = part->kind == ASK_REFUSAL && o->t->official});
     case ASK_CALL: return put_call(o, part);
-    case ASK_OTHER:
-        if (o->a->api != API_CHAT) return blame(o, "what only the client's own dialect knows");
-        begin_model(o);
-        close_content(o);
-        if (o->calls) return blame(o, "this behind calls");
-        pen_key(o->p, BYTES("audio"));
-        pen_node(o->p, &o->a->walk, part->raw);
-        return true;
+    case ASK_OTHER: return put_other(o, part);
     default: return blame(o, "that the model showed an image or a document");
     }
 }
@@ -522,23 +549,22 @@ static void put_thoughts(struct out *o)
 static void put_content(struct out *o)
 {
     uint32_t texts = 0, refusals = 0;
-    bool mark = false;
+    bool parts = false;      /* one string would not do */
     for (uint32_t i = 0; i < o->said_count; i++) {
         const struct said *s = &o->said[i];
         *(s->refusal ? &refusals : &texts) += 1;
-        if (s->cache.type != JSON_NONE && has(o, ASK_CACHE_MARKS)) mark = true;
+        if (s->cache.type != JSON_NONE && has(o, ASK_CACHE_MARKS)) parts = true;
+        if (s->raw.type != JSON_NONE) parts = true;
     }
     pen_key(o->p, BYTES("content"));
     if (texts == 0 && (o->calls || refusals > 0)) {
         pen_null(o->p);
-    } else if ((texts < 2 || has(o, ASK_PLAIN_TEXT)) && !mark) {
+    } else if ((texts < 2 || has(o, ASK_PLAIN_TEXT)) && !parts) {
         put_said(o, false);
     } else {
         pen_array(o->p);
         for (uint32_t i = 0; i < o->said_count; i++) {
-            const struct said *s = &o->said[i];
-            struct ask_part text = {.text = s->text, .value = s->value, .cache = s->cache};
-            if (!s->refusal) put_text(o, &text);
+            if (!o->said[i].refusal) put_noted(o, &o->said[i]);
         }
         pen_array_end(o->p);
     }
@@ -568,7 +594,7 @@ static void end_model(struct out *o)
     if (o->content != DONE) put_content(o);
     if (o->goes_on) put_goes_on(o);
     pen_object_end(o->p);
-    o->open = o->calls = false;
+    o->open = o->calls = o->audio = false;
     o->content = NOTHING;
 }
 

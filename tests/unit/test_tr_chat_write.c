@@ -211,6 +211,30 @@ static void test_thoughts(void **state)
     expect(API_CHAT, alone, details, OUT(""));
 }
 
+/* Parts of the model's that nobody knows stay where they are in its content; what it has spoken
+ * is beside that. */
+static void test_what_only_chat_knows(void **state)
+{
+    (void)state;
+#define ODD "{\"type\":\"reference\",\"reference_ids\":[1]}"
+#define T1 "{\"type\":\"text\",\"text\":\"a\"}"
+    expect(API_CHAT, M("{\"role\":\"assistant\",\"content\":[" T1 "," ODD "," T1 "]}"), plain,
+           OUT("{\"role\":\"assistant\",\"content\":[" T1 "," ODD "," T1 "]}"));
+    expect(API_CHAT, M("{\"role\":\"assistant\",\"content\":[" ODD "]}"), plain,
+           OUT("{\"role\":\"assistant\",\"content\":[" ODD "]}"));
+    expect(API_CHAT, M("{\"role\":\"assistant\",\"content\":[" ODD "]}"),
+           quirks(ASK_PLAIN_TEXT), "1 /messages/0/content/1: the OpenAI chat dialect has no "
+           "way to say this part where text alone is taken");
+    expect(API_CHAT, M("{\"role\":\"assistant\",\"audio\":{\"id\":\"s\"},\"content\":[" ODD
+                       "]}"), plain,
+           OUT("{\"role\":\"assistant\",\"audio\":{\"id\":\"s\"},\"content\":[" ODD "]}"));
+    /* Two turns that must be one would have two. */
+    expect(API_CHAT, M("{\"role\":\"assistant\",\"audio\":{\"id\":\"s\"}},"
+                       "{\"role\":\"assistant\",\"audio\":{\"id\":\"t\"}}"),
+           quirks(ASK_ALTERNATE), "1 /messages/1/content/0: the OpenAI chat dialect has no way "
+           "to say this behind calls, or audio");
+}
+
 static void test_signed_calls(void **state)
 {
     (void)state;
@@ -294,6 +318,10 @@ static void test_tools(void **state)
            "that the provider runs itself");
     expect(API_CHAT, S("\"web_search_options\":{\"user_location\":null}"), plain,
            OUT("") ",\"web_search_options\":{\"user_location\":null}");
+    /* Whatever it looks like, it is one of the list, or it is none. */
+#define OPTIONS ",\"web_search_options\":{\"type\":\"x\"}"
+    expect(API_CHAT, S("\"tools\":[{\"plugin\":1}," G "]" OPTIONS), plain,
+           OUT("") ",\"tools\":[{\"plugin\":1}," G "]" OPTIONS);
     expect(API_GENERATE, "{\"contents\":[],\"tools\":[{\"functionDeclarations\":[{\"name\":"
                          "\"f\","
                          "\"parameters\":{\"type\":\"OBJECT\"}}]}]}", plain,
@@ -466,6 +494,7 @@ int main(void)
         cmocka_unit_test(test_tools), cmocka_unit_test(test_settings),
         cmocka_unit_test(test_settings_of_others), cmocka_unit_test(test_schemas),
         cmocka_unit_test(test_what_cannot_be_said), cmocka_unit_test(test_many_texts),
+        cmocka_unit_test(test_what_only_chat_knows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

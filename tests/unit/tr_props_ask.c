@@ -177,6 +177,7 @@ static void put_said(struct text *t, struct ask *a, const struct ask_part *p)
         if (i == 2) ask_base64(&k.pen, &a->walk, spans[i]);
         else pen_part_span(&k.pen, &a->walk, spans[i]);
     }
+    if (p->kind == ASK_OTHER) pen_node(&k.pen, &a->walk, p->raw);
     bool called = p->kind == ASK_CALL || p->kind == ASK_RESULT;
     if (called) ask_put_id(&k.pen, &a->walk, p->id, rule_of(a->api));
     struct bytes out = kit_pen_text(&k);
@@ -209,18 +210,25 @@ static bool dump_said(struct ask *a, struct text *t)
 {
     struct ask_part part;
     struct ask_tool tool;
+    struct text thoughts = {0};  /* of the turn: chat has them beside the content */
     bool moved = false;
     ask_rewind(a);
     do {
         MUST(ask_next(a, &part));
         moved |= a->api == API_CHAT && part.inside && part.kind != ASK_TEXT;
-        if (!is_silent(&part, a->api)) put_said(t, a, &part);
+        if (part.kind == ASK_TURN || part.kind == ASK_END) {
+            text_put(t, text_of(&thoughts));
+            text_free(&thoughts);
+        }
+        bool beside = a->api == API_CHAT && part.kind == ASK_THINKING;
+        if (!is_silent(&part, a->api)) put_said(beside ? &thoughts : t, a, &part);
     } while (part.kind != ASK_END);
     ask_tools(a);
     while (ask_tool(a, &tool)) {
         struct kit_pen k;
         kit_pen(&k, 0, NULL);
         ask_put_name(&k.pen, &a->walk, tool.space, tool.name);
+        if (tool.kind == ASK_HOSTED) pen_node(&k.pen, &a->walk, tool.raw);
         struct bytes out = kit_pen_text(&k);
         text_putf(t, "tool %u ", tool.kind);
         text_put_plain(t, out);
