@@ -122,6 +122,18 @@ enum ask_rc ask_write(struct ask *a, const struct ask_target *target, struct pen
 
 /* ---- what is wrong ---- */
 
+/* A client's words in a sentence may have been cut: none may end within a letter (RFC 3629
+ * section 3), since the sentence goes into JSON. */
+static void drop_cut_letter(char *sentence)
+{
+    size_t len = strlen(sentence), at = len;
+    while (at > 0 && ((unsigned char)sentence[at - 1] & 0xC0) == 0x80) at--;
+    if (at == 0) return;
+    unsigned char lead = (unsigned char)sentence[at - 1];
+    size_t whole = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+    if (len - (at - 1) < whole) sentence[at - 1] = '\0';
+}
+
 void ask_blame(struct ask *a, const char *pointer, const char *format, ...)
 {
     if (a->error[0] != '\0') return;
@@ -129,6 +141,7 @@ void ask_blame(struct ask *a, const char *pointer, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(a->error, sizeof a->error, format, args);
     va_end(args);
+    drop_cut_letter(a->error);
     (void)snprintf(a->pointer, sizeof a->pointer, "%s", pointer);
     assert(a->error[0] != '\0');
 }

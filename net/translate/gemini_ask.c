@@ -225,7 +225,7 @@ static bool take_config(struct ask *a, struct node config)
 
 /* Which tools may, or must, be called. Where only some of them may, the others are not
  * offered at all: allowed keeps their names for the pass over tools. */
-static void take_choice(struct ask *a, struct node tool_config)
+static bool take_choice(struct ask *a, struct node tool_config)
 {
     static const struct bytes outer[] = {BYTES_INIT("functionCallingConfig")};
     static const struct bytes names[] = {BYTES_INIT("mode"),
@@ -239,20 +239,23 @@ static void take_choice(struct ask *a, struct node tool_config)
     gemini_members(&a->walk, tool_config, outer, 1, &config);
     gemini_members(&a->walk, config, names, COUNT(names), v);
     size_t mode = walk_word(&a->walk, v[0], modes, COUNT(modes));
-    if (mode == COUNT(modes)) return;
+    if (mode == COUNT(modes)) return true;
     s->choice_said = true;
     s->choice = choices[mode];
-    if (s->choice == API_CHOICE_NONE) return;
+    if (s->choice == API_CHOICE_NONE) return true;
     size_t allowed = walk_count(&a->walk, v[1]);
     if (allowed > 0) a->at[AT_ALLOWED] = v[1];
-    if (s->choice != API_CHOICE_REQUIRED || allowed != 1) return;
+    if (s->choice != API_CHOICE_REQUIRED || allowed != 1) return true;
     struct walk_each e;
     struct node key, name;
     walk_begin(&a->walk, v[1], &e);
-    if (!walk_next(&e, &key, &name)) return;
+    if (!walk_next(&e, &key, &name)) return true;
     s->choice = API_CHOICE_NAMED;
     s->choice_name = walk_inside(name);
     a->at[AT_ALLOWED] = (struct node){0};
+    return walk_has(s->choice_name) ||
+           wrong(a, "/toolConfig/functionCallingConfig/allowedFunctionNames/0",
+                 "the name of a function must be a string, and not empty");
 }
 
 static void rewind_tools(struct ask *a);
@@ -292,8 +295,7 @@ static bool open_request(struct ask *a)
     a->at[AT_ALLOWED] = (struct node){0};
     a->settings.safety = r[R_SAFETY];
     if (is_text(r[R_CACHED])) cannot(a, "/cachedContent", "content that it keeps itself");
-    take_choice(a, r[R_TOOL_CONFIG]);
-    return take_config(a, r[R_CONFIG]) && check_tools(a);
+    return take_choice(a, r[R_TOOL_CONFIG]) && take_config(a, r[R_CONFIG]) && check_tools(a);
 }
 
 /* ---- the conversation ---- */

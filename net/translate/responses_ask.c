@@ -98,6 +98,16 @@ static struct node of_type(struct node n, enum json_type type)
     return n.type == type ? n : (struct node){0};
 }
 
+/* The list of tools that an item of the input brings; absent: none. */
+static struct node item_tools(const struct walk *w, struct node item)
+{
+    static const struct bytes words[] = {BYTES_INIT("additional_tools"),
+                                         BYTES_INIT("tool_search_output")};
+    struct node type = walk_member(w, item, BYTES("type"));
+    if (walk_word(w, type, words, COUNT(words)) == COUNT(words)) return (struct node){0};
+    return of_type(walk_member(w, item, BYTES("tools")), JSON_ARRAY);
+}
+
 /* Only Responses can say it. False, for the caller to return. */
 static bool cannot(struct ask *a, const char *pointer, const char *why)
 {
@@ -189,7 +199,7 @@ static const struct bytes choice_words[] = {BYTES_INIT("auto"), BYTES_INIT("none
 static const uint8_t choice_is[] = {API_CHOICE_AUTO, API_CHOICE_NONE, API_CHOICE_REQUIRED};
 
 /* tool_choice: a word, or which tools may be used, or must. */
-static void read_choice(struct ask *a, struct node choice)
+static bool read_choice(struct ask *a, struct node choice)
 {
     static const struct bytes names[] = {BYTES_INIT("type"), BYTES_INIT("name"),
                                          BYTES_INIT("mode"), BYTES_INIT("tools")};
@@ -198,48 +208,74 @@ static void read_choice(struct ask *a, struct node choice)
     struct ask_settings *s = &a->settings;
     struct node at[COUNT(names)];
     size_t word = walk_word(&a->walk, choice, choice_words, COUNT(choice_words));
-    if (choice.type == JSON_NONE) return;
+    if (choice.type == JSON_NONE) return true;
     s->choice_said = true;
     if (word < COUNT(choice_words)) s->choice = choice_is[word];
-    if (choice.type != JSON_OBJECT) return;
+    if (choice.type != JSON_OBJECT) return true;
     walk_members(&a->walk, choice, names, COUNT(names), at);
     size_t type = walk_word(&a->walk, at[0], types, COUNT(types));
     if (type < 2) {
         s->choice = API_CHOICE_NAMED;
         s->choice_name = walk_inside(at[1]);
-    } else if (type == 2) {
+        if (walk_has(s->choice_name)) return true;
+        ask_blame(a, "/tool_choice", "a tool_choice of type %s needs a name", types[type].ptr);
+        return false;
+    }
+    if (type == 2) {
         word = walk_word(&a->walk, at[2], choice_words, COUNT(choice_words));
         s->choice = word < COUNT(choice_words) ? choice_is[word] : API_CHOICE_AUTO;
         a->at[AT_ALLOWED] = of_type(at[3], JSON_ARRAY);
     } else {
         cannot(a, "/tool_choice", "only the Responses dialect can ask for a hosted tool");
     }
+    return true;
 }
 
-/* Tools without a name are none; and without those of OpenAI's own that the client runs, it
- * would wait for calls in vain. */
-static bool check_tools(struct ask *a, struct node tools)
+/* Tools of a list at that place: none is without a name; and without those of OpenAI's own that
+ * the client runs, it would wait for calls in vain. outer: namespaces may be among them. */
+static bool check_list(struct ask *a, struct node tools, const char *place, bool outer)
 {
+    enum { NAMESPACE = 2 };
     static const struct bytes words[] = {BYTES_INIT("function"), BYTES_INIT("custom"),
-        BYTES_INIT("local_shell"), BYTES_INIT("shell"), BYTES_INIT("apply_patch"),
-        BYTES_INIT("computer_use_preview"), BYTES_INIT("computer")};
-    static const struct bytes names[] = {BYTES_INIT("type"), BYTES_INIT("name")};
+        BYTES_INIT("namespace"), BYTES_INIT("local_shell"), BYTES_INIT("shell"),
+        BYTES_INIT("apply_patch"), BYTES_INIT("computer_use_preview"), BYTES_INIT("computer")};
+    static const struct bytes names[] = {BYTES_INIT("type"), BYTES_INIT("name"),
+                                         BYTES_INIT("tools")};
     struct node at[COUNT(names)], key, tool;
     struct walk_each e;
-    char pointer[32];
+    char pointer[sizeof a->pointer];
     walk_begin(&a->walk, tools, &e);
     for (uint32_t i = 0; walk_next(&e, &key, &tool); i++) {
         walk_members(&a->walk, tool, names, COUNT(names), at);
         size_t word = walk_word(&a->walk, at[0], words, COUNT(words));
-        if (word == COUNT(words) || (word < 2 && at[1].type == JSON_STRING)) continue;
-        (void)snprintf(pointer, sizeof pointer, "/tools/%u", i);
-        if (word < 2) {
+        (void)snprintf(pointer, sizeof pointer, "%s/%u", place, i);
+        if (word < NAMESPACE && !walk_has(walk_inside(at[1]))) {
             ask_blame(a, pointer, "a tool of type %s needs a name", words[word].ptr);
             return false;
         }
-        ask_blame(a, pointer, "only the Responses dialect has a tool of type %s",
-                  words[word].ptr);
-        a->unsayable = true;
+        if (word > NAMESPACE && word < COUNT(words)) {
+            ask_blame(a, pointer, "only the Responses dialect has a tool of type %s",
+                      words[word].ptr);
+            a->unsayable = true;
+        }
+        if (word != NAMESPACE || !outer) continue;
+        (void)snprintf(pointer, sizeof pointer, "%s/%u/tools", place, i);
+        if (!check_list(a, at[2], pointer, false)) return false;
+    }
+    return true;
+}
+
+/* The request's tools, and those that items of the input add. */
+static bool check_tools(struct ask *a)
+{
+    struct walk_each e;
+    struct node key, item;
+    char place[32];
+    if (!check_list(a, a->at[AT_TOOLS], "/tools", true)) return false;
+    walk_begin(&a->walk, of_type(a->at[AT_INPUT], JSON_ARRAY), &e);
+    for (uint32_t i = 0; walk_next(&e, &key, &item); i++) {
+        (void)snprintf(place, sizeof place, "/input/%u/tools", i);
+        if (!check_list(a, item_tools(&a->walk, item), place, true)) return false;
     }
     return true;
 }
@@ -295,7 +331,7 @@ static bool open_responses(struct ask *a)
     read_text(a, at[R_TEXT]);
     read_reasoning(a, at[R_REASONING]);
     read_include(a, at[R_INCLUDE]);
-    read_choice(a, at[R_CHOICE]);
+    if (!read_choice(a, at[R_CHOICE])) return false;
     s->metadata = of_type(at[R_METADATA], JSON_OBJECT);
     s->user = of_type(at[R_USER], JSON_STRING);
     if (s->user.type == JSON_NONE) s->user = of_type(at[R_SAFETY], JSON_STRING);
@@ -304,7 +340,7 @@ static bool open_responses(struct ask *a)
     s->stream = at[R_STREAM].type == JSON_TRUE;
     s->store = at[R_STORE].type == JSON_TRUE;
     check_kept(a, at);
-    return check_tools(a, a->at[AT_TOOLS]);
+    return check_tools(a);
 }
 
 /* ---- the conversation ---- */
@@ -554,10 +590,11 @@ static bool read_item(struct ask *a, struct node item)
     default: break;
     }
     if (kind < COUNT(item_words)) return true;  /* RAN, and the like */
-    struct bytes name = walk_bytes(&a->walk, walk_inside(at[I_TYPE]), type, sizeof type);
+    struct walk_span first = walk_inside(at[I_TYPE]);   /* as much of it as is told */
+    if (first.end - first.start > sizeof type) first.end = first.start + sizeof type;
+    struct bytes name = walk_bytes(&a->walk, first, type, sizeof type);
     ask_blame(a, place(a, room, sizeof room),
-              "only the Responses dialect has items of type %.*s",
-              name.ptr ? (int)(name.len < 64 ? name.len : 64) : 0, name.ptr ? name.ptr : "");
+              "only the Responses dialect has items of type %.*s", (int)name.len, name.ptr);
     a->unsayable = true;
     return false;
 }
@@ -671,18 +708,15 @@ static bool enter_space(struct ask *a, struct node value)
 /* Begin the next list of tools among the input's items. False: there is none. */
 static bool enter_item(struct ask *a)
 {
-    static const struct bytes words[] = {BYTES_INIT("additional_tools"),
-                                         BYTES_INIT("tool_search_output")};
     struct node key, item;
     if (!(a->flags & IN_ITEMS)) {
         a->flags |= IN_ITEMS;
         walk_begin(&a->walk, of_type(a->at[AT_INPUT], JSON_ARRAY), &a->tools_each[TOOLS_ITEM]);
     }
     while (walk_next(&a->tools_each[TOOLS_ITEM], &key, &item)) {
-        struct node type = walk_member(&a->walk, item, BYTES("type"));
-        if (walk_word(&a->walk, type, words, COUNT(words)) == COUNT(words)) continue;
-        struct node tools = walk_member(&a->walk, item, BYTES("tools"));
-        walk_begin(&a->walk, of_type(tools, JSON_ARRAY), &a->tools_each[TOOLS_LIST]);
+        struct node tools = item_tools(&a->walk, item);
+        if (tools.type == JSON_NONE) continue;
+        walk_begin(&a->walk, tools, &a->tools_each[TOOLS_LIST]);
         return true;
     }
     return false;

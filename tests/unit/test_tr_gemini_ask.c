@@ -366,6 +366,15 @@ static void test_tools(void **state)
     check(API_GENERATE, "{\"contents\":[],\"tools\":[{\"functionDeclarations\":[{\"name\":"
           "\"a\"},{\"nmea\":\"b\"}]}]}",
           "wrong /tools: a function declaration must have a name\n", TOOLS);
+    for (int i = 0; i < 2; i++) {
+        char body[160];
+        (void)snprintf(body, sizeof body, "{\"contents\":[],\"toolConfig\":{"
+                       "\"functionCallingConfig\":{\"mode\":\"ANY\","
+                       "\"allowedFunctionNames\":[%s]}}}", i ? "\"\"" : "7");
+        check(API_GENERATE, body, "wrong /toolConfig/functionCallingConfig/"
+              "allowedFunctionNames/0: the name of a function must be a string, and not "
+              "empty\n", TOOLS);
+    }
 }
 
 int main(void)

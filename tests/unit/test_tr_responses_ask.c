@@ -180,6 +180,14 @@ static void test_what_only_its_provider_knows_cannot_be_said(void **state)
     reads("{\"input\":[{\"type\":\"local_shell_call\",\"id\":\"x\"}]}",
           "set\nunsayable /input/0: only the Responses dialect has items of type "
           "local_shell_call\n");
+    /* A long one is told as far as it goes, in whole letters. */
+#define TEN "0123456789"
+    reads("{\"input\":[{\"type\":\"" TEN TEN TEN TEN TEN TEN "abc\u00e4" TEN "\"}]}",
+          "set\nunsayable /input/0: only the Responses dialect has items of type "
+          TEN TEN TEN TEN TEN TEN "abc\n");
+    reads("{\"input\":[{\"type\":\"" TEN TEN TEN TEN TEN TEN "ab\u00e4" TEN "\"}]}",
+          "set\nunsayable /input/0: only the Responses dialect has items of type "
+          TEN TEN TEN TEN TEN TEN "ab\u00e4\n");
     reads("{\"input\":\"q\",\"previous_response_id\":\"resp_1\"}",
           "set unsayable /previous_response_id: previous_response_id can be resolved only by "
           "the provider that keeps the response\nturn user\ntext text=\"q\"\n");
@@ -205,6 +213,18 @@ static void test_what_is_malformed_is_told_with_its_place(void **state)
     (void)state;
     reads("{\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]}",
           "wrong /tools/0: a tool of type function needs a name\n");
+    reads("{\"tools\":[{\"type\":\"custom\",\"name\":\"\"}]}",
+          "wrong /tools/0: a tool of type custom needs a name\n");
+    reads("{\"tools\":[{\"type\":\"namespace\",\"name\":\"n\",\"tools\":[{\"type\":\"custom\","
+          "\"name\":\"c\"},{\"type\":\"function\",\"name\":7}]}]}",
+          "wrong /tools/0/tools/1: a tool of type function needs a name\n");
+    reads("{\"input\":[{\"role\":\"user\",\"content\":\"q\"},{\"type\":\"additional_tools\","
+          "\"tools\":[{\"type\":\"function\"}]}]}",
+          "wrong /input/1/tools/0: a tool of type function needs a name\n");
+    reads("{\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}}",
+          "wrong /tool_choice: a tool_choice of type function needs a name\n");
+    reads("{\"tool_choice\":{\"type\":\"custom\",\"name\":\"\"}}",
+          "wrong /tool_choice: a tool_choice of type custom needs a name\n");
     reads("{\"input\":[7]}", "set\nwrong /input/0: an item must be an object\n");
     reads("{\"input\":[{\"role\":\"robot\",\"content\":\"x\"}]}",
           "set\nwrong /input/0: role must be user, assistant, system or developer\n");
