@@ -32,29 +32,19 @@ class Provider(hedge.Provider):
         super().__init__(seed)
         self.breaks = breaks
 
-    async def serve(self, reader, writer):
-        try:
-            while True:
-                head = await reader.readuntil(b'\r\n\r\n')
-                length = int(re.search(rb'content-length: (\d+)', head, re.I)[1])
-                await reader.readexactly(length)
-                if self.breaks:
-                    writer.write(hedge.HEAD)
-                    for _ in range(self.draw.randint(1, 30)):
-                        writer.write(event({'content': 'word '}))
-                        await asyncio.sleep(0.002)
-                    return
-                begun = time.perf_counter()
-                await asyncio.sleep(BEGIN_S * self.draw.uniform(0.8, 1.2))
-                took = time.perf_counter() - begun
-                writer.write(hedge.HEAD + event({'content': f'took={took:.6f} '})
-                             + event({}, 'stop') + hedge.chunk('data: [DONE]\n\n')
-                             + b'0\r\n\r\n')
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass
-        finally:
-            writer.close()
+    async def answer(self, writer):
+        if self.breaks:
+            writer.write(hedge.HEAD)
+            for _ in range(self.draw.randint(1, 30)):
+                writer.write(event({'content': 'word '}))
+                await asyncio.sleep(0.002)
+            return False
+        begun = time.perf_counter()
+        await asyncio.sleep(BEGIN_S * self.draw.uniform(0.8, 1.2))
+        took = time.perf_counter() - begun
+        writer.write(hedge.HEAD + event({'content': f'took={took:.6f} '})
+                     + event({}, 'stop') + hedge.chunk('data: [DONE]\n\n') + b'0\r\n\r\n')
+        return True
 
 
 async def gap_s(weir, turn):

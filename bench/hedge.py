@@ -45,14 +45,20 @@ class Provider:
         usual = BASE_S * self.draw.uniform(0.8, 1.2)
         return usual * TIMES if self.draw.random() < SHARE else usual
 
+    async def answer(self, writer):
+        """Answer one request. False: and no more on this connection."""
+        await asyncio.sleep(self.wait_s())
+        writer.write(HEAD + chunk(EVENT + '\n\n') + chunk(LAST) + b'0\r\n\r\n')
+        return True
+
     async def serve(self, reader, writer):
         try:
             while True:
                 head = await reader.readuntil(b'\r\n\r\n')
                 length = int(re.search(rb'content-length: (\d+)', head, re.I)[1])
                 await reader.readexactly(length)
-                await asyncio.sleep(self.wait_s())
-                writer.write(HEAD + chunk(EVENT + '\n\n') + chunk(LAST) + b'0\r\n\r\n')
+                if not await self.answer(writer):
+                    return
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass                               # given up, or the end: nothing of ours

@@ -6,29 +6,17 @@
 // Rule: whatever breaks, the client has the whole text and a good end, or an error.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { ask, CONFIG, DIALECTS } from './lib/peers.mjs';
 import { provider } from './lib/provider.mjs';
 import { Mock, Weir, proven } from './lib/weir.mjs';
 import { exchange, post, seeded } from './lib/wire.mjs';
 
-const DIALECTS = ['chat', 'responses', 'messages', 'gemini'];
-const CONFIG = { chat: 'openai', responses: 'responses', messages: 'anthropic',
-                 gemini: 'gemini' };
 const WAYS = ['fin', 'end', 'reset', 'close', 'length', 'error', 'stall'];
 const SEED = Number(process.env.WEIR_SEED ?? 1);
 const TIMES = Number(process.env.WEIR_TIMES ?? 1);
 const MODEL = 'mock-vary-asked-n14';
 
-// --- requests and answers of each dialect
-
-const ask = {
-  chat: (model, text) => ['/v1/chat/completions', { model, stream: true,
-    stream_options: { include_usage: true }, messages: [{ role: 'user', content: text }] }],
-  responses: (model, text) => ['/v1/responses', { model, stream: true, input: text }],
-  messages: (model, text) => ['/v1/messages', { model, stream: true, max_tokens: 500,
-    messages: [{ role: 'user', content: text }] }],
-  gemini: (model, text) => [`/v1beta/models/${model}:streamGenerateContent?alt=sse`,
-    { contents: [{ role: 'user', parts: [{ text }] }] }],
-};
+// --- answers of each dialect
 
 // The events of a stream: [{ name, data }]; comments apart.
 function eventsOf(body) {

@@ -9,7 +9,7 @@ import { canary, marks } from './lib/canary.mjs';
 import { clients } from './lib/clients.mjs';
 import { search, told } from './lib/memory.mjs';
 import { nano } from './lib/money.mjs';
-import { DIALECTS, peers, providersOf, USAGE } from './lib/peers.mjs';
+import { ask, DIALECTS, peers, providersOf, USAGE } from './lib/peers.mjs';
 import { renderers } from './lib/render.mjs';
 import { pause, proven, until, Weir, within } from './lib/weir.mjs';
 import { seeded } from './lib/wire.mjs';
@@ -196,19 +196,10 @@ test('who can go on is told by the admin API', async () => {
 });
 
 test('one comment says who went on, in a stream that is one to who reads it raw', async () => {
-  const asks = {
-    chat: (model) => ['/v1/chat/completions', { model, stream: true,
-      messages: [{ role: 'user', content: 'x' }], stream_options: { include_usage: true } }],
-    responses: (model) => ['/v1/responses', { model, stream: true, input: 'x' }],
-    messages: (model) => ['/v1/messages', { model, stream: true, max_tokens: 900,
-      messages: [{ role: 'user', content: 'x' }] }],
-    gemini: (model) => [`/v1beta/models/${model}:streamGenerateContent?alt=sse`,
-                        { contents: [{ parts: [{ text: 'x' }] }] }],
-  };
   for (const client of DIALECTS) {
     await heal(`${client}-b-${client}/m2`);
     breaking({ parts: [{ text: FULL }] }, 12, 'reset', goOn);
-    const [path, body] = asks[client](`${client}-b-${client}-2-messages`);
+    const [path, body] = ask[client](`${client}-b-${client}-2-messages`);
     const text = await (await weir.fetch(path, { body })).text();
     const comments = text.split(/\r?\n/).filter((line) => line.startsWith(': continued by'));
     if (client === 'gemini') assert.ok(comments.length <= 1, text);

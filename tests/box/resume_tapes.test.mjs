@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { cassettes, missing } from './lib/cassettes.mjs';
-import { CONFIG, DIALECTS } from './lib/peers.mjs';
+import { ask, CONFIG, DIALECTS } from './lib/peers.mjs';
 import { provider } from './lib/provider.mjs';
 import { firstAnswer, KINDS } from './lib/tapes.mjs';
 import { proven, Weir } from './lib/weir.mjs';
@@ -17,17 +17,6 @@ const SEED = Number(process.env.WEIR_SEED ?? 1);
 const TIMES = Number(process.env.WEIR_TIMES ?? 1);
 const WAYS = ['reset', 'end', 'close', 'cut', 'length'];
 const MORE = ' [[and "so" on \u00e9\n\ud83d\ude00]]';
-const QUESTION = 'Say it.';
-
-const ask = {
-  chat: (model) => ['/v1/chat/completions', { model, stream: true,
-    messages: [{ role: 'user', content: QUESTION }] }],
-  responses: (model) => ['/v1/responses', { model, stream: true, store: false, input: QUESTION }],
-  messages: (model) => ['/v1/messages', { model, stream: true, max_tokens: 900,
-    messages: [{ role: 'user', content: QUESTION }] }],
-  gemini: (model) => [`/v1beta/models/${model}:streamGenerateContent?alt=sse`,
-    { contents: [{ role: 'user', parts: [{ text: QUESTION }] }] }],
-};
 
 // The data of the events that are whole, [DONE] as null; the comments.
 function eventsOf(bytes) {

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import test from 'node:test';
 import { cassettes, missing } from './lib/cassettes.mjs';
-import { CONFIG, DIALECTS } from './lib/peers.mjs';
+import { ask, CONFIG, DIALECTS } from './lib/peers.mjs';
 import { firstAnswer, KINDS } from './lib/tapes.mjs';
 import { atEnd, Weir } from './lib/weir.mjs';
 import { pieces, seeded } from './lib/wire.mjs';
@@ -39,16 +39,6 @@ const weir = await Weir.start({
   unknown_price: 'allow',
 });
 
-const asks = {
-  chat: (model) => ['/v1/chat/completions', { model, stream: true,
-    messages: [{ role: 'user', content: 'x' }], stream_options: { include_usage: true } }],
-  responses: (model) => ['/v1/responses', { model, stream: true, input: 'x' }],
-  messages: (model) => ['/v1/messages', { model, stream: true, max_tokens: 900,
-    messages: [{ role: 'user', content: 'x' }] }],
-  gemini: (model) => [`/v1beta/models/${model}:streamGenerateContent?alt=sse`,
-                      { contents: [{ parts: [{ text: 'x' }] }] }],
-};
-
 const plain = (text) => text
   .replace(/"(chatcmpl-|resp_|msg_|rs_|fc_|ctc_|call_|toolu_|req_)[A-Za-z0-9_-]+"/g, '"$1"')
   .replace(/"(created|created_at|completed_at)":\d+/g, '"$1":0')
@@ -57,7 +47,7 @@ const plain = (text) => text
 
 async function told(client, tape, i, n, parts) {
   there.parts = parts;
-  const [path, body] = asks[client](`${KINDS[tape.dialect]}/m${i}-${n}`);
+  const [path, body] = ask[client](`${KINDS[tape.dialect]}/m${i}-${n}`);
   const response = await weir.fetch(path, { body });
   return `${response.status}\n${plain(await response.text())}`;
 }

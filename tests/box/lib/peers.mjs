@@ -18,6 +18,17 @@ export const DIALECTS = ['chat', 'responses', 'messages', 'gemini'];
 // The name of a dialect in Weir's configuration.
 export const CONFIG = { chat: 'openai', responses: 'responses', messages: 'anthropic',
                         gemini: 'gemini' };
+// Path and body of a question whose answer is to be streamed.
+export const ask = {
+  chat: (model, content = 'x') => ['/v1/chat/completions', { model, stream: true,
+    stream_options: { include_usage: true }, messages: [{ role: 'user', content }] }],
+  responses: (model, input = 'x') => ['/v1/responses', { model, stream: true, input }],
+  messages: (model, content = 'x') => ['/v1/messages', { model, stream: true, max_tokens: 900,
+    messages: [{ role: 'user', content }] }],
+  gemini: (model, text = 'x') => [`/v1beta/models/${model}:streamGenerateContent?alt=sse`,
+    { contents: [{ role: 'user', parts: [{ text }] }] }],
+};
+
 export const USAGE = { input: 70, cached: 20, write: 0, output: 30, reasoning: 0 };
 
 function where(path) {
