@@ -63,6 +63,10 @@ link = $(compile) $(LDFLAGS) -o $@ $< $(filter %.o %.a,$^)  # $^ may hold includ
 SRC := $(filter-out engine/main.c engine/heap_trap.c $(if $(SAN),engine/heap_wipe.c), \
        $(wildcard net/*.c net/dialect/*.c net/translate/*.c route/*.c store/*.c engine/*.c \
        engine/admin/*.c))
+ifdef FUZZ  # no target needs more of the engine
+SRC := $(filter-out engine/%,$(SRC)) $(filter engine/conf% engine/admin/% \
+       $(addprefix engine/,ask.c dialect.c log.c show.c vault.c),$(SRC))
+endif
 include tools/gen.mk
 LIB := $(B)/libweir.a
 OBJ := $(SRC:%.c=$(B)/%.o) $(GEN:%.c=%.o)
