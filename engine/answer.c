@@ -309,7 +309,12 @@ static void send_translated(struct core *core, struct exchange *x)
     struct chain said = {0};
     if (!translator_whole(core, x, &said)) {
         core_count(core, STAT_NO_MEMORY);
-        attempt_failed(core, x, ATTEMPT_NO_ROOM, 0, 0);
+        if (!x->cascade.parked) {
+            attempt_failed(core, x, ATTEMPT_NO_ROOM, 0, 0);
+            return;
+        }
+        twin_wins(core, x, CLOSE_NOT_NEEDED);      /* it was tried: only memory lacks */
+        exchange_fail(core, x, CLOSE_OVERLOADED, "out of memory", NULL);
         return;
     }
     attempt_good(core, x);

@@ -108,10 +108,10 @@ static void final_text(const struct exchange *x, char *out, size_t room)
  * have no room), else 502 (contract.md section 4). */
 static void none_left(struct core *core, struct exchange *x)
 {
-    struct exchange *lead = x->lead;
+    struct exchange *lead = x->lead ? x->lead : x->twins;    /* of those that are left */
     if (cascade_rescues(core, x)) return;
     if (twin_fails(core, x)) {
-        if (lead) cascade_lost(core, lead);
+        cascade_lost(core, lead);
         return;
     }
     bool asked = false, all_slow = x->note_count > 0, no_room = false, all_poor = all_slow;
@@ -399,8 +399,7 @@ static bool translate(struct core *core, struct exchange *x, bool *ended)
 
 void attempt_next(struct core *core, struct exchange *x)
 {
-    while (has_next(x)) {
-        cascade_failed(x);
+    while (has_next(x) && cascade_goes_on(x)) {
         bool ended = false;
         take_candidate(core, x);
         x->keys_tried = 0;

@@ -40,12 +40,12 @@ static struct exchange *next_of(struct exchange *x)
     return x->lead ? x->next_twin : x->twins;
 }
 
-static bool has_strong(struct exchange *lead)
+static struct exchange *find_strong(struct exchange *lead)
 {
     for (struct exchange *x = lead; x; x = next_of(x)) {
-        if (x->cascade.part == STRONG) return true;
+        if (x->cascade.part == STRONG) return x;
     }
-    return false;
+    return NULL;
 }
 
 static bool same(const struct exchange *a, const struct exchange *b)
@@ -259,7 +259,8 @@ static unsigned count_strong(const struct exchange *lead)
 static void escalate(struct core *core, struct exchange *lead)
 {
     enum says why = why_escalated(lead);
-    unsigned strong = count_strong(lead);
+    bool late = lead->timeout_ns && core->now_ns >= lead->admitted_ns + lead->timeout_ns;
+    unsigned strong = late ? 0 : count_strong(lead);
     assert(!lead->lead && lead->cascade.part == CHEAP && !lead->cascade.escalated);
     note_escalated(lead);
     struct exchange *twin = strong ? twin_make(core, lead, lead->plan_next, strong) : NULL;
@@ -280,7 +281,7 @@ static bool decide(struct core *core, struct exchange *lead, struct exchange *no
 {
     bool hope;
     struct exchange *best = find_taken(lead, &hope);
-    bool over = lead->cascade.escalated && !has_strong(lead);
+    bool over = lead->cascade.escalated && !find_strong(lead);
     if (over) best = find_best(lead);
     if (best) {
         best->cascade.says = over                 ? SAYS_UNAVAILABLE
@@ -295,12 +296,26 @@ static bool decide(struct core *core, struct exchange *lead, struct exchange *no
 
 bool cascade_holds(const struct exchange *x) { return x->cascade.part == CHEAP; }
 
+/* Can the client be told this answer? One that is parked cannot fail any more. */
+static bool can_be_told(struct core *core, struct exchange *x)
+{
+    struct chain said = {0};
+    if (!x->translated || x->is_sse) return true;
+    bool told = translator_whole(core, x, &said);
+    chain_drop(&core->mem, &said);
+    return told;
+}
+
 bool cascade_takes(struct core *core, struct exchange *x, uint64_t usage_at)
 {
     assert(cascade_holds(x) && !x->cascade.parked && !x->booked);
     if (x->stream && !x->is_sse) {        /* no stream, though one was asked for: as it is, */
         cascade_unchecked(x);             /* before the client has the head of one */
         return true;
+    }
+    if (!can_be_told(core, x)) {
+        attempt_failed(core, x, ATTEMPT_NO_ROOM, 0, 0);
+        return false;
     }
     hear(core, x);
     x->cascade.faults = faults_of(x);
@@ -318,16 +333,35 @@ void cascade_unchecked(struct exchange *x)
 
 /* ---- failures ---- */
 
-void cascade_failed(struct exchange *x)
+/* x has failed, and the strong one is asked already: it may go on to whom x would have asked,
+ * should it fail too. */
+static void leave_to(struct exchange *strong, struct exchange *x)
 {
-    if (x->cascade.part != CHEAP || x->lead || x->plan_next == 0) return;
-    assert(!x->cascade.parked);
-    if (x->cascade.escalated) {           /* that one is asked already */
-        x->cascade.part = NO_PART;
-        return;
+    for (unsigned i = x->plan_next; i < x->plan_count; i++) {
+        if (strong->plan_count == EXCHANGE_PLAN_MAX) break;
+        strong->plan[strong->plan_count++] = x->plan[i];
+        strong->lent++;
     }
-    note_escalated(x);
-    become_strong(x, SAYS_FAILED);
+    x->plan_count = x->plan_next;
+}
+
+bool cascade_goes_on(struct exchange *x)
+{
+    struct cascading *c = &x->cascade;
+    assert(x->plan_next < x->plan_count);
+    bool poor = x->plan[x->plan_next].reason == PLAN_BELOW_FLOOR;
+    if (c->part == STRONG && poor && find_best(twin_lead(x))) x->plan_count = x->plan_next;
+    if (c->part != CHEAP || x->lead || x->plan_next == 0) return x->plan_next < x->plan_count;
+    assert(!c->parked);
+    if (!c->escalated) {
+        note_escalated(x);
+        become_strong(x, SAYS_FAILED);
+        return true;
+    }
+    struct exchange *strong = find_strong(x);
+    c->part = NO_PART;
+    if (strong) leave_to(strong, x);
+    return !strong;
 }
 
 bool cascade_rescues(struct core *core, struct exchange *x)
@@ -403,7 +437,8 @@ void cascade_begin(struct core *core, struct exchange *x)
     c->busy = false;
     if (c->lost) {                        /* too few are left to agree */
         x->plan_next = 1;
-        cascade_failed(x);
+        note_escalated(x);
+        become_strong(x, SAYS_FAILED);
     }
     attempt_next(core, x);
 }

@@ -38,8 +38,8 @@ MUST_USE bool cascade_takes(struct core *core, struct exchange *x, uint64_t usag
 /* x's answer is longer than may be held: it goes out as it is. */
 void cascade_unchecked(struct exchange *x);
 /* x is about to ask its next candidate: where it is the cheap lead, and has failed, that is the
- * strong one. */
-void cascade_failed(struct exchange *x);
+ * strong one. False: it had better not; it has none any more. */
+MUST_USE bool cascade_goes_on(struct exchange *x);
 /* x, the strong one, has no candidate left. True: a cheap answer is sent, x is over. */
 MUST_USE bool cascade_rescues(struct core *core, struct exchange *x);
 /* A twin of lead is over that had failed: what becomes of the others? */

@@ -1,0 +1,131 @@
+// cascade_ends.test.mjs - cheap first, where something goes wrong: time that runs out while
+// answers wait for each other, an answer that cannot be told in the client's dialect, all cheap
+// ones failing at once, a shutdown, and requests that must not be asked of two. Each model is a
+// provider of its own that answers what the test says (lib/provider.mjs).
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { proven, until, Weir, within } from './lib/weir.mjs';
+import { chat, provider } from './lib/provider.mjs';
+
+const names = ['tiny', 'small', 'third', 'strong'];
+const quality = { tiny: 57, small: 60, third: 58, strong: 95 };
+const price = { tiny: '0.1', small: '0.2', third: '0.3', strong: '20' };
+const at = {};
+for (const name of names) at[name] = await provider((call) => at[name].say(call));
+const config = {
+  cores: 1, drain: '1s',
+  providers: names.map((name) => ({ name, url: at[name].url, keys: ['k'] })),
+  models: names.map((name) => ({
+    id: `${name}/${name}`, quality: quality[name], context: 1000000, supports: ['tools'],
+    price: { input: price[name], output: price[name] } })),
+  routing: { mode: 'cost', explore: 0, quality_floor: 0.95,
+             auto: names.map((name) => `${name}/*`) } };
+const weir = await Weir.start(config);
+const question = 'What is 17 times 23 minus the integral of x^2 from 0 to 3? Answer with a number.';
+
+// What each says from now on, a text or what it does with a call; who was asked since.
+const asked = {};
+function say(answers) {
+  for (const name of names) {
+    asked[name] = 0;
+    at[name].say = async (call) => {
+      asked[name]++;
+      const answer = answers[name];
+      if (typeof answer === 'function') return answer(call);
+      if (call.request.json.stream) return call.stream([answer]);
+      return call.json(chat(answer));
+    };
+  }
+}
+const silent = (call) => call.over;
+const fails = (call) => call.error(500);
+
+// A key of an organization of its own: what others were refused for teaches it nothing.
+async function newcomer() {
+  let parent;
+  for (const kind of ['organization', 'department', 'team', 'member']) {
+    parent = (await weir.ask('POST', '/admin/v1/units', {
+      kind, name: kind, ...(parent ? { parent } : {}) })).id;
+  }
+  return (await weir.ask('POST', '/admin/v1/keys', { member: parent, name: 'k' })).key;
+}
+
+async function ask(cascade, { path = '/v1/chat/completions', headers = {}, body, key, more } = {}) {
+  const answer = await within(weir.fetch(path, {
+    key: key ?? await newcomer(), headers: { 'x-weir-cascade': cascade, ...headers },
+    body: body ?? { model: 'auto', max_tokens: 60, ...more,
+                    messages: [{ role: 'user', content: question }] } }), 'an answer', 20000);
+  return { status: answer.status, said: answer.headers.get('x-weir-cascade'),
+           model: answer.headers.get('x-weir-model'), raw: await answer.text(),
+           attempts: answer.headers.get('x-weir-attempts'),
+           id: answer.headers.get('x-request-id') };
+}
+
+test('where time is over, an answer that waits for others is sent', async () => {
+  for (const late of ['tiny', 'small', 'third']) {
+    for (const stream of [false, true]) {
+      say({ tiny: '382', small: '382', third: '382', strong: 'never', [late]: silent });
+      const got = await ask('agree=3', { headers: { 'x-weir-timeout': '1' }, more: { stream } });
+      assert.equal(got.status, 200, got.raw);
+      assert.equal(got.said, 'unavailable');
+      assert.notEqual(got.model, `${late}/${late}`);
+      assert.equal(got.attempts, '3', 'nobody is asked who could not answer in time');
+      assert.equal(asked.strong, 0);
+      const { billed } = await weir.row(got.id);
+      assert.deepEqual(billed.map((one) => one.close), ['outvoted']);
+    }
+  }
+});
+
+test('where all are late, the error says so', async () => {
+  say({ tiny: silent, small: silent, third: silent, strong: 'never' });
+  for (const how of ['check', 'agree=2', 'agree=3']) {
+    const got = await ask(how, { headers: { 'x-weir-timeout': '1' } });
+    assert.equal(got.status, 504, got.raw);
+    assert.equal(asked.strong, 0);
+  }
+});
+
+test('an answer that cannot be told in the dialect of the client is one that failed', async () => {
+  const deep = (call) => call.json(JSON.stringify(chat('382')).slice(0, -1) +
+                                   `,"x":${'['.repeat(200)}${']'.repeat(200)}}`);
+  say({ tiny: deep, small: deep, third: deep, strong: '382' });
+  for (const how of ['check', 'agree=2', 'agree=3']) {
+    const got = await ask(how, { path: '/v1/messages' });
+    assert.equal(got.status, 200, got.raw);
+    assert.equal(got.said, 'escalated: failed');
+    assert.equal(got.model, 'strong/strong');
+    const { billed } = await weir.row(got.id);
+    assert.ok(billed.every((one) => one.close === 'not_needed'), 'who ran yet, at most');
+  }
+});
+
+test('where all cheap ones fail, nobody below the floor races the strong one', async () => {
+  let go;
+  const gate = new Promise((resolve) => { go = resolve; });
+  say({ tiny: fails, small: fails, third: fails,
+        strong: async (call) => { await gate; return call.json(chat('382')); } });
+  const answer = ask('agree=2');
+  await until(() => asked.strong === 1, 'the strong one is asked');
+  await until(() => asked.tiny + asked.small + asked.third >= 2, 'and two cheap ones');
+  go();
+  const got = await answer;
+  assert.equal(got.model, 'strong/strong', got.raw);
+  assert.equal(got.said, 'escalated: failed');
+  assert.equal(got.attempts, '3');
+  assert.equal(asked.tiny + asked.small + asked.third, 2);
+});
+
+test('where the strong one fails too, those behind it are asked', async () => {
+  say({ tiny: fails, small: fails, third: fails, strong: fails });
+  const none = await ask('agree=2');
+  assert.equal(none.status, 502, none.raw);
+  assert.equal(names.filter((name) => asked[name] > 0).length, 4, none.raw);
+  const { attempts, billed } = await weir.row(none.id);
+  assert.deepEqual([attempts, billed.length], [4, 0]);
+});
+
+test('it ends cleanly', async () => {
+  await weir.stop();
+  await proven(weir.data);
+});
