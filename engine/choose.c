@@ -7,6 +7,8 @@
 #include "engine/conf.h"
 #include "engine/control.h"
 #include "engine/dialect.h"
+#include "engine/twin.h"
+#include "net/dialect/api_state.h"
 #include "route/gain.h"
 #include "store/keys.h"
 
@@ -180,7 +182,27 @@ static uint32_t comparable(const struct api_request *req, enum task task)
     return (req->format == API_FORMAT_TEXT ? share[task] : JSON) * (uint32_t)PERCENT;
 }
 
-/* May an answer to it be held back until it is whole, and looked at? */
+/* Does asking it twice do twice what is to be done once? */
+static bool changes_state(const struct choose_ask *ask)
+{
+    enum { PIECE = 4096 };
+    char piece[PIECE];
+    struct api_state s;
+    api_state_begin(&s, (enum api)ask->api);
+    for (uint64_t at = 0; at < ask->body_bytes; at += PIECE) {
+        uint64_t left = ask->body_bytes - at;
+        size_t n = left < PIECE ? (size_t)left : PIECE;
+        ask->read(ask->read_arg, at, piece, n);
+        api_state_feed(&s, (struct bytes){piece, n});
+    }
+    bool changes = api_changes_state(&s);
+    explicit_bzero(&s, sizeof s);      /* a client's words */
+    explicit_bzero(piece, sizeof piece);
+    return changes;
+}
+
+/* May an answer to it be held back until it is whole, and looked at, and the request be sent to
+ * others too? */
 static enum cascade_why no_cascade(const struct choose_ask *ask, unsigned cheap)
 {
     const struct api_request *req = ask->req;
@@ -188,8 +210,9 @@ static enum cascade_why no_cascade(const struct choose_ask *ask, unsigned cheap)
     bool talks = api == API_CHAT || api == API_RESPONSES || api == API_MESSAGES ||
                  api == API_GENERATE;
     if (!talks || req->n > 1 || req->audio_out) return CASCADE_API;
-    if (req->store || req->conversation || req->previous.len) return CASCADE_KEPT;
-    return cheap + 1 > ask->conf->max_attempts ? CASCADE_ATTEMPTS : CASCADE_FINE;
+    if (cheap + 1 > ask->conf->max_attempts) return CASCADE_ATTEMPTS;
+    if (ask->body_bytes > TWIN_BODY_MAX) return CASCADE_LARGE;
+    return changes_state(ask) ? CASCADE_KEPT : CASCADE_FINE;
 }
 
 /* A cascade: as the request's header field says, else as configured. */

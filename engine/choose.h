@@ -39,6 +39,7 @@ struct choose_ask {              /* all borrowed for the call */
     /* Copies bytes [from, from + len) of the request's body, which are there, to out. */
     void (*read)(void *arg, uint64_t from, char *out, size_t len);
     void *read_arg;
+    uint64_t body_bytes;         /* of it */
     uint8_t api;                 /* enum api */
     struct choose_hint hint;
     uint64_t now_unix_s;         /* for dated prices */

@@ -133,7 +133,7 @@ static void ask_one(struct savings *s, struct api_reader *reader, struct import_
     struct choose_ask ask = {
         .conf = s->conf, .score = score_view(s->scores, 0), .req = &reader->req,
         .control = &control, .read = read_body, .read_arg = body, .api = API_CHAT,
-        .now_unix_s = s->now_unix_s,
+        .body_bytes = whole.len, .now_unix_s = s->now_unix_s,
     };
     row->chosen = choose_make(&ask, &chosen, &f, &g);
     row->gain = chosen.scored ? g.gain : 0;

@@ -137,8 +137,9 @@ struct explain *explain_make(const struct explain_ask *ask)
     struct choose_ask q = {.conf = ask->conf, .score = ask->score, .key = ask->key,
                            .routing = ask->routing, .tenant = ask->tenant, .req = &e->r.req,
                            .control = ask->control, .read = read_body, .read_arg = &body,
-                           .api = (uint8_t)e->api, .now_unix_s = ask->now_unix_s,
-                           .now_ms = ask->now_ms, .draw = UINT64_MAX};
+                           .body_bytes = body.len, .api = (uint8_t)e->api,
+                           .now_unix_s = ask->now_unix_s, .now_ms = ask->now_ms,
+                           .draw = UINT64_MAX};
     e->found = choose_explain(&q, &e->chosen, &e->features, &e->gain, keep_view, e);
     if (!e->no_memory) return e;
     explain_close(e);

@@ -369,6 +369,7 @@ static bool make_plan(struct core *core, struct exchange *x, const struct api_re
                              .score = scores ? score_view(scores, core->idx) : NULL,
                              .control = &x->control, .api = x->api,
                              .read = read_body, .read_arg = &body,
+                             .body_bytes = x->body.bytes,
                              .now_unix_s = core->unix_ns / 1000000000u,
                              .now_ms = core->now_ns / 1000000,
                              .draw = rand_next(&core->rand)};

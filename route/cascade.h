@@ -32,7 +32,8 @@ enum cascade_why {         /* why there is none */
     CASCADE_DENIED,        /* the request says never */
     CASCADE_MODE,          /* only where the mode is cost */
     CASCADE_API,           /* nothing is generated, several answers are, or media */
-    CASCADE_KEPT,          /* the provider keeps something of the request */
+    CASCADE_KEPT,          /* it keeps or does something at the provider (api_state.h) */
+    CASCADE_LARGE,         /* its body is larger than one that is sent twice (twin.h) */
     CASCADE_ALONE,         /* no fall-backs are allowed */
     CASCADE_ATTEMPTS,      /* more candidates than may be tried */
     CASCADE_NAMED,         /* a model is named */

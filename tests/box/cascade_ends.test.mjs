@@ -125,6 +125,31 @@ test('where the strong one fails too, those behind it are asked', async () => {
   assert.deepEqual([attempts, billed.length], [4, 0]);
 });
 
+test('what changes something at the provider is asked of one', async () => {
+  const said = 'none: the provider keeps something of the request, or acts on it';
+  const post = (path, body) => ask('agree=2', { path, body });
+  say({ tiny: '382', small: '382', third: '382', strong: '382' });
+  const messages = [{ role: 'user', content: question }];
+  const cases = [
+    ['/v1/chat/completions', { messages, store: true }],
+    ['/v1/chat/completions', { messages, web_search_options: {} }],
+    ['/v1/chat/completions', { messages, plugins: [{ id: 'web' }] }],
+    ['/v1/responses', { input: question }],
+    ['/v1/responses', { input: question, store: false, tools: [{ type: 'web_search_preview' }] }],
+  ];
+  for (const [path, body] of cases) {
+    say({ tiny: '382', small: '382', third: '382', strong: '382' });
+    const got = await post(path, { model: 'auto', ...body });
+    assert.equal(got.said, said, JSON.stringify(body));
+    assert.equal(names.reduce((sum, name) => sum + asked[name], 0), 1, JSON.stringify(body));
+  }
+  const kept = await post('/v1/responses', { model: 'auto', input: question, store: false });
+  assert.equal(kept.said, 'agreed=2', kept.raw);
+  const large = await post('/v1/chat/completions', { model: 'auto', messages: [
+    { role: 'system', content: 'word '.repeat(220000) }, ...messages] });
+  assert.equal(large.said, 'none: the request is larger than 1 MiB', large.raw);
+});
+
 test('it ends cleanly', async () => {
   await weir.stop();
   await proven(weir.data);

@@ -71,6 +71,7 @@ struct question {
     enum api api;
     const struct key_view *key;
     struct choose_hint hint;
+    size_t blanks;
 };
 
 static void read_text(void *arg, uint64_t from, char *out, size_t len)
@@ -87,9 +88,12 @@ static bool choose(struct world *w, const struct question *q, struct choose *out
 {
     static struct api_reader r;
     struct policy_routing routing = {0};
-    char text[4096];
-    assert_in_range(strlen(q->body), 1, sizeof text - 1);
+    static char text[(1 << 20) + 4096];
+    assert_in_range(strlen(q->body), 1, 4095);
     memcpy(text, q->body, strlen(q->body) + 1);
+    size_t end = strlen(text) - 1;      /* blanks before the last bracket, so many */
+    memset(text + end, ' ', q->blanks);
+    memcpy(text + end + q->blanks, "}", 2);
     api_request_begin(&r, q->api);
     assert_int_equal(api_request_feed(&r, bytes_of(text)), NET_MORE);
     assert_int_equal(api_request_end(&r), NET_DONE);
@@ -98,6 +102,7 @@ static bool choose(struct world *w, const struct question *q, struct choose *out
                              .control = &q->control, .key = q->key,
                              .routing = q->key ? &routing : NULL, .read = read_text,
                              .read_arg = text, .api = (uint8_t)q->api, .hint = q->hint,
+                             .body_bytes = strlen(text),
                              .now_unix_s = 1790000000, .draw = UINT64_MAX};
     bool found = choose_make(&ask, out, &features, &gain);
     assert_int_equal(found, out->plan.count > 0);
@@ -175,6 +180,20 @@ static void test_cascades_are_asked_for(void **state)
          CASCADE_NOBODY, 0},
         {{.body = BODY(ASK), .control = {.cascade = ASKS_AGREE_3}}, CONF_CASCADE_NEVER, 2,
          CASCADE_ATTEMPTS, 0},
+        {{.body = BODY(ASK ",\"store\":true"), .blanks = 5000}, CONF_CASCADE_ALWAYS, 0,
+         CASCADE_KEPT, 0},
+        {{.body = BODY(ASK ",\"store\":false"), .blanks = 5000}, CONF_CASCADE_ALWAYS, 0,
+         CASCADE_FINE, 1},
+        {{.body = BODY(ASK ",\"web_search_options\":{}")}, CONF_CASCADE_ALWAYS, 0,
+         CASCADE_KEPT, 0},
+        {{.body = "{\"model\":\"auto\",\"input\":\"hi\"}", .api = API_RESPONSES},
+         CONF_CASCADE_ALWAYS, 0, CASCADE_KEPT, 0},
+        {{.body = "{\"model\":\"auto\",\"input\":\"hi\",\"store\":false}",
+          .api = API_RESPONSES}, CONF_CASCADE_ALWAYS, 0, CASCADE_FINE, 1},
+        {{.body = BODY(ASK), .blanks = (1 << 20) - sizeof BODY(ASK) + 1}, CONF_CASCADE_ALWAYS,
+         0, CASCADE_FINE, 1},
+        {{.body = BODY(ASK), .blanks = (1 << 20) - sizeof BODY(ASK) + 2}, CONF_CASCADE_ALWAYS,
+         0, CASCADE_LARGE, 0},
     };
     struct world *w = *state;
     struct conf was = *w->conf;
@@ -302,7 +321,7 @@ static void test_policies_refuse_with_their_level(void **state)
 static void test_the_floor_is_the_policys(void **state)
 {
     struct choose out;
-    struct question q = {BODY("\"model\":\"auto:cost\""), {0}, API_CHAT, NULL, {0}};
+    struct question q = {BODY("\"model\":\"auto:cost\""), {0}, API_CHAT, NULL, {0}, 0};
     assert_true(choose(*state, &q, &out));
     assert_int_equal(out.plan.at[0].reason, PLAN_CHOSEN);
     /* whatever dialect they speak */
@@ -362,7 +381,7 @@ static void test_a_request_is_looked_at(void **state)
         assert_true(gain.gain <= GAIN_ONE && gain.width > 0);
     }
     struct question none = {"{\"model\":\"cheap/small\",\"input\":\"x\"}", {0}, API_EMBEDDINGS,
-                            NULL, {0}};
+                            NULL, {0}, 0};
     assert_true(choose(*state, &none, &out));
     assert_false(out.scored);
     none.body = "{\"model\":\"auto\",\"input\":\"x\"}";
@@ -393,7 +412,7 @@ static void test_a_session_goes_back(void **state)
     struct world *w = *state;
     struct choose out;
     struct question q = {BODY("\"model\":\"auto:cost\""), {0}, API_CHAT, KEY("q0.1\0", ""),
-                         {0}};
+                         {0}, 0};
     q.hint.model = 1 + (uint32_t)catalog_find(&w->conf->catalog, BYTES("fast/large"));
     q.hint.first = true;
     assert_true(choose(*state, &q, &out));
