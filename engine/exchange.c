@@ -202,7 +202,8 @@ void exchange_fail(struct core *core, struct exchange *x, enum close_why why, co
     assert(!x->booked && !x->lead);
     twin_end_all(core, x, CLOSE_NOT_NEEDED);
     endpoint_void(core, x);
-    if (x->state != X_RELAY) book_clear(x);
+    bool owes = x->state == X_RELAY || x->cascade.parked;      /* an answer, or half of one */
+    if (!owes) book_clear(x);
     if (x->head_sent) {                 /* keep-awake comments went out before */
         stream_break(core, x, why, text);
         return;

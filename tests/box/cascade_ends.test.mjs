@@ -150,7 +150,20 @@ test('what changes something at the provider is asked of one', async () => {
   assert.equal(large.said, 'none: the request is larger than 1 MiB', large.raw);
 });
 
-test('it ends cleanly', async () => {
+test('an answer that waits at the shutdown was paid for', async () => {
+  say({ tiny: '1', small: '2', third: '3', strong: silent });
+  const cut = ask('agree=2').catch(() => 'closed');
+  await until(() => asked.strong === 1, 'the strong one is asked');
   await weir.stop();
+  await cut;
   await proven(weir.data);
+  for (const name of names) assert.deepEqual(at[name].faults, []);
+  const again = await Weir.start(config, { data: weir.data, key: weir.key });
+  const { data } = await again.ask('GET', '/admin/v1/requests?limit=1');
+  assert.deepEqual([data[0].close, data[0].attempts], ['killed', 3]);
+  assert.deepEqual(data[0].billed.map((one) => [one.close, one.estimated]).sort(),
+                   [['not_needed', true], ['outvoted', false]]);
+  const parts = data[0].billed.reduce((sum, one) => sum + Number(one.cost_usd), 0);
+  assert.ok(Number(data[0].cost_usd) > parts, 'its own cost is in it');
+  await again.stop();
 });
