@@ -178,6 +178,12 @@ static void check_resume(struct conf_reader *r, const struct conf_node *resume)
     char shown[CONF_QUOTE_MAX];
     if (!resume || resume->bad || resume->kind != CONF_SCALAR || !c->model_count ||
         bytes_eq(resume->text, BYTES("never"))) return;
+    if (r->conf->max_attempts < 2) {
+        conf_warning(r, resume->at, "routing.resume is %s, and routing.max_attempts is %u: "
+                     "nobody may go on with a stream", conf_quote(resume, shown),
+                     r->conf->max_attempts);
+        return;
+    }
     for (uint32_t m = 0; m < c->model_count; m++) {
         const struct catalog_provider *p = &c->provider[c->model[m].provider];
         if (catalog_continues_of(&c->model[m], p) != CONTINUES_UNSAID) return;
@@ -185,6 +191,21 @@ static void check_resume(struct conf_reader *r, const struct conf_node *resume)
     conf_warning(r, resume->at, "routing.resume is %s, but no model is known to go on with "
                  "what another one began, so no stream will: see continues of providers and "
                  "models", conf_quote(resume, shown));
+}
+
+/* Hedging that is asked for, and can never be done. */
+static void check_hedge(struct conf_reader *r, const struct conf_node *map)
+{
+    const struct conf *c = r->conf;
+    const struct conf_node *mode = conf_child(map, "mode"), *at = mode ? mode : map;
+    if (c->hedge_mode == HEDGE_NEVER) return;
+    if (c->hedge_share == 0 && mode) {
+        conf_warning(r, mark_of(map, "max_share"), "routing.hedge.max_share is 0: nothing may "
+                     "be spent on a second candidate, so none will be asked");
+    } else if (c->max_attempts < 2) {
+        conf_warning(r, at->at, "a hedge is a second candidate, and routing.max_attempts is "
+                     "%u: none will be asked", c->max_attempts);
+    }
 }
 
 void conf_check_routing(struct conf_reader *r)
@@ -202,6 +223,8 @@ void conf_check_routing(struct conf_reader *r)
     check_globs(r, conf_child(routing, "auto"));
     const struct conf_node *cascade = conf_child(routing, "cascade");
     if (cascade && cascade->kind == CONF_MAP && !cascade->bad) check_cascade(r, cascade);
+    const struct conf_node *hedge = conf_child(routing, "hedge");
+    if (hedge && hedge->kind == CONF_MAP && !hedge->bad) check_hedge(r, hedge);
     check_resume(r, conf_child(routing, "resume"));
     assert(c->auto_count > 0);
 }

@@ -240,6 +240,39 @@ static void test_resume_that_nobody_can(void **state)
     }
 }
 
+/* A second candidate that is asked for and can never be asked is warned of. */
+static void test_second_candidates_that_cannot_be(void **state)
+{
+    (void)state;
+    static const struct { const char *yaml, *says; } cases[] = {
+        {"routing: {hedge: {mode: always, max_share: 0}}",
+         "1:44: warning: routing.hedge.max_share is 0: nothing may be spent on a second "
+         "candidate, so none will be asked"},
+        {"routing: {hedge: {mode: always}, max_attempts: 1}",
+         "1:25: warning: a hedge is a second candidate, and routing.max_attempts is 1: none "
+         "will be asked"},
+        {"routing: {hedge: {after: p99}, max_attempts: 1}",
+         "1:18: warning: a hedge is a second candidate, and routing.max_attempts is 1: none "
+         "will be asked"},
+        {"routing: {resume: always, max_attempts: 1}\n"
+         "providers: [{name: mistral, keys: [k]}]",
+         "1:19: warning: routing.resume is 'always', and routing.max_attempts is 1: nobody "
+         "may go on with a stream"},
+        {"routing: {hedge: {max_share: 0}}", NULL},          /* how it is switched off, too */
+        {"routing: {hedge: {mode: never, max_share: 0}}", NULL},
+        {"routing: {hedge: {mode: never}, max_attempts: 1}", NULL},
+        {"routing: {hedge: {mode: always}, max_attempts: 2}", NULL},
+        {"routing: {max_attempts: 1}", NULL},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct conf *c = parse(cases[i].yaml);
+        assert_non_null(c);
+        assert_int_equal(report.warning_count, cases[i].says ? 1 : 0);
+        if (cases[i].says) assert_non_null(strstr(report.text, cases[i].says));
+        conf_free(c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +283,7 @@ int main(void)
         cmocka_unit_test(test_who_goes_on),
         cmocka_unit_test(test_words_of_going_on),
         cmocka_unit_test(test_resume_that_nobody_can),
+        cmocka_unit_test(test_second_candidates_that_cannot_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
