@@ -255,6 +255,23 @@ static unsigned count_strong(const struct exchange *lead)
     return count;
 }
 
+/* Those that run yet can agree with nobody, and there is an answer to send should the strong
+ * one fail: they are ended. */
+static void end_running(struct core *core, struct exchange *lead)
+{
+    struct exchange *best = find_best(lead), *next;
+    if (!best) return;
+    if (!lead->cascade.parked) {
+        twin_promote(core, best);
+        lead = best;
+    }
+    for (struct exchange *x = lead->twins; x; x = next) {
+        next = x->next_twin;
+        bool runs = x->cascade.part == CHEAP && !x->cascade.parked;
+        if (runs) twin_end(core, x, CLOSE_NOT_NEEDED);
+    }
+}
+
 /* Ask the strong one, as a twin: the lead has an answer to keep, or may have. */
 static void escalate(struct core *core, struct exchange *lead)
 {
@@ -272,6 +289,7 @@ static void escalate(struct core *core, struct exchange *lead)
     }
     twin->cascade = (struct cascading){.need = lead->cascade.need};
     become_strong(twin, why);
+    end_running(core, lead);
     attempt_next(core, twin);
 }
 

@@ -100,6 +100,30 @@ test('an answer that cannot be told in the dialect of the client is one that fai
   }
 });
 
+test('where two differ already, the third is ended before the strong one answers', async () => {
+  for (const late of ['tiny', 'small', 'third']) {
+    let go, ended = false;
+    const gate = new Promise((resolve) => { go = resolve; });
+    say({ tiny: '1', small: '2', third: '3',
+          strong: async (call) => { await gate; return call.json(chat('382')); },
+          [late]: async (call) => { await call.over; ended = true; } });
+    const answer = ask('agree=3');
+    await until(() => asked.strong === 1, 'the strong one is asked');
+    await until(() => ended, `${late} is let go of`);
+    go();
+    const got = await answer;
+    assert.deepEqual([got.said, got.model, got.attempts],
+                     ['escalated: no agreement', 'strong/strong', '4'], got.raw);
+    const { billed } = await weir.row(got.id);
+    assert.deepEqual(billed.map((one) => one.close).sort(),
+                     ['escalated', 'escalated', 'not_needed']);
+    assert.equal(billed.find((one) => one.close === 'not_needed').model, `${late}/${late}`);
+    say({ tiny: '1', small: '2', third: '3', strong: fails, [late]: silent });
+    const rescued = await ask('agree=3');
+    assert.deepEqual([rescued.status, rescued.said], [200, 'unavailable'], rescued.raw);
+  }
+});
+
 test('where all cheap ones fail, nobody below the floor races the strong one', async () => {
   let go;
   const gate = new Promise((resolve) => { go = resolve; });
