@@ -30,10 +30,10 @@ int cmd_models(const char *config, int json);
 int cmd_import(const char *file, const char *out, bool force);
 struct cmd_explain {             /* all borrowed; NULL: not given */
     const char *config, *file;   /* file NULL or "-": stdin */
-    const char *mode, *api, *model;
+    const char *mode, *cascade, *api, *model;
     bool json;
 };
-/* `weir explain [-c FILE] [--mode M] [--api A] [--json] [REQUEST.json|-]`. */
+/* `weir explain [-c FILE] [--mode M] [--cascade C] [--api A] [--json] [REQUEST.json|-]`. */
 int cmd_explain(const struct cmd_explain *cmd);
 /* `weir savings FILE [--outcomes DIR] [--svg FILE]`: what a described month costs with each
  * flagship and with the router, and what quality is measured to be kept. outcomes and svg may

@@ -82,6 +82,11 @@ int cmd_explain(const struct cmd_explain *cmd)
         return 2;
     }
     if (cmd->mode) control.mode = (uint8_t)(1 + mode);
+    if (cmd->cascade) control.cascade = (uint8_t)control_cascade_of(bytes_of(cmd->cascade));
+    if (cmd->cascade && !control.cascade) {
+        (void)fprintf(stderr, "weir: --cascade is one of never, check, agree=2, agree=3\n");
+        return 2;
+    }
     struct conf *conf = cmd_load(cmd->config);
     if (!conf) return 1;
     uint64_t now = (uint64_t)time(NULL);

@@ -66,15 +66,21 @@ static const char *read_session(struct exchange *x, struct bytes name)
     return NULL;
 }
 
-static const char *read_cascade(struct control *c, struct bytes word)
+unsigned control_cascade_of(struct bytes word)
 {
     static const char *const words[] = {
         [ASKS_NO_CASCADE] = "never", [ASKS_CHECK] = "check", [ASKS_AGREE_2] = "agree=2",
         [ASKS_AGREE_3] = "agree=3",
     };
-    for (size_t i = ASKS_NO_CASCADE; i < COUNT(words); i++) {
-        if (bytes_eq(word, bytes_of(words[i]))) c->cascade = (uint8_t)i;
+    for (unsigned i = ASKS_NO_CASCADE; i < COUNT(words); i++) {
+        if (bytes_eq(word, bytes_of(words[i]))) return i;
     }
+    return 0;
+}
+
+static const char *read_cascade(struct control *c, struct bytes word)
+{
+    c->cascade = (uint8_t)control_cascade_of(word);
     return c->cascade ? NULL : "x-weir-cascade must be one of never, check, agree=2, agree=3";
 }
 

@@ -30,6 +30,8 @@ struct control {                 /* what the header fields ask; all zero: nothin
 const char *control_read(struct exchange *x, const struct http_head *head);
 /* Seconds with up to 9 decimals ("1.5") as ns; false for anything else, 0 and > 86,400. */
 MUST_USE bool control_seconds(struct bytes text, uint64_t *ns);
+/* What a word of x-weir-cascade asks for: enum control_cascade; 0: it is none. */
+unsigned control_cascade_of(struct bytes word);
 /* Are these well-formed tags: a=b,c=d of printable ASCII, <= 128 bytes? */
 bool control_tags(struct bytes text);
 

@@ -33,6 +33,7 @@ static bool tell(struct engine *e, struct tables *t, const struct admin_explain 
     struct policy_routing routing = {0};
     int mode = q->mode.len ? plan_mode_of(q->mode) : -1;
     if (mode >= 0) control.mode = (uint8_t)(1 + mode);
+    control.cascade = (uint8_t)control_cascade_of(q->cascade);
     if (q->key && !keys_routing(q->key, &routing)) {
         (void)snprintf(why, room, "the key's policy cannot be read");
         return false;

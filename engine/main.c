@@ -13,8 +13,9 @@ static const char usage[] =
     "       weir backup [-c FILE] [--data DIR] DIR\n"
     "       weir restore [-c FILE] [--data DIR] DIR\n"
     "       weir models [-c FILE] [--json]\n"
-    "       weir explain [-c FILE] [--mode M] [--api A] [--model NAME] [--json] "
-    "[REQUEST.json|-]\n"
+    "       weir explain [-c FILE] [--mode M] [--cascade C] [--api A] [--model NAME] "
+    "[--json]\n"
+    "                    [REQUEST.json|-]\n"
     "       weir explain --score FILE|- [--learn LABELS]\n"
     "       weir import litellm FILE [-o FILE] [--force]\n"
     "       weir savings FILE [--outcomes DIR] [--svg FILE]\n"
@@ -113,7 +114,7 @@ static int score(int argc, char **argv)
     return cmd_score(file, labels);
 }
 
-/* explain [-c FILE] [--mode M] [--api A] [--model NAME] [--json] [FILE|-] */
+/* explain [-c FILE] [--mode M] [--cascade C] [--api A] [--model NAME] [--json] [FILE|-] */
 static int explain(int argc, char **argv)
 {
     struct cmd_explain c = {0};
@@ -122,7 +123,8 @@ static int explain(int argc, char **argv)
         if (many) return score(argc, argv);
     }
     const struct { const char *name; const char **value; } options[] = {
-        {"-c", &c.config}, {"--mode", &c.mode}, {"--api", &c.api}, {"--model", &c.model},
+        {"-c", &c.config}, {"--mode", &c.mode}, {"--cascade", &c.cascade},
+        {"--api", &c.api}, {"--model", &c.model},
     };
     for (int i = 2; i < argc; i++) {
         size_t o = 0;

@@ -44,7 +44,7 @@ struct admin_call {
 };
 
 struct admin_explain {           /* all borrowed; empty: not given */
-    struct bytes body, api, model, mode;
+    struct bytes body, api, model, mode, cascade;
     const struct key_view *key;  /* whose policies hold; NULL: nobody's */
 };
 

@@ -94,7 +94,8 @@ void admin_explain_run(struct admin_call *call)
     struct admin_explain q = {.body = call->body, .key = policies_of(call, view),
                               .api = bytes_of(admin_query(call, "api")->text),
                               .model = bytes_of(admin_query(call, "model")->text),
-                              .mode = bytes_of(admin_query(call, "mode")->text)};
+                              .mode = bytes_of(admin_query(call, "mode")->text),
+                              .cascade = bytes_of(admin_query(call, "cascade")->text)};
     bool good = admin_has_fault(call) ||
                 host->explain(host->arg, &q, &call->w, why, sizeof why, pointer);
     if (!good) {

@@ -120,10 +120,13 @@ static const struct admin_field routes_query[] = {
 static const char *const mode_words[] = {"balanced", "cost", "latency", "availability", NULL};
 static const char *const api_words[] = {"chat", "responses", "messages", "generate",
                                         "completions", "embeddings", NULL};
+static const char *const cascade_words[] = {"never", "check", "agree=2", "agree=3", NULL};
 static const struct admin_field explain_query[] = {
     {"api", .about = "whose form the body has; absent: told by its members",
      .type = ADMIN_WORD, .words = api_words},
     {"mode", .about = "as x-weir-mode would say", .type = ADMIN_WORD, .words = mode_words},
+    {"cascade", .about = "as x-weir-cascade would say", .type = ADMIN_WORD,
+     .words = cascade_words},
     {"model", .about = "of a Gemini request, whose path has it", .type = ADMIN_NAME},
     {"key", .about = "under this key's policies; absent: nobody's", .type = ADMIN_ID,
      .kinds = KIND(KEY)},

@@ -354,6 +354,27 @@ test('explain tells what would be asked, and why not', async () => {
   fs.writeFileSync(file, JSON.stringify({ model: 'auto', messages: hard }));
   const shown = await command(['explain', '-c', weir.file, '--json', file]);
   assert.equal(JSON.parse(shown.stdout).cascade.reason, 'routing.cascade.mode is never');
+  for (const [how, agree] of [['check', 0], ['agree=2', 2], ['agree=3', 3]]) {
+    const said = await command(['explain', '-c', weir.file, '--cascade', how, '--json', file]);
+    const plan = JSON.parse(said.stdout);
+    assert.deepEqual([plan.cascade.cheap, plan.cascade.agree], [agree || 1, agree]);
+    const live = await weir.ask('POST', `/admin/v1/explain?cascade=${encodeURIComponent(how)}`,
+                                { model: 'auto', messages: hard });
+    assert.deepEqual([live.cascade.cheap, live.cascade.agree], [agree || 1, agree]);
+    say({ tiny: '382', small: '382', third: '382', strong: 'no' });
+    const got = await ask(how);
+    assert.equal(got.said, agree ? `agreed=${agree}` : 'taken');
+    for (const { model } of live.candidates.slice(0, live.cascade.cheap)) {
+      assert.equal(asked[model.split('/')[0]], 1, `${model} was foretold`);
+    }
+  }
+  const denied = await command(['explain', '-c', weir.file, '--cascade', 'never', '--json', file]);
+  assert.equal(JSON.parse(denied.stdout).cascade.reason, 'the request says never');
+  const odd = await command(['explain', '-c', weir.file, '--cascade', 'agree=4', file]);
+  assert.deepEqual([odd.status, odd.stderr],
+                   [2, 'weir: --cascade is one of never, check, agree=2, agree=3\n']);
+  const wrong = await weir.call('POST', '/admin/v1/explain?cascade=agree', { model: 'auto' });
+  assert.equal(wrong.status, 400);
   const with2 = await Weir.start(config({ agree: 2 }));
   const told = await command(['explain', '-c', with2.file, '--json', file]);
   const { cascade, candidates } = JSON.parse(told.stdout);
