@@ -431,7 +431,7 @@ static void refuse_translated(struct core *core, struct exchange *x)
 static void refusal_done(struct core *core, struct exchange *x)
 {
     read_retry_info(core, x);
-    bool theirs = x->status == 400 || x->status == 422;
+    bool theirs = (x->status == 400 || x->status == 422) && !cascade_holds(x);
     bool last = x->plan_next >= x->plan_count && !x->twins;
     if (theirs && context_length(core, x) && !last) theirs = false;
     /* A twin's is nobody's answer while its lead may have a better one. */

@@ -173,13 +173,16 @@ static void hear(struct core *core, struct exchange *x)
     keep_gist(x, &a);
 }
 
-/* What of the answer's outcome counts, by routing.cascade.on. A limit that a budget set is no
+/* What of the answer's outcome counts, by routing.cascade.on; an empty list is for answers
+ * that are compared. Nothing at all is as good as a refusal. A limit that a budget set is no
  * fault of the model's. */
 static uint8_t faults_of(const struct exchange *x)
 {
     unsigned on = x->tables->conf->cascade_on, bits = 0, outcome = x->rec.outcome;
     bool capped = x->spend.output_max > 0 && !x->spend.model_max;
     if (x->is_sse) outcome = api_check_end(&x->check, x->notes.outcome);
+    else if (x->text_bytes == 0) outcome |= API_OUTCOME_REFUSAL;
+    if (x->cascade.need == 0 && on == 0) on = CONF_ON_ALL;
     if (on & CONF_ON_JSON) bits |= API_OUTCOME_JSON | API_OUTCOME_ARGUMENTS;
     if (on & CONF_ON_REFUSAL) bits |= API_OUTCOME_REFUSAL;
     if (on & CONF_ON_LENGTH && !capped) bits |= API_OUTCOME_LENGTH;

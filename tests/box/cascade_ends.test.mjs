@@ -149,6 +149,28 @@ test('where the strong one fails too, those behind it are asked', async () => {
   assert.deepEqual([attempts, billed.length], [4, 0]);
 });
 
+test('what a cheap one refuses is asked of the strong one', async () => {
+  const refuses = (call) => call.error(400, 'I do not know that');
+  say({ tiny: refuses, small: refuses, third: refuses, strong: '382' });
+  for (const how of ['check', 'agree=2', 'agree=3']) {
+    const got = await ask(how);
+    assert.deepEqual([got.status, got.said, got.model],
+                     [200, 'escalated: failed', 'strong/strong'], got.raw);
+  }
+  say({ tiny: refuses, small: refuses, third: refuses, strong: refuses });
+  const all = await ask('check');
+  assert.deepEqual([all.status, asked.strong], [400, 1], all.raw);
+});
+
+test('an answer of nothing is none', async () => {
+  say({ tiny: '', small: '', third: '', strong: '382' });
+  for (const how of ['check', 'agree=2']) {
+    const got = await ask(how);
+    assert.deepEqual([got.status, got.said, got.model],
+                     [200, 'escalated: refusal', 'strong/strong'], got.raw);
+  }
+});
+
 test('what changes something at the provider is asked of one', async () => {
   const said = 'none: the provider keeps something of the request, or acts on it';
   const post = (path, body) => ask('agree=2', { path, body });
