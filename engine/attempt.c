@@ -103,17 +103,22 @@ static void final_text(const struct exchange *x, char *out, size_t room)
     }
 }
 
+/* x cannot go on. True: others of its family do, or one of them has answered; x is over. */
+static bool leaves(struct core *core, struct exchange *x)
+{
+    struct exchange *lead = x->lead ? x->lead : x->twins;    /* of those that are left */
+    if (cascade_rescues(core, x)) return true;
+    if (!twin_fails(core, x)) return false;
+    cascade_lost(core, lead);
+    return true;
+}
+
 /* No candidate is left: 504 if every attempt ended by a timeout, 503 if none could be asked
  * (by our own shortage of memory, descriptors or places to wait, or because all cool down or
  * have no room), else 502 (contract.md section 4). */
 static void none_left(struct core *core, struct exchange *x)
 {
-    struct exchange *lead = x->lead ? x->lead : x->twins;    /* of those that are left */
-    if (cascade_rescues(core, x)) return;
-    if (twin_fails(core, x)) {
-        cascade_lost(core, lead);
-        return;
-    }
+    if (leaves(core, x)) return;
     bool asked = false, all_slow = x->note_count > 0, no_room = false, all_poor = all_slow;
     bool unsaid = all_slow && x->other && x->other->unsaid[0];
     for (unsigned i = 0; i < x->note_count; i++) {
@@ -381,7 +386,7 @@ static bool translate(struct core *core, struct exchange *x, bool *ended)
     case TRANSLATOR_WRITTEN: return true;
     case TRANSLATOR_WRONG:
         *ended = true;
-        if (twin_fails(core, x)) return false;
+        if (leaves(core, x)) return false;
         exchange_fail(core, x, CLOSE_REQUEST_BAD, x->other->unsaid, x->other->unsaid_at);
         return false;
     case TRANSLATOR_UNSAYABLE:

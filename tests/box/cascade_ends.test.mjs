@@ -171,6 +171,42 @@ test('an answer of nothing is none', async () => {
   }
 });
 
+test('a request that cannot be said to the strong one leaves the answer that waits', async () => {
+  const apart = structuredClone(config);
+  apart.providers[3].dialect = 'anthropic';
+  apart.routing.cascade = { agree: 2, on: [] };
+  const other = await Weir.start(apart);
+  const odd = { model: 'auto', max_tokens: 60, messages: [
+    { role: 'narrator', content: 'Once.' }, { role: 'user', content: question }] };
+  for (const late of ['tiny', 'small']) {
+    let go;
+    const gate = new Promise((resolve) => { go = resolve; });
+    say({ tiny: '382', small: '382', third: '382', strong: 'never',
+          [late]: async (call) => { await gate; return call.error(500); } });
+    const answer = within(other.chat(odd), 'an answer', 10000);
+    await until(() => asked.tiny + asked.small === 2, 'both are asked');
+    await until(async () => /^weir_attempts_total\{[^}]*outcome="good"\} [1-9]/m
+      .test(await other.metrics()), 'one has answered');
+    go();
+    const got = await answer;
+    assert.deepEqual([got.status, got.header('x-weir-cascade'), asked.strong],
+                     [200, 'unavailable', 0], got.text);
+  }
+  const cut = (call) => {
+    const value = chat('382');
+    value.choices[0].finish_reason = 'length';
+    return call.json(value);
+  };
+  apart.providers[3].dialect = 'openai';
+  other.config(apart);
+  await other.ask('POST', '/admin/v1/reload', {});
+  say({ tiny: cut, small: cut, third: cut, strong: '382' });
+  const got = await other.chat({ model: 'auto', max_tokens: 60, messages: odd.messages.slice(1) },
+                               { headers: { 'x-weir-cascade': 'check' } });
+  assert.equal(got.header('x-weir-cascade'), 'escalated: length', 'an empty list is for votes');
+  await other.stop();
+});
+
 test('what changes something at the provider is asked of one', async () => {
   const said = 'none: the provider keeps something of the request, or acts on it';
   const post = (path, body) => ask('agree=2', { path, body });
