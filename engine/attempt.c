@@ -528,7 +528,8 @@ enum close_why attempt_close(enum attempt_end end)
 {
     assert(end != ATTEMPT_GOOD);
     return end == ATTEMPT_ERROR_EVENT ? CLOSE_UPSTREAM_ERROR_EVENT
-           : end == ATTEMPT_TIMEOUT   ? CLOSE_UPSTREAM_STALLED : CLOSE_UPSTREAM_BROKE;
+           : end == ATTEMPT_TIMEOUT   ? CLOSE_UPSTREAM_STALLED
+           : end == ATTEMPT_NO_ROOM   ? CLOSE_OVERLOADED : CLOSE_UPSTREAM_BROKE;
 }
 
 void attempt_good(struct core *core, struct exchange *x)

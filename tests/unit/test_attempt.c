@@ -1,5 +1,5 @@
 /* test_attempt.c - how long a Retry-After asks for (RFC 9110 section 10.2.3): seconds or an
- * IMF-fixdate, and nothing for whatever else a provider may say. */
+ * IMF-fixdate, and nothing for whatever else a provider may say; and whose fault an end is. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +14,17 @@
 
 /* Sun, 06 Nov 1994 08:49:37 GMT, the date of RFC 9110 section 5.6.7 */
 static const uint64_t then_s = 784111777;
+
+/* Our own shortage is not said to be the provider's failure. */
+static void test_close(void **state)
+{
+    (void)state;
+    assert_int_equal(attempt_close(ATTEMPT_NO_ROOM), CLOSE_OVERLOADED);
+    assert_int_equal(attempt_close(ATTEMPT_TIMEOUT), CLOSE_UPSTREAM_STALLED);
+    assert_int_equal(attempt_close(ATTEMPT_ERROR_EVENT), CLOSE_UPSTREAM_ERROR_EVENT);
+    assert_int_equal(attempt_close(ATTEMPT_RESET), CLOSE_UPSTREAM_BROKE);
+    assert_int_equal(attempt_close(ATTEMPT_EMPTY), CLOSE_UPSTREAM_BROKE);
+}
 
 static void test_retry_after(void **state)
 {
@@ -79,6 +90,7 @@ static void test_retry_info(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_retry_after),
+                                       cmocka_unit_test(test_close),
                                        cmocka_unit_test(test_retry_info)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
