@@ -120,6 +120,20 @@ static void put_custom(struct out *o, const struct ask_tool *tool)
     pen_object_end(o->p);
 }
 
+/* Is the tool of that name written as one that takes any text? */
+static bool is_custom(const struct out *o, struct walk_span name)
+{
+    const struct walk *w = &o->a->walk;
+    uint64_t hash = walk_hash(w, name);     /* names may be of any length */
+    struct ask_tool tool;
+    if (!known(o)) return false;
+    ask_tools(o->a);
+    while (ask_tool(o->a, &tool)) {
+        if (walk_hash(w, tool.name) == hash) return tool.kind == ASK_CUSTOM;
+    }
+    return false;
+}
+
 static void put_choice(struct out *o)
 {
     static const char *const words[] = {"auto", "none", "required"};
@@ -135,10 +149,11 @@ static void put_choice(struct out *o)
         put_word(o, "tool_choice", any ? "any" : words[s->choice]);
         return;
     }
+    const char *type = is_custom(o, s->choice_name) ? "custom" : "function";
     pen_key(o->p, BYTES("tool_choice"));
     pen_object(o->p);
-    put_word(o, "type", "function");
-    pen_key(o->p, BYTES("function"));
+    put_word(o, "type", type);
+    pen_key(o->p, bytes_of(type));
     pen_object(o->p);
     put_span(o, "name", s->choice_name);
     pen_object_end(o->p);

@@ -301,12 +301,22 @@ static void test_tools(void **state)
            "\"tool_choice\":\"required\"");
     expect(API_CHAT, tools, quirks(ASK_NO_STRICT | ASK_NO_PARALLEL | ASK_CHOICE_ANY),
            OUT("") ",\"tools\":[" F("") "," G "],\"tool_choice\":\"any\"");
-    const char *custom = S("\"tools\":[{\"type\":\"custom\",\"custom\":{\"name\":\"c\"}}],"
-                           "\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":"
-                           "\"c\"}}");
-    expect(API_CHAT, custom, official,
-           OUT("") ",\"tools\":[{\"type\":\"custom\",\"custom\":{\"name\":\"c\"}}],"
-           "\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"c\"}}");
+#define C "{\"type\":\"custom\",\"custom\":{\"name\":\"c\"}}"
+#define CHOSEN(name) "\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":" name "}}"
+    expect(API_CHAT, S("\"tools\":[" C "," G "],\"tool_choice\":" C), official,
+           OUT("") ",\"tools\":[" C "," G "],\"tool_choice\":" C);
+    expect(API_CHAT, S("\"tools\":[" C "," G "]," CHOSEN("\"g\"")), official,
+           OUT("") ",\"tools\":[" C "," G "]," CHOSEN("\"g\""));
+    /* Whoever knows functions alone is given one, and asked for one. */
+#define NAMED "{\"type\":\"custom\",\"name\":\"c\"}"
+    const char *custom = "{\"input\":[],\"tools\":[" NAMED "],\"tool_choice\":" NAMED "}";
+    expect(API_RESPONSES, custom, official,
+           OUT("") ",\"tools\":[" C "],\"tool_choice\":" C);
+    expect(API_RESPONSES, custom, plain,
+           OUT("") ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"c\","
+           "\"parameters\":{\"type\":\"object\",\"properties\":{\"input\":{\"type\":"
+           "\"string\"}},\"required\":[\"input\"],\"additionalProperties\":false}}}],"
+           CHOSEN("\"c\""));
     /* Hosted tools: left out beside functions, refused alone. */
 #define SEARCH "{\"type\":\"web_search_20250305\",\"name\":\"web_search\"}"
 #define T(tools) "{\"model\":\"x\",\"max_tokens\":9,\"messages\":[],\"tools\":[" tools "]}"
