@@ -458,6 +458,24 @@ static bool put_call(struct out *o, const struct ask_part *part)
     return true;
 }
 
+/* Are thoughts that its maker signed given back as they came? */
+static bool gives_details(const struct out *o)
+{
+    return o->t->thoughts == THOUGHTS_DETAILS && !has(o, ASK_NO_THOUGHTS);
+}
+
+/* Of too many, those that nobody has signed are left out: the others go back all, or none. */
+static bool note_thought(struct out *o, const struct ask_part *part)
+{
+    bool own = o->a->api == API_CHAT && part->maker == MAKER_CHAT;
+    if (o->thought_count == THOUGHTS_MAX) {
+        return !own || !gives_details(o) || blame(o, "so many signed thoughts in one turn");
+    }
+    o->thought[o->thought_count++] =
+        (struct thought){part->text, part->value, own ? part->raw : (struct node){0}};
+    return true;
+}
+
 /* What is of the content, and has its place among the others, is noted. */
 static bool note_said(struct out *o, struct said said)
 {
@@ -489,13 +507,7 @@ static bool put_other(struct out *o, const struct ask_part *part)
 static bool model_part(struct out *o, const struct ask_part *part)
 {
     switch (part->kind) {
-    case ASK_THINKING:
-        if (o->thought_count < THOUGHTS_MAX) {
-            bool own = o->a->api == API_CHAT && part->maker == MAKER_CHAT;
-            o->thought[o->thought_count++] =
-                (struct thought){part->text, part->value, own ? part->raw : (struct node){0}};
-        }
-        return true;
+    case ASK_THINKING: return note_thought(o, part);
     case ASK_TEXT: case ASK_REFUSAL:
         return note_said(o, (struct said){
             .text = part->text, .value = part->value, .cache = part->cache,
@@ -509,7 +521,7 @@ static bool model_part(struct out *o, const struct ask_part *part)
 /* Are there thoughts that the provider gets as they came? */
 static bool has_details(const struct out *o)
 {
-    if (o->t->thoughts != THOUGHTS_DETAILS || has(o, ASK_NO_THOUGHTS)) return false;
+    if (!gives_details(o)) return false;
     for (uint32_t i = 0; i < o->thought_count; i++) {
         if (o->thought[i].raw.type == JSON_OBJECT) return true;
     }

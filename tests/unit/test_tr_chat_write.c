@@ -207,7 +207,19 @@ static void test_thoughts(void **state)
     expect(API_CHAT, alone, details,
            OUT("{\"role\":\"assistant\"," DETAILS ",\"content\":\"\"}"));
     expect(API_CHAT, alone, plain, OUT(""));
+    /* Signed ones go back all, or none. */
+    char many[2048] = "{\"messages\":[{\"role\":\"assistant\",\"content\":\"a\","
+                      "\"reasoning_details\":[";
+    for (int i = 0; i < 33; i++) {
+        size_t at = strlen(many);
+        (void)snprintf(many + at, sizeof many - at, "%s{\"data\":\"%d\"}", i ? "," : "", i);
+    }
+    size_t end = strlen(many);
+    (void)snprintf(many + end, sizeof many - end, "]}]}");
+    expect(API_CHAT, many, details, "1 /messages/0/content/0: the OpenAI chat dialect has no "
+           "way to say so many signed thoughts in one turn");
     details.quirks = ASK_NO_THOUGHTS;
+    expect(API_CHAT, many, details, OUT("{\"role\":\"assistant\",\"content\":\"a\"}"));
     expect(API_CHAT, alone, details, OUT(""));
 }
 
