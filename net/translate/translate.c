@@ -80,19 +80,17 @@ static void note_start(struct translate *t, const struct tell *tell)
     if (tell->created > 0) f->created = tell->created;
 }
 
-/* A thought: clients of these two send it back, and its maker wants it whole, with what they
- * sign it by at its end. Others' are texts like any. */
+/* A thought: clients of these two send it back, and a maker who signs wants it whole, with that
+ * at its end. Others' are texts like any, which may break off. */
 static void note_thought(struct translate *t, enum tell_kind kind)
 {
     enum api to = t->facts->api, from = t->reader.api;
     bool signs = from == API_MESSAGES || from == API_CONVERSE ||
                  (from == API_RESPONSES && t->facts->encrypted);
-    if (to != API_MESSAGES && to != API_RESPONSES) return;
+    if (!signs || (to != API_MESSAGES && to != API_RESPONSES)) return;
     if (kind == TELL_OPEN) t->said.lacks |= LACK_THOUGHT;
     if (kind == TELL_OPEN || kind == TELL_SIGN) t->said.sealed = kind == TELL_SIGN;
-    if (kind == TELL_CLOSE && (!signs || t->said.sealed)) {
-        t->said.lacks &= (uint8_t)~LACK_THOUGHT;
-    }
+    if (kind == TELL_CLOSE && t->said.sealed) t->said.lacks &= (uint8_t)~LACK_THOUGHT;
 }
 
 /* What of a block keeps others from going on with the answer. */

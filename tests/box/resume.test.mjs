@@ -235,6 +235,29 @@ test('thoughts that were told before the text stay in what Responses repeats', a
   }
 });
 
+// Who signs none has no end to it that somebody else could not give: what is told stays.
+test('a thought that nobody signs may break off, and the conversation goes on', async () => {
+  const parts = [{ thought: 'Let me think about foxes.' }, { text: FULL }];
+  const { events } = renderers.chat({ parts }, { id: 'x', model: 'm', usage: USAGE });
+  const open = events.findIndex((event) => /"Let/.test(event));
+  assert.ok(open >= 0);
+  for (const client of DIALECTS) {
+    for (const b of ['chat', 'messages']) {
+      const asked = [];
+      there.script = (ask) => (asked.push(ask) === 1 ? { parts, breaks: open + 1, how: 'end' }
+                                                     : { parts: [{ text: FULL }] });
+      const talk = session(client, names(['chat', b]));
+      const answer = await talk.ask({ stream: true });
+      assert.equal(answer.text, FULL, `${client}, ${b}`);
+      assert.equal(answer.finish, 'stop');
+      assert.equal(asked.length, 2);
+      assert.equal(prefixOf(asked[1]), '');
+      assert.equal((await talk.user('And then?').ask({ stream: true })).text, FULL);
+      assert.deepEqual(there.faults, []);
+    }
+  }
+});
+
 test('Gemini without alt=sse: one array', async () => {
   for (const a of DIALECTS) {
     breaking(shape(a).first + 4, 'end');

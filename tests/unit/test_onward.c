@@ -302,7 +302,8 @@ static const struct {
     {API_MESSAGES, API_MESSAGES, true, {THOUGHT, SIGNED}, LACK_THOUGHT},
     {API_MESSAGES, API_MESSAGES, true, {THOUGHT, SIGNED, BLOCK_STOP}, 0},
     {API_MESSAGES, API_MESSAGES, true, {THOUGHT, BLOCK_STOP}, LACK_THOUGHT},
-    {API_MESSAGES, API_CHAT, false, {DELTA("\"reasoning_content\":\"a\"")}, LACK_THOUGHT},
+    {API_MESSAGES, API_CHAT, false, {DELTA("\"reasoning_content\":\"a\"")}, 0},
+    {API_RESPONSES, API_CHAT, false, {DELTA("\"reasoning_content\":\"a\"")}, 0},
     {API_MESSAGES, API_CHAT, false,
      {DELTA("\"reasoning_content\":\"a\""), DELTA("\"content\":\"a\"")}, 0},
     /* What runs at the provider nobody else can end. */
