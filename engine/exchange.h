@@ -92,6 +92,7 @@ struct exchange {
     struct exchange *lead;     /* of a twin (twin.h): for whom it asks; else NULL */
     struct exchange *twins, *next_twin;     /* of a lead: the first; of a twin: the next */
     struct resume *resume;     /* in a page: it can be continued elsewhere (resume.h), or is */
+    const char *unarmed;       /* static text: why not, where that was wanted; or NULL */
     struct cascading cascade;
     struct billed billed;      /* before the current attempt */
     struct upstream *u;

@@ -67,6 +67,29 @@ void resume_bound(struct exchange *x)
     x->spend.model_max = true;     /* no budget lowered it */
 }
 
+/* ---- why not ---- */
+
+static const char nobody_can[] = "no candidate is left that can";
+static const char no_memory[] = "there is no memory for it";
+
+/* The first that holds, in the order of how much it says. Static text. */
+static const char *lack_words(unsigned lacks)
+{
+    static const struct { unsigned lack; const char *words; } all[] = {
+        {LACK_CALL, "a tool call had begun"},
+        {LACK_THOUGHT, "a signed thought was open"},
+        {LACK_REFUSAL, "the model had refused"},
+        {LACK_MEDIA, "it holds more than text"},
+        {LACK_CHOICES, "several answers were asked for"},
+        {LACK_LOGPROBS, "log probabilities were asked for"},
+        {LACK_TEXT_LOST, "its text was not kept"},
+    };
+    for (size_t i = 0; i < COUNT(all); i++) {
+        if (lacks & all[i].lack) return all[i].words;
+    }
+    return NULL;
+}
+
 /* ---- keeping ---- */
 
 /* translate_said.put */
@@ -107,15 +130,21 @@ static bool is_wanted(const struct exchange *x)
     return conf->resume == RESUME_ALWAYS || x->rec.mode == MODE_AVAILABILITY;
 }
 
-/* What the request itself rules out: several answers, sound, and what a provider keeps. */
-static bool is_fit(const struct exchange *x)
+static bool is_talk(const struct exchange *x)
 {
     bool talks = x->api == API_CHAT || x->api == API_RESPONSES || x->api == API_MESSAGES ||
                  x->api == API_GENERATE;
-    if (!talks || !x->stream || !x->is_sse) return false;
+    return talks && x->stream && x->is_sse;
+}
+
+/* What the request itself rules out: several answers, sound, and what a provider keeps. */
+static const char *unfit(const struct exchange *x)
+{
     const struct api_request *q = exchange_request(x);
+    if (q->n > 1) return lack_words(LACK_CHOICES);
+    if (q->audio_out) return lack_words(LACK_MEDIA);
     bool kept = q->store || q->conversation || q->background || q->previous.len > 0;
-    return q->n <= 1 && !q->audio_out && !kept;
+    return kept ? "a part of it lies at its provider" : NULL;
 }
 
 void resume_arm(struct core *core, struct exchange *x)
@@ -125,9 +154,15 @@ void resume_arm(struct core *core, struct exchange *x)
     char *page;
     uint32_t idx;
     assert(x->state == X_RELAY && !x->resume);
-    if (!is_wanted(x) || !is_fit(x) || !somebody_can(x)) return;
-    if (mem_is_tight(m)) return;           /* requests go before what may never be needed */
-    if (!mem_page_take(m, &idx, &page)) return;
+    x->unarmed = NULL;
+    if (!is_wanted(x) || !is_talk(x)) return;
+    x->unarmed = unfit(x);
+    if (!x->unarmed && !somebody_can(x)) x->unarmed = nobody_can;
+    if (x->unarmed) return;
+    /* Requests go before what may never be needed. */
+    bool room = !mem_is_tight(m) && mem_page_take(m, &idx, &page);
+    if (!room) x->unarmed = no_memory;
+    if (!room) return;
     r = (void *)page;
     *r = (struct resume){.mem = m, .page = idx, .said_max = x->tables->conf->limit_hold};
     x->resume = r;
@@ -216,24 +251,6 @@ void resume_drop(struct core *core, struct exchange *x)
 
 /* ---- going on ---- */
 
-/* The first that holds, in the order of how much it says. Static text. */
-static const char *lack_words(unsigned lacks)
-{
-    static const struct { unsigned lack; const char *words; } all[] = {
-        {LACK_CALL, "a tool call had begun"},
-        {LACK_THOUGHT, "a signed thought was open"},
-        {LACK_REFUSAL, "the model had refused"},
-        {LACK_MEDIA, "it holds more than text"},
-        {LACK_CHOICES, "several answers were asked for"},
-        {LACK_LOGPROBS, "log probabilities were asked for"},
-        {LACK_TEXT_LOST, "its text was not kept"},
-    };
-    for (size_t i = 0; i < COUNT(all); i++) {
-        if (lacks & all[i].lack) return all[i].words;
-    }
-    return NULL;
-}
-
 /* May the answer be cut where it ends now? JSON not inside of a token. */
 static bool may_cut(struct core *core, const struct exchange *x)
 {
@@ -251,7 +268,7 @@ static const char *obstacle(struct core *core, struct exchange *x, enum attempt_
     struct resume *r = x->resume;
     *lacks = r->lost;
     if (r->lost) return lack_words(r->lost);
-    if (end == ATTEMPT_NO_ROOM) return "there is no memory for it";
+    if (end == ATTEMPT_NO_ROOM) return no_memory;
     if (x->tail_big && !x->translated) return "it broke inside of a large event";
     if (!x->translated && !fold(core, x)) return lack_words(LACK_TEXT_LOST);
     if (!x->translated) translator_folded(x, x->resume->sequence);
@@ -260,7 +277,7 @@ static const char *obstacle(struct core *core, struct exchange *x, enum attempt_
     const char *words = lack_words(*lacks);
     if (words) return words;
     if (x->deadline_ns && core->now_ns >= x->deadline_ns) return "its time is over";
-    if (!somebody_can(x)) return "no candidate is left that can";
+    if (!somebody_can(x)) return nobody_can;
     if (!may_cut(core, x)) return "JSON was cut inside of a token";
     return NULL;
 }
@@ -280,7 +297,9 @@ bool resume_try(struct core *core, struct exchange *x, enum attempt_end end, con
     struct resume *r = x->resume;
     unsigned lacks;
     *why = NULL;
-    if (!r || x->state != X_RELAY) return false;
+    if (x->state != X_RELAY) return false;
+    *why = x->unarmed;
+    if (!r) return false;
     assert(x->c && x->head_sent && x->is_sse);
     *why = obstacle(core, x, end, &lacks);
     if (*why) {

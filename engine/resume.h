@@ -61,7 +61,7 @@ void resume_lose(struct core *core, struct exchange *x);
 bool resume_needs_request(struct core *core, struct exchange *x);
 /* The committed stream broke: end says how. True: it goes on, or has got its end; x may be
  * over. False: it cannot, nothing was changed; *why: static text for the client, or NULL where
- * it was not armed. */
+ * nobody wanted that. */
 MUST_USE bool resume_try(struct core *core, struct exchange *x, enum attempt_end end,
                          const char **why);
 /* Does x's current attempt go on with another one's answer? */

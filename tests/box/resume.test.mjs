@@ -340,7 +340,8 @@ for (const client of DIALECTS) {
       await refused(client, `${a}-dies`,
                     /nobody could go on: chat\/dead: (status 500|cooling down)/);
       breaking(first + 3, 'end');
-      await refused(client, `${a}-alone`, /connection closed/);
+      await refused(client, `${a}-alone`,
+                    /connection closed; it cannot be continued: no candidate is left that can/);
       if (a === 'gemini') continue;          // a call of it is one event, the last
       const call = { id: 'call_1', name: 'look', args: { where: 'here' } };
       const parts = [{ text: 'Let me look.' }, { call }];
@@ -351,6 +352,25 @@ for (const client of DIALECTS) {
     }
   });
 }
+
+test('what the request itself rules out is said', async () => {
+  const cannot = async (answer, why) => {
+    const { text } = await answer;
+    assert.match(text, new RegExp(`connection closed; it cannot be continued: ${why}`));
+    assert.doesNotMatch(text, GOOD);
+    await pause(30);
+  };
+  const ask = (more) => {
+    breaking(shape('chat').first + 3, 'end');
+    return chat('chat-then-chat', more);
+  };
+  await cannot(ask({ n: 2 }), 'several answers were asked for');
+  await cannot(ask({ modalities: ['text', 'audio'], audio: { voice: 'alloy', format: 'wav' } }),
+               'it holds more than text');
+  breaking(shape('responses').first + 3, 'end');
+  await cannot(stream('/v1/responses', { model: 'responses/a', stream: true, input: 'x',
+                                         store: true }), 'a part of it lies at its provider');
+});
 
 test('JSON is not cut inside of a token', async () => {
   const json = { response_format: { type: 'json_object' } };
