@@ -28,6 +28,7 @@
 
 enum {
     COMMENTS_MAX = 65536,          /* bytes held before the first content: no comments then */
+    SILENT_MAX = 1 << 20,          /* and of all events: the attempt is given up */
     EVENT_MAX = 64 << 20,          /* bytes: an event over this ends the stream (hostile.md) */
     GATHER_MAX = 16 << 20,         /* the same, where it has to be whole */
     EVENT_NAME_MAX = 128,
@@ -304,7 +305,7 @@ static bool on_event(struct core *core, struct exchange *x, const struct sse_eve
     api_event_read_like(data, x->peer, &x->notes, core->shapes, &e);
     if (!took_event(core, x, &e)) return false;
     if (x->cascade.held) cascade_event(core, x, ev->event, data);
-    if (holds(x, x->tables->conf->limit_hold)) return broke(core, x, ATTEMPT_LARGE, 0, NULL);
+    if (holds(x, SILENT_MAX)) return broke(core, x, ATTEMPT_LARGE, 0, NULL);
     if (x->translated && bytes_eq(ev->event, BYTES("ping"))) return ping(core, x);
     if (x->translated) {
         struct translator_text event = {.name = ev->event, .data = data};

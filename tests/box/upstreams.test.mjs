@@ -199,7 +199,7 @@ test('what is before the first content: not one event is lost, or the next one i
   assert.ok(done);
   const numbers = [...answer.text.matchAll(/"n":(\d+)/g)].map((m) => Number(m[1]));
   assert.deepEqual(numbers, Array.from({ length: 200 }, (_, n) => n));
-  scripts.set('no-start', begins(1200));      // over limits.hold
+  scripts.set('no-start', begins(1200));      // over 1 MiB
   assert.equal((await stream('far/no-start', { models: ['spare/m'] })).said, 'spare');
 });
 
