@@ -16,7 +16,7 @@ const names = (list) => list.join('-then-');
 const all = DIALECTS.flatMap((a) => DIALECTS.map((b) => [a, b]));
 const weir = await Weir.start({
   providers: [
-    ...providersOf(there, { timeouts: { stall: '300ms' } }).map((p) => ({ ...p,
+    ...providersOf(there, { timeouts: { stall: '3s' } }).map((p) => ({ ...p,
       continues: p.name === 'responses' ? 'instruct' : 'prefill' })),   // which has no prefill
     ...providersOf(there).map((p) => ({ ...p, name: `no-${p.name}`, continues: 'no' })),
     ...providersOf(there).map((p) => ({ ...p, name: `tell-${p.name}`, continues: 'instruct' })),
