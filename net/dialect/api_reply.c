@@ -57,11 +57,12 @@ static inline bool same(const char *a, const char *b, size_t n)
     return true;
 }
 
-/* The row for a key where any may come. */
+/* The row for a key where any may come. One too long for the scanner to gather is like any
+ * other, cut or not: lengths are compared first. */
 static const struct api_part *find_open(enum place place, struct bytes key)
 {
     assert(place == PARTS || place == CALLS);
-    if (!key.ptr || key.len == 0) return NULL;
+    if (key.len == 0) return NULL;
     if (place == PARTS) {  /* Mistral: [{"type": "thinking", "thinking": [{...}]}] */
         if (bytes_eq(key, BYTES("type"))) return &inside_part;
         return is_text_key(key) ? text_part : &mark_part;
@@ -173,9 +174,10 @@ static uint8_t type_of(struct bytes word)
     return API_TYPE_OTHER;
 }
 
+/* False for a text that the scanner may not have, cut or not. */
 static bool ends_with(struct bytes text, struct bytes end)
 {
-    return text.ptr && text.len >= end.len &&
+    return text.len <= JSON_TEXT_MAX && text.len >= end.len &&
            memcmp(text.ptr + text.len - end.len, end.ptr, end.len) == 0;
 }
 

@@ -52,9 +52,10 @@ static enum key key_of(struct bytes key)
     return find(words, key, KEY_NONE);
 }
 
+/* False for a text that the scanner may not have, cut or not. */
 static bool has_end(struct bytes text, struct bytes end)
 {
-    return text.len >= end.len &&
+    return text.len >= end.len && text.len <= JSON_TEXT_MAX &&
            memcmp(text.ptr + text.len - end.len, end.ptr, end.len) == 0;
 }
 
@@ -74,7 +75,7 @@ static enum role role_of(struct bytes word)
 /* Responses: the type of an item; those without a role are no message. */
 static void take_item(struct api_turn *m, struct bytes word)
 {
-    if (m->role != ROLE_NONE || !word.ptr || IS(word, "message")) return;
+    if (m->role != ROLE_NONE || IS(word, "message")) return;
     m->role = has_end(word, BYTES("_output")) ? ROLE_TOOL
             : has_end(word, BYTES("_call")) ? ROLE_MODEL : ROLE_OTHER;
 }
@@ -105,7 +106,7 @@ static void take_part(struct api_reader *r, struct bytes word)
 
 static void take_mime(struct api_reader *r, struct bytes word)
 {
-    count_part(r, !word.ptr ? PART_DOCUMENT
+    count_part(r, word.len > JSON_TEXT_MAX ? PART_DOCUMENT  /* cut or not */
                   : bytes_starts(word, BYTES("image/")) ? PART_IMAGE
                   : bytes_starts(word, BYTES("audio/")) ? PART_AUDIO : PART_DOCUMENT);
 }

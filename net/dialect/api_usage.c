@@ -46,7 +46,7 @@ void api_fold_take(struct api_fold *f, enum api_count which,
 {
     assert(which < API_COUNTS);
     if (t->type == JSON_NULL) return;
-    bool fair = t->type == JSON_NUMBER && t->text.ptr != NULL;
+    bool fair = t->type == JSON_NUMBER && t->text.len <= JSON_TEXT_MAX;  /* cut or not */
     f->count[which] = fair ? count_of(t->text, &fair) : 0;
     f->seen |= 1u << which;
     if (!fair) f->absurd = true;

@@ -21,39 +21,6 @@ static enum net_rc read_pieces(struct api_reader *r, enum api api, struct bytes 
     return feed_request(r, in, step);
 }
 
-static void same_span(struct api_span a, struct api_span b)
-{
-    must(a.start == b.start && a.end == b.end);
-}
-
-static void same(const struct api_request *a, const struct api_request *b)
-{
-    must(bytes_eq(a->model, b->model) && bytes_eq(a->previous, b->previous));
-    must(a->models.count == b->models.count && a->member_count == b->member_count);
-    must(a->object_start == b->object_start && a->body_bytes == b->body_bytes);
-    for (size_t i = 0; i < COUNT(a->limit); i++) {
-        same_span(a->limit[i].at, b->limit[i].at);
-        must(a->limit[i].value == b->limit[i].value);
-    }
-    same_span(a->config_at, b->config_at);
-    same_span(a->inner_model_at, b->inner_model_at);
-    same_span(a->model_at.value, b->model_at.value);
-    must(a->max_tokens == b->max_tokens && a->n == b->n && a->output_min == b->output_min);
-    must(a->message_count == b->message_count && a->tool_count == b->tool_count);
-    must(a->prompt_bytes == b->prompt_bytes && a->tool_bytes == b->tool_bytes);
-    must(a->stream == b->stream && a->tier == b->tier && a->store == b->store);
-    must(a->conversation == b->conversation && a->background == b->background);
-    must(a->config_empty == b->config_empty && a->config_null == b->config_null);
-    for (size_t i = 0; i < API_TEXTS; i++) same_span(a->text[i], b->text[i]);
-    same_span(a->schema_at, b->schema_at);
-    must(a->system_bytes == b->system_bytes && a->last_bytes == b->last_bytes);
-    must(a->user_turns == b->user_turns && a->assistant_turns == b->assistant_turns);
-    must(a->tool_turns == b->tool_turns && a->image_count == b->image_count);
-    must(a->audio_count == b->audio_count && a->document_count == b->document_count);
-    must(a->format == b->format && a->effort == b->effort && a->choice == b->choice);
-    must(a->effort_said == b->effort_said && a->audio_out == b->audio_out);
-}
-
 /* A text is in quotes or brackets, and nothing of it is outside of the body. */
 static void check_texts(const struct api_request *q, struct bytes body)
 {
@@ -115,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         must(strcmp(whole.pointer, cut.pointer) == 0 && whole.code == cut.code);
         return 0;
     }
-    same(&whole.req, &cut.req);
+    must(request_same(&whole.req, &cut.req));
     check_texts(&whole.req, in);
     check_edits(&whole, in, 0, API_EFFORT_UNSET);
     check_edits(&whole, in, 100, API_EFFORT_LOW);

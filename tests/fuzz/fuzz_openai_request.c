@@ -15,52 +15,6 @@ static enum net_rc read_pieces(struct api_reader *r, enum api api, struct bytes 
     return feed_request(r, in, step);
 }
 
-static void same_names(const struct api_names *a, const struct api_names *b)
-{
-    must(a->count == b->count);
-    for (size_t i = 0; i < a->count; i++) must(bytes_eq(a->at[i], b->at[i]));
-}
-
-static void same_member(const struct api_member *a, const struct api_member *b)
-{
-    must(a->key.start == b->key.start && a->key.end == b->key.end);
-    must(a->value.start == b->value.start && a->value.end == b->value.end);
-    must(a->before == b->before && a->after == b->after && a->index == b->index);
-}
-
-static void same(const struct api_request *a, const struct api_request *b)
-{
-    must(bytes_eq(a->model, b->model));
-    same_names(&a->models, &b->models);
-    same_names(&a->order, &b->order);
-    same_names(&a->only, &b->only);
-    same_names(&a->ignore, &b->ignore);
-    same_member(&a->model_at, &b->model_at);
-    same_member(&a->models_at, &b->models_at);
-    same_member(&a->provider_at, &b->provider_at);
-    same_member(&a->usage_at, &b->usage_at);
-    same_member(&a->stream_options_at, &b->stream_options_at);
-    must(a->include_usage_at.end == b->include_usage_at.end);
-    must(a->object_start == b->object_start && a->body_bytes == b->body_bytes);
-    must(a->max_tokens == b->max_tokens && a->n == b->n);
-    must(a->max_prompt == b->max_prompt && a->max_completion == b->max_completion);
-    must(a->message_count == b->message_count && a->tool_count == b->tool_count);
-    must(a->prompt_bytes == b->prompt_bytes && a->tool_bytes == b->tool_bytes);
-    must(a->sort == b->sort && a->stream == b->stream && a->zdr == b->zdr);
-    must(a->include_usage == b->include_usage && a->usage_include == b->usage_include);
-    must(a->allow_fallbacks == b->allow_fallbacks && a->root_empty == b->root_empty);
-    for (size_t i = 0; i < API_TEXTS; i++) {
-        must(a->text[i].start == b->text[i].start && a->text[i].end == b->text[i].end);
-    }
-    must(a->schema_at.start == b->schema_at.start && a->schema_at.end == b->schema_at.end);
-    must(a->system_bytes == b->system_bytes && a->last_bytes == b->last_bytes);
-    must(a->user_turns == b->user_turns && a->assistant_turns == b->assistant_turns);
-    must(a->tool_turns == b->tool_turns && a->image_count == b->image_count);
-    must(a->audio_count == b->audio_count && a->document_count == b->document_count);
-    must(a->format == b->format && a->effort == b->effort && a->choice == b->choice);
-    must(a->effort_said == b->effort_said && a->audio_out == b->audio_out);
-}
-
 /* Members of the root whose key, escapes resolved, is name. */
 static size_t count_key(struct bytes in, const char *name)
 {
@@ -120,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         must(strcmp(whole.pointer, cut.pointer) == 0 && whole.code == cut.code);
         return 0;
     }
-    same(&whole.req, &cut.req);
+    must(request_same(&whole.req, &cut.req));
     must(count_key(in, "model") <= 1 && count_key(in, "provider") <= 1);
     must(count_key(in, "models") <= 1 && count_key(in, "usage") <= 1);
     if (api <= API_COMPLETIONS) {
