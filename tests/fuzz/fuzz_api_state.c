@@ -2,17 +2,11 @@
  * the body gives the same verdict; what may be is a whole JSON object, of an API that says
  * text, and none of its beginnings is. The first input byte chooses the API, the second the
  * cuts. */
-#include <stdlib.h>
-
+#include "fuzz.h"
 #include "net/dialect/api_state.h"
 
 /* libFuzzer's entry: borrows data; always 0. A broken property ends the program. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool good)
-{
-    if (!good) abort();
-}
 
 static bool verdict(enum api api, struct bytes body, size_t first, size_t step)
 {

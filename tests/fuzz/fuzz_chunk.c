@@ -1,7 +1,6 @@
 /* fuzz_chunk.c - properties of chunked coding: any cut gives the same body, verdict and end;
  * a body written in chunks decodes to itself. The first two input bytes choose the cuts. */
-#include <stdlib.h>
-
+#include "fuzz.h"
 #include "net/chunk.h"
 
 /* libFuzzer's entry: borrows data; always 0. A broken property ends the program. */
@@ -12,11 +11,6 @@ struct result {
     size_t len;   /* of body */
     size_t used;  /* bytes of the wire */
 };
-
-static void must(bool good)
-{
-    if (!good) abort();
-}
 
 /* Decode in steps; body has room for all of wire. */
 static struct result decode(struct bytes wire, size_t first, size_t step, char *body)

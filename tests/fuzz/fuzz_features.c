@@ -2,18 +2,12 @@
  * the same; an excerpt that is cut anywhere, and any bytes at all, give numbers in bounds;
  * whoever cuts head and tail, the numbers are the same. Input: three bytes that choose, then
  * the text; tools are what stands behind the first NUL. */
-#include <stdlib.h>
-
+#include "fuzz.h"
 #include "route/gain.h"
 #include "route/weights.h"
 
 /* libFuzzer's entry: borrows data; always 0. A broken property ends the program. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool good)
-{
-    if (!good) abort();
-}
 
 /* A copy that ends where its memory ends, so that a sanitizer sees each byte too far. */
 static struct bytes copy_of(struct bytes a)

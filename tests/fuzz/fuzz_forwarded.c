@@ -3,19 +3,13 @@
  * And an address that was read is read again, as the same one, from the text written of it.
  * Each line of the input is one line of the field. */
 #include <stdio.h>
-#include <stdlib.h>
-
+#include "fuzz.h"
 #include "net/forwarded.h"
 
 enum { SIZE_MAX_IN = 2000, NETS = 2 };
 
 /* libFuzzer's entry: borrows data; always 0. A broken property ends the program. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool good)
-{
-    if (!good) abort();
-}
 
 /* An element is a list of one. */
 static bool read_one(struct bytes e, struct addr *out)

@@ -2,19 +2,13 @@
  *   the end of a head is found at the same place however the bytes arrive;
  *   what stands behind the head does not change how it is read, and a part of it is refused;
  *   an accepted head, composed anew from its fields, is accepted and means the same. */
-#include <stdlib.h>
-
+#include "fuzz.h"
 #include "net/http.h"
 
 enum { ROOM = 256 * 1024 };
 
 /* libFuzzer's entry: borrows data; always 0. A broken property ends the program. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool good)
-{
-    if (!good) abort();
-}
 
 static bool same_value(struct bytes a, struct bytes b)
 {

@@ -1,19 +1,13 @@
 /* fuzz_http_response.c - properties of response heads: one end however the bytes arrive, a
  * part is refused, a head composed anew from its fields means the same, no body where the
  * status or the method allows none. */
-#include <stdlib.h>
-
+#include "fuzz.h"
 #include "net/http.h"
 
 enum { ROOM = 256 * 1024 };
 
 /* libFuzzer's entry: borrows data; always 0. A broken property ends the program. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool good)
-{
-    if (!good) abort();
-}
 
 static void must_agree(const struct http_head *a, const struct http_head *b)
 {

@@ -2,8 +2,7 @@
  * end; every part lies in the body behind the one before, and a boundary stands on both sides
  * of its value, which does not hold one; a value that is given is what lies there. The first
  * two input bytes choose the cuts; the boundary is "bb". */
-#include <stdlib.h>
-
+#include "fuzz.h"
 #include "net/multipart.h"
 
 /* libFuzzer's entry: borrows data; always 0. A broken property ends the program. */
@@ -14,17 +13,6 @@ struct result {
     const char *error;
     enum net_rc end;
 };
-
-static void must(bool good)
-{
-    if (!good) abort();
-}
-
-static uint64_t mix(uint64_t hash, struct bytes a)
-{
-    for (size_t i = 0; i < a.len; i++) hash = (hash ^ (uint8_t)a.ptr[i]) * 0x100000001b3U;
-    return (hash ^ a.len ^ 0x9e37U) * 0x100000001b3U;
-}
 
 static void check_part(const struct multipart_part *p, struct bytes body, uint64_t before)
 {

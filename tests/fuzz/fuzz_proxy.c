@@ -2,17 +2,11 @@
  * undecided or has the verdict of the whole, what is behind a header changes nothing, a verdict
  * comes within the limits, and an address that was read is read again from a header written
  * for it in either version. */
-#include <stdlib.h>
-
+#include "fuzz.h"
 #include "net/proxy.h"
 
 /* libFuzzer's entry: borrows data; always 0. A broken property ends the program. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool good)
-{
-    if (!good) abort();
-}
 
 /* Read from memory that is exactly as long, so that a byte too far is found. */
 static enum net_rc read_part(const uint8_t *data, size_t size, struct proxy *p)

@@ -1,8 +1,7 @@
 /* fuzz_sse.c - properties of the event splitter: any cut gives the same events; the raw parts
  * put together are the stream (without its byte order mark); each event agrees with a slow
  * reference that reads it line by line. The first two input bytes choose the cuts. */
-#include <stdlib.h>
-
+#include "fuzz.h"
 #include "net/sse.h"
 
 /* libFuzzer's entry: borrows data; always 0. A broken property ends the program. */
@@ -13,17 +12,6 @@ struct result {
     size_t count;
     enum net_rc end;
 };
-
-static void must(bool good)
-{
-    if (!good) abort();
-}
-
-static uint64_t mix(uint64_t hash, struct bytes a)
-{
-    for (size_t i = 0; i < a.len; i++) hash = (hash ^ (uint8_t)a.ptr[i]) * 0x100000001b3U;
-    return (hash ^ a.len ^ 0x9e37U) * 0x100000001b3U;
-}
 
 /* The value of the field that line sets when it is named name; false when another. */
 static bool reference_value(struct bytes line, const char *name, struct bytes *value)
