@@ -11,7 +11,7 @@
 
 enum { DELTAS = 1 };         /* flag: a delta said something: a message repeats it */
 enum { LATEST, CHOICES_MAX = 64 };      /* number: the provider's number of the latest call */
-enum { WORD_MAX = 256 };     /* bytes of an id, a name, a source, where it lies in pieces */
+enum { WORD_MAX = 256 };     /* bytes of a name, or of a stop sequence */
 enum { LOGPROB_MAX = 4096 }; /* the same of one token's logprobs */
 
 static bool has_text(struct node n) { return walk_has(walk_inside(n)); }
@@ -120,7 +120,7 @@ static uint32_t number_of(struct tell_reader *r, const struct walk *w, struct no
 static bool begin_call(struct tell_reader *r, const struct walk *w, uint32_t index,
                        struct node id, struct node name, bool custom)
 {
-    char id_room[WORD_MAX], name_room[WORD_MAX];
+    char id_room[TELL_CALL_ID_MAX], name_room[WORD_MAX];
     struct bytes said = walk_short(w, id, id_room, sizeof id_room);
     struct bytes called = walk_short(w, name, name_room, sizeof name_room);
     bool fine = true;
@@ -304,11 +304,9 @@ static bool chunk(struct tell_reader *r, const struct walk *w, struct node root)
     struct node found = v[4].type == JSON_ARRAY ? v[4] : v[3];
     while (walk_next(&each, &key, &raw)) {
         if (!r->started) {
-            char id[WORD_MAX], model[WORD_MAX];
             int64_t created;
             if (!walk_int(w, v[5], &created)) created = 0;
-            if (!tell_start_at(r, walk_short(w, v[0], id, sizeof id),
-                               walk_short(w, v[1], model, sizeof model), created)) return false;
+            if (!tell_start_of(r, w, v[0], v[1], created)) return false;
         }
         if (!choice(r, w, raw, found)) return false;
     }

@@ -18,7 +18,7 @@ static const struct bytes event_words[EVENTS] = {
     [MESSAGE_END] = BYTES_INIT("message-end"),
 };
 
-enum { ID_MAX = 256 };  /* bytes of an id, and of a tool's name */
+enum { NAME_MAX_BYTES = 256 };  /* of a tool's name */
 
 enum member { CONTENT, PLAN, CALLS, CITATIONS, MEMBERS };
 static const struct bytes member_names[MEMBERS] = {
@@ -63,7 +63,7 @@ static bool take_arguments(struct tell_reader *r, uint32_t index, const struct w
 static bool begin_call(struct tell_reader *r, uint32_t index, const struct walk *w,
                        struct node call)
 {
-    char id[ID_MAX], name[ID_MAX];
+    char id[TELL_CALL_ID_MAX], name[NAME_MAX_BYTES];
     struct node function = walk_member(w, call, BYTES("function"));
     struct node number = walk_member(w, call, BYTES("id"));
     struct node word = walk_member(w, function, BYTES("name"));
@@ -108,13 +108,10 @@ static bool cohere_event(struct tell_reader *r, struct bytes name, const struct 
     (void)name;
     size_t event = walk_word(w, walk_member(w, root, BYTES("type")), event_words, EVENTS);
     struct node delta = walk_member(w, root, BYTES("delta")), at[MEMBERS];
-    char id[ID_MAX];
     if (event == EVENTS) return true;
-    struct node said = {0};
+    struct node said = {0}, none = {0};
     if (event == MESSAGE_START) said = walk_member(w, root, BYTES("id"));
-    bool told = tell_start(r, walk_short(w, said, id, sizeof id), (struct bytes){0});
-    explicit_bzero(id, sizeof id);
-    if (!told) return false;
+    if (!tell_start_of(r, w, said, none, 0)) return false;
     walk_members(w, walk_member(w, delta, BYTES("message")), member_names, MEMBERS, at);
     switch (event) {
     case CONTENT_START: return tell_close(r) && take_content(r, w, at[CONTENT]);
@@ -134,13 +131,9 @@ static bool cohere_event(struct tell_reader *r, struct bytes name, const struct 
 static bool cohere_whole(struct tell_reader *r, const struct walk *w, struct node root)
 {
     struct walk_each each;
-    struct node key, value, at[MEMBERS];
+    struct node key, value, at[MEMBERS], none = {0};
     uint32_t index = 0;
-    char id[ID_MAX];
-    struct node said = walk_member(w, root, BYTES("id"));
-    bool told = tell_start(r, walk_short(w, said, id, sizeof id), (struct bytes){0});
-    explicit_bzero(id, sizeof id);
-    if (!told) return false;
+    if (!tell_start_of(r, w, walk_member(w, root, BYTES("id")), none, 0)) return false;
     walk_members(w, walk_member(w, root, BYTES("message")), member_names, MEMBERS, at);
     if (!tell_more_span(r, TELL_TEXT, w, walk_inside(at[PLAN]))) return false;
     walk_begin(w, at[CONTENT], &each);

@@ -14,7 +14,7 @@ static const struct bytes event_words[EVENTS] = {
     [STOP] = BYTES_INIT("messageStop"),
 };
 
-enum { ID_MAX = 256 };  /* bytes of a call's id, and of its tool's name */
+enum { NAME_MAX_BYTES = 256 };  /* of a tool's name */
 
 enum member { TEXT, CALL, THOUGHT, CITED, CITATION, MEMBERS };
 static const struct bytes member_names[MEMBERS] = {
@@ -44,7 +44,7 @@ static bool begin_call(struct tell_reader *r, uint32_t index, const struct walk 
 {
     static const struct bytes names[] = {BYTES_INIT("toolUseId"), BYTES_INIT("name")};
     struct node at[COUNT(names)];
-    char id[ID_MAX], name[ID_MAX];
+    char id[TELL_CALL_ID_MAX], name[NAME_MAX_BYTES];
     walk_members(w, call, names, COUNT(names), at);
     bool told = tell_call(r, index, walk_short(w, at[0], id, sizeof id),
                           walk_short(w, at[1], name, sizeof name), false);

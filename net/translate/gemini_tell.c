@@ -9,7 +9,7 @@
 #include "net/translate/tell.h"
 
 enum { CHOICES_MAX = 8,      /* candidateCount's largest value */
-       NAME_MAX_BYTES = 256, /* of an id or a name */
+       NAME_MAX_BYTES = 256, /* of a name, or a MIME type */
        FINISH_BITS = 4 };
 
 /* ---- parts ---- */
@@ -21,7 +21,7 @@ static bool take_call(struct tell_reader *r, const struct walk *w, struct node c
     static const struct bytes names[NAMES] = {BYTES_INIT("id"), BYTES_INIT("name"),
         BYTES_INIT("args"), BYTES_INIT("partialArgs"), BYTES_INIT("willContinue")};
     struct node v[NAMES];
-    char id_room[NAME_MAX_BYTES], name_room[NAME_MAX_BYTES];
+    char id_room[TELL_CALL_ID_MAX], name_room[NAME_MAX_BYTES];
     gemini_members(w, call, names, NAMES, v);
     bool goes_on = v[GOES_ON].type == JSON_TRUE;
     struct bytes id = walk_short(w, v[ID], id_room, sizeof id_room);
@@ -237,11 +237,7 @@ static bool take_answer(struct tell_reader *r, const struct walk *w, struct node
     struct walk_each e;
     gemini_members(w, root, names, NAMES, v);
     if (v[CANDIDATES].type == JSON_NONE && v[FEEDBACK].type == JSON_NONE) return true;
-    if (!r->started) {
-        char id_room[NAME_MAX_BYTES], model_room[NAME_MAX_BYTES];
-        if (!tell_start(r, walk_short(w, v[ID], id_room, sizeof id_room),
-                        walk_short(w, v[MODEL], model_room, sizeof model_room))) return false;
-    }
+    if (!tell_start_of(r, w, v[ID], v[MODEL], 0)) return false;
     walk_begin(w, v[CANDIDATES], &e);
     while (walk_next(&e, &key, &candidate)) {
         if (!take_candidate(r, w, candidate)) return false;

@@ -24,19 +24,14 @@ static bool start(struct tell_reader *r, const struct walk *w, struct node messa
 {
     static const struct bytes names[] = {BYTES_INIT("id"), BYTES_INIT("model")};
     struct node at[COUNT(names)];
-    char id[128], model[API_NAME_MAX];
     walk_members(w, message, names, COUNT(names), at);
-    bool told = tell_start(r, walk_short(w, at[0], id, sizeof id),
-                           walk_short(w, at[1], model, sizeof model));
-    explicit_bzero(id, sizeof id);
-    explicit_bzero(model, sizeof model);
-    return told;
+    return tell_start_of(r, w, at[0], at[1], 0);
 }
 
 static bool begin_call(struct tell_reader *r, uint32_t index, const struct walk *w,
                        const struct node *at, bool whole)
 {
-    char id[128], name[256];
+    char id[TELL_CALL_ID_MAX], name[256];
     struct node input = at[2];
     r->flags &= ~(uint32_t)ARGUED;
     bool told = tell_call(r, index, walk_short(w, at[0], id, sizeof id),

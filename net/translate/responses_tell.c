@@ -296,7 +296,7 @@ static bool tell_reasoning(struct in *in, const struct node *at)
 /* A call in a namespace has a flat name, as in every other dialect. */
 static bool begin_call(struct in *in, const struct node *at, bool custom)
 {
-    char id[128], name[256], space[256], flat[TELL_FLAT_MAX];
+    char id[TELL_CALL_ID_MAX], name[256], space[256], flat[TELL_FLAT_MAX];
     struct bytes called = walk_short(in->w, at[I_NAME], name, sizeof name);
     struct bytes within = walk_short(in->w, at[I_SPACE], space, sizeof space);
     if (within.len > 0) called = tell_flat(within, called, flat);
@@ -408,14 +408,12 @@ static bool begin(struct in *in, struct node response)
 {
     static const struct bytes names[] = {BYTES_INIT("id"), BYTES_INIT("model"),
                                          BYTES_INIT("created_at")};
-    char id[TELL_ID_MAX], model[256];
     struct node at[COUNT(names)];
     int64_t created;
     if (in->r->started) return true;
     walk_members(in->w, response, names, COUNT(names), at);
     if (!walk_int(in->w, at[2], &created)) created = 0;
-    return tell_start_at(in->r, walk_short(in->w, at[0], id, sizeof id),
-                         walk_short(in->w, at[1], model, sizeof model), created);
+    return tell_start_of(in->r, in->w, at[0], at[1], created);
 }
 
 static enum tell_finish finish_of(struct in *in, struct node response)

@@ -101,17 +101,27 @@ static bool give(struct tell_reader *r, const struct tell *t)
     return r->take(r->arg, t);
 }
 
-bool tell_start_at(struct tell_reader *r, struct bytes id, struct bytes model, int64_t created)
+bool tell_start(struct tell_reader *r, struct bytes id, struct bytes model)
 {
     if (r->started) return true;
     r->started = true;
-    return give(r, &(struct tell){.kind = TELL_START, .id = id, .name = model,
-                                  .created = created});
+    return give(r, &(struct tell){.kind = TELL_START, .id = id, .name = model});
 }
 
-bool tell_start(struct tell_reader *r, struct bytes id, struct bytes model)
+bool tell_start_of(struct tell_reader *r, const struct walk *w, struct node id,
+                   struct node model, int64_t created)
 {
-    return tell_start_at(r, id, model, 0);
+    char said[TELL_ID_MAX], name[API_NAME_MAX];
+    if (r->started) return true;
+    r->started = true;
+    struct tell t = {.kind = TELL_START, .id = walk_short(w, id, said, sizeof said),
+                     .name = walk_short(w, model, name, sizeof name), .created = created};
+    t.lost = (t.id.len == 0 && walk_has(walk_inside(id))) ||
+             (t.name.len == 0 && walk_has(walk_inside(model)));
+    bool told = give(r, &t);
+    explicit_bzero(said, sizeof said);
+    explicit_bzero(name, sizeof name);
+    return told;
 }
 
 bool tell_step(struct tell_reader *r, enum tell_step step)

@@ -64,6 +64,7 @@ struct tell {
     uint8_t maker;           /* SIGN: enum ask_maker; text has no mark of ours */
     uint8_t step;            /* STEP: enum tell_step */
     bool custom;             /* OPEN: a call whose input is any text */
+    bool lost;               /* START: the id or the name was too long to be told */
     bool value;              /* MORE of a call: text is a whole JSON value (an object), not the
                                 inside of a string; the only MORE of its block */
     uint32_t choice;         /* 0.. */
@@ -82,7 +83,8 @@ struct tell {
 typedef bool (*tell_take)(void *arg, const struct tell *t);
 
 enum { TELL_CALLS_MAX = 56,      /* calls in one answer whose deltas may be mixed */
-       TELL_ID_MAX = 384,        /* bytes of an answer's id: LiteLLM packs a lot into it */
+       TELL_ID_MAX = 384,        /* bytes of an answer's id: LiteLLM packs a lot into it, */
+       TELL_CALL_ID_MAX = 2048,  /* and signatures into a call's; a longer one is made anew */
        TELL_NAMES = 2560 };      /* bytes of tool names that a stream must know */
 
 /* What a writer must know besides; kept as long as the answer runs. */
@@ -173,9 +175,10 @@ MUST_USE bool tell_whole(struct tell_reader *r, const struct walk *w, struct nod
 
 /* The answer begins: its id and model, as written; empty: not told. Once, else nothing. */
 bool tell_start(struct tell_reader *r, struct bytes id, struct bytes model);
-/* The same, with when: Unix seconds; 0: not told. */
-bool tell_start_at(struct tell_reader *r, struct bytes id, struct bytes model,
-                   int64_t created);
+/* The same, by the nodes of both, which may be none, with when: Unix seconds; 0: not told. What
+ * is longer than TELL_ID_MAX, or than a model's name may be, is lost. */
+bool tell_start_of(struct tell_reader *r, const struct walk *w, struct node id,
+                   struct node model, int64_t created);
 /* A block begins that is no call. */
 bool tell_open(struct tell_reader *r, enum tell_block block);
 /* The same with its id and name: an image's MIME type, audio. */

@@ -68,7 +68,7 @@ static bool tell_usage(struct translate *t)
 static void note_start(struct translate *t, const struct tell *tell)
 {
     struct tell_facts *f = t->facts;
-    bool fits = tell->id.len <= sizeof f->id && tell->name.len < sizeof f->model;
+    bool fits = !tell->lost && tell->id.len <= sizeof f->id && tell->name.len < sizeof f->model;
     if (!fits) t->said.lacks |= LACK_TEXT_LOST;
     if (!fits) return;
     f->id_len = (uint16_t)tell->id.len;

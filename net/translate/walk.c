@@ -327,7 +327,7 @@ struct bytes walk_short(const struct walk *w, struct node n, char *room, size_t 
     assert(w && room);
     if (n.type != JSON_STRING) return (struct bytes){0};
     struct bytes b = walk_bytes(w, walk_inside(n), room, max);
-    return b.ptr ? b : (struct bytes){0};
+    return b.len <= max ? b : (struct bytes){0};
 }
 
 /* ---- strings, escapes resolved ---- */

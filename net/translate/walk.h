@@ -68,7 +68,8 @@ struct bytes walk_piece(const struct walk *w, uint64_t at, uint64_t end);
  * client's words: it is the caller's to wipe. */
 struct bytes walk_bytes(const struct walk *w, struct walk_span s, char *room, size_t max);
 /* The inside of a string in one piece, for what is short: an id, a name, an address. As
- * walk_bytes(); empty where n is no string, or where it is longer than max and apart. */
+ * walk_bytes(); empty where n is no string, or where it is longer than max, apart or not: where
+ * the document was cut must not decide. */
 struct bytes walk_short(const struct walk *w, struct node n, char *room, size_t max);
 /* Is the span exactly these bytes, escapes resolved? For short ones (<= 96 bytes). */
 bool walk_is(const struct walk *w, struct walk_span s, struct bytes text);

@@ -15,6 +15,7 @@
 struct heard {
     char text[4096];
     size_t len, events, limit;
+    bool lost;
 };
 
 static void say(struct heard *h, struct bytes b)
@@ -34,6 +35,7 @@ static bool hear(void *arg, const struct tell *t)
     char word[160];
     if (h->limit > 0 && h->events >= h->limit) return false;
     h->events++;
+    h->lost |= t->lost;
     bool block = t->kind >= TELL_OPEN && t->kind <= TELL_CLOSE;
     (void)snprintf(word, sizeof word, "%s%s", h->len ? " " : "", kinds[t->kind]);
     say(h, bytes_of(word));
@@ -259,6 +261,36 @@ static void test_signatures(void **state)
     assert_string_equal(heard.text,
                         "start <h0 signh0G'SIG >h0 <c1(f#x) signc1?'SIG >c1 finish:4");
     kit_pieces_free(&pieces);
+}
+
+/* An id that is too long is not told, cut or not, and that is told. */
+static void test_starts(void **state)
+{
+    (void)state;
+    static const struct { size_t id, model; bool lost; } cases[] = {
+        {0, 0, false}, {TELL_ID_MAX, API_NAME_MAX, false}, {TELL_ID_MAX + 1, 1, true},
+        {1, API_NAME_MAX + 1, true},
+    };
+    for (size_t i = 0; i < 2 * COUNT(cases); i++) {
+        char doc[2 * TELL_ID_MAX], want[2 * TELL_ID_MAX] = "start";
+        size_t id = cases[i / 2].id, model = cases[i / 2].model;
+        memset(doc, 'x', sizeof doc);
+        begin();
+        const struct walk *w = text_walk((struct bytes){doc, sizeof doc}, i % 2 ? 7 : 0);
+        struct node a = {.type = JSON_STRING, .end = id + 2};
+        struct node b = {.type = JSON_STRING, .start = 1, .end = model + 3};
+        assert_true(tell_start_of(&reader, w, a, b, 0));
+        assert_true(tell_start_of(&reader, w, b, a, 0));
+        assert_int_equal(heard.lost, cases[i / 2].lost);
+        if (id > TELL_ID_MAX) id = 0;
+        if (model > API_NAME_MAX) model = 0;
+        if (id + model > 0) {
+            (void)snprintf(want, sizeof want, "start(%.*s#%.*s)", (int)model, doc, (int)id,
+                           doc);
+        }
+        assert_string_equal(heard.text, want);
+        kit_pieces_free(&pieces);
+    }
 }
 
 /* A mark is of the open block; behind the end of an answer no block opens. */
@@ -491,6 +523,7 @@ int main(void)
         cmocka_unit_test(test_made_ids),
         cmocka_unit_test(test_signatures),
         cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_starts),
         cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_values_once),
