@@ -65,6 +65,7 @@ bool tell_event(struct tell_reader *r, struct bytes name, const struct walk *w,
 bool tell_whole(struct tell_reader *r, const struct walk *w, struct node root)
 {
     assert(!r->started);
+    r->whole = true;
     return tell_dialect_of(r->api)->whole(r, w, root) && tell_end(r);
 }
 
@@ -169,11 +170,12 @@ static bool call_close(struct tell_reader *r, struct tell_call_state *c)
                                   .choice = c->choice, .custom = c->flags & CALL_CUSTOM});
 }
 
-/* Close the calls that are whole. */
+/* Close the calls that are whole; of a whole answer all, however their arguments end. */
 static bool calls_settle(struct tell_reader *r)
 {
     for (unsigned i = 0; i < r->call_count; i++) {
-        if (is_whole(&r->call[i]) && !call_close(r, &r->call[i])) return false;
+        bool over = r->whole || is_whole(&r->call[i]);
+        if (over && !call_close(r, &r->call[i])) return false;
     }
     return true;
 }
@@ -395,7 +397,8 @@ bool tell_call(struct tell_reader *r, uint32_t index, struct bytes id, struct by
     struct tell_call_state *c = call_find(r, index);
     uint32_t hash = hash_of(id);
     char room[32];
-    if (is_over(r) || (c && (hash == 0 || c->id == hash))) return true;
+    bool goes_on = !r->whole && c && (hash == 0 || c->id == hash);
+    if (is_over(r) || goes_on) return true;
     if (!begin_in(r) || !tell_close(r) || !calls_settle(r)) return false;
     if (r->call_count == TELL_CALLS_MAX && !calls_forget(r)) return false;
     r->called |= UINT64_C(1) << r->choice;

@@ -142,6 +142,7 @@ struct tell_reader {         /* of one answer; all private. In the engine's coun
     uint8_t choice;          /* whose blocks begin now: the reader sets it; below 64 */
     uint8_t open_choice;     /* of item */
     bool open, started, finished, ended;
+    bool whole;              /* the answer is: each call of it is over when the next begins */
     bool theirs;             /* set behind tell_begin(): the client reads the provider's own
                                 events, and its blocks are told as they begin there */
     bool foreign;            /* the same: a block is open that is passed over */
@@ -205,11 +206,11 @@ bool tell_step(struct tell_reader *r, enum tell_step step);
 /* The open block that is no call is over, if there is one. */
 bool tell_close(struct tell_reader *r);
 /* A call begins: index is the provider's number of it. An id is made where it has none. Of an
- * index that was there with this id, or again without one: nothing. */
+ * index that was there with this id, or again without one: nothing, but in a whole answer. */
 bool tell_call(struct tell_reader *r, uint32_t index, struct bytes id, struct bytes name,
                bool custom);
 /* Its arguments go on, as the inside of a string. Calls whose arguments are complete are closed
- * when the next block or call begins; the others, at the end. */
+ * when the next block or call begins, of a whole answer all; the others, at the end. */
 bool tell_arguments(struct tell_reader *r, uint32_t index, const struct walk *w,
                     struct walk_span inside);
 /* All of its arguments, an object; absent: {}. */

@@ -196,6 +196,16 @@ static void test_wholes(void **state)
                START "open 0 thinking\nmore 0 r\nclose 0 thinking\nopen 1 text\nmore 1 a\n"
                "close 1 text\nopen 2 call id=c name=f\nmore 2 {\\\"k\\\":[]}\nclose 2 call\n"
                "finish calls\nend\n");
+    /* Calls of a whole answer are over when the next begins, whatever their arguments are. */
+    whole_says(W("\"tool_calls\":[{\"id\":\"c\",\"function\":{\"name\":\"f\","
+                 "\"arguments\":\"[\"}},{\"id\":\"e\",\"function\":{\"name\":\"g\","
+                 "\"arguments\":\"{}\"}},{\"id\":\"d\",\"custom\":{\"name\":\"h\","
+                 "\"input\":\"x\"}},{\"id\":\"d\",\"function\":{\"name\":\"f\","
+                 "\"arguments\":\"{\"}}]", ""),
+               START "open 0 call id=c name=f\nmore 0 [\nclose 0 call\n"
+               "open 1 call id=e name=g\nmore 1 {}\nclose 1 call\n"
+               "open 2 call custom id=d name=h\nmore 2 x\nclose 2 call\n"
+               "open 3 call id=d name=f\nmore 3 {\nclose 3 call\nfinish calls\nend\n");
     whole_says("{\"choices\":[{\"index\":0,\"message\":{\"content\":\"a\"},\"finish_reason\":"
                "\"stop\"},{\"index\":1,\"message\":{\"content\":\"b\"},\"finish_reason\":"
                "\"length\"}]}",
