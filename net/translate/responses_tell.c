@@ -95,8 +95,10 @@ static bool cite(struct in *in, struct node annotation)
     return tell_cite(in->r, in->w, at[1], at[2]);
 }
 
+/* Of the text that is open; without one they are nobody's. */
 static bool give_logprobs(struct tell_reader *r, struct bytes array)
 {
+    if (!r->open || r->block != TELL_TEXT) return true;
     return r->take(r->arg, &(struct tell){.kind = TELL_LOGPROBS, .block = TELL_TEXT,
                                           .choice = r->choice, .item = r->item,
                                           .text = array});

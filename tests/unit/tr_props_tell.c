@@ -367,6 +367,8 @@ static void check_finish(const struct heard *told, const struct heard *again, en
     /* Why nobody knows: only Gemini has a word for that; elsewhere it is an end like any. */
     uint8_t plain = called ? TELL_CALLS : TELL_STOP;
     bool other = told->finish[0] == TELL_OTHER && to != API_GENERATE;
+    /* Chat has no word for a stop sequence; vLLM, which does, says it beside its "stop". */
+    other |= told->finish[0] == TELL_STOP_SEQUENCE && to == API_CHAT;
     if (other && again->finish[0] == plain) return;
     (void)fprintf(stderr, "%d: finish %u becomes %u\n", own, told->finish[0],
                   again->finish[0]);
