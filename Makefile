@@ -3,7 +3,7 @@
 #   make [V=1] [CC=clang] [SAN=address,undefined | SAN=thread] [TLS=openssl | BORINGSSL=DIR]
 #   make quick | test | tidy | box | fuzz [SECONDS=10] [SEED=n] | bench | rfc
 #   make run [LISTEN= ADMIN=] | sim [SEED=n | SEEDS=n] | kill [ROUNDS=200]
-#   make arm64 | tsan | agents
+#   make proof [SEEDS=1000] [SECONDS=10] | arm64 | tsan | agents
 #   make install [PREFIX=/usr/local] [DESTDIR=]
 
 ifeq ($(MAKELEVEL),0)
@@ -82,7 +82,7 @@ UNIT_HELP := $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
 FUZZ_HELP := tr_kit tr_text tr_props_ask tr_props_tell
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/bin/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all unit quick test tidy run bench fuzz fuzzers box sim rfc install clean
+.PHONY: all unit quick test proof tidy run bench fuzz fuzzers box sim rfc install clean
 all: $(BIN) $(SEALED) ; @:
 unit: $(UNIT) ; @:
 
@@ -124,6 +124,9 @@ fuzz:
 	$(Q)$(MAKE) all unit && tools/setup test
 	$(Q)for t in differential json; do WEIR_SEED=$(or $(SEED),$$(date +%s)) \
 	  WEIR_TIMES=$$((($(SECONDS) + 9) / 10)) tests/run --only $$t.test box || exit 1; done
+proof:  # at length what make test does in short
+	$(Q)$(MAKE) sim SEEDS=$(or $(SEEDS),1000)
+	$(Q)$(MAKE) fuzz
 box: all unit $(B)/bench/attack
 	$(Q)tools/setup test && tests/run --build $(B) box
 rfc:

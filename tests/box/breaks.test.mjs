@@ -228,7 +228,7 @@ before(async () => {
     first[dialect] = theirs;
     const continues = dialect === 'responses' ? 'instruct' : 'prefill';   // it has no other
     const base = { dialect: CONFIG[dialect], keys: ['sk-there'], continues,
-                   timeouts: { stall: '250ms', first_byte: '5s' } };
+                   timeouts: { stall: '600ms', first_byte: '5s' } };
     const url = (address) => (dialect === 'gemini' ? address.replace(/v1$/, 'v1beta') : address);
     providers.push({ ...base, name: name('a', dialect), url: url(theirs.url) });
     providers.push({ ...base, name: name('b', dialect), url: url(mock.url) });

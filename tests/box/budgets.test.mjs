@@ -1,6 +1,7 @@
 // budgets.test.mjs - budgets that cannot be overrun, through the real binary: a thousand requests
 // at once against a budget for some of them, every layer and the pool, streams that are stopped,
 // answers that are shortened, limits that change while requests run, rates.
+// alone: a hundred streams must run at the same time
 import assert from 'node:assert/strict';
 import test, { before } from 'node:test';
 import { nano } from './lib/money.mjs';

@@ -2,7 +2,7 @@
 // wins, the other connection is closed, both are booked, within a share of what is spent; and
 // what may change something at the provider is never sent twice. Nobody is timed: a provider
 // that is to be late says nothing until the test lets it.
-// timeout: 120
+// alone: who is late is learned from how late others are
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { provider } from './lib/provider.mjs';

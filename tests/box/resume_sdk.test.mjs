@@ -329,12 +329,12 @@ const resumed = async () =>
 
 test('a client that leaves in the second part: both are booked, and the provider is left',
      async () => {
-  const long = 'Water runs over the weir and on. '.repeat(300);
+  const long = 'Water runs over the weir and on. '.repeat(100);
   for (const client of DIALECTS) {
     const { events } = renderers.chat({ parts: [{ text: long }] },
                                       { id: 'x', model: 'm', usage: USAGE });
     const asked = breaking({ parts: [{ text: long }] }, events.length >> 2, 'end', (ask) =>
-      ({ parts: [{ text: long.slice(shown(ask).length) }], pace: 3 }));
+      ({ parts: [{ text: long.slice(shown(ask).length) }], pace: 10 }));
     const stop = new AbortController(), gone = there.gone, before = await resumed();
     const run = outcome(session(client, `${client}-d-chat-3-responses`).user('x')
       .ask({ stream: true, signal: stop.signal }));

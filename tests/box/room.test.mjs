@@ -2,7 +2,7 @@
 // it, how long, and what is said to whom there is no room for; and what providers tell of it in
 // their answers' heads. Nobody's requests are counted by the clock: who is asked waits for a
 // word from the test.
-// timeout: 120
+// alone: who is turned away at once is told from who has waited
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import test from 'node:test';

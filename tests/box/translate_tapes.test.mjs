@@ -78,10 +78,20 @@ async function through(tape, i, client, stream) {
   return session.user('x').ask({ stream });
 }
 
+// What the SDK of its own dialect reads from a recording.
+const read = new Map();
+async function wanted(tape, i) {
+  there.cuts = null;
+  if (!read.has(i)) {
+    read.set(i, await native[KINDS[tape.dialect]](base, tape.stream, tape)
+      .catch((error) => ({ error })));
+  }
+  return read.get(i);
+}
+
 async function judged(tape, i, client) {
   there.tape = tape;
-  there.cuts = null;
-  const want = await native[KINDS[tape.dialect]](base, tape.stream, tape).catch((error) => ({ error }));
+  const want = await wanted(tape, i);
   // a tool that takes any text: who cannot offer one is never told a call of it
   if (want.types?.includes('custom_tool_call')) return;
   there.cuts = tape.stream ? seeded(i + 1) : null;

@@ -13,7 +13,7 @@ import { after } from 'node:test';
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 const build = path.resolve(root, process.env.WEIR_BUILD ?? 'build');
-const START_MS = 20000;   // generous: a loaded machine is no failure
+const START_MS = 60000;   // generous: a loaded machine is no failure
 
 export function binary(...names) {
   const found = names.map((name) => path.join(build, name)).find((file) => fs.existsSync(file));
@@ -41,7 +41,7 @@ export function yaml(value, indent = '') {
 // --- waiting
 
 // Poll until test() gives something truthy; fails with `what` after ms.
-export async function until(test, what, ms = 10000) {
+export async function until(test, what, ms = 30000) {
   const end = Date.now() + ms;
   for (;;) {
     const value = await test();
@@ -54,7 +54,7 @@ export async function until(test, what, ms = 10000) {
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // The promise, or a failure that says what did not come in time.
-export function within(promise, what, ms = 10000) {
+export function within(promise, what, ms = 30000) {
   let timer;
   const late = new Promise((_, reject) => {
     timer = setTimeout(() => reject(new Error(`took too long: ${what}`)), ms);
