@@ -97,6 +97,7 @@ $(B)/weir-mock: $(MOCK:%.c=$(B)/%.o) $(LIB)
 $(B)/weirctl: $(B)/tools/weirctl.o $(LIB)
 $(B)/weir $(B)/weir-sealed $(B)/weir-mock $(B)/weirctl:
 	$(call say,LD,$@) $(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(B)/unit/% $(B)/tests/unit/%: private CFLAGS += -O1  # they check, and need not be fast
 $(B)/unit/%: tests/unit/%.c $(UNIT_HELP:%.c=$(B)/%.o) $(LIB)
 	$(call say,TEST,$@) mkdir -p $(@D) && $(link) -lcmocka $(LDLIBS)
 $(B)/bin/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_HELP:%=$(B)/tests/unit/%.o) $(LIB)

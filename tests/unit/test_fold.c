@@ -380,7 +380,7 @@ static void test_attempts_and_twins_that_ran(void **state)
         struct journal *j = open_journal(d, 0);
         struct record lead = record_of(100 + (uint64_t)at), twin = lead;
         struct usage_row before = sum(d, true);
-        uint32_t slot = journal_begin(j, &lead), other;
+        uint32_t slot = journal_begin(j, &lead), other = slot;
         twin.nth = 1;
         twin.cost_nusd = at == IDLE ? 0 : 7;
         if (at == IDLE) twin.tokens[TOKEN_INPUT] = 0;
