@@ -75,7 +75,7 @@ struct cascading {             /* of who is asked in a cascade (cascade.h); all 
     bool lost;                 /* a twin failed */
     bool taught;               /* a cheap answer's fault was noted for who learns */
     bool busy;                 /* its twins are being asked */
-    bool deaf;                 /* the stream was not listened to */
+    bool deaf;                 /* not all of the stream was listened to */
     uint32_t page;
     struct listener *listener; /* in a page: who hears what the stream comes down to */
     uint64_t parked_ns;        /* since when */

@@ -304,7 +304,7 @@ static bool on_event(struct core *core, struct exchange *x, const struct sse_eve
     }
     api_event_read_like(data, x->peer, &x->notes, core->shapes, &e);
     if (!took_event(core, x, &e)) return false;
-    if (x->cascade.held) cascade_event(core, x, ev->event, data);
+    if (x->cascade.need) cascade_event(core, x, ev->event, data);
     if (holds(x, SILENT_MAX)) return broke(core, x, ATTEMPT_LARGE, 0, NULL);
     if (x->translated && bytes_eq(ev->event, BYTES("ping"))) return ping(core, x);
     if (x->translated) {
@@ -331,7 +331,7 @@ static bool on_message(struct core *core, struct exchange *x,
         api_event_exception(m->name, m->text, m->payload, &e);
     }
     if (!took_event(core, x, &e)) return false;
-    if (x->cascade.held) cascade_event(core, x, m->name, m->payload);
+    if (x->cascade.need) cascade_event(core, x, m->name, m->payload);
     struct translator_text event = {.name = m->name, .data = m->payload};
     return retell(core, x, &event, &e);
 }
@@ -363,6 +363,7 @@ static bool end_gathered(struct core *core, struct exchange *x)
     char name[EVENT_NAME_MAX];
     if (!big_end(core, x, &e)) return broke(core, x, ATTEMPT_PROTOCOL, 0, NULL);
     if (!took_event(core, x, &e)) return false;
+    x->cascade.deaf = true;            /* what is not all heard agrees with nothing */
     struct translation *o = x->other;
     struct translator_text event = {.chain = &o->event, .at = o->event_data,
                                     .end = line_end(core, x, o->event_data)};

@@ -79,7 +79,7 @@ static void check_upstream(const struct core *core, const struct upstream *u, st
 static void check_family(const struct core *core, const struct exchange *x)
 {
     const struct exchange *lead = x->lead ? x->lead : x, *t = lead->twins;
-    bool runs = lead->head.taken && lead->c && lead->state != X_DONE && !lead->lead;
+    bool runs = lead->head.taken && lead->c && lead->state < X_RELAY && !lead->lead;
     if (!x->lead && !t) return;
     if (!runs || lead->booked || (x->lead && x->c)) {
         violated("cancel", "core %u: exchange %u in state %u is a twin for nobody", core->idx,
@@ -90,6 +90,18 @@ static void check_family(const struct core *core, const struct exchange *x)
         violated("links", "core %u: twin %u, whom its lead does not name", core->idx,
                  x->head.slot);
     }
+}
+
+/* Its answer is all there: it waits for somebody else of its family, who runs. */
+static bool waits_for_others(const struct exchange *x)
+{
+    const struct exchange *lead = x->lead ? x->lead : x, *m = lead;
+    bool rests = x->cascade.parked && !x->u && is_timer_armed(&x->timer) == (x->ping_ns > 0);
+    if (!rests) return false;
+    for (; m; m = m == lead ? lead->twins : m->next_twin) {
+        if (!m->cascade.parked && m->state != X_DONE) return true;
+    }
+    return false;
 }
 
 static void check_exchange(const struct core *core, const struct exchange *x, struct sums *s)
@@ -124,6 +136,7 @@ static void check_exchange(const struct core *core, const struct exchange *x, st
         }
         return;
     }
+    if (waits_for_others(x)) return;
     if (!x->u || x->u->x != x || x->u->state == UP_IDLE || x->u->state == UP_CLOSING) {
         violated("stuck", "core %u: exchange %u in state %u has no upstream", core->idx,
                  x->head.slot, x->state);

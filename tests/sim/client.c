@@ -186,6 +186,7 @@ static void on_head(struct client *c, size_t n)
                strncmp(value, "text/event-stream", 17) == 0;
     model_head(asked(c), status, sse);
     check_id(c, head);
+    (void)field(head, "x-weir-cascade: ", asked(c)->verdict, sizeof asked(c)->verdict);
     if (!field(head, "connection: ", value, sizeof value)) bad(c, "no connection field");
     c->closing = strcmp(value, "close") == 0;
     bool sized = field(head, "content-length: ", value, sizeof value);

@@ -5,6 +5,7 @@
 #include "tests/sim/money.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -274,7 +275,7 @@ void foreign_done(struct ask *a)
 bool foreign_nothing(struct ask *a)
 {
     static const char error[] = "data: {\"error\":{\"message\":\"p";
-    static const char why[] = "/m: no room left";
+    char why[MODEL_ID_MAX + 16];
     if (a->kind != ASK_STREAM || model()->calm || a->body.len == 0) return false;
     bool asked = false;
     for (uint32_t i = 0; i < a->reply_count; i++) {
@@ -286,7 +287,10 @@ bool foreign_nothing(struct ask *a)
     if (!asked || !at) return false;
     size_t left = (size_t)(end - at);
     const char *event_end = memmem(at, left, "\n\n", 2);
-    bool room = memmem(at, left, why, sizeof why - 1) == at + sizeof error;
+    unsigned who = left > sizeof error ? (unsigned)(at[sizeof error - 1] - '0') : 0;
+    model_id(who, why);
+    (void)snprintf(why + strlen(why), 16, ": no room left");
+    bool room = memmem(at, left, why, strlen(why)) == at + sizeof error - 2;
     struct text got = foreign_texts(a->body.at, a->body.len);
     a->broken = room && event_end && event_end + 2 == end && got.len == 0;
     free(got.at);

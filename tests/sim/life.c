@@ -18,6 +18,7 @@
 #include "store/usage.h"
 #include "tests/sim/check.h"
 #include "tests/sim/client.h"
+#include "tests/sim/hedged.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/model.h"
 #include "tests/sim/money.h"
@@ -69,6 +70,7 @@ static struct tables *configure(uint32_t version, const struct tables *older)
     struct tables *t = tables_make(conf, &the.engine->hosts, older);
     bool scored = t && tables_score(t, older, the.engine->core_count);
     assert(scored);
+    if (!older) hedged_teach(t, the.engine->core_count);
     free(report);
     free(yaml.at);
     return t;
@@ -238,6 +240,9 @@ bool life_turn(uint32_t i)
     if (i < the.cores) hear(i);
     core = core_of(i);
     check_core(core);
+    if (i < the.cores && model()->world == WORLD_HEDGED) {
+        hedged_after(core, the.seen[i] - the.attempts[i]);
+    }
     if (i < the.cores) money_after(the.engine, i);
     if (i < the.cores) room_after(the.engine, i);
     bool again = core->ready_conns || core->timers_left || core->pouring_conns.count > 0 ||
@@ -314,6 +319,7 @@ static void count_admitted(void)
         the.handoffs += stat_get(&s->count[STAT_HANDOFFS]);
         the.reused += stat_get(&s->count[STAT_REUSED]);
         the.waits += stat_get(&s->count[STAT_WAITS]);
+        the.hedges += stat_get(&s->count[STAT_HEDGES]);
         the.shed += stat_get(&s->count[STAT_SHED]);
         the.no_buffers += stat_get(&s->count[STAT_NO_BUFFERS]);
     }

@@ -15,7 +15,7 @@ struct life {
     uint64_t attempts[LIFE_CORES_MAX];     /* of those: that ended no request */
     uint64_t offered_ns;           /* when the newest tables were published; 0: adopted */
     uint64_t admitted[LIFE_LIVES_MAX];     /* requests, by life */
-    uint64_t handoffs, reused, no_buffers, waits, shed; /* of all lives */
+    uint64_t handoffs, reused, no_buffers, waits, shed, hedges; /* of all */
     uint32_t lives, cores;
     char dir[256], secret[80];
 };

@@ -1,7 +1,9 @@
 /* model.c - see model.h: requests, answers and configurations as texts. */
 #include "tests/sim/model.h"
 #include "route/catalog.h"
+#include "tests/sim/cheap.h"
 #include "tests/sim/foreign.h"
+#include "tests/sim/hedged.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/money.h"
 
@@ -29,10 +31,18 @@ static void draw_continues(void)
     }
 }
 
-void model_begin(bool calm)
+void model_id(uint32_t provider, char id[MODEL_ID_MAX])
+{
+    bool cheap = the.world == WORLD_CHEAP;     /* where models of one name are one model */
+    (void)snprintf(id, MODEL_ID_MAX, cheap ? "p%u/m%u" : "p%u/m", provider, provider);
+}
+
+void model_begin(bool calm, enum model_world world)
 {
     memset(&the, 0, sizeof the);
     the.calm = calm;
+    the.world = (uint8_t)world;
+    if (world == WORLD_CHEAP) cheap_begin();
     the.versions = 1;
     the.hold_bytes = draw_maybe(500) ? 4096 : 1 << 20;
     the.patient = draw_maybe(200);
@@ -108,6 +118,7 @@ void model_piece(struct reply *p, struct text *words, uint32_t len, bool last)
     size_t had = words->len;
     if (!p->onward) {
         model_words(words, len);
+        if (last) cheap_tail(words, p);
         text_bytes(&p->said, words->at + had, words->len - had);
         return;
     }
@@ -124,7 +135,9 @@ static const char *model_name(enum ask_kind kind)
 {
     static const char *const names[] = {"p0/m", "p1/m", "two", "three", "all", "p4/m", "m",
                                         "auto", "auto:cost", "m:nitro", "auto:availability"};
-    return kind == ASK_NO_MODEL ? "p0/unheard-of" : names[draw(11)];
+    if (kind == ASK_NO_MODEL) return "p0/unheard-of";
+    if (the.world == WORLD_CHEAP) return draw_maybe(150) ? "three" : "auto";
+    return the.world == WORLD_HEDGED ? names[2 + draw(3)] : names[draw(11)];
 }
 
 static uint32_t body_size(void)
@@ -139,6 +152,7 @@ static uint32_t body_size(void)
 static void put_json(struct text *t, struct ask *a)
 {
     text_put(&a->prompt, "q");     /* blanks alone are no message to Anthropic */
+    if (the.world == WORLD_CHEAP) cheap_question(&a->prompt);
     model_words(&a->prompt, body_size());
     bool stream = a->kind == ASK_STREAM;
     text_put(t, "{\"model\":\"%s\",", model_name((enum ask_kind)a->kind));
@@ -176,6 +190,7 @@ static void put_post(struct ask *a, uint32_t number)
              a->kind == ASK_BAD_KEY ? "sk-weir-nobody-has-this-key" : money()->secret[a->key]);
     if (draw_maybe(100)) text_put(&a->wire, "x-filler: %0*u\r\n", (int)draw_range(1, 1800), 0);
     if (a->last) text_put(&a->wire, "connection: close\r\n");
+    if (the.world == WORLD_CHEAP) cheap_ask(&a->wire, a);
     if (draw_maybe(60)) text_put(&a->wire, "expect: 100-continue\r\n");
     if (draw_maybe(300)) {
         text_put(&a->wire, "transfer-encoding: chunked\r\n\r\n");
@@ -268,7 +283,8 @@ static void put_whole(struct text *t, const struct reply *p, const char *name)
     text_put(t, "{\"id\":\"%s\",\"object\":\"chat.completion\",\"choices\":[{\"index\":0,"
              "\"message\":{\"role\":\"assistant\",\"content\":\"", name);
     model_words(t, model_answer_size());
-    text_put(t, "\"},\"finish_reason\":\"stop\"}]");
+    cheap_tail(t, p);
+    text_put(t, "\"},\"finish_reason\":\"%s\"}]", p->finish);
     if (p->usage) {
         text_put(t, ",");
         put_usage(t, p);
@@ -333,7 +349,9 @@ static void put_stream(struct text *t, struct reply *p, const struct ask *a, con
         text_put(t, "data: {\"choices\":[}%s", end);
         return;
     }
-    put_event(t, x, name, crlf, null_usage, "},\"finish_reason\":\"stop\"}]", NULL);
+    char finish[64];
+    (void)snprintf(finish, sizeof finish, "},\"finish_reason\":\"%s\"}]", p->finish);
+    put_event(t, x, name, crlf, null_usage, finish, NULL);
     struct text *to[2] = {t, a->want_usage ? x : NULL};
     for (int i = 0; i < 2 && p->usage; i++) {
         if (!to[i]) continue;
@@ -438,6 +456,8 @@ struct reply *model_reply(struct ask *a, uint32_t provider, const struct text *b
     *p = (struct reply){.kind = (uint8_t)draw_kind(a), .provider = (uint8_t)provider};
     a->reply_count++;
     if (before && before->len > 0) plan_onward(p, before);
+    p->finish = "stop";
+    if (the.world == WORLD_CHEAP && !p->onward) cheap_reply(p, a);
     p->usage = p->kind != REPLY_NO_USAGE;
     p->input = draw(2000);
     p->cached = draw(500);
@@ -467,6 +487,7 @@ int64_t model_price(uint32_t provider, uint32_t version, enum token_kind kind)
 {
     if (the.flat_nusd) return 0;
     int64_t base = 1000000 + 300000 * (int64_t)provider + 7 * (int64_t)version;
+    if (the.world == WORLD_CHEAP && provider == the.strong) base *= CHEAP_FACTOR;
     switch (kind) {
     case TOKEN_INPUT: return base;
     case TOKEN_CACHED: return base / 4;
@@ -484,6 +505,25 @@ static void put_price(struct text *t, const char *name, int64_t pico)
 static void put_limit(struct text *t, const char *name, uint32_t value)
 {
     if (value) text_put(t, ", %s: %u", name, value);
+}
+
+static void put_alias(struct text *t, const char *name, const char *providers)
+{
+    char id[MODEL_ID_MAX];
+    text_put(t, "%s: [", name);
+    for (const char *at = providers; *at; at++) {
+        model_id((uint32_t)(*at - '0'), id);
+        text_put(t, "%s%s", at > providers ? ", " : "", id);
+    }
+    text_put(t, "]");
+}
+
+static void put_aliases(struct text *t)
+{
+    put_alias(t, "aliases: {two", "01");
+    put_alias(t, ", three", "234");
+    put_alias(t, ", all", "43210");
+    text_put(t, "}\n");
 }
 
 void model_config(struct text *t, uint32_t version)
@@ -510,18 +550,25 @@ void model_config(struct text *t, uint32_t version)
     }
     text_put(t, "models:\n");
     for (uint32_t i = 0; i < MODEL_PROVIDERS; i++) {
-        text_put(t, "  - {id: p%u/m, upstream: m, price: {", i);
+        char id[MODEL_ID_MAX];
+        model_id(i, id);
+        text_put(t, "  - {id: %s, upstream: m, ", id);
+        if (the.world == WORLD_CHEAP) cheap_quality(t, i);
+        text_put(t, "price: {");
         put_price(t, "input", model_price(i, version, TOKEN_INPUT));
         put_price(t, ", cached", model_price(i, version, TOKEN_CACHED));
         put_price(t, ", output", model_price(i, version, TOKEN_OUTPUT));
         text_put(t, ", request: \"%lld.%09lld\"}}\n", (long long)(the.flat_nusd / 1000000000),
                  (long long)(the.flat_nusd % 1000000000));
     }
-    text_put(t, "aliases: {two: [p0/m, p1/m], three: [p2/m, p3/m, p4/m], "
-             "all: [p4/m, p3/m, p2/m, p1/m, p0/m]}\n");
+    put_aliases(t);
     static const char *const modes[] = {"balanced", "cost", "latency", "availability"};
-    text_put(t, "routing: {mode: %s, explore: 0.2, resume: %s}\n",
-             modes[(the.mode + version) % 4], resumes[the.resume]);
+    text_put(t, "routing: {mode: %s, explore: %s, resume: %s",
+             modes[(the.mode + version) % 4], the.world == WORLD_CHEAP ? "0" : "0.2",
+             resumes[the.resume]);
+    if (the.world == WORLD_CHEAP) cheap_config(t);
+    if (the.world == WORLD_HEDGED) hedged_config(t);
+    text_put(t, "}\n");
     text_put(t, "timeouts: {header: 2s, body: 4s, idle: 5s, write: 3s}\n");
     text_put(t, "limits: {hold: %llu, answer: 1MiB, body: 1MiB}\n",
              (unsigned long long)the.hold_bytes);

@@ -15,6 +15,7 @@ enum {
     MODEL_PROVIDERS = 5,
     MODEL_KEYS = 2,            /* of a provider, at most */
     MODEL_VERSIONS = 16,       /* configurations published in one run */
+    MODEL_ID_MAX = 16,
 };
 
 enum ask_kind {
@@ -23,6 +24,12 @@ enum ask_kind {
     ASK_BAD_KEY, ASK_NO_MODEL, ASK_BAD_JSON, ASK_NO_PATH,
     ASK_MALFORMED,             /* not HTTP: the connection ends with it */
     ASK_KINDS
+};
+
+enum model_world {             /* what the run is about, besides everything */
+    WORLD_PLAIN,
+    WORLD_CHEAP,               /* cascades (cheap.h) */
+    WORLD_HEDGED,              /* streams that begin late are asked twice (hedged.h) */
 };
 
 enum model_resume { GOES_NEVER, GOES_AVAILABILITY, GOES_ALWAYS };
@@ -55,6 +62,9 @@ struct reply {
     bool usage;
     uint32_t input, cached, output;
     uint32_t event_max;        /* bytes of text in its largest event */
+    uint32_t says;             /* in cascades: what its text comes down to, */
+    bool unfit;                /* and whether its finish reason says that it will not do */
+    const char *finish;        /* OpenAI's finish reason */
 };
 
 struct booked {                /* a record, and who wrote it: core 0 where recovery did */
@@ -88,6 +98,11 @@ struct ask {
     struct booked booked[BOOKED_MAX];  /* the end, and the attempts besides */
     uint32_t booked_count;
     uint64_t admitted_ns;      /* when it was seen to run; 0: never */
+    /* in cascades (cheap.h) */
+    uint8_t need;              /* cheap answers that must agree; 0: one is looked at */
+    bool denied;               /* it asks for none */
+    uint32_t truth;            /* what most of its answers say */
+    char verdict[48];          /* x-weir-cascade, as its client got it */
 };
 
 struct limits_of {             /* what a provider's keys take; 0: any number */
@@ -105,6 +120,9 @@ struct model {
     uint32_t mode;             /* of the first configuration: the later ones take turns */
     bool tight;                /* keys take few requests, and are slow */
     uint8_t resume;            /* enum model_resume */
+    uint8_t world;             /* enum model_world */
+    uint8_t strong;            /* in cascades: whose model is the strong one */
+    uint8_t agree;             /* routing.cascade.agree */
     uint8_t continues[MODEL_PROVIDERS];    /* enum catalog_continues, of each */
     struct limits_of limits[MODEL_PROVIDERS];   /* the same in all versions */
 };
@@ -112,7 +130,9 @@ struct model {
 /* The one model. */
 struct model *model(void);
 /* As new. */
-void model_begin(bool calm);
+void model_begin(bool calm, enum model_world world);
+/* What its model is called. */
+void model_id(uint32_t provider, char id[MODEL_ID_MAX]);
 
 /* Append to t. */
 void text_put(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -153,6 +173,8 @@ void model_done(struct ask *a);
 void model_row(const struct record *r, uint32_t life, uint32_t core);
 /* What all records of a say together, as a row of the store does. */
 struct record model_sum(const struct ask *a);
+/* What its tokens cost at its prices, nano-dollars. */
+int64_t model_cost(const struct record *r);
 /* At the end: every answer booked once, as it was. violates "booked". */
 void model_settle(void);
 

@@ -1,5 +1,7 @@
 /* model_check.c - what the clients saw and what was booked, held against what providers sent;
  * see model.h. The checkers here: bytes, status, journal, ends-once, booked. */
+#include "tests/sim/calls.h"
+#include "tests/sim/cheap.h"
 #include "tests/sim/foreign.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/model.h"
@@ -298,7 +300,7 @@ struct record model_sum(const struct ask *a)
     return sum;
 }
 
-static int64_t cost_of(const struct record *r)
+int64_t model_cost(const struct record *r)
 {
     int64_t pico = r->tokens[TOKEN_INPUT] * r->price[TOKEN_INPUT] +
                    r->tokens[TOKEN_CACHED] * r->price[TOKEN_CACHED] +
@@ -325,17 +327,17 @@ static void settle_good(const struct ask *a)
 {
     const struct record *r = &a->row;
     const struct reply *p = a->went_on ? a->by[a->went_on - 1] : a->from;
-    char name[RECORD_MODEL_MAX];
+    char name[MODEL_ID_MAX];
     unsigned n = number_of(a);
-    (void)snprintf(name, sizeof name, "p%u/m", p->provider);
+    model_id(p->provider, name);
     if (r->close != CLOSE_DONE) violated("booked", "sim-%u is booked as %u", n, r->close);
     if (strncmp(r->model, name, sizeof r->model) != 0) {
         violated("booked", "sim-%u: %s is booked, %s answered", n, r->model, name);
     }
     if (!price_was_published(r, p->provider)) violated("booked", "sim-%u: whose price?", n);
-    if (r->cost_nusd != cost_of(r)) {
+    if (r->cost_nusd != model_cost(r)) {
         violated("booked", "sim-%u cost %" PRId64 ", by its tokens %" PRId64, n, r->cost_nusd,
-                 cost_of(r));
+                 model_cost(r));
     }
     bool estimated = (r->flags & RECORD_ESTIMATED) != 0;
     /* cut off between its last content and its usage, perhaps by the network */
@@ -374,5 +376,7 @@ void model_settle(void)
         }
         if (answered && !a->broken && !a->stopped && a->from) settle_good(a);
         if (answered && a->from) onward_settle(a);
+        if (asks_provider(a)) calls_settle(a);
+        if (model()->world == WORLD_CHEAP) cheap_settle(a);
     }
 }

@@ -39,6 +39,7 @@ void money_begin(bool calm)
     the.binds = !calm && draw_maybe(600);
     the.busy = draw_maybe(600);
     if (draw_maybe(400)) the.flat_nusd = draw_range(1, 5000) * 1000;
+    if (model()->world == WORLD_CHEAP) the.flat_nusd = 0;     /* or nobody were cheap */
     model()->flat_nusd = the.flat_nusd;
     if (!draw_maybe(500)) return;
     uint32_t hour = (uint32_t)(machine()->wall_ns / S / HOUR_S);

@@ -20,6 +20,7 @@
 #include "store/budget_part.h"
 #include "store/credits.h"
 #include "store/spent.h"
+#include "tests/sim/cheap.h"
 #include "tests/sim/life.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/money.h"
@@ -535,7 +536,7 @@ static void check_admitted(struct engine *e, struct exchange *x)
 static bool money_lacks(const struct engine *e, int layer)
 {
     const struct budget *b = e->budget;
-    int64_t need = NEED_MAX;
+    int64_t need = model()->world == WORLD_CHEAP ? NEED_MAX * CHEAP_FACTOR : NEED_MAX;
     if (money()->flat_nusd) need = money()->flat_nusd * (1 + before.ended);
     else if (before.ended > 1) return true;    /* they may have held it for a moment */
     for (const struct budget_map *m = b->oldest; m; m = m->newer) {

@@ -156,22 +156,17 @@ bool onward_done(struct ask *a)
 
 /* --- what is booked */
 
-static const char *name_of(const struct reply *p, char name[16])
-{
-    (void)snprintf(name, 16, "p%u/m", p->provider);
-    return name;
-}
-
 void onward_settle(const struct ask *a)
 {
     uint32_t began = 0;
-    char name[16];
+    char name[MODEL_ID_MAX];
     for (uint32_t i = 0; i < a->booked_count; i++) {
         const struct record *r = &a->booked[i].r;
         if (r->kind != RECORD_ATTEMPT || !(r->flags & RECORD_BEGAN)) continue;
         const struct reply *p = began == 0 ? a->from : a->by[began - 1];
         if (began > a->went_on) violated("onward", "sim-%u: too many attempts", number_of(a));
-        if (strcmp(r->model, name_of(p, name)) != 0) {
+        model_id(p->provider, name);
+        if (strcmp(r->model, name) != 0) {
             violated("onward", "sim-%u: attempt %u is booked to %s, %s broke", number_of(a),
                      began, r->model, name);
         }

@@ -5,6 +5,7 @@
 #include "engine/host.h"
 #include "route/catalog.h"
 #include "tests/sim/foreign.h"
+#include "tests/sim/hedged.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/model.h"
 
@@ -161,6 +162,7 @@ static void plan(struct end *e)
     e->extra = tricks && draw_maybe(50) && !p->until_close;  /* there it would be body */
     e->slow = tricks && draw_maybe(300);
     e->next_ns = machine()->now_ns + chance(20 * MS);
+    e->next_ns += hedged_pause_ns();
     if (tricks && draw_maybe(100)) e->next_ns += (uint64_t)draw(2500) * MS;
     if (model()->tight && draw_maybe(700)) e->next_ns += (uint64_t)draw(2000) * MS;
     if (tricks && model()->patient && draw_maybe(400)) {

@@ -175,6 +175,10 @@ static void add_up(struct summary *to, const struct summary *s)
     to->no_buffers += s->no_buffers;
     to->waits += s->waits;
     to->shed += s->shed;
+    to->hedges += s->hedges;
+    to->onward += s->onward;
+    to->taken += s->taken;
+    to->escalated += s->escalated;
     to->changes += s->changes;
     to->rolls += s->rolls;
     for (int i = 0; i < REFUSALS; i++) to->refusals[i] += s->refusals[i];
@@ -189,6 +193,9 @@ static void tell(const struct summary *s)
     (void)printf("%" PRIu64 " tables published, %" PRIu64 " handoffs, %" PRIu64 " reuses, ",
                  s->publishes, s->handoffs, s->reused);
     (void)printf("%" PRIu64 " waits for room, %" PRIu64 " shed\n", s->waits, s->shed);
+    (void)printf("%" PRIu64 " hedges, %" PRIu64 " streams gone on with, %" PRIu64
+                 " cheap answers taken, %" PRIu64 " escalated\n", s->hedges, s->onward,
+                 s->taken, s->escalated);
     (void)printf("money: %" PRIu64 " changes, %" PRIu64 " rolls; refused: rates %" PRIu64
                  ", budgets %" PRIu64 ", credits %" PRIu64 ", stopped %" PRIu64 "\n",
                  s->changes, s->rolls, s->refusals[REFUSAL_RATE], s->refusals[REFUSAL_BUDGET],
@@ -220,6 +227,10 @@ static uint64_t missing(const struct summary *s)
         count++;
     }
     bool shortage = s->no_buffers && s->waits && s->shed;
+    if (!s->hedges || !s->onward || !s->taken || !s->escalated) {
+        (void)printf("checker coverage: no hedge, nothing gone on with, no cascade\n");
+        count++;
+    }
     if (s->kills && s->publishes && s->handoffs && s->reused && shortage) return count;
     (void)printf("checker coverage: no kill, publishing, handoff, reuse, shortage or wait\n");
     return count + 1;

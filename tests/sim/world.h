@@ -11,6 +11,8 @@ struct summary {                   /* what came of a run, or of many */
     uint64_t hash;                 /* of the trace */
     uint64_t sweeps, turns, virtual_ms, asks, kills, publishes, handoffs, reused, no_buffers;
     uint64_t waits, shed;          /* for room at providers; refused a place to wait */
+    uint64_t hedges, onward;       /* asked of a second one; gone on with by another */
+    uint64_t taken, escalated;     /* in cascades: a cheap answer, the strong one */
     uint64_t faults[FAULTS];       /* how often each happened */
     uint64_t changes, rolls;       /* of limits; of windows */
     uint64_t refusals[REFUSALS];
