@@ -64,7 +64,7 @@ bool book_attempt(struct core *core, struct exchange *x, enum close_why why)
     if (!journal_has_room_more(core->journal)) return false;
     book_price(core, x);
     struct record r = attempt_record(core, x, why);
-    journal_attempt(core->journal, &r);
+    if (!PLANT(attempt_lost)) journal_attempt(core->journal, &r);
     book_add(&twin_lead(x)->billed, &r);
     DEATH(attempt_recorded);
     spend_pay(core, x, why);
@@ -80,6 +80,7 @@ void book_twin(struct core *core, struct exchange *twin, enum close_why why, boo
 {
     assert(!twin->booked && twin->lead && !twin->lead->booked);
     assert(twin->rec.kind == RECORD_ATTEMPT && why != CLOSE_NONE);
+    cost = cost && !(twin->cascade.part && PLANT(vote_unbooked));
     bool cut = why != CLOSE_ESCALATED && why != CLOSE_OUTVOTED;
     twin->booked = true;
     if (cost) book_price(core, twin);
@@ -90,6 +91,7 @@ void book_twin(struct core *core, struct exchange *twin, enum close_why why, boo
     struct record r = attempt_record(core, twin, why);
     if (cost && why == CLOSE_ESCALATED) r.outcome = cascade_sign(core, twin);
     journal_twin_end(core->journal, twin->journal_slot, cost ? &r : NULL);
+    if (cost && PLANT(loser_twice)) journal_attempt(core->journal, &r);
     DEATH(twin_recorded);
     if (cost) book_add(&twin->lead->billed, &r);
     spend_settle(core, twin, why);

@@ -19,6 +19,7 @@
 #include "net/json_index.h"
 #include "net/translate/agree.h"
 #include "net/translate/walk.h"
+#include "store/maybe.h"
 
 enum part { NO_PART, CHEAP, STRONG };
 
@@ -78,7 +79,7 @@ static struct exchange *find_taken(struct exchange *lead, bool *hope)
         if (!x->cascade.parked || x->cascade.faults) continue;
         unsigned count = need ? count_same(lead, x) : 1;
         if (count > most) most = count;
-        if (count < need) continue;
+        if (count < need && !PLANT(takes_any)) continue;
         x->cascade.count = (uint8_t)count;
         if (!best || x->cascade.place < best->cascade.place) best = x;
     }
@@ -186,7 +187,7 @@ static uint8_t faults_of(const struct exchange *x)
     if (on & CONF_ON_JSON) bits |= API_OUTCOME_JSON | API_OUTCOME_ARGUMENTS;
     if (on & CONF_ON_REFUSAL) bits |= API_OUTCOME_REFUSAL;
     if (on & CONF_ON_LENGTH && !capped) bits |= API_OUTCOME_LENGTH;
-    return (uint8_t)(outcome & bits);
+    return PLANT(takes_unfit) ? 0 : (uint8_t)(outcome & bits);
 }
 
 static enum says says_of(uint8_t faults)
@@ -204,7 +205,7 @@ static void rest(struct core *core, struct exchange *x)
     assert(x->cascade.parked && (x->state == X_HOLD || x->state == X_WAIT));
     attempt_good(core, x);
     book_price(core, x);
-    endpoint_leave(core, x, book_tokens(&x->rec));
+    if (!PLANT(keeps_room)) endpoint_leave(core, x, book_tokens(&x->rec));
     if (x->u) upstream_close(core, x->u);
     x->u = NULL;
     x->wait_ns = x->until_ns = x->deadline_ns = 0;
@@ -311,7 +312,7 @@ static bool decide(struct core *core, struct exchange *lead, struct exchange *no
     }
     if (now) rest(core, now);
     if (best) send_parked(core, best);
-    else if (!hope && !lead->cascade.escalated) escalate(core, lead);
+    else if ((!hope || PLANT(eager)) && !lead->cascade.escalated) escalate(core, lead);
     return false;
 }
 
@@ -414,7 +415,8 @@ enum close_why cascade_reason(const struct exchange *twin, enum close_why why)
     assert(twin->lead);
     if (!twin->cascade.part || !answered) return why;
     if (!twin->cascade.parked) return CLOSE_NOT_NEEDED;     /* nobody raced it */
-    return twin->lead->cascade.part == STRONG ? CLOSE_ESCALATED : CLOSE_OUTVOTED;
+    bool strong = (twin->lead->cascade.part == STRONG) != PLANT(wrong_end);
+    return strong ? CLOSE_ESCALATED : CLOSE_OUTVOTED;
 }
 
 uint8_t cascade_sign(struct core *core, struct exchange *twin)

@@ -14,6 +14,7 @@
 #include "net/dialect/api_state.h"
 #include "route/allowance.h"
 #include "route/score.h"
+#include "store/maybe.h"
 
 static_assert((int)ALLOWANCE_ONE == (int)PLAN_ONE, "shares are in millionths");
 
@@ -79,7 +80,8 @@ void hedge_ask(struct core *core, struct exchange *x)
     int64_t first_nusd = spend_prompt_nusd(x, x->model);
     int64_t nusd = spend_prompt_nusd(x, x->plan[second].model);
     if (first_nusd > nusd) nusd = first_nusd;      /* either may be the loser */
-    if (org == 0 || !allowance_take(core->allowances, org, nusd)) return;
+    bool may = org != 0 && allowance_take(core->allowances, org, nusd);
+    if (!may && !PLANT(no_share)) return;
     struct exchange *twin = twin_make(core, x, (unsigned)second, 1);
     if (!twin) {
         allowance_settle(core->allowances, org, nusd, 0, false);

@@ -15,6 +15,7 @@
 #include "engine/twin.h"
 #include "net/translate/splice.h"
 #include "net/translate/translate.h"
+#include "store/maybe.h"
 
 static_assert(sizeof(struct resume) <= MEM_PAGE, "a page");
 
@@ -51,7 +52,7 @@ bool resume_takes(struct exchange *x)
 {
     assert(resume_goes_on(x));
     x->resume->how = (uint8_t)continues_of(x, x->model);
-    return x->resume->how != ASK_CONTINUES_NOT;
+    return x->resume->how != ASK_CONTINUES_NOT || PLANT(asks_anybody);
 }
 
 void resume_bound(struct exchange *x)
@@ -97,6 +98,7 @@ static bool put_said(void *arg, struct bytes text)
 {
     struct resume *r = arg;
     if (r->lost || r->said.bytes + text.len > r->said_max) return false;
+    if (PLANT(forgets_said)) return true;
     return chain_copy(r->mem, &r->said, text);
 }
 
@@ -302,7 +304,8 @@ bool resume_try(struct core *core, struct exchange *x, enum attempt_end end, con
     if (!r) return false;
     assert(x->c && x->head_sent && x->is_sse);
     *why = obstacle(core, x, end, &lacks);
-    if (*why) {
+    if (*why && PLANT(half_is_whole)) lacks = LACK_FINISHED;
+    else if (*why) {
         core_count(core, STAT_RESUME_FAILED);
         return false;
     }

@@ -18,6 +18,7 @@
 #include "net/translate/ask.h"
 #include "net/translate/splice.h"
 #include "net/translate/translate.h"
+#include "store/maybe.h"
 
 enum {
     OUTPUT_USUAL = 8192,           /* tokens: a limit for who must have one and states none */
@@ -407,7 +408,8 @@ void translator_begin(struct core *core, struct exchange *x)
     struct resume *r = x->resume;
     enum ask_continues how = (enum ask_continues)r->how;
     assert(tr->begun);
-    place_begin(&r->told, &core->mem, &r->said, 0, r->said.bytes);
+    uint64_t told = PLANT(keeps_overlap) ? 0 : r->said.bytes;
+    place_begin(&r->told, &core->mem, &r->said, 0, told);
     r->told_source = place_source(&r->told);
     translate_onward(&tr->t, (enum api)x->peer, how, &r->told_source);
 }

@@ -12,6 +12,7 @@
 #include "engine/exchange.h"
 #include "engine/hedge.h"
 #include "engine/tables.h"
+#include "store/maybe.h"
 
 /* ---- the copy of a request ---- */
 
@@ -194,7 +195,7 @@ void twin_end(struct core *core, struct exchange *twin, enum close_why why)
     assert(twin->lead && !twin->c && !twin->twins);
     /* As where a client leaves: who has the prompt bills it, also unanswered. */
     bool answering = twin->state == X_ASK || twin->state == X_WAIT || twin->state == X_HOLD;
-    bool owes = answering && twin->sent && twin->status < 300;
+    bool owes = answering && twin->sent && twin->status < 300 && !PLANT(loser_unpaid);
     finish(core, twin, cascade_reason(twin, why), owes);
 }
 
@@ -220,7 +221,7 @@ void twin_wins(struct core *core, struct exchange *x, enum close_why others)
     if (x->lead && x->hurried) core_count(core, STAT_HEDGES_WON);
     if (x->lead) twin_promote(core, x);
     for (const struct exchange *t = x->twins; t; t = t->next_twin) inherit(x, t);
-    twin_end_all(core, x, others);
+    if (!PLANT(loser_runs)) twin_end_all(core, x, others);
 }
 
 /* It never asked anybody: its candidates are as good as before, should the lead need them. */

@@ -33,7 +33,15 @@ static const char *const plants[] = {"lost_settle", "leaked_slot", "reordered_by
                                      "folded_twice", "no_floor", "stale_path", "lost_prepaid",
                                      "leaked_running", "overfull", "leaked_room",
                                      "asks_cooling", "lost_waiter", "overtakes", "late_wait",
-                                     "deaf"};
+                                     "deaf",
+                                     /* streams that are gone on with */
+                                     "keeps_overlap", "attempt_lost", "half_is_whole",
+                                     "forgets_said", "asks_anybody",
+                                     /* hedges */
+                                     "loser_runs", "loser_unpaid", "loser_twice", "no_share",
+                                     /* cascades */
+                                     "takes_any", "takes_unfit", "keeps_room", "eager",
+                                     "wrong_end", "vote_unbooked"};
 
 struct options { uint64_t seed, from, seeds; int jobs; const char *plant; bool all_plants; };
 
