@@ -2,6 +2,7 @@
  *   COMING -> TALKING -> (DEAF: its side is shut) -> GONE
  * It parses answers by itself, strictly, and tells the model what it saw. */
 #include "tests/sim/client.h"
+#include "tests/sim/available.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/model.h"
 
@@ -12,7 +13,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-enum { MS = 1000000, ASKS_EACH = 5 };
+enum { MS = 1000000, ASKS_EACH = 5, SPREAD_MS = 200000 };
 
 enum client_state { CLIENT_NONE, CLIENT_COMING, CLIENT_TALKING };
 enum part { PART_HEAD, PART_BODY, PART_SIZE, PART_DATA, PART_END, PART_TRAILER };
@@ -42,6 +43,7 @@ static struct clients the;
 
 static enum ask_kind draw_kind(bool tame)
 {
+    if (available()->on) return available()->stream ? ASK_STREAM : ASK_WHOLE;
     uint32_t n = draw(100);
     if (n < 40) return ASK_WHOLE;
     if (n < 84 || tame) return ASK_STREAM;
@@ -56,6 +58,11 @@ static void plan(struct client *c, bool tame)
     c->slow = draw_maybe(200);
     c->stays = draw_maybe(300);
     uint32_t count = draw_maybe(500) ? 1 : draw_range(2, ASKS_EACH);
+    if (available()->on) {
+        c->write_ns = machine()->now_ns + (uint64_t)draw(SPREAD_MS) * MS;
+        c->pipelined = c->slow = c->stays = false;
+        count = ASKS_EACH;
+    }
     bool says_close = draw_maybe(200);
     for (uint32_t i = 0; i < count; i++) {
         enum ask_kind kind = draw_kind(tame);
@@ -63,7 +70,7 @@ static void plan(struct client *c, bool tame)
         c->ask[c->ask_count++] = model_ask(kind, last);
         if (kind == ASK_MALFORMED) break;
     }
-    if (tame || model()->calm) return;
+    if (tame || !model_plays()) return;
     if (draw_maybe(200)) c->leave_ns = c->write_ns + (uint64_t)draw(4000) * MS;
     if (draw_maybe(100)) c->leave_bytes = draw_range(1, 3000);
     c->half_close = draw_maybe(50);
@@ -75,6 +82,7 @@ void client_begin(void)
     the.calm = false;
     bool crowd = draw_maybe(60), aside = draw_maybe(700);
     uint32_t count = crowd ? draw_range(20, 40) : draw_range(2, 10);
+    if (available()->on) count = CLIENTS_MAX, crowd = false;
     for (uint32_t i = 0; i < count; i++) {
         plan(&the.client[i], crowd && draw_maybe(800));
         the.client[i].crowds = crowd && aside;
@@ -272,11 +280,12 @@ static void come(struct client *c)
 
 static void send_some(struct client *c)
 {
-    const struct ask *a = &model()->ask[c->ask[c->sent]];
+    struct ask *a = &model()->ask[c->ask[c->sent]];
+    if (c->out_at == 0) a->sent_ns = machine()->now_ns;
     size_t most = chance(4) ? 1 + chance(16384) : 1 + chance(40);
     size_t left = a->wire.len - c->out_at;
     long n = wire_put(c->sock, a->wire.at + c->out_at, left < most ? left : most);
-    c->write_ns = machine()->now_ns + (chance(20) || model()->calm ? chance(MS)
+    c->write_ns = machine()->now_ns + (chance(20) || !model_plays() ? chance(MS)
                                        : (uint64_t)chance(the.calm ? 1 : 2500) * MS);
     if (n < 0) {
         c->sent = c->ask_count;         /* what is there may still be read */

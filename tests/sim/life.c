@@ -81,7 +81,7 @@ static struct core_limits limits_of(bool admin)
     struct core_limits l = {.conns = 64, .upstreams = 128, .exchanges = 64, .segs = 8192,
                             .rx_count = 128, .rx_bytes = 4096, .region_bytes = 256 * MEM_BLOCK,
                             .wipe = true};
-    if (model()->calm) return l;
+    if (!model_plays()) return l;
     if (admin) {
         l.rx_count = 16;
         return l;

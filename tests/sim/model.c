@@ -1,6 +1,7 @@
 /* model.c - see model.h: requests, answers and configurations as texts. */
 #include "tests/sim/model.h"
 #include "route/catalog.h"
+#include "tests/sim/available.h"
 #include "tests/sim/cheap.h"
 #include "tests/sim/foreign.h"
 #include "tests/sim/hedged.h"
@@ -31,10 +32,22 @@ static void draw_continues(void)
     }
 }
 
+bool model_plays(void) { return !the.calm && the.world != WORLD_AVAILABLE; }
+
 void model_id(uint32_t provider, char id[MODEL_ID_MAX])
 {
     bool cheap = the.world == WORLD_CHEAP;     /* where models of one name are one model */
     (void)snprintf(id, MODEL_ID_MAX, cheap ? "p%u/m%u" : "p%u/m", provider, provider);
+}
+
+/* What the case of availability says, where there is one. */
+static void begin_available(void)
+{
+    the.resume = available()->resume ? GOES_ALWAYS : GOES_NEVER;
+    the.hold_bytes = 1 << 20;
+    the.patient = the.tight = false;
+    the.mode = 3;                  /* availability */
+    memset(the.continues, CONTINUES_PREFILL, sizeof the.continues);
 }
 
 void model_begin(bool calm, enum model_world world)
@@ -49,9 +62,10 @@ void model_begin(bool calm, enum model_world world)
     the.tight = draw_maybe(500);
     the.mode = draw(4);
     draw_continues();
+    if (world == WORLD_AVAILABLE) begin_available();
     for (uint32_t i = 0; i < MODEL_PROVIDERS; i++) {
         struct limits_of *l = &the.limits[i];
-        *l = (struct limits_of){.queue_ms = calm ? 200000 : draw_maybe(200) ? 0
+        *l = (struct limits_of){.queue_ms = !model_plays() ? 200000 : draw_maybe(200) ? 0
                                 : draw_range(1, draw_maybe(500) ? 300 : 5000)};
         if (!the.tight) continue;
         if (draw_maybe(800)) l->concurrency = draw_maybe(750) ? 1 : draw_range(2, 4);
@@ -136,12 +150,14 @@ static const char *model_name(enum ask_kind kind)
     static const char *const names[] = {"p0/m", "p1/m", "two", "three", "all", "p4/m", "m",
                                         "auto", "auto:cost", "m:nitro", "auto:availability"};
     if (kind == ASK_NO_MODEL) return "p0/unheard-of";
+    if (the.world == WORLD_AVAILABLE) return "here";
     if (the.world == WORLD_CHEAP) return draw_maybe(150) ? "three" : "auto";
     return the.world == WORLD_HEDGED ? names[2 + draw(3)] : names[draw(11)];
 }
 
 static uint32_t body_size(void)
 {
+    if (the.world == WORLD_AVAILABLE) return draw_range(100, 300);
     switch (draw(8)) {
     case 0: return draw_range(3000, 12000);
     case 1: return draw_range(60000, 140000);
@@ -266,6 +282,7 @@ static void put_usage(struct text *t, const struct reply *p)
 
 uint32_t model_answer_size(void)
 {
+    if (the.world == WORLD_AVAILABLE) return draw_range(200, 400);
     switch (draw(8)) {
     case 0: return draw_range(2000, 20000);
     case 1: return draw_maybe(300) ? draw_range(60000, 150000) : 0;
@@ -385,7 +402,7 @@ static void put_framed(struct reply *p, const struct text *body)
 
 static enum reply_kind draw_kind(const struct ask *a)
 {
-    if (the.calm || draw_maybe(600)) return REPLY_GOOD;
+    if (!model_plays() || draw_maybe(600)) return REPLY_GOOD;
     enum reply_kind kind = (enum reply_kind)draw(REPLY_KINDS);
     return kind == REPLY_NO_DONE && a->kind != ASK_STREAM ? REPLY_GOOD : kind;
 }
@@ -394,7 +411,7 @@ static enum reply_kind draw_kind(const struct ask *a)
  * forms. */
 static void put_limits(struct reply *p)
 {
-    if (the.calm || draw_maybe(600)) return;
+    if (!model_plays() || draw_maybe(600)) return;
     bool empty = draw_maybe(500), anthropic = draw_maybe(300);
     uint32_t reset_ms = empty ? draw_range(100, 3000) : draw(3000);
     const char *a = anthropic ? "anthropic-" : "x-", *b = anthropic ? "requests-" : "";
@@ -408,8 +425,8 @@ static void put_limits(struct reply *p)
 static void put_status(struct reply *p)
 {
     static const uint16_t bad[] = {400, 401, 403, 404, 408, 422, 429, 429, 500, 502, 503, 529};
-    p->status = p->kind == REPLY_STATUS ? bad[draw(12)] : 200;
-    if (!the.calm && draw_maybe(50)) {
+    if (p->status == 0) p->status = p->kind == REPLY_STATUS ? bad[draw(12)] : 200;
+    if (model_plays() && draw_maybe(50)) {
         text_put(&p->wire, "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n");
     }
     text_put(&p->wire, "HTTP/1.1 %u Word\r\nx-request-id: theirs\r\ndate: then\r\n", p->status);
@@ -454,6 +471,7 @@ struct reply *model_reply(struct ask *a, uint32_t provider, const struct text *b
     struct text body = {0};
     (void)snprintf(name, sizeof name, "sim-%u#%u", (unsigned)(a - the.ask), a->reply_count);
     *p = (struct reply){.kind = (uint8_t)draw_kind(a), .provider = (uint8_t)provider};
+    if (the.world == WORLD_AVAILABLE) available_reply(p);
     a->reply_count++;
     if (before && before->len > 0) plan_onward(p, before);
     p->finish = "stop";
@@ -462,6 +480,7 @@ struct reply *model_reply(struct ask *a, uint32_t provider, const struct text *b
     p->input = draw(2000);
     p->cached = draw(500);
     p->output = draw_range(1, 3000);
+    if (the.world == WORLD_AVAILABLE) available_usage(p);
     if (p->kind == REPLY_GARBAGE) {
         text_put(&p->wire, "HTTP/1.1 two hundred\r\n\r\nwhat?");
         return p;
@@ -486,6 +505,7 @@ struct reply *model_reply(struct ask *a, uint32_t provider, const struct text *b
 int64_t model_price(uint32_t provider, uint32_t version, enum token_kind kind)
 {
     if (the.flat_nusd) return 0;
+    if (the.world == WORLD_AVAILABLE) provider = version = 0;
     int64_t base = 1000000 + 300000 * (int64_t)provider + 7 * (int64_t)version;
     if (the.world == WORLD_CHEAP && provider == the.strong) base *= CHEAP_FACTOR;
     switch (kind) {
@@ -523,6 +543,8 @@ static void put_aliases(struct text *t)
     put_alias(t, "aliases: {two", "01");
     put_alias(t, ", three", "234");
     put_alias(t, ", all", "43210");
+    static const char *const here[] = {"0", "0", "01", "012"};
+    put_alias(t, ", here", here[available()->providers]);
     text_put(t, "}\n");
 }
 
@@ -536,12 +558,13 @@ void model_config(struct text *t, uint32_t version)
     text_put(t, "providers:\n");
     for (uint32_t i = 0; i < MODEL_PROVIDERS; i++) {
         char address[32] = "many.test";
+        bool quick = the.world == WORLD_AVAILABLE, two = quick || i % 2;
         if (i < 4) (void)snprintf(address, sizeof address, "10.0.0.%u", i + 1);
         text_put(t, "  - {name: p%u, dialect: %s, url: \"http://%s:8000/v1\", ", i,
                  foreign_dialect(i), address);
-        text_put(t, "keys: [k%u-a%s], timeouts: {connect: 1s, first_byte: %s, stall: 2s, "
-                 "total: %s}", i, i % 2 ? ", other" : "", the.patient ? "40s" : "3s",
-                 the.patient ? "90s" : "12s");
+        text_put(t, "keys: [k%u-a%s], timeouts: {connect: 1s, first_byte: %s, stall: %s, "
+                 "total: %s}", i, two ? ", other" : "", quick ? "1s" : the.patient ? "40s"
+                 : "3s", quick ? "500ms" : "2s", the.patient ? "90s" : "12s");
         put_limit(t, "concurrency", the.limits[i].concurrency);
         put_limit(t, "rpm", the.limits[i].rpm);
         put_limit(t, "tpm", the.limits[i].tpm);

@@ -30,6 +30,7 @@ enum model_world {             /* what the run is about, besides everything */
     WORLD_PLAIN,
     WORLD_CHEAP,               /* cascades (cheap.h) */
     WORLD_HEDGED,              /* streams that begin late are asked twice (hedged.h) */
+    WORLD_AVAILABLE,           /* no seed's: how often they fail is said (available.h) */
 };
 
 enum model_resume { GOES_NEVER, GOES_AVAILABILITY, GOES_ALWAYS };
@@ -48,6 +49,7 @@ struct reply {
     bool sse, until_close, close;
     uint32_t empty_ms;         /* its head says that nothing is left for so long; 0: not */
     bool heard;                /* the engine has read that */
+    uint8_t breaks;            /* 1 + in which way it breaks off; 0: it does not */
     bool cut;                  /* not all of wire is sent */
     bool sent;                 /* all of it was */
     struct text wire;          /* head and body as sent */
@@ -97,6 +99,7 @@ struct ask {
     struct record row;         /* its end */
     struct booked booked[BOOKED_MAX];  /* the end, and the attempts besides */
     uint32_t booked_count;
+    uint64_t sent_ns, done_ns; /* its first byte left; its answer was complete */
     uint64_t admitted_ns;      /* when it was seen to run; 0: never */
     /* in cascades (cheap.h) */
     uint8_t need;              /* cheap answers that must agree; 0: one is looked at */
@@ -131,6 +134,8 @@ struct model {
 struct model *model(void);
 /* As new. */
 void model_begin(bool calm, enum model_world world);
+/* May anything befall, besides what the world says? */
+bool model_plays(void);
 /* What its model is called. */
 void model_id(uint32_t provider, char id[MODEL_ID_MAX]);
 

@@ -221,6 +221,7 @@ void model_done(struct ask *a)
     size_t waited = waits_end(a);
     note("answered", number_of(a), a->status, a->body.len);
     a->complete = true;
+    a->done_ns = machine()->now_ns;
     a->broken = a->tail && starts(&a->body, waited, error_event);
     if (!asks_provider(a)) return;
     if (a->from && a->from->status == 200 && onward_done(a)) return;

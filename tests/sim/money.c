@@ -35,11 +35,13 @@ void money_begin(bool calm)
 {
     memset(&the, 0, sizeof the);
     for (int i = 0; i < MONEY_TARGETS; i++) no_limits(&the.mirror.limits[i]);
-    the.on = draw_maybe(750);
-    the.binds = !calm && draw_maybe(600);
+    the.on = draw_maybe(750) && model()->world != WORLD_AVAILABLE;
+    the.binds = !calm && the.on && draw_maybe(600);
     the.busy = draw_maybe(600);
     if (draw_maybe(400)) the.flat_nusd = draw_range(1, 5000) * 1000;
-    if (model()->world == WORLD_CHEAP) the.flat_nusd = 0;     /* or nobody were cheap */
+    /* or nobody were cheap, and nothing lost */
+    bool flat = model()->world != WORLD_CHEAP && model()->world != WORLD_AVAILABLE;
+    if (!flat) the.flat_nusd = 0;
     model()->flat_nusd = the.flat_nusd;
     if (!draw_maybe(500)) return;
     uint32_t hour = (uint32_t)(machine()->wall_ns / S / HOUR_S);

@@ -70,7 +70,8 @@ static bool agrees(const struct reply *p, const struct text *got)
 /* Whose text stands behind a comment that names its provider: one that was asked to go on with
  * what its client had. One provider may have been asked for that several times, and have broken
  * off before its first text but the last time: where more than one would fit, the stream's end
- * (last) is the last one's, and a part that others follow the first one's. */
+ * (last) is the last one's, and a part that others follow the first one's. Where there were
+ * blanks only it is asked as the first one was. */
 static const struct reply *next_reply(const struct ask *a, unsigned provider,
                                       const struct text *have, const struct text *got,
                                       bool last)
@@ -78,7 +79,7 @@ static const struct reply *next_reply(const struct ask *a, unsigned provider,
     const struct reply *after = a->went_on ? a->by[a->went_on - 1] : a->from, *found = NULL;
     for (uint32_t i = 0; i < a->reply_count; i++) {
         const struct reply *p = &a->reply[i];
-        if (p <= after || !p->onward || p->provider != provider || p->status != 200) continue;
+        if (p <= after || p->provider != provider || p->status != 200) continue;
         if (!is_before(&p->before, have)) continue;
         bool fits = agrees(p, got), better = !found || (fits && !agrees(found, got));
         if (better || (last && fits)) found = p;

@@ -111,7 +111,7 @@ void provider_begin(void)
     memset(&the, 0, sizeof the);
     wire()->dial = on_dial;
     wire()->connected = on_connected;
-    if (model()->calm) return;
+    if (!model_plays()) return;
     for (int i = 0; i < MODEL_PROVIDERS; i++) {
         for (int k = 0; k < ADDRESSES; k++) {
             the.health[i][k] = draw_maybe(600) ? 0 : (uint8_t)draw_range(1, 3);
@@ -147,7 +147,7 @@ static void leave(struct end *e, bool reset)
 
 static uint64_t pause_ns(const struct end *e)
 {
-    if (the.calm || model()->calm || !e->slow) return chance(MS);
+    if (the.calm || !model_plays() || !e->slow) return chance(MS);
     return chance(8) ? chance(20 * MS) : chance(1500 * MS);
 }
 
@@ -155,7 +155,7 @@ static uint64_t pause_ns(const struct end *e)
 static void plan(struct end *e)
 {
     struct reply *p = e->reply;
-    bool tricks = !model()->calm && !the.calm;
+    bool tricks = model_plays() && !the.calm;
     e->state = END_THINK;
     e->sent = 0;
     e->stop = p->wire.len;
@@ -168,10 +168,11 @@ static void plan(struct end *e)
     if (tricks && model()->patient && draw_maybe(400)) {
         e->next_ns += (uint64_t)draw(35000) * MS;
     }
-    if (!tricks || !draw_maybe(200)) return;
+    bool breaks = tricks ? draw_maybe(200) : p->breaks > 0;
+    if (!breaks) return;
     p->cut = true;
     e->stop = draw((uint32_t)p->wire.len);
-    e->cut_way = (uint8_t)draw(3);
+    e->cut_way = p->breaks ? (uint8_t)(p->breaks - 1) : (uint8_t)draw(3);
 }
 
 static bool field(const struct text *in, size_t end, const char *name, char *out, size_t room)
@@ -222,7 +223,7 @@ static void on_head(struct end *e, size_t end)
     }
     e->owed = end + strtoul(length, NULL, 10);
     bool first = e->ask->reply_count == 0;     /* else it may hold what was said before */
-    e->early = first && !model()->calm && draw_maybe(e->owed > 3000 ? 250 : 40);
+    e->early = first && model_plays() && draw_maybe(e->owed > 3000 ? 250 : 40);
 }
 
 static const char *body_of(const struct end *e, size_t *len)
@@ -341,8 +342,8 @@ static void answered(struct end *e)
     p->sent = true;
     if (e->extra) (void)wire_put(e->sock, "HTTP/1.1 200 OK\r\n\r\n", 19);
     bool keep = !p->close && p->kind != REPLY_GARBAGE && e->in.len >= e->owed;
-    if (!keep || (!model()->calm && draw_maybe(60))) {
-        bool reset = !model()->calm && draw_maybe(200);
+    if (!keep || (model_plays() && draw_maybe(60))) {
+        bool reset = model_plays() && draw_maybe(200);
         if (reset) p->sent = false;        /* what is under way is lost */
         leave(e, reset);
         return;
@@ -399,8 +400,8 @@ bool provider_step(int i)
     switch ((enum end_state)e->state) {
     case END_READ:                       /* idled enough */
         e->next_ns = UINT64_MAX;
-        if (!model()->calm && !the.calm && draw_maybe(300)) unasked(e);
-        else leave(e, !model()->calm && draw_maybe(300));
+        if (model_plays() && !the.calm && draw_maybe(300)) unasked(e);
+        else leave(e, model_plays() && draw_maybe(300));
         break;
     case END_STALLED: leave(e, false); break;
     case END_THINK: e->state = END_WRITE; break;

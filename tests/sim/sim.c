@@ -3,6 +3,7 @@
  *   sim --seeds N [--from M] [--jobs J]   N seeds; some of them twice, for the same hash
  *   sim --plant NAME         how many seeds it takes to find a planted bug
  *   sim --plants             all of them: each must be found
+ *   sim --availability N     what share of N requests a case is answered when providers fail
  * Each seed runs in a process of its own, so that a crash is a finding like any other. The
  * last line counts: "N passed, N failed". A failure says how to repeat it. */
 #include "tests/sim/machine.h"
@@ -43,7 +44,12 @@ static const char *const plants[] = {"lost_settle", "leaked_slot", "reordered_by
                                      "takes_any", "takes_unfit", "keeps_room", "eager",
                                      "wrong_end", "vote_unbooked"};
 
-struct options { uint64_t seed, from, seeds; int jobs; const char *plant; bool all_plants; };
+struct options {
+    uint64_t seed, from, seeds, requests;
+    int jobs;
+    const char *plant;
+    bool all_plants;
+};
 
 struct result {
     uint64_t seed;
@@ -68,6 +74,7 @@ static void on_signal(int number)
 static void tell_repeat(void)
 {
     const struct machine *m = machine();
+    if (available()->on) return;       /* the case is named, and comes again */
     (void)fprintf(stderr, "repeat with: make sim SEED=%" PRIu64 "%s%s\n", m->seed,
                   m->plant ? " PLANT=" : "", m->plant ? m->plant : "");
 }
@@ -323,10 +330,30 @@ static int run_plants(const struct options *o)
     return found == count && count > 0 ? 0 : 1;
 }
 
+/* --- availability */
+
+static bool run_available(const struct availability *c, uint64_t seed, struct available *out)
+{
+    struct result r = {.seed = seed};
+    int status;
+    *available() = *c;
+    begin(&r, NULL);
+    (void)waitpid(r.pid, &status, 0);
+    bool ok = ended(&r, status);
+    if (ok) *out = r.summary.available;
+    else {
+        (void)printf("seed %" PRIu64 " of: %u providers, outages %u, streams %d, resume %d\n",
+                     seed, c->providers, c->outages, c->stream, c->resume);
+        show(&r, stdout, NULL);
+    }
+    (void)close(r.err);
+    return ok;
+}
+
 static int usage(void)
 {
     (void)fprintf(stderr, "usage: sim [--seed N | --seeds N] [--from N] [--jobs N] "
-                          "[--plant NAME | --plants]\n");
+                          "[--plant NAME | --plants] [--availability N]\n");
     return 2;
 }
 
@@ -346,6 +373,7 @@ static bool read_options(int argc, char **argv, struct options *o)
         else if (strcmp(name, "--from") == 0) o->from = number;
         else if (strcmp(name, "--jobs") == 0) o->jobs = (int)number;
         else if (strcmp(name, "--plant") == 0) o->plant = value;
+        else if (strcmp(name, "--availability") == 0) o->requests = number;
         else return false;
     }
     return o->jobs >= 1 && o->jobs <= JOBS_MAX;
@@ -370,6 +398,7 @@ int main(int argc, char **argv)
         _exit(0);              /* what a killed engine held is nobody's: no leak to report */
     }
     if (o.all_plants || o.plant) return run_plants(&o);
+    if (o.requests) return available_report((uint32_t)o.requests, run_available) ? 0 : 1;
     struct many m = run_many(&o);
     tell(&m.sum);
     if (o.seeds >= COVERING_SEEDS) m.failed += missing(&m.sum);

@@ -1,5 +1,6 @@
 # sim.mk - builds and runs the simulation (tests/sim); included by the Makefile.
 #   make sim                    300 seeds, and the planted bugs
+#   make sim-availability [REQUESTS=2000]   what is answered when providers fail, a table
 #   make sim SEED=n [PLANT=p]   one seed with its trace;  make sim SEEDS=n [FROM=m] [JOBS=j]
 # It is the product's own objects, but for the files that have points of store/maybe.h (built
 # once more, with WEIR_SIM) and those behind the seams: ring, clock, randomness, sockets.
@@ -17,6 +18,10 @@ $(SIM): $(SIM_OBJ) $(if $(SAN),,$(B)/engine/heap_trap.o) $(LIB)
 $(B)/unit/test_sim_ring: tests/unit/test_sim_ring.c \
                          $(patsubst %,$(B)/sim/tests/sim/%.o,machine wire ring_sim) $(LIB)
 	$(call say,TEST,$@) mkdir -p $(@D) && $(link) -lcmocka $(LDLIBS)
+
+sim-availability: $(SIM)
+	$(Q)$(SIM) --availability $(or $(REQUESTS),2000)
+.PHONY: sim-availability
 
 unit: $(SIM)  # built with the unit tests: an operation that it lacks is noticed at once
 sim: $(SIM)

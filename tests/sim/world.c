@@ -4,6 +4,7 @@
 #include "engine/core.h"
 #include "engine/exchange.h"
 #include "engine/upstream.h"
+#include "tests/sim/available.h"
 #include "tests/sim/check.h"
 #include "tests/sim/client.h"
 #include "tests/sim/life.h"
@@ -236,6 +237,7 @@ static void sum_up(struct summary *out)
                             .handoffs = life()->handoffs, .reused = life()->reused,
                             .no_buffers = life()->no_buffers, .waits = life()->waits,
                             .shed = life()->shed, .hedges = life()->hedges};
+    available_sum(&out->available);
     for (int i = 0; i < FAULTS; i++) out->faults[i] = m->hits[i];
     for (int i = 0; i < REFUSALS; i++) out->refusals[i] = money()->refusals[i];
     for (uint32_t i = 0; i < model()->ask_count; i++) {
@@ -250,25 +252,29 @@ static void sum_up(struct summary *out)
 /* Seeds take turns: of five, one is of cascades, and one of hedges. */
 static enum model_world world_of(uint64_t seed)
 {
+    if (available()->on) return WORLD_AVAILABLE;
     return seed % 5 == 1 ? WORLD_CHEAP : seed % 5 == 3 ? WORLD_HEDGED : WORLD_PLAIN;
 }
 
 void world_run(uint64_t seed, const char *dir, struct summary *out)
 {
     enum model_world world = world_of(seed);
-    bool calm = seed % 8 == 0 || (world && seed % 3 == 0);
+    bool takes_turns = world != WORLD_AVAILABLE;
+    bool calm = takes_turns && (seed % 8 == 0 || (world && seed % 3 == 0));
     memset(&the, 0, sizeof the);
-    machine_begin(seed, calm);
+    machine_begin(seed, calm || !takes_turns);
     wire_begin();
     model_begin(calm, world);
     money_begin(calm);
     the.wall_ns = machine()->wall_ns;
     provider_begin();
     life_begin(dir);
-    if (!calm && draw_maybe(300)) the.kills_left = draw_range(1, 3);
+    if (model_plays() && draw_maybe(300)) the.kills_left = draw_range(1, 3);
     life_start();
     client_begin();
-    uint64_t ms = draw_maybe(300) && !calm ? draw_range(20, 3000) : 1000 * draw_range(5, 120);
+    bool short_one = draw_maybe(300) && !calm;
+    uint64_t ms = short_one ? draw_range(20, 3000) : 1000 * draw_range(5, 120);
+    if (!takes_turns) ms = UINT64_C(1000) * CALM_S;
     uint64_t limit = machine()->now_ns + ms * (S / 1000);
     while (machine()->now_ns < limit && (client_count() > 0 || !life()->engine)) sweep();
     if (calm) until(at_rest, limit + (uint64_t)CALM_S * S, "calm requests");

@@ -5,6 +5,7 @@
 #define TESTS_SIM_WORLD_H
 
 #include "engine/stats.h"
+#include "tests/sim/available.h"
 #include "tests/sim/machine.h"
 
 struct summary {                   /* what came of a run, or of many */
@@ -17,6 +18,7 @@ struct summary {                   /* what came of a run, or of many */
     uint64_t changes, rolls;       /* of limits; of windows */
     uint64_t refusals[REFUSALS];
     uint64_t closes[CLOSE_COUNT];  /* rows by their ending */
+    struct available available;    /* what came of the requests, one by one */
 };
 
 /* Run one seed with its data in the directory dir, which is empty. Ends the process where a
