@@ -322,14 +322,23 @@ void room_on_timer(struct core *core)
 
 /* ---- a step */
 
+static bool is_again(const struct exchange *x, unsigned line)
+{
+    return x->line == 1 + line && !x->wait_key;
+}
+
 /* Ask for those of a line: at each place until it is full. */
 static void ask_line(struct core *core, unsigned line, bool full[STATS_PROVIDERS])
 {
     struct room *r = &core->room;
     for (struct exchange *x = r->again[line].first, *next; x; x = next) {
-        next = x->wait_next;        /* only x itself moves within */
+        next = x->wait_next;
         bool gone = attempt_woken(core, x);
         assert(gone || x->line == 1 + line);
+        if (next && !is_again(next, line)) {    /* it went with x, as one of its family */
+            r->stirred = true;                  /* the others: in the next turn */
+            break;
+        }
     }
     for (unsigned p = 0; p < STATS_PROVIDERS; p++) {
         while (!full[p] && r->turn[line][p]) {

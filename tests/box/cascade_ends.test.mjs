@@ -207,6 +207,42 @@ test('a request that cannot be said to the strong one leaves the answer that wai
   await other.stop();
 });
 
+test('two of a family that wait for another key may both be over at once', async () => {
+  const full = structuredClone(config);
+  for (const i of [0, 2]) {
+    Object.assign(full.providers[i], { keys: ['k', 'l'], concurrency: 1, queue: '60s' });
+  }
+  const other = await Weir.start(full);
+  const held = [];
+  const refused = (call) => call.error(429, 'later', null, { 'retry-after': '50' });
+  const hold = async (call) => {
+    await new Promise((resolve) => { held.push({ call, resolve }); });
+    return refused(call);
+  };
+  const waits = async (n) => until(async () =>
+    new RegExp(`^weir_open_waits ${n}$`, 'm').test(await other.metrics()), `${n} wait`);
+  let late;
+  const gate = new Promise((resolve) => { late = resolve; });
+  say({ tiny: hold, third: hold, small: '382', strong: '382' });
+  const before = ['tiny', 'third'].map((name) => other.chat({ model: `${name}/${name}` }));
+  await until(() => held.length === 2, 'a key of each is full');
+  say({ tiny: refused, third: async (call) => { await gate; return refused(call); },
+        small: '382', strong: '382' });
+  const answer = other.chat({ model: 'auto', max_tokens: 60,
+                              messages: [{ role: 'user', content: question }] },
+                            { headers: { 'x-weir-cascade': 'agree=3' } });
+  await waits(1);
+  late();
+  await waits(2);
+  held.find((one) => one.call.model === 'tiny').resolve();
+  const got = await within(answer, 'an answer', 20000);
+  assert.equal(got.header('x-weir-model'), 'strong/strong', got.text);
+  await waits(0);
+  held.find((one) => one.call.model === 'third').resolve();
+  await Promise.all(before);
+  await other.stop();
+});
+
 test('what changes something at the provider is asked of one', async () => {
   const said = 'none: the provider keeps something of the request, or acts on it';
   const post = (path, body) => ask('agree=2', { path, body });
