@@ -366,8 +366,16 @@ const char *gain_reason_text(enum gain_reason reason)
 const char *gain_dimension_name(unsigned dimension)
 {
     static const char *const names[] = {"level", "trained", "prior"};
+    static const char *const tools[] = {"tools several", "tools fit", "tools foreign",
+                                        "tools requested"};
+    static_assert(COUNT(tools) == LEARNED_LOSS - LEARNED_TOOLS, "a name for each");
     assert(dimension < GAIN_DIMENSIONS);
     if (dimension < COUNT(names)) return names[dimension];
-    if (dimension == LEARNED_LOSS) return NULL;
-    return feature_name((enum feature)learned_of[dimension - COUNT(names)]);
+    if (dimension < LEARNED_TASKS) {
+        return feature_name((enum feature)learned_of[dimension - COUNT(names)]);
+    }
+    if (dimension < LEARNED_TOOLS) {
+        return task_name((enum task)learned_task[dimension - LEARNED_TASKS]);
+    }
+    return dimension < LEARNED_LOSS ? tools[dimension - LEARNED_TOOLS] : NULL;
 }

@@ -80,8 +80,9 @@ void gain_learn(struct gain_tenant *t, const struct gain_model *m,
 /* The gain itself is known (both models were asked): -1..1. */
 void gain_learn_label(struct gain_tenant *t, const struct gain_model *m,
                       const struct features_kept *k, float label, float weight);
-/* What a tenant's mean[] is of, 0..GAIN_DIMENSIONS - 1: a feature's name, or "level",
- * "trained", "prior" (parts of the estimate). NULL: the loss that is no gain. Static text. */
+/* What a tenant's mean[] is of, 0..GAIN_DIMENSIONS - 1: a feature's or a task's name, "tools
+ * ...", or "level", "trained", "prior" (parts of the estimate); all are different. NULL: the
+ * loss that is no gain. Static text. */
 const char *gain_dimension_name(unsigned dimension);
 /* A reason as a word of the logs and of x-weir-explain. Static text. */
 const char *gain_reason_text(enum gain_reason reason);

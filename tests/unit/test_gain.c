@@ -204,6 +204,18 @@ static void test_outcomes_say_what_a_weak_model_loses(void **state)
     assert_int_equal(before.gain, after.gain);
 }
 
+static void test_each_dimension_has_a_name(void **state)
+{
+    (void)state;
+    for (unsigned d = 0; d + 1 < GAIN_DIMENSIONS; d++) {
+        assert_non_null(gain_dimension_name(d));
+        for (unsigned e = 0; e < d; e++) {
+            assert_string_not_equal(gain_dimension_name(d), gain_dimension_name(e));
+        }
+    }
+    assert_null(gain_dimension_name(GAIN_DIMENSIONS - 1));
+}
+
 static void test_new_weights_begin_anew(void **state)
 {
     (void)state;
@@ -264,6 +276,7 @@ int main(void)
         cmocka_unit_test(test_task_and_length_by_rule),
         cmocka_unit_test(test_a_tenant_is_learned),
         cmocka_unit_test(test_outcomes_say_what_a_weak_model_loses),
+        cmocka_unit_test(test_each_dimension_has_a_name),
         cmocka_unit_test(test_new_weights_begin_anew),
         cmocka_unit_test(test_a_long_life_stays_sound),
     };
