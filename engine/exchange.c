@@ -221,10 +221,10 @@ void exchange_gone(struct core *core, struct exchange *x, enum close_why why)
     twin_end_all(core, x, why);
     endpoint_void(core, x);
     /* What the provider generated and will bill is booked as an estimate; it has the prompt,
-     * and bills that, also where it has not answered yet. */
+     * and bills that, also where it has not answered yet, or did before all was sent. */
     bool answering = (x->state == X_ASK || x->state == X_WAIT || x->state == X_HOLD) &&
                      x->status < 300;
-    bool asked = x->state == X_RELAY || (answering && x->sent);
+    bool asked = x->state == X_RELAY || (answering && (x->sent || x->cascade.parked));
     if (asked) {
         book_price(core, x);
         if (!x->cascade.parked) x->rec.flags |= RECORD_ESTIMATED;

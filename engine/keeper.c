@@ -196,7 +196,6 @@ struct keeper *keeper_make(struct engine *engine)
     if (!k) return NULL;
     engine->keeper = k;  /* before its threads are there, who look for it */
     k->engine = engine;
-    k->tokens = tokens_make();
     k->expired_ns = clock_now_ns();
     return k;
 }
@@ -205,6 +204,7 @@ struct keeper *keeper_start(struct engine *engine)
 {
     struct keeper *k = keeper_make(engine);
     if (!k) return NULL;
+    k->tokens = tokens_make();
     bool ok = pthread_create(&k->store, NULL, store_main, k) == 0 &&
               pthread_create(&k->worker, NULL, worker_main, k) == 0 && k->tokens &&
               pthread_create(&k->signer, NULL, signer_main, k) == 0;

@@ -193,9 +193,11 @@ static void finish(struct core *core, struct exchange *twin, enum close_why why,
 void twin_end(struct core *core, struct exchange *twin, enum close_why why)
 {
     assert(twin->lead && !twin->c && !twin->twins);
-    /* As where a client leaves: who has the prompt bills it, also unanswered. */
+    /* As where a client leaves: who has the prompt bills it, also unanswered; and who answered
+     * before all of it was sent. */
     bool answering = twin->state == X_ASK || twin->state == X_WAIT || twin->state == X_HOLD;
-    bool owes = answering && twin->sent && twin->status < 300 && !PLANT(loser_unpaid);
+    bool told = twin->sent || twin->cascade.parked;
+    bool owes = answering && told && twin->status < 300 && !PLANT(loser_unpaid);
     finish(core, twin, cascade_reason(twin, why), owes);
 }
 
