@@ -359,11 +359,7 @@ void cascade_unchecked(struct exchange *x)
  * should it fail too. */
 static void leave_to(struct exchange *strong, struct exchange *x)
 {
-    for (unsigned i = x->plan_next; i < x->plan_count; i++) {
-        if (strong->plan_count == EXCHANGE_PLAN_MAX) break;
-        strong->plan[strong->plan_count++] = x->plan[i];
-        strong->lent++;
-    }
+    strong->lent = (uint8_t)(strong->lent + twin_inherit(strong, x));
     x->plan_count = x->plan_next;
 }
 

@@ -214,18 +214,21 @@ void exchange_fail(struct core *core, struct exchange *x, enum close_why why, co
     exchange_finish(core, x, false);
 }
 
+bool exchange_owes(const struct exchange *x)
+{
+    bool answering = x->state == X_ASK || x->state == X_WAIT || x->state == X_HOLD;
+    bool told = x->sent || x->cascade.parked;
+    return x->state == X_RELAY || (answering && told && x->status < 300);
+}
+
 void exchange_gone(struct core *core, struct exchange *x, enum close_why why)
 {
     assert(!x->lead);
     x->c = NULL;
     twin_end_all(core, x, why);
     endpoint_void(core, x);
-    /* What the provider generated and will bill is booked as an estimate; it has the prompt,
-     * and bills that, also where it has not answered yet, or did before all was sent. */
-    bool answering = (x->state == X_ASK || x->state == X_WAIT || x->state == X_HOLD) &&
-                     x->status < 300;
-    bool asked = x->state == X_RELAY || (answering && (x->sent || x->cascade.parked));
-    if (asked) {
+    /* What the provider generated and will bill is booked as an estimate. */
+    if (exchange_owes(x)) {
         book_price(core, x);
         if (!x->cascade.parked) x->rec.flags |= RECORD_ESTIMATED;
     }

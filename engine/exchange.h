@@ -224,6 +224,9 @@ struct exchange *exchange_open(struct core *core, struct conn *c, const struct h
 void exchange_keep(struct exchange *x);
 /* The other half. */
 void exchange_drop(struct core *core, struct exchange *x);
+/* Does somebody bill x's attempt, were it given up now? Who has the prompt does, also where it
+ * has not answered yet, or did before all was sent; who refused does not. */
+bool exchange_owes(const struct exchange *x);
 /* The client is gone: cancel the upstream in this turn, book what is owed. */
 void exchange_gone(struct core *core, struct exchange *x, enum close_why why);
 /* Fail before anything of an answer went out (or as an error event after): book, answer, end.

@@ -193,11 +193,7 @@ static void finish(struct core *core, struct exchange *twin, enum close_why why,
 void twin_end(struct core *core, struct exchange *twin, enum close_why why)
 {
     assert(twin->lead && !twin->c && !twin->twins);
-    /* As where a client leaves: who has the prompt bills it, also unanswered; and who answered
-     * before all of it was sent. */
-    bool answering = twin->state == X_ASK || twin->state == X_WAIT || twin->state == X_HOLD;
-    bool told = twin->sent || twin->cascade.parked;
-    bool owes = answering && told && twin->status < 300 && !PLANT(loser_unpaid);
+    bool owes = exchange_owes(twin) && !PLANT(loser_unpaid);     /* as where a client leaves */
     finish(core, twin, cascade_reason(twin, why), owes);
 }
 
@@ -206,14 +202,15 @@ void twin_end_all(struct core *core, struct exchange *lead, enum close_why why)
     while (lead->twins) twin_end(core, lead->twins, why);
 }
 
-/* Candidates that a loser did not ask: who answers may need them yet (resume.h). */
-static void inherit(struct exchange *x, const struct exchange *loser)
+unsigned twin_inherit(struct exchange *x, const struct exchange *loser)
 {
     assert(x->plan_next <= x->plan_count && loser->plan_next <= loser->plan_count);
+    unsigned had = x->plan_count;
     for (unsigned i = loser->plan_next; i < loser->plan_count; i++) {
-        if (x->plan_count == EXCHANGE_PLAN_MAX) return;
+        if (x->plan_count == EXCHANGE_PLAN_MAX) break;
         x->plan[x->plan_count++] = loser->plan[i];
     }
+    return x->plan_count - had;
 }
 
 void twin_wins(struct core *core, struct exchange *x, enum close_why others)
@@ -222,7 +219,9 @@ void twin_wins(struct core *core, struct exchange *x, enum close_why others)
     assert(x->state != X_RELAY && x->state != X_DONE);
     if (x->lead && x->hurried) core_count(core, STAT_HEDGES_WON);
     if (x->lead) twin_promote(core, x);
-    for (const struct exchange *t = x->twins; t; t = t->next_twin) inherit(x, t);
+    for (const struct exchange *t = x->twins; t; t = t->next_twin) {
+        (void)twin_inherit(x, t);      /* who answers may need them yet (resume.h) */
+    }
     if (!PLANT(loser_runs)) twin_end_all(core, x, others);
 }
 

@@ -30,6 +30,9 @@ MUST_USE struct exchange *twin_make(struct core *core, struct exchange *x, unsig
                                     unsigned count);
 /* Who has the client in x's family: x, where it has none. */
 struct exchange *twin_lead(struct exchange *x);
+/* The candidates that loser did not ask are asked by x, should it come to that: behind its own,
+ * as many as there is room for. Gives how many; loser keeps them too. */
+unsigned twin_inherit(struct exchange *x, const struct exchange *loser);
 /* The twin takes over the client, with all that belongs to it, and becomes the lead; the old
  * lead becomes its twin. */
 void twin_promote(struct core *core, struct exchange *twin);
