@@ -34,16 +34,23 @@ static size_t utf8_put(int32_t code, char *out)
     return n;
 }
 
+/* What the letter behind a backslash stands for; NULL: it is none of these. */
+static const char *letter_value(char c)
+{
+    static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
+    const char *name = memchr(names, c, sizeof names - 1);
+    return name ? &values[name - names] : NULL;
+}
+
 /* Resolve the escape that *in begins with into out; gives the bytes written. */
 static size_t escape_put(struct bytes *in, char *out)
 {
-    static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
     assert(in->len > 0 && in->ptr[0] == '\\');
     int32_t code = code_at(*in);
     if (code < 0) {
-        const char *name = in->len > 1 ? memchr(names, in->ptr[1], sizeof names - 1) : NULL;
-        out[0] = name ? values[name - names] : '\\';
-        bytes_cut(in, name ? 2 : 1);
+        const char *value = in->len > 1 ? letter_value(in->ptr[1]) : NULL;
+        out[0] = value ? *value : '\\';
+        bytes_cut(in, value ? 2 : 1);
         return 1;
     }
     bytes_cut(in, 6);
@@ -88,13 +95,6 @@ static size_t unit_put(struct json_unescaper *e, char *out)
     return n;
 }
 
-static char short_escape(char c)
-{
-    static const char names[] = "bfnrt", values[] = "\b\f\n\r\t";
-    const char *at = c ? strchr(names, c) : NULL;
-    return at ? values[at - names] : c;
-}
-
 size_t json_unescape_byte(struct json_unescaper *e, char c, char *out)
 {
     assert(e->due <= 5);
@@ -108,7 +108,8 @@ size_t json_unescape_byte(struct json_unescaper *e, char c, char *out)
     if (e->due == 1) {
         e->due = c == 'u' ? 5 : 0;
         if (c == 'u') return 0;
-        c = short_escape(c);
+        const char *value = letter_value(c);
+        if (value) c = *value;
     } else if (c == '\\') {
         e->due = 1;
         return 0;

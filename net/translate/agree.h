@@ -33,7 +33,7 @@ struct agree_reader {        /* private: of one answer; holds words of it: agree
     struct gist calls;       /* of those that are over */
     struct gist call;        /* of the open one: its name, and input that is any text */
     struct gist_json arguments;         /* of it */
-    struct json_unescaper escape;          /* of the text */
+    struct json_unescaper escape;       /* of the text */
     uint32_t item;           /* the open call's */
     uint16_t tail_len;
     bool json, called, open, custom;
