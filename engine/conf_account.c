@@ -246,11 +246,6 @@ void conf_account_credentials(struct conf_reader *r, struct conf_mark at,
 
 /* ---- both ---- */
 
-static bool ends(struct bytes text, struct bytes end)
-{
-    return text.len >= end.len && memcmp(text.ptr + text.len - end.len, end.ptr, end.len) == 0;
-}
-
 void conf_account_read(struct conf_reader *r, struct conf_mark at, struct catalog_provider *p,
                        bool known)
 {
@@ -271,9 +266,10 @@ void conf_account_read(struct conf_reader *r, struct conf_mark at, struct catalo
         conf_error(r, at, "the api_version of %s is made of letters, digits and . _ - only",
                    p->name);
     }
-    if (p->dialect == DIALECT_OPENAI && *p->api_version && !ends(path, BYTES("/v1"))) {
+    if (p->dialect == DIALECT_OPENAI && *p->api_version && !bytes_ends(path, BYTES("/v1"))) {
         p->form = FORM_DEPLOYMENT;
     }
-    bool claude = p->dialect == DIALECT_ANTHROPIC && ends(path, BYTES("/publishers/anthropic"));
+    bool claude = p->dialect == DIALECT_ANTHROPIC &&
+                  bytes_ends(path, BYTES("/publishers/anthropic"));
     if (claude) p->form = FORM_VERTEX;
 }

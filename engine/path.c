@@ -54,8 +54,7 @@ static const struct { struct bytes name; uint8_t target, api; bool stream; } met
 
 static bool ends(struct bytes text, struct bytes end)
 {
-    return text.len > end.len && bytes_starts(bytes_between(text.ptr + text.len - end.len,
-                                                            text.ptr + text.len), end);
+    return text.len > end.len && bytes_ends(text, end);
 }
 
 /* /v1beta/models/{m}:method, also under /v1; without models/ where the name has a slash. */

@@ -81,6 +81,13 @@ static inline bool bytes_starts(struct bytes a, struct bytes prefix)
     return a.len >= prefix.len && bytes_eq((struct bytes){a.ptr, prefix.len}, prefix);
 }
 
+/* True when a ends in end. */
+static inline bool bytes_ends(struct bytes a, struct bytes end)
+{
+    return a.len >= end.len &&
+           bytes_eq((struct bytes){a.ptr + (a.len - end.len), end.len}, end);
+}
+
 /* Position of the first c in a, or a.len where there is none. */
 static inline size_t bytes_find(struct bytes a, char c)
 {

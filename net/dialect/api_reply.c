@@ -177,8 +177,7 @@ static uint8_t type_of(struct bytes word)
 /* False for a text that the scanner may not have, cut or not. */
 static bool ends_with(struct bytes text, struct bytes end)
 {
-    return text.len <= JSON_TEXT_MAX && text.len >= end.len &&
-           memcmp(text.ptr + text.len - end.len, end.ptr, end.len) == 0;
+    return text.len <= JSON_TEXT_MAX && bytes_ends(text, end);
 }
 
 /* Keep an id or a model's name as written, if there is room. */

@@ -55,8 +55,7 @@ static enum key key_of(struct bytes key)
 /* False for a text that the scanner may not have, cut or not. */
 static bool has_end(struct bytes text, struct bytes end)
 {
-    return text.len >= end.len && text.len <= JSON_TEXT_MAX &&
-           memcmp(text.ptr + text.len - end.len, end.ptr, end.len) == 0;
+    return text.len <= JSON_TEXT_MAX && bytes_ends(text, end);
 }
 
 static enum role role_of(struct bytes word)
